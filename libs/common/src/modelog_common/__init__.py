@@ -1,0 +1,1 @@
+"""What every Modelog service stands on: domain types, events, bus, read tables, stores, rpc, security, telemetry."""

@@ -1,0 +1,1 @@
+"""Merkle trees, signed checkpoints and offline verification of a Modelog event log."""

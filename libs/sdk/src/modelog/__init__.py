@@ -1,0 +1,1 @@
+"""Modelog for Python: the client and the command line."""

@@ -1,0 +1,1 @@
+"""The gateway: REST, identity and the web page."""

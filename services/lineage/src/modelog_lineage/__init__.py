@@ -1,0 +1,1 @@
+"""Lineage: the graph, the audit trail and its proofs."""

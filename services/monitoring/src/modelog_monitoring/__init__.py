@@ -1,0 +1,1 @@
+"""Monitoring: windows, drift, quality, alerts and retraining policies."""

@@ -1,0 +1,1 @@
+"""The registry: everything that has a name and versions."""

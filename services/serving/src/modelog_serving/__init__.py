@@ -1,0 +1,1 @@
+"""Serving: deployments, traffic and the inference server."""

@@ -1,0 +1,1 @@
+"""Training: jobs on Ray, with logs, leases and cancellation."""
