@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import msgspec
 
@@ -32,9 +32,10 @@ def event(name: str, version: int = 1) -> Callable[[type[T]], type[T]]:
 
     def declare(cls: type[T]) -> type[T]:
         namespace = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
-        struct = type(msgspec.Struct)(cls.__name__, (msgspec.Struct,), namespace, frozen=True)
+        make: Any = type(msgspec.Struct)
+        struct = make(cls.__name__, (msgspec.Struct,), namespace, frozen=True)
         setattr(struct, _SPEC_ATTRIBUTE, EventSpec(name, version, struct))
-        return struct  # type: ignore[return-value]
+        return cast("type[T]", struct)
 
     return declare
 
@@ -50,9 +51,7 @@ def spec_of(event_type: type[Any]) -> EventSpec:
 class EventTypes:
     """The event types that a service knows, with the upcasters that bring old payloads to today's schema."""
 
-    def __init__(
-        self, types: Iterable[type[Any]], upcasters: Mapping[tuple[str, int], Upcaster] | None = None
-    ) -> None:
+    def __init__(self, types: Iterable[type[Any]], upcasters: Mapping[tuple[str, int], Upcaster] | None = None) -> None:
         self._specs: dict[str, EventSpec] = {}
         for event_type in types:
             spec = spec_of(event_type)
