@@ -1,1 +1,63 @@
 """Merkle trees, signed checkpoints and offline verification of a Modelog event log."""
+
+from .checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
+from .errors import InvalidEvent, InvalidKey, InvalidNote, InvalidProof, ProofsError, UnreadableStore
+from .keys import PrivateKey, PublicKey, generate_key, parse_private_key, parse_public_key
+from .leaf import EventRecord, event_hash, leaf_bytes, leaf_index
+from .merkle import (
+    EMPTY_ROOT,
+    HashStore,
+    MemoryHashStore,
+    MerkleTree,
+    Node,
+    hash_children,
+    hash_leaf,
+    verify_consistency,
+    verify_inclusion,
+)
+from .note import Note, Signature, open_note, parse_note, sign_note
+from .proof import ProvenEvent, make_bundle, verify_bundle
+from .store import EventStoreFile
+from .verify import Report, verify_store
+
+__all__ = [
+    "EMPTY_ROOT",
+    "Checkpoint",
+    "EventRecord",
+    "EventStoreFile",
+    "HashStore",
+    "InvalidEvent",
+    "InvalidKey",
+    "InvalidNote",
+    "InvalidProof",
+    "MemoryHashStore",
+    "MerkleTree",
+    "Node",
+    "Note",
+    "PrivateKey",
+    "ProofsError",
+    "ProvenEvent",
+    "PublicKey",
+    "Report",
+    "Signature",
+    "UnreadableStore",
+    "event_hash",
+    "generate_key",
+    "hash_children",
+    "hash_leaf",
+    "leaf_bytes",
+    "leaf_index",
+    "make_bundle",
+    "open_checkpoint",
+    "open_note",
+    "parse_checkpoint",
+    "parse_note",
+    "parse_private_key",
+    "parse_public_key",
+    "sign_checkpoint",
+    "sign_note",
+    "verify_bundle",
+    "verify_consistency",
+    "verify_inclusion",
+    "verify_store",
+]
