@@ -17,7 +17,7 @@ Event = TypeVar("Event")
 class Decider(Generic[State, Command, Event]):
     """An entity's behaviour.
 
-    `category` is the first half of its stream names. `decide` returns the events that follow from the command, none when
+    `category` is the first half of its stream names. `decide` returns the events that follow, none when
     there is nothing to do, or raises a domain error. `evolve` folds one event into the state.
     """
 

@@ -1,0 +1,254 @@
+"""What every service process is: its core parts, started in order, run under one task group, drained on SIGTERM.
+
+A service's app.py hands `build(host)` to `main`; the host gives it the event store, the read tables, its peers, and takes
+from it servicers, projections and background work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc.aio
+import structlog
+import uvloop
+from sqlalchemy import MetaData
+
+from modelog_common.bus.progress import SqliteRelayProgress
+from modelog_common.bus.relay import Relay
+from modelog_common.bus.topics import topic_of
+from modelog_common.config import Settings, load_settings
+from modelog_common.domain.clock import Clock, SystemClock
+from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
+from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.events.store import EventStore
+from modelog_common.read.database import open_database
+from modelog_common.read.project import Projection, Projector
+from modelog_common.read.queries import Queries
+from modelog_common.rpc.admin import AdminServicer, add_admin
+from modelog_common.rpc.client import connect
+from modelog_common.rpc.server import GrpcServer
+from modelog_common.security.tokens import TokenVerifier
+from modelog_common.telemetry import logs, traces
+
+VERSION = "0.1.0"
+Work = Callable[[], Awaitable[None]]
+StreamProgressOf = Callable[[str, str], Awaitable[int]]
+log = structlog.get_logger()
+
+
+class Rebuildable(Protocol):
+    """A projection outside the read tables, such as a graph: it can be dropped and built again from the log."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def error(self) -> str: ...
+
+    async def rebuild(self) -> int:
+        """Drop everything and fold the log again; returns the position reached."""
+        ...
+
+
+class Host:
+    """One service process. Use `async with`; then `run()` until it is told to stop."""
+
+    def __init__(self, name: str, settings: Settings, clock: Clock | None = None) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.data_dir: Path = settings.data_dir / name
+        self.endpoints: dict[str, str] = {}
+        self._token = settings.service_token()
+        self._verifier = TokenVerifier.from_file(settings.public_key_file, self.clock)
+        self._store: EventStore | None = None
+        self._engines: list[Any] = []
+        self._projections: dict[str, Rebuildable] = {}
+        self._categories: list[str] = []
+        self._background: list[tuple[str, Work]] = []
+        self._before: list[Work] = []
+        self._on_stop: list[Work] = []
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._progress: StreamProgressOf = _no_streams
+        self._stop = asyncio.Event()
+        self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier)
+
+    @property
+    def verifier(self) -> TokenVerifier:
+        return self._verifier
+
+    @property
+    def token(self) -> str:
+        """The service's own token."""
+        return self._token
+
+    @property
+    def store(self) -> EventStore:
+        if self._store is None:
+            raise RuntimeError("the event store is opened by `async with host`")
+        return self._store
+
+    def project(self, tables: MetaData, projections: Sequence[Projection], name: str = "tables") -> Queries:
+        """Keep read tables up to date with this service's own events; returns the queries over them."""
+        engine = open_database(f"sqlite+aiosqlite:///{self.data_dir / (name + '.db')}")
+        projector = Projector(f"{self.name}.{name}", self.store, engine, tables, projections)
+        self._engines.append(engine)
+        self._categories.extend(p.category for p in projections)
+        self.rebuildable(name, projector)
+        self.background(f"projector {name}", projector.run, before=projector.start)
+        return Queries(self.store, engine, projector)
+
+    def rebuildable(self, name: str, projection: Rebuildable) -> None:
+        """Let `modelog rebuild` and the status know of a projection."""
+        self._projections[name] = projection
+
+    def serve(self, adder: Callable[[Any, Any], None], servicer: object, full_name: str) -> None:
+        """Serve a gRPC servicer; `full_name` is the service's name in the proto, with its package."""
+        self.server.add(adder, servicer, full_name)
+
+    def background(self, name: str, work: Work, *, before: Work | None = None) -> None:
+        """Run `work` until the process stops; it must not return. `before` runs first, ahead of serving."""
+        self._background.append((name, work))
+        if before is not None:
+            self._before.append(before)
+
+    def before_serving(self, work: Work) -> None:
+        """Run once, before the first request."""
+        self._before.append(work)
+
+    def on_stop(self, work: Work) -> None:
+        """Run when the process drains, last added first."""
+        self._on_stop.append(work)
+
+    def peer(self, service: str) -> grpc.aio.Channel:
+        """A channel to another service; calls carry the caller's token, or this service's own outside a call."""
+        if service not in self._channels:
+            address = self.settings.peers.get(service)
+            if address is None:
+                raise NotFound(f"MODELOG_PEERS names no address for {service}")
+            self._channels[service] = connect(address, self._token)
+        return self._channels[service]
+
+    def stream_progress(self, of: StreamProgressOf) -> None:
+        """Answer how far the batches of a data-plane producer have been processed: (producer, topic) -> sequence."""
+        self._progress = of
+
+    async def __aenter__(self) -> Host:
+        self._store = await SqliteEventStore.open(self.settings.event_store_path(), self.clock)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        for engine in self._engines:
+            await engine.dispose()
+        await self.store.close()
+
+    def stop(self) -> None:
+        """Begin to drain."""
+        self._stop.set()
+
+    async def run(self, started: Callable[[int], None] | None = None) -> None:
+        """Serve until `stop`; `started` is called with the gRPC port once requests are answered."""
+        self._add_relay()
+        add_admin(self.server, self._admin())
+        for work in self._before:
+            await work()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_forever(name, work), name=name) for name, work in self._background]
+            port = await self.server.start()
+            self.endpoints["grpc"] = f"{self.settings.service_host}:{port}"
+            log.info("serving", grpc_port=port)
+            if started is not None:
+                started(port)
+            await self._stop.wait()
+            await self._drain(tasks)
+
+    async def _drain(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        log.info("draining")
+        await self.server.stop(self.settings.drain_s)
+        for work in reversed(self._on_stop):
+            await work()
+        for task in tasks:
+            task.cancel()
+
+    def _add_relay(self) -> None:
+        if not self.settings.kafka_bootstrap or not self._categories:
+            return
+        relay = Relay(
+            self.store,
+            self._categories,
+            topic_of(f"{self.name}.x-0"),
+            self.settings.kafka_bootstrap,
+            SqliteRelayProgress(self.settings.event_store_path()),
+        )
+        self.background("relay", relay.run)
+
+    def _admin(self) -> AdminServicer:
+        return AdminServicer(
+            service=self.name,
+            version=VERSION,
+            clock=self.clock,
+            store_head=self.store.head,
+            projections=lambda: [(n, p.position, p.error) for n, p in self._projections.items()],
+            rebuild=self._rebuild,
+            progress=self._progress,
+            endpoints=self.endpoints,
+        )
+
+    async def _rebuild(self, names: Sequence[str]) -> None:
+        unknown = [n for n in names if n not in self._projections]
+        if unknown:
+            raise NotFound(f"{self.name} has no projection {unknown[0]!r}; it has {', '.join(self._projections)}")
+        for name in names or list(self._projections):
+            await self._projections[name].rebuild()
+
+
+async def _forever(name: str, work: Work) -> None:
+    await work()
+    raise RuntimeError(f"{name} ended; it should run as long as the process does")
+
+
+async def _no_streams(producer: str, topic: str) -> int:
+    raise NotFound(f"this service reads no topic {topic!r}")
+
+
+def main(name: str, build: Callable[[Host], Awaitable[None]]) -> None:
+    """Run a service until SIGTERM or SIGINT. Exit status 0 after a drain, 2 for wrong settings, 1 for anything else."""
+    try:
+        settings = load_settings()
+    except ModelogError as error:
+        sys.exit(_complain(name, error, 2))
+    logs.configure(name, settings.log_level)
+    traces.configure(name, settings.otlp_endpoint)
+    try:
+        uvloop.run(_serve(name, settings, build))
+    except* ModelogError as group:
+        sys.exit(_complain(name, _first(group), 1))
+
+
+async def _serve(name: str, settings: Settings, build: Callable[[Host], Awaitable[None]]) -> None:
+    async with Host(name, settings) as host:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, host.stop)
+        await build(host)
+        await host.run()
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _complain(name: str, error: BaseException, status: int) -> int:
+    kind = "cannot start" if isinstance(error, Unavailable) else "stopped"
+    print(f"modelog {name} {kind}: {error}", file=sys.stderr)
+    return status
