@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` and `make test`. Both set themselves up.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+PORT ?= 8080
+SYNC := $(BIN)/uv sync --frozen --inexact --quiet
+export UV_PYTHON_DOWNLOADS = never
+export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
+
+.PHONY: help demo test test-servers check format proto bench clean
+
+help: ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/uv:
+	@echo "Making the virtual environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.run: $(BIN)/uv uv.lock
+	@echo "Installing what uv.lock names ..."
+	@$(SYNC)
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/uv uv.lock
+	@echo "Installing what uv.lock names, with the tools for tests ..."
+	@$(SYNC) --all-groups
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run ## The flights story, from raw data to production and back; EXIT=1 stops at the end, KEEP=1 keeps the data
+	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep)
+
+test: $(VENV)/.dev ## All tests, on embedded parts
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
+	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 40
+
+test-servers: ## The same suites on real servers
+	@echo "No suite runs on real servers yet; see docs/progress.md." && exit 1
+
+check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary libs/*/src services/*/src examples/*/src
+	@$(BIN)/lint-imports --verbose > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(BIN)/buf lint proto
+	@$(BIN)/buf breaking proto --against proto/baseline.binpb
+	@$(BIN)/python proto/generate.py --check
+	@echo "check: format, lint, types, architecture and contracts are in order"
+
+format: $(VENV)/.dev ## Format the code
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+proto: $(VENV)/.dev ## Generate modelog-proto from the contracts
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
+
+bench: $(VENV)/.dev ## Print the benches' figures
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

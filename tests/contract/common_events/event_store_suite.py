@@ -1,0 +1,200 @@
+"""What every event store guarantees. An adapter's test module gives `store` and `reopened` and inherits the suite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from modelog_common.domain.clock import ManualClock
+from modelog_common.domain.errors import Conflict, Invalid, Unavailable
+from modelog_common.domain.ids import uuid7
+from modelog_common.events.store import EventStore, Expected, NewEvent, StoredEvent
+
+Reopen = Callable[[], Awaitable[EventStore]]
+
+
+def new(n: int = 0, *, event_id: str | None = None, payload: bytes | None = None, actor: str = "alice") -> NewEvent:
+    return NewEvent(event_id or str(uuid7()), "test.Happened", 1, payload or b'{"n":%d}' % n, "acme", actor)
+
+
+async def collect(events: AsyncIterator[StoredEvent], count: int | None = None) -> list[StoredEvent]:
+    found = []
+    async with asyncio.timeout(20):
+        async for stored in events:
+            found.append(stored)
+            if count is not None and len(found) == count:
+                break
+    return found
+
+
+class EventStoreSuite:
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
+
+    @pytest.fixture
+    async def store(self, clock: ManualClock) -> AsyncIterator[EventStore]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def reopen(self, store: EventStore) -> Reopen:
+        """Opens the same store again, as another process would."""
+        raise NotImplementedError
+
+    async def test_an_empty_store(self, store: EventStore) -> None:
+        assert await store.head() == 0
+        assert await collect(store.read_all()) == []
+        assert await collect(store.read_stream("a.b-1")) == []
+        assert await store.find("nothing") is None
+
+    async def test_positions_and_versions_count_from_one(self, store: EventStore) -> None:
+        first = await store.append("a.b-1", [new(1), new(2)])
+        second = await store.append("a.b-2", [new(3)])
+        assert (first.position, first.version) == (2, 2)
+        assert (second.position, second.version) == (3, 1)
+        assert [e.position for e in await collect(store.read_all())] == [1, 2, 3]
+        assert [(e.stream, e.version) for e in await collect(store.read_stream("a.b-1"))] == [
+            ("a.b-1", 1),
+            ("a.b-1", 2),
+        ]
+
+    async def test_what_is_read_is_what_was_appended(self, store: EventStore, clock: ManualClock) -> None:
+        event = NewEvent("id-1", "test.Happened", 3, b'{"x":"\\u0000"}', "acme", "alice", "c", "why", "trace")
+        await store.append("a.b-\u00e9\u4e2d\x00", [event])
+        found = await store.find("id-1")
+        assert found == StoredEvent(
+            1, "id-1", "a.b-\u00e9\u4e2d\x00", 1, "test.Happened", 3, clock.now(),
+            "acme", "alice", "c", "why", "trace", b'{"x":"\\u0000"}',
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("expected", [0, Expected.NONE, Expected.ANY])
+    async def test_a_new_stream(self, store: EventStore, expected: int | Expected) -> None:
+        assert (await store.append("a.b-1", [new()], expected=expected)).version == 1
+
+    @pytest.mark.parametrize("expected", [0, 2, Expected.NONE])
+    async def test_a_wrong_expected_version_appends_nothing(self, store: EventStore, expected: int | Expected) -> None:
+        await store.append("a.b-1", [new()])
+        with pytest.raises(Conflict, match="is at version 1"):
+            await store.append("a.b-1", [new()], expected=expected)
+        assert await store.head() == 1
+
+    async def test_the_same_ids_again_give_the_first_answer(self, store: EventStore) -> None:
+        events = [new(1), new(2)]
+        first = await store.append("a.b-1", events, expected=0)
+        await store.append("a.b-1", [new(3)])
+        again = await store.append("a.b-1", events, expected=0)
+        assert (again.position, again.version, again.repeated) == (first.position, first.version, True)
+        assert await store.head() == 3
+
+    async def test_a_partial_overlap_is_refused_whole(self, store: EventStore) -> None:
+        known = new(1)
+        await store.append("a.b-1", [known])
+        with pytest.raises(Conflict, match="1 of 2 event ids"):
+            await store.append("a.b-1", [known, new(2)])
+        with pytest.raises(Conflict):
+            await store.append("a.b-2", [known])
+        assert await store.head() == 1
+
+    async def test_bad_appends_are_refused_and_leave_nothing(self, store: EventStore) -> None:
+        same = new()
+        for stream, events in [
+            ("nodash", [new()]),
+            ("-x", [new()]),
+            ("a-", [new()]),
+            ("a.b-1", []),
+            ("a.b-1", [same, same]),
+        ]:
+            with pytest.raises(Invalid):
+                await store.append(stream, events)
+        with pytest.raises(Invalid, match="Unicode"):
+            await store.append("a.b-\ud800", [new()])
+        with pytest.raises(Invalid, match="Unicode"):
+            await store.append("a.b-1", [new(actor="\udfff")])
+        assert await store.head() == 0
+
+    async def test_concurrent_appends_to_one_stream_never_share_a_version(self, store: EventStore) -> None:
+        answers = await asyncio.gather(
+            *(store.append("a.b-1", [new(n)], expected=0) for n in range(20)), return_exceptions=True
+        )
+        assert sum(not isinstance(a, Exception) for a in answers) == 1
+        assert all(isinstance(a, Conflict) for a in answers if isinstance(a, Exception))
+
+    async def test_one_refused_append_does_not_disturb_its_neighbours(self, store: EventStore) -> None:
+        answers = await asyncio.gather(
+            *(store.append(f"a.b-{n}", [new(n)], expected=1 if n == 5 else 0) for n in range(10)),
+            return_exceptions=True,
+        )
+        assert [isinstance(a, Conflict) for a in answers] == [n == 5 for n in range(10)]
+        assert [e.position for e in await collect(store.read_all())] == list(range(1, 10))
+
+    async def test_as_of_a_position(self, store: EventStore) -> None:
+        for n in range(1, 11):
+            await store.append(f"a.b-{n % 2}", [new(n)])
+        assert [e.position for e in await collect(store.read_all(until=4))] == [1, 2, 3, 4]
+        assert [e.position for e in await collect(store.read_stream("a.b-0", until=5))] == [2, 4]
+        assert [e.version for e in await collect(store.read_stream("a.b-0", after=3))] == [4, 5]
+        assert [e.position for e in await collect(store.read_all(after=8))] == [9, 10]
+
+    async def test_as_of_a_time(self, store: EventStore, clock: ManualClock) -> None:
+        before = clock.now() - timedelta(seconds=1)
+        for n in range(3):
+            await store.append("a.b-1", [new(n)])
+            clock.advance(timedelta(minutes=1))
+        assert await store.position_at(before) == 0
+        assert await store.position_at(datetime(2026, 3, 1, 0, 1, 30, tzinfo=UTC)) == 2
+        assert await store.position_at(clock.now()) == 3
+
+    async def test_recorded_times_never_go_back(self, store: EventStore, clock: ManualClock) -> None:
+        await store.append("a.b-1", [new()])
+        clock.advance(timedelta(hours=-5))
+        await store.append("a.b-1", [new()])
+        first, second = await collect(store.read_all())
+        assert second.recorded_at >= first.recorded_at
+
+    async def test_categories_are_whole_names(self, store: EventStore) -> None:
+        for stream in ("a.b-1", "a.bc-1", "a.b-2", "c.d-1-2"):
+            await store.append(stream, [new()])
+        assert [e.stream for e in await collect(store.read_all(categories=["a.b"]))] == ["a.b-1", "a.b-2"]
+        assert [e.position for e in await collect(store.read_all(categories=["c.d", "a.bc"]))] == [2, 4]
+
+    async def test_long_streams_are_read_whole(self, store: EventStore) -> None:
+        await store.append("a.b-1", [new(n) for n in range(2500)])
+        assert [e.version for e in await collect(store.read_stream("a.b-1"))] == list(range(1, 2501))
+        assert len(await collect(store.read_all(after=1))) == 2499
+
+    async def test_large_payloads(self, store: EventStore) -> None:
+        payload = b'"' + b"x" * 8_000_000 + b'"'
+        await store.append("a.b-" + "n" * 1000, [new(payload=payload)])
+        assert (await collect(store.read_all()))[0].payload == payload
+
+    async def test_a_subscription_catches_up_and_goes_live(self, store: EventStore, reopen: Reopen) -> None:
+        await store.append("a.b-1", [new(n) for n in range(5)])
+        other = await reopen()
+        seen = asyncio.create_task(collect(other.subscribe(after=2, categories=["a.b"]), 8))
+        for n in range(5):
+            await store.append("a.b-1", [new(n)])
+            await store.append("c.d-1", [new(n)])
+        assert [e.position for e in await seen] == [3, 4, 5, 6, 8, 10, 12, 14]
+
+    async def test_waiting_ends_when_the_head_moves_and_when_time_is_over(
+        self, store: EventStore, reopen: Reopen
+    ) -> None:
+        other = await reopen()
+        assert await other.wait_beyond(0, timeout_s=0.05) == 0
+        waiting = asyncio.create_task(other.wait_beyond(0, timeout_s=20))
+        await store.append("a.b-1", [new()])
+        assert await waiting == 1
+
+    async def test_another_process_sees_everything(self, store: EventStore, reopen: Reopen) -> None:
+        await store.append("a.b-1", [new(n) for n in range(3)])
+        other = await reopen()
+        assert await collect(other.read_all()) == await collect(store.read_all())
+        assert (await other.append("a.b-1", [new()], expected=3)).position == 4
+
+    async def test_a_closed_store_says_so(self, reopen: Reopen) -> None:
+        store = await reopen()
+        await store.close()
+        with pytest.raises(Unavailable, match="closed"):
+            await store.append("a.b-1", [new()])
