@@ -8,7 +8,7 @@ text, one or more lines, each ending in a newline
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .errors import InvalidNote
+from .errors import InvalidKey, InvalidNote
 from .keys import KEY_ID_BYTES, PrivateKey, PublicKey, check_key_name, decode_base64, encode_base64
 
 MAX_NOTE_CHARACTERS = 1_000_000
@@ -93,9 +93,12 @@ def _parse_signature(line: str, number: int) -> Signature:
         raise InvalidNote(f"{where} is not a signature: it must hold a key name, a space and base64.")
     try:
         check_key_name(name)
+    except InvalidKey as error:
+        raise InvalidNote(f"{where} is not a signature: {error}") from None
+    try:
         value = decode_base64(encoded)
     except ValueError as error:
-        raise InvalidNote(f"{where} is not a signature: {error}") from None
+        raise InvalidNote(f"{where} is not a signature: {error}.") from None
     if len(value) <= KEY_ID_BYTES:
         raise InvalidNote(f"{where} is not a signature: it holds {len(value)} bytes, and needs more than 4.")
     return Signature(name, value[:KEY_ID_BYTES], value[KEY_ID_BYTES:])

@@ -58,6 +58,7 @@ def verify_bundle(bundle: Union[str, bytes, Mapping[str, object]], public_key: U
     """
     parts = _parts(bundle)
     event = _event(parts["event"])
+    leaf_hash = event_hash(event)
     index, path, note = parts["leaf_index"], parts["inclusion_path"], parts["checkpoint"]
     if type(index) is not int:
         raise InvalidProof(f"leaf_index must be an integer, it is {index!r:.80}.")
@@ -71,7 +72,7 @@ def verify_bundle(bundle: Union[str, bytes, Mapping[str, object]], public_key: U
         )
     checkpoint = open_checkpoint(note, public_key)
     siblings = [_sibling(i, value) for i, value in enumerate(path)]
-    verify_inclusion(event_hash(event), index, checkpoint.size, siblings, checkpoint.root)
+    verify_inclusion(leaf_hash, index, checkpoint.size, siblings, checkpoint.root)
     return ProvenEvent(event, checkpoint)
 
 

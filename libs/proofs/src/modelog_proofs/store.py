@@ -56,7 +56,7 @@ class EventStoreFile:
         """The events in order of position. Raises UnreadableStore at the first row that is not an event."""
         last = 0
         try:
-            for row in self._open().execute(f"SELECT {_COLUMNS} FROM events ORDER BY position"):  # noqa: S608
+            for row in self._open().execute(f"SELECT {_COLUMNS} FROM events ORDER BY position"):
                 record = EventRecord(*row)
                 _check(record, last)
                 last = record.position
