@@ -43,7 +43,7 @@ def plain_scipy(reference: np.ndarray, window: np.ndarray) -> list[float]:
         codes = np.unique(np.concatenate((before, after)))
         counts = [[np.count_nonzero(side == code) for code in codes] for side in (before, after)]
         p_values.append(scipy.stats.chi2_contingency(counts).pvalue)
-    return scipy.stats.false_discovery_control(p_values).tolist()
+    return list(scipy.stats.false_discovery_control(p_values))
 
 
 def main() -> None:

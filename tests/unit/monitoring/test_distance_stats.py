@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from modelog_monitoring.stats import distance, sketch
 
-samples = hnp.arrays(np.float64, st.integers(1, 60), elements=st.integers(-8, 8).map(float))
+samples = hnp.arrays(np.float64, st.integers(2, 60), elements=st.integers(-8, 8).map(float))
 tables = hnp.arrays(np.int64, st.tuples(st.just(2), st.integers(1, 12)), elements=st.integers(0, 400)).filter(
     lambda table: table.sum(axis=1).all()
 )
@@ -21,7 +21,7 @@ def weighted(sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @given(samples, samples)
 def test_ks_distance_is_scipys_and_symmetric(a: np.ndarray, b: np.ndarray) -> None:
     tested = distance.kolmogorov_smirnov(*weighted(a), *weighted(b))
-    assert tested.statistic == pytest.approx(scipy.stats.ks_2samp(a, b, method="exact").statistic, abs=1e-12)
+    assert tested.statistic == pytest.approx(scipy.stats.ks_2samp(a, b, method="asymp").statistic, abs=1e-12)
     assert tested == pytest.approx(distance.kolmogorov_smirnov(*weighted(b), *weighted(a)))
     assert 0 <= tested.p_value <= 1
 
