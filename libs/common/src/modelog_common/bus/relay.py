@@ -1,0 +1,46 @@
+"""The relay: publishes one service's events from the event store to its topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelog_common.bus.envelope import LogEntry, source_of_service, to_entry
+from modelog_common.bus.progress import RelayProgress
+from modelog_common.bus.publisher import LogPublisher
+from modelog_common.bus.topics import Topic
+from modelog_common.events.store import EventStore
+
+
+class EventSource:
+    """The events of some categories as a log: their positions rise, with gaps where other categories' events are."""
+
+    def __init__(self, store: EventStore, categories: Sequence[str], name: str) -> None:
+        self.name = name
+        self._store, self._categories = store, tuple(categories)
+        self._scanned = 0
+
+    async def read(self, after: int, limit: int) -> Sequence[LogEntry]:
+        until = await self._store.head()
+        entries: list[LogEntry] = []
+        async for event in self._store.read_all(after=after, categories=self._categories, until=until):
+            entries.append(to_entry(event))
+            if len(entries) == limit:
+                return entries
+        self._scanned = until
+        return entries
+
+    async def wait(self, after: int, timeout_s: float) -> None:
+        await self._store.wait_beyond(max(after, self._scanned), timeout_s)
+
+    async def head(self) -> int:
+        return await self._store.head()
+
+
+class Relay(LogPublisher):
+    """Publishes the events of `categories`, all of one service, in position order and at least once."""
+
+    def __init__(
+        self, store: EventStore, categories: Sequence[str], topic: Topic, bootstrap: str, progress: RelayProgress
+    ) -> None:
+        service = topic.name.rpartition(".")[2]
+        super().__init__(EventSource(store, categories, source_of_service(service)), topic, bootstrap, progress)

@@ -1,0 +1,52 @@
+"""What tests of every package share: a real Kafka broker."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from modelog_platform.parts.broker import bootstrap_of, start_broker
+from modelog_platform.parts.ports import free_port
+
+
+class FreshBroker:
+    """A broker of one test's own, which the test may kill and start again on the same port."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.bootstrap = bootstrap_of(self.port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """kill -9: every topic and message is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def start(self) -> None:
+        self._process = start_broker(self.port)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """The address of a broker that all tests of the session share: use topic names of your own."""
+    port = free_port()
+    process = start_broker(port)
+    yield bootstrap_of(port)
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def fresh_broker() -> Iterator[FreshBroker]:
+    """A broker of this test's own, running."""
+    own = FreshBroker()
+    own.start()
+    yield own
+    own.kill()
