@@ -1,0 +1,1 @@
+"""A dataset and its versions, each named by its content."""

@@ -1,0 +1,1 @@
+"""An experiment: a name that runs are grouped under."""

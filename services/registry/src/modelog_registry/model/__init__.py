@@ -1,0 +1,1 @@
+"""A model with its versions, their stages and reviews."""

@@ -1,0 +1,1 @@
+"""What the registry answers queries from: temporal tables, their projection, the queries."""
