@@ -1,12 +1,13 @@
 """The bytes of a leaf are a published format: they may not change."""
 
 from dataclasses import asdict, replace
+from datetime import datetime, timedelta, timezone
 
 import modelog_proofs.leaf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog_proofs import EventRecord, InvalidEvent, event_hash, hash_leaf, leaf_bytes, leaf_index
+from modelog_proofs import EventRecord, InvalidEvent, event_hash, hash_leaf, leaf_bytes, leaf_index, recorded_at_text
 
 EXAMPLE = EventRecord(1, "e1", "s-1", 1, "t.T", 1, "2013-01-01T00:00:00Z", "a", "b", "", "", "", b"{}")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -65,6 +66,13 @@ def test_different_events_have_different_leaves(one: EventRecord, other: EventRe
 def test_text_moved_between_two_fields_is_another_leaf() -> None:
     moved = replace(EXAMPLE, tenant="ab", actor="")
     assert leaf_bytes(moved) != leaf_bytes(EXAMPLE)
+
+
+def test_a_time_has_one_text_whatever_its_zone() -> None:
+    zone = timezone(timedelta(hours=-5))
+    assert recorded_at_text(datetime(2013, 2, 1, 19, tzinfo=zone)) == "2013-02-02T00:00:00.000000+00:00"
+    with pytest.raises(InvalidEvent, match="recorded_at must have a time zone, 2013-02-01T00:00:00 has none"):
+        recorded_at_text(datetime(2013, 2, 1))  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(

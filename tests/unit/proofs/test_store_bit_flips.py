@@ -69,6 +69,24 @@ def test_a_destroyed_page_names_the_last_event_before_it(store: Path, checkpoint
     assert 0 < report.last_position < 30
 
 
+def test_a_name_in_the_schema_that_is_no_longer_text_is_explained(
+    store: Path, checkpoint: str, public_key: str
+) -> None:
+    content = store.read_bytes().replace(b"events_by_time ON", b"events_by_time OM")
+    store.write_bytes(content.replace(b"events_by_time", b"events\xf4by_time"))
+    report = verify_store(store, checkpoint, public_key)
+    assert len(report.failures) == 1
+    assert "cannot be read as an SQLite event store: " in report.failures[0]
+
+
+def test_a_name_in_the_file_cannot_write_to_the_terminal(store: Path, checkpoint: str, public_key: str) -> None:
+    store.write_bytes(store.read_bytes().replace(b"events_by_time", b"events\x1b[2Jtime"))
+    report = verify_store(store, checkpoint, public_key)
+    assert not report.ok
+    assert "\\x1b[2J" in report.text()
+    assert "\x1b" not in report.text()
+
+
 def test_a_cut_file_is_explained(store: Path, checkpoint: str, public_key: str) -> None:
     content = store.read_bytes()
     store.write_bytes(content[: len(content) // 2])

@@ -3,7 +3,7 @@
 from .checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from .errors import InvalidEvent, InvalidKey, InvalidNote, InvalidProof, ProofsError, UnreadableStore
 from .keys import PrivateKey, PublicKey, generate_key, parse_private_key, parse_public_key
-from .leaf import EventRecord, event_hash, leaf_bytes, leaf_index
+from .leaf import EventRecord, event_hash, leaf_bytes, leaf_index, recorded_at_text
 from .merkle import (
     EMPTY_ROOT,
     HashStore,
@@ -54,6 +54,7 @@ __all__ = [
     "parse_note",
     "parse_private_key",
     "parse_public_key",
+    "recorded_at_text",
     "sign_checkpoint",
     "sign_note",
     "verify_bundle",

@@ -3,8 +3,19 @@
 from typing import Optional
 
 
+def printable(text: str) -> str:
+    """`text` with every character that a terminal would not show as itself written as an escape.
+
+    Messages quote files that may be hostile: an altered name must not be able to rewrite the report on the screen.
+    """
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
 class ProofsError(ValueError):
     """Base of every error this package raises on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class InvalidEvent(ProofsError):

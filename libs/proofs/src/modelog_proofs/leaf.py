@@ -33,6 +33,9 @@ case folding) and has no unpaired surrogates. An absent value is the empty text:
 The leaf of the event at position p has index p - 1 in the tree. Its leaf hash is SHA-256(0x00 || leaf) and an
 inner node is SHA-256(0x01 || left || right), as in RFC 9162 section 2.1.1.
 
+Modelog's own stores write recorded_at in UTC as YYYY-MM-DDTHH:MM:SS.ffffff+00:00, always with six digits, so
+whoever holds it as a time (from Kafka, from PostgreSQL) can make the stored text again: see `recorded_at_text`.
+
 Example: position 1, event_id "e1", stream "s-1", version 1, type "t.T", schema 1, recorded_at
 "2013-01-01T00:00:00Z", tenant "a", actor "b", correlation "", causation "", trace "", payload "{}" give,
 in hexadecimal, tag and fields separated here by spaces:
@@ -42,8 +45,9 @@ in hexadecimal, tag and fields separated here by spaces:
     000000027b7d
 """
 
-import struct
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from datetime import datetime, timezone
+from operator import attrgetter
 
 from .errors import InvalidEvent
 from .merkle import hash_leaf
@@ -73,13 +77,15 @@ class EventRecord:
 FIELDS: tuple[tuple[str, type], ...] = tuple((field.name, field.type) for field in fields(EventRecord))  # type: ignore[misc]
 """Name and Python type of each field, in the order of the leaf."""
 
+_values = attrgetter(*(name for name, _ in FIELDS))
+
 
 def leaf_bytes(event: EventRecord) -> bytes:
     """The leaf of an event. Raises InvalidEvent, which names the field that cannot be encoded."""
     parts = [TAG]
-    for (name, expected), value in zip(FIELDS, astuple(event)):
+    for (name, expected), value in zip(FIELDS, _values(event)):
         encoded = _encode(name, expected, value)
-        parts.append(struct.pack(">I", len(encoded)))
+        parts.append(len(encoded).to_bytes(4, "big"))
         parts.append(encoded)
     return b"".join(parts)
 
@@ -92,6 +98,13 @@ def event_hash(event: EventRecord) -> bytes:
 def leaf_index(position: int) -> int:
     """The index in the tree of the event at `position`."""
     return position - 1
+
+
+def recorded_at_text(moment: datetime) -> str:
+    """The text that Modelog's stores keep for a time. Raises InvalidEvent when `moment` has no time zone."""
+    if moment.utcoffset() is None:
+        raise InvalidEvent(f"recorded_at must have a time zone, {moment.isoformat()} has none")
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
 
 
 def _encode(name: str, expected: type, value: object) -> bytes:

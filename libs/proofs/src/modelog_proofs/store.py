@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional, Union
 
-from .errors import InvalidEvent, UnreadableStore
+from .errors import InvalidEvent, UnreadableStore, printable
 from .leaf import FIELDS, EventRecord, leaf_bytes
 
 _COLUMNS = ", ".join(name for name, _ in FIELDS)
 _MAX_FINDINGS = 5
+# The sqlite3 module decodes SQLite's own messages too, and those may quote a damaged name.
+_DAMAGE = (sqlite3.Error, UnicodeDecodeError)
 
 
 class EventStoreFile:
@@ -36,7 +38,7 @@ class EventStoreFile:
             self._connection = sqlite3.connect(_uri(self.path), uri=True, isolation_level=None)
             self._connection.text_factory = _text
             _prepare(self._connection)
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             self._close()
             raise UnreadableStore(f"{self.path} cannot be read as an SQLite event store: {error}.") from error
         except UnreadableStore:
@@ -61,7 +63,7 @@ class EventStoreFile:
                 _check(record, last)
                 last = record.position
                 yield record
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             raise UnreadableStore(f"The file is damaged after position {last}: {error}.") from error
 
     def damage(self) -> list[str]:
@@ -71,9 +73,9 @@ class EventStoreFile:
         """
         try:
             rows = self._open().execute("PRAGMA integrity_check(events)").fetchmany(_MAX_FINDINGS)
-        except sqlite3.Error as error:
-            return [str(error)]
-        return [str(finding) for (finding,) in rows if finding != "ok"]
+        except _DAMAGE as error:
+            return [printable(str(error))]
+        return [printable(finding) for (finding,) in rows if finding != "ok"]
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
