@@ -1,0 +1,1 @@
+"""The gateway's own gRPC service: identity, and what is running."""

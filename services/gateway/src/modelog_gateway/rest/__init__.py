@@ -1,0 +1,1 @@
+"""REST over the contracts: routes, JSON and the OpenAPI document all come from the protos."""

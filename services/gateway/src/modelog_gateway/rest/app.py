@@ -1,0 +1,130 @@
+"""The HTTP application: one handler for every contract, plus files, the event stream, the document and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+import grpc.aio
+import structlog
+from aiohttp import web
+from google.protobuf.message_factory import GetMessageClass
+from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauthenticated
+from modelog_common.domain.ids import uuid7
+from modelog_common.rpc.call import Call, calling
+from modelog_common.security.tokens import TokenVerifier
+
+from modelog_gateway.rest.contracts import Route, routes
+from modelog_gateway.rest.openapi import document
+from modelog_gateway.rest.problems import problem
+from modelog_gateway.rest.streams import Streams
+from modelog_gateway.rest.transcode import request_message, to_json
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Peers = Callable[[str], grpc.aio.Channel]
+PUBLIC = ("/healthz", "/openapi.json", "/", "/static/", "/.well-known/modelog")
+BODY_LIMIT_BYTES = 8 * 1024 * 1024
+CALL_TIMEOUT_S = 30.0
+CORRELATION = web.RequestKey("correlation", str)
+log = structlog.get_logger()
+
+
+def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dict[str, str]) -> web.Application:
+    """The application; `peer` gives the channel to a service, `discovery` says where the other entrances are."""
+    known = routes()
+    app = web.Application(middlewares=[errors_as_problems, identified(verifier)], client_max_size=BODY_LIMIT_BYTES)
+    described = json.dumps(document(known, version))
+    streams = Streams(peer)
+    app.router.add_get("/api/v1/events/stream", streams.events)
+    app.router.add_put("/api/v1/artifacts", streams.upload)
+    app.router.add_get("/api/v1/artifacts/{digest}", streams.download)
+    for route in known:
+        app.router.add_route(route.verb, route.path, transcoded(route, peer))
+    app.router.add_get("/openapi.json", answering(described, "application/json"))
+    app.router.add_get("/healthz", answering('{"status":"serving"}', "application/json"))
+    app.router.add_get("/.well-known/modelog", answering(json.dumps(discovery), "application/json"))
+    pages = files("modelog_gateway") / "web"
+    app.router.add_get("/", answering((pages / "index.html").read_text(), "text/html"))
+    app.router.add_static("/static/", str(pages))
+    return app
+
+
+def transcoded(route: Route, peer: Peers) -> Handler:
+    """The handler of one contract: JSON in, gRPC through, JSON out."""
+    answer_class = GetMessageClass(route.method.output_type)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        body = await request.read() if route.has_body else b""
+        message = request_message(route, request.match_info, request.query, body)
+        call = peer(route.service).unary_unary(
+            route.full_method,
+            request_serializer=lambda m: m.SerializeToString(),
+            response_deserializer=answer_class.FromString,
+        )
+        answer = await call(message, timeout=CALL_TIMEOUT_S)
+        return web.Response(text=to_json(answer), content_type="application/json")
+
+    return handle
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error leaves as a problem document; what was not expected tells its correlation id and nothing else."""
+    correlation = request.headers.get("X-Correlation-ID", "")[:100] or str(uuid7())
+    request[CORRELATION] = correlation
+    try:
+        answer = await handler(request)
+    except ModelogError as error:
+        answer = problem(error, correlation)
+    except web.HTTPRequestEntityTooLarge:
+        error = Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes")
+        answer = problem(error, correlation)
+    except web.HTTPException as error:
+        if error.status == 404:
+            answer = problem(NotFound(f"there is nothing at {request.path}"), correlation)
+        elif error.status == 405:
+            answer = problem(Invalid(f"{request.method} is not allowed at {request.path}"), correlation)
+            answer.set_status(405)
+        else:
+            raise
+    if not answer.prepared:
+        answer.headers["X-Correlation-ID"] = correlation
+    return answer
+
+
+def identified(verifier: TokenVerifier) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """Middleware that knows the caller by the bearer token and makes the call current for what is called on."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if any(request.path == p or (p.endswith("/") and p != "/" and request.path.startswith(p)) for p in PUBLIC):
+            return await handler(request)
+        token = bearer(request.headers.get("Authorization", ""))
+        call = Call(
+            identity=verifier.verify(token),
+            correlation_id=request[CORRELATION],
+            request_id="",
+            trace_id="",
+            deadline_s=None,
+            token=token,
+        )
+        with calling(call):
+            return await handler(request)
+
+    return middleware
+
+
+def bearer(header: str) -> str:
+    """The token of an Authorization header; raises Unauthenticated when there is none."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("the request lacks a header `Authorization: Bearer <token>`; `modelog login` shows yours")
+    return token
+
+
+def answering(text: str, content_type: str) -> Handler:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=text, content_type=content_type)
+
+    return handle

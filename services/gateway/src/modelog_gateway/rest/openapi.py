@@ -1,0 +1,270 @@
+"""The OpenAPI 3.0 document, made from the same contracts and rules that the services obey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from modelog_gateway.rest.contracts import Route, comment_of, rules_of
+from modelog_gateway.rest.transcode import SHORT
+
+Json = dict[str, Any]
+F = FieldDescriptor
+_INT64 = {F.TYPE_INT64, F.TYPE_UINT64, F.TYPE_SINT64, F.TYPE_FIXED64, F.TYPE_SFIXED64}
+_INT32 = {F.TYPE_INT32, F.TYPE_UINT32, F.TYPE_SINT32, F.TYPE_FIXED32, F.TYPE_SFIXED32}
+_WELL_KNOWN: dict[str, Json] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
+}
+_STATUSES = {
+    400: "A field is missing or wrong; `errors` names it.",
+    401: "The token is missing, forged or over.",
+    403: "The caller lacks the permission.",
+    404: "There is no such thing.",
+    409: "The name is taken, or somebody else changed the same thing.",
+    422: "A rule refuses it in the present state.",
+    503: "A part that is needed does not answer now.",
+}
+
+
+def document(routes: list[Route], version: str) -> Json:
+    """The whole document."""
+    schemas: dict[str, Json] = {"Problem": _problem()}
+    paths: dict[str, Json] = dict(_streams())
+    for route in routes:
+        paths.setdefault(route.path, {})[route.verb.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Modelog",
+            "version": version,
+            "description": "The MLOps platform whose every step is an event. Times are RFC 3339, int64 are texts.",
+        },
+        "security": [{"token": []}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(route: Route, schemas: dict[str, Json]) -> Json:
+    name = route.method.name
+    operation: Json = {
+        "operationId": name
+        if route.path.count("{") == len(route.parameters) and not _is_extra(route)
+        else f"{name}All",
+        "summary": comment_of(route.method.full_name) or name,
+        "description": f"Needs the permission `{route.permission}`.",
+        "tags": [route.method.containing_service.name],
+        "parameters": [_path_parameter(route, p) for p in route.parameters],
+        "responses": {
+            "200": {"description": "Done.", "content": _json(_reference(route.method.output_type, schemas))},
+            **{str(s): _problem_answer(text) for s, text in _STATUSES.items()},
+        },
+    }
+    if route.has_body:
+        body = _inline(route.method.input_type, schemas, leave_out=route.parameters)
+        operation["requestBody"] = {"required": True, "content": _json(body)}
+    else:
+        operation["parameters"] += _query_parameters(route)
+    return operation
+
+
+def _is_extra(route: Route) -> bool:
+    """True for a second path of the same method, which needs an operationId of its own."""
+    return (
+        not route.parameters and "model" in route.method.input_type.fields_by_name and route.path == "/api/v1/versions"
+    )
+
+
+def _path_parameter(route: Route, name: str) -> Json:
+    described = route.method.input_type.fields_by_name[name]
+    return {"name": name, "in": "path", "required": True, "schema": _field(described, {}), **_described(described)}
+
+
+def _query_parameters(route: Route) -> list[Json]:
+    message = route.method.input_type
+    found = []
+    for described in message.fields:
+        if described.name not in route.parameters and described.message_type is None:
+            required = rules_of(described).required
+            found.append(
+                {"name": described.name, "in": "query", "required": required, "schema": _field(described, {})}
+                | _described(described)
+            )
+    for short, dotted in SHORT.items():
+        parent, _, child = dotted.partition(".")
+        if parent in message.fields_by_name:
+            described = message.fields_by_name[parent].message_type.fields_by_name[child]
+            found.append({"name": short, "in": "query", "schema": _field(described, {}), **_described(described)})
+    return found
+
+
+def _described(described: FieldDescriptor) -> Json:
+    text = comment_of(described.full_name)
+    return {"description": text} if text else {}
+
+
+def _reference(message: Descriptor, schemas: dict[str, Json]) -> Json:
+    if message.full_name in _WELL_KNOWN:
+        return _WELL_KNOWN[message.full_name]
+    if message.name not in schemas:
+        schemas[message.name] = {}
+        schemas[message.name] = _inline(message, schemas)
+    return {"$ref": f"#/components/schemas/{message.name}"}
+
+
+def _inline(message: Descriptor, schemas: dict[str, Json], leave_out: tuple[str, ...] = ()) -> Json:
+    fields = [f for f in message.fields if f.name not in leave_out]
+    schema: Json = {
+        "type": "object",
+        "properties": {f.name: _field(f, schemas) | _described(f) for f in fields},
+        "additionalProperties": False,
+    }
+    if text := comment_of(message.full_name):
+        schema["description"] = text
+    if required := [f.name for f in fields if rules_of(f).required]:
+        schema["required"] = required
+    return schema
+
+
+def _field(described: FieldDescriptor, schemas: dict[str, Json]) -> Json:
+    if described.message_type is not None and described.message_type.GetOptions().map_entry:
+        return {
+            "type": "object",
+            "additionalProperties": _scalar(described.message_type.fields_by_name["value"], schemas),
+        }
+    if described.is_repeated:
+        rules = rules_of(described)
+        bounds: Json = {"maxItems": rules.max_items or 10_000}
+        if rules.min_items:
+            bounds["minItems"] = rules.min_items
+        return {"type": "array", "items": _scalar(described, schemas), **bounds}
+    return _scalar(described, schemas)
+
+
+def _scalar(described: FieldDescriptor, schemas: dict[str, Json]) -> Json:
+    if described.message_type is not None:
+        return _reference(described.message_type, schemas)
+    if described.enum_type is not None:
+        return _enum(described.enum_type)
+    rules = rules_of(described)
+    if described.type == F.TYPE_STRING:
+        return _string(described)
+    if described.type == F.TYPE_BOOL:
+        return {"type": "boolean"}
+    if described.type == F.TYPE_BYTES:
+        return {"type": "string", "format": "byte"}
+    if described.type in _INT64:
+        return {"type": "string", "format": "int64", "pattern": "^-?[0-9]+$"}
+    schema: Json = (
+        {"type": "integer", "format": "int32"} if described.type in _INT32 else {"type": "number", "format": "double"}
+    )
+    for bound in ("minimum", "maximum"):
+        if rules.HasField(bound):
+            schema[bound] = getattr(rules, bound)
+    return schema
+
+
+def _string(described: FieldDescriptor) -> Json:
+    rules = rules_of(described)
+    schema: Json = {"type": "string", "maxLength": rules.max_length or 4096}
+    if rules.required or rules.min_length:
+        schema["minLength"] = max(1, rules.min_length)
+    if rules.pattern:
+        schema["pattern"] = f"^(?:{rules.pattern})$" if rules.required else f"^(?:{rules.pattern})?$"
+    if rules.example:
+        schema["example"] = rules.example
+    return schema
+
+
+def _enum(described: EnumDescriptor) -> Json:
+    return {"type": "string", "enum": [v.name for v in described.values]}
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _problem_answer(text: str) -> Json:
+    return {
+        "description": text,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _problem() -> Json:
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "description": "What went wrong (RFC 9457).",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": text,
+            "title": text,
+            "status": {"type": "integer"},
+            "detail": text,
+            "correlation_id": text,
+            "errors": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"field": text, "description": text}},
+            },
+        },
+    }
+
+
+def _streams() -> dict[str, Json]:
+    """What is not one message for one message: files, and the live stream of events."""
+    digest = {
+        "name": "digest",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
+    binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 503)}
+    stored = {"type": "object", "properties": {"digest": {"type": "string"}, "size_bytes": {"type": "string"}}}
+    after = {
+        "name": "after",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "Events after it.",
+    }
+    return {
+        "/api/v1/artifacts": {
+            "put": {
+                "operationId": "UploadArtifact",
+                "summary": "Stores a file under the SHA-256 of its content.",
+                "tags": ["ArtifactStore"],
+                "requestBody": {"required": True, "content": binary},
+                "responses": {"200": {"description": "Stored.", "content": _json(stored)}, **problems},
+            }
+        },
+        "/api/v1/artifacts/{digest}": {
+            "get": {
+                "operationId": "DownloadArtifact",
+                "summary": "Reads a file.",
+                "tags": ["ArtifactStore"],
+                "parameters": [digest],
+                "responses": {"200": {"description": "The content.", "content": binary}, **problems},
+            }
+        },
+        "/api/v1/events/stream": {
+            "get": {
+                "operationId": "StreamEvents",
+                "summary": "Events as they happen, as server-sent events; `Last-Event-ID` goes on after a position.",
+                "tags": ["AuditService"],
+                "parameters": [after],
+                "responses": {
+                    "200": {
+                        "description": "A stream.",
+                        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                    },
+                    **problems,
+                },
+            }
+        },
+    }
