@@ -1,1 +1,33 @@
-"""Modelog for Python: the client and the command line."""
+"""Modelog for Python: the client and the command line.
+
+>>> import modelog
+>>> client = modelog.connect()  # doctest: +SKIP
+"""
+
+from modelog.client import Client, connect
+from modelog.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    ModelogError,
+    NotAllowed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "AlreadyExists",
+    "Client",
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "ModelogError",
+    "NotAllowed",
+    "NotFound",
+    "Unauthenticated",
+    "Unavailable",
+    "connect",
+]

@@ -1,0 +1,83 @@
+"""The audit trail and its proofs."""
+
+from __future__ import annotations
+
+import json
+from typing import Iterator, List, Optional
+
+import msgspec
+
+from modelog.errors import Unavailable
+from modelog.transport import Transport, convert
+from modelog.types import AuditReport, Checkpoint, Event, Record
+
+
+class _Events(Record):
+    events: List[Event] = []
+    head: int = 0
+
+
+class _Proof(Record):
+    bundle: str = ""
+
+
+class Audit:
+    """Every event, and the proof that none was altered."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        stream: Optional[str] = None,
+        type: Optional[str] = None,
+        actor: Optional[str] = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> List[Event]:
+        """Events by filter."""
+        flag = "true" if newest_first else None
+        return self._transport.get(
+            "/api/v1/events",
+            _Events,
+            after=after,
+            stream=stream,
+            type=type,
+            actor=actor,
+            limit=limit,
+            newest_first=flag,
+        ).events
+
+    def head(self) -> int:
+        """Last position of the log."""
+        return self._transport.get("/api/v1/events", _Events, limit=1).head
+
+    def follow(self, after: int = 0) -> Iterator[Event]:
+        """Events after a position, and then as they happen; does not end by itself."""
+        kind = ""
+        for line in self._transport.lines("/api/v1/events/stream", after=after):
+            if line.startswith("event: "):
+                kind = line[7:]
+            elif line.startswith("data: "):
+                if kind == "trouble":
+                    raise Unavailable(line[6:])
+                yield convert(json.loads(line[6:]), Event)
+
+    def checkpoint(self) -> Checkpoint:
+        """The newest signed statement of the log's size and root."""
+        return self._transport.get("/api/v1/audit/checkpoint", Checkpoint)
+
+    def proof(self, position: int) -> str:
+        """A JSON bundle that proves, with the public key alone, that an event is in the log."""
+        return self._transport.get(f"/api/v1/audit/proofs/{position}", _Proof).bundle
+
+    def verify(self) -> AuditReport:
+        """Have the platform hash its whole store again and compare it with the signed checkpoint."""
+        return self._transport.post_query("/api/v1/audit/verify", AuditReport)
+
+
+def to_line(event: Event) -> str:
+    """An event as one line of JSON."""
+    return msgspec.json.encode(event).decode()

@@ -1,0 +1,98 @@
+"""Experiments and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Sequence
+
+from modelog.api.datasets import Artifacts
+from modelog.transport import Transport
+from modelog.types import Artifact, Environment, Experiment, Record, Run, RunDataset
+
+
+class _Runs(Record):
+    runs: List[Run] = []
+    next_page_token: str = ""
+
+
+class _Experiments(Record):
+    experiments: List[Experiment] = []
+    next_page_token: str = ""
+
+
+class Runs:
+    """Experiments and their runs."""
+
+    def __init__(self, transport: Transport, artifacts: Artifacts) -> None:
+        self._transport, self._artifacts = transport, artifacts
+
+    def experiment(self, name: str, description: str = "") -> Experiment:
+        """The experiment of this name, made when there is none."""
+        return self._transport.post("/api/v1/experiments", Experiment, {"name": name, "description": description})
+
+    def experiments(self) -> List[Experiment]:
+        return self._transport.get("/api/v1/experiments", _Experiments, page_size=1000).experiments
+
+    def start(
+        self,
+        experiment: str,
+        name: str = "",
+        *,
+        parameters: Optional[Mapping[str, Any]] = None,
+        datasets: Sequence[RunDataset] = (),
+        environment: Optional[Environment] = None,
+        tags: Optional[Mapping[str, str]] = None,
+    ) -> Run:
+        """Start a run in an experiment that exists."""
+        body = {
+            "experiment": experiment,
+            "name": name,
+            "parameters": dict(parameters or {}),
+            "datasets": list(datasets),
+            "environment": environment,
+            "tags": dict(tags or {}),
+        }
+        return self._transport.post("/api/v1/runs", Run, body)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        parameters: Optional[Mapping[str, Any]] = None,
+        metrics: Optional[Mapping[str, float]] = None,
+        step: int = 0,
+        files: Sequence[Path] = (),
+        artifacts: Sequence[Artifact] = (),
+        tags: Optional[Mapping[str, str]] = None,
+    ) -> Run:
+        """Add parameters, metrics at a step, files or tags to a running run."""
+        stored = [*artifacts, *(self._artifacts.upload(Path(f)) for f in files)]
+        body = {
+            "parameters": dict(parameters) if parameters else None,
+            "metrics": [{"name": k, "value": _number(v), "step": step} for k, v in (metrics or {}).items()],
+            "artifacts": stored,
+            "tags": dict(tags or {}),
+        }
+        return self._transport.post(f"/api/v1/runs/{run_id}/log", Run, body)
+
+    def end(self, run_id: str, status: str = "completed", error: str = "") -> Run:
+        """End a run: completed, failed or cancelled."""
+        body = {"status": f"RUN_STATUS_{status.upper()}", "error": error}
+        return self._transport.post(f"/api/v1/runs/{run_id}/end", Run, body)
+
+    def get(self, run_id: str, *, as_of: Optional[str] = None) -> Run:
+        """One run."""
+        return self._transport.get(f"/api/v1/runs/{run_id}", Run, as_of=as_of)
+
+    def list(self, experiment: Optional[str] = None, *, limit: int = 100) -> List[Run]:
+        """Runs, newest first."""
+        return self._transport.get("/api/v1/runs", _Runs, experiment=experiment, page_size=limit).runs
+
+
+def _number(value: float) -> Any:
+    """proto3 JSON writes what JSON cannot as text."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float(value)

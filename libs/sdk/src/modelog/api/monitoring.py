@@ -1,0 +1,132 @@
+"""Monitors, their windows and alerts, and the policies that retrain."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Sequence
+
+from modelog.transport import Transport
+from modelog.types import (
+    Alert,
+    AlertChannel,
+    DatasetRef,
+    Monitor,
+    Record,
+    Retraining,
+    RetrainingPolicy,
+    SeriesPoint,
+    Window,
+)
+
+
+class _Monitors(Record):
+    monitors: List[Monitor] = []
+
+
+class _Windows(Record):
+    windows: List[Window] = []
+
+
+class _Alerts(Record):
+    alerts: List[Alert] = []
+
+
+class _Policies(Record):
+    policies: List[RetrainingPolicy] = []
+
+
+class _Retrainings(Record):
+    retrainings: List[Retraining] = []
+
+
+class _Series(Record):
+    points: List[SeriesPoint] = []
+
+
+class Monitors:
+    """What watches the deployments."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self,
+        name: str,
+        deployment: str,
+        reference: Sequence[DatasetRef],
+        *,
+        window: str = "month",
+        label_column: str = "",
+        allowed_lateness_s: float = 0.0,
+        reference_auc: float = 0.0,
+        reference_log_loss: float = 0.0,
+        drift: Optional[Mapping[str, float]] = None,
+        quality: Optional[Mapping[str, float]] = None,
+        channels: Sequence[AlertChannel] = (),
+    ) -> Monitor:
+        """Compare windows (hour, day, week or month of event time) of a deployment with reference data."""
+        body = {
+            "name": name,
+            "deployment": deployment,
+            "reference": list(reference),
+            "label_column": label_column,
+            "window": f"WINDOW_UNIT_{window.upper()}",
+            "allowed_lateness_s": allowed_lateness_s,
+            "reference_auc": reference_auc,
+            "reference_log_loss": reference_log_loss,
+            "drift": dict(drift) if drift else None,
+            "quality": dict(quality) if quality else None,
+            "channels": list(channels),
+        }
+        return self._transport.post("/api/v1/monitors", Monitor, body)
+
+    def get(self, name: str) -> Monitor:
+        return self._transport.get(f"/api/v1/monitors/{name}", Monitor)
+
+    def list(self) -> List[Monitor]:
+        return self._transport.get("/api/v1/monitors", _Monitors, page_size=1000).monitors
+
+    def windows(self, monitor: str) -> List[Window]:
+        """What each window showed, oldest first."""
+        return self._transport.get(f"/api/v1/monitors/{monitor}/windows", _Windows, page_size=1000).windows
+
+    def alerts(self, monitor: Optional[str] = None) -> List[Alert]:
+        """Alerts, newest first."""
+        return self._transport.get("/api/v1/alerts", _Alerts, monitor=monitor, page_size=1000).alerts
+
+    def series(self, monitor: str, metric: str) -> List[SeriesPoint]:
+        """A metric over time, such as auc, log_loss, drifted_features, predictions."""
+        return self._transport.get(f"/api/v1/monitors/{monitor}/series/{metric}", _Series).points
+
+    def create_policy(
+        self,
+        name: str,
+        monitor: str,
+        job: Mapping[str, Any],
+        dataset: str,
+        *,
+        on_drift: bool = True,
+        on_quality: bool = True,
+        evaluation_rows: int = 0,
+        canary_percent: float = 0.0,
+        canary_rows: int = 0,
+    ) -> RetrainingPolicy:
+        """Train a challenger when drift and loss of quality were found; `job` is what `client.jobs.spec` makes."""
+        body = {
+            "name": name,
+            "monitor": monitor,
+            "job": {k: v for k, v in job.items() if v is not None},
+            "dataset": dataset,
+            "on_drift": on_drift,
+            "on_quality": on_quality,
+            "evaluation_rows": evaluation_rows,
+            "canary_percent": canary_percent,
+            "canary_rows": canary_rows,
+        }
+        return self._transport.post("/api/v1/retraining-policies", RetrainingPolicy, body)
+
+    def policies(self) -> List[RetrainingPolicy]:
+        return self._transport.get("/api/v1/retraining-policies", _Policies, page_size=1000).policies
+
+    def retrainings(self, policy: Optional[str] = None) -> List[Retraining]:
+        """Challengers and how they fared, oldest first."""
+        return self._transport.get("/api/v1/retrainings", _Retrainings, policy=policy, page_size=1000).retrainings

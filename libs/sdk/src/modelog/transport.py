@@ -1,0 +1,95 @@
+"""One HTTP connection pool to the gateway: tokens, retries, problem documents as errors."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, Dict, Iterator, Mapping, Optional, Type, TypeVar
+
+import httpx
+import msgspec
+
+from modelog.errors import ModelogError, Unavailable, error_from
+
+T = TypeVar("T")
+RETRIES = 6
+FIRST_PAUSE_S = 0.1
+
+
+class Transport:
+    """Calls of the gateway's REST interface.
+
+    A call that finds the platform away is tried again with growing pauses, about six seconds in all. That is safe: every
+    changing call carries a request id, and the platform acts on an id once.
+    """
+
+    def __init__(self, url: str, token: str, timeout_s: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(
+            base_url=self.url, timeout=timeout_s, headers={"Authorization": f"Bearer {token}"} if token else {}
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str, answer: Type[T], **query: Any) -> T:
+        """GET with query parameters; those that are None are left out."""
+        response = self._send("GET", path, params={k: v for k, v in query.items() if v is not None})
+        return convert(response.json(), answer)
+
+    def post(self, path: str, answer: Type[T], body: Mapping[str, Any]) -> T:
+        """POST a JSON body; a request id is added when the body has none."""
+        fields: Dict[str, Any] = {k: v for k, v in body.items() if v is not None}
+        fields.setdefault("request_id", str(uuid.uuid4()))
+        return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
+
+    def post_query(self, path: str, answer: Type[T]) -> T:
+        """POST without a request id, for calls that change nothing."""
+        return convert(self._send("POST", path, json={}).json(), answer)
+
+    def put_bytes(self, path: str, content: bytes, sha256: str) -> Dict[str, Any]:
+        """Upload; the platform refuses content whose SHA-256 is another one."""
+        headers = {"X-Content-SHA256": sha256, "Content-Type": "application/octet-stream"}
+        answer = self._send("PUT", path, content=content, headers=headers).json()
+        return dict(answer)
+
+    def get_bytes(self, path: str) -> bytes:
+        return self._send("GET", path).content
+
+    def lines(self, path: str, **query: Any) -> Iterator[str]:
+        """The lines of a stream that does not end by itself."""
+        with self._client.stream("GET", path, params=query, timeout=httpx.Timeout(30.0, read=None)) as response:
+            if response.status_code >= 400:
+                response.read()
+                raise _problem(response)
+            yield from response.iter_lines()
+
+    def _send(self, verb: str, path: str, **arguments: Any) -> httpx.Response:
+        pause_s = FIRST_PAUSE_S
+        for attempt in range(RETRIES + 1):
+            trouble: Optional[ModelogError] = None
+            try:
+                response = self._client.request(verb, path, **arguments)
+            except httpx.TransportError as error:
+                trouble = Unavailable(f"{self.url} does not answer: {error}. Is the platform up? (`modelog status`)")
+            else:
+                if response.status_code < 400:
+                    return response
+                trouble = _problem(response)
+            if not isinstance(trouble, Unavailable) or attempt == RETRIES:
+                raise trouble
+            time.sleep(pause_s)
+            pause_s *= 2
+        raise AssertionError("unreachable")
+
+
+def convert(plain: Any, answer: Type[T]) -> T:
+    """JSON into a record; proto3 JSON writes int64 as text, which is read as a number here."""
+    return msgspec.convert(plain, answer, strict=False)
+
+
+def _problem(response: httpx.Response) -> ModelogError:
+    try:
+        return error_from(response.json(), response.status_code)
+    except ValueError:
+        return Unavailable(f"{response.url} answered {response.status_code} and no JSON; is it a Modelog gateway?")

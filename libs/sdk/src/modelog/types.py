@@ -1,0 +1,470 @@
+"""What calls answer with. The fields are those of the platform's contracts; times are datetimes, digests hexadecimal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Dict, List, Optional
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all answers; fields that this release does not know are left out."""
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The answer as plain JSON types."""
+        plain = msgspec.to_builtins(self)
+        assert isinstance(plain, dict)  # noqa: S101 - a Struct always becomes a dict
+        return plain
+
+
+class DatasetRef(Record):
+    dataset: str
+    version: int
+
+
+class Artifact(Record):
+    """A stored file: its path inside the run or version, SHA-256 and size."""
+
+    path: str
+    digest: str
+    size_bytes: int = 0
+
+
+class TensorSpec(Record):
+    name: str
+    datatype: str
+    shape: List[int] = []
+    columns: List[str] = []
+    kinds: List[str] = []
+
+
+class Signature(Record):
+    """What a model takes and gives."""
+
+    inputs: List[TensorSpec] = []
+    outputs: List[TensorSpec] = []
+
+
+class Review(Record):
+    reviewer: str = ""
+    decision: str = ""
+    comment: str = ""
+    at: Optional[datetime] = None
+    approval_id: str = ""
+
+
+class ModelVersion(Record):
+    model: str = ""
+    version: str = ""
+    stage: str = ""
+    author: str = ""
+    description: str = ""
+    run_id: str = ""
+    datasets: List[DatasetRef] = []
+    flavor: str = ""
+    artifact: Optional[Artifact] = None
+    signature: Optional[Signature] = None
+    metrics: Dict[str, float] = {}
+    tags: Dict[str, str] = {}
+    reviews: List[Review] = []
+    created_at: Optional[datetime] = None
+    updated_at: Optional[datetime] = None
+    position: int = 0
+
+
+class Model(Record):
+    id: str = ""
+    name: str = ""
+    description: str = ""
+    author: str = ""
+    tags: Dict[str, str] = {}
+    created_at: Optional[datetime] = None
+    versions: List[ModelVersion] = []
+    position: int = 0
+
+
+class Column(Record):
+    name: str
+    type: str
+
+
+class Expectation(Record):
+    """Something that must hold of the data: not_null, unique, between, in_set, row_count or max_null_share."""
+
+    kind: str
+    column: str = ""
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    values: List[str] = []
+
+
+class DatasetVersion(Record):
+    dataset: str = ""
+    version: int = 0
+    label: str = ""
+    digest: str = ""
+    size_bytes: int = 0
+    rows: int = 0
+    schema: List[Column] = []
+    expectations: List[Expectation] = []
+    description: str = ""
+    author: str = ""
+    created_at: Optional[datetime] = None
+    position: int = 0
+
+    @property
+    def ref(self) -> DatasetRef:
+        return DatasetRef(dataset=self.dataset, version=self.version)
+
+
+class Dataset(Record):
+    id: str = ""
+    name: str = ""
+    latest_version: int = 0
+    created_at: Optional[datetime] = None
+    position: int = 0
+
+
+class Experiment(Record):
+    id: str = ""
+    name: str = ""
+    description: str = ""
+    author: str = ""
+    created_at: Optional[datetime] = None
+    position: int = 0
+
+
+class MetricPoint(Record):
+    name: str
+    value: float
+    step: int = 0
+    at: Optional[datetime] = None
+
+
+class Environment(Record):
+    python: str = ""
+    platform: str = ""
+    packages: Dict[str, str] = {}
+    git_commit: str = ""
+    git_dirty: bool = False
+    entry_point: str = ""
+    source_digest: str = ""
+
+
+class RunDataset(Record):
+    dataset: str
+    version: int
+    digest: str
+
+
+class Run(Record):
+    id: str = ""
+    experiment: str = ""
+    name: str = ""
+    status: str = ""
+    author: str = ""
+    parameters: Optional[Dict[str, Any]] = None
+    metrics: Dict[str, float] = {}
+    points: List[MetricPoint] = []
+    artifacts: List[Artifact] = []
+    datasets: List[RunDataset] = []
+    environment: Optional[Environment] = None
+    tags: Dict[str, str] = {}
+    started_at: Optional[datetime] = None
+    ended_at: Optional[datetime] = None
+    error: str = ""
+    position: int = 0
+
+
+class CheckResult(Record):
+    dataset: str = ""
+    version: int = 0
+    column: str = ""
+    kind: str = ""
+    passed: bool = False
+    detail: str = ""
+
+
+class Job(Record):
+    id: str = ""
+    spec: Dict[str, Any] = {}
+    status: str = ""
+    author: str = ""
+    attempt: int = 0
+    run_id: str = ""
+    checks: List[CheckResult] = []
+    metrics: Dict[str, float] = {}
+    model_digest: str = ""
+    registered_version: str = ""
+    error: str = ""
+    submitted_at: Optional[datetime] = None
+    started_at: Optional[datetime] = None
+    ended_at: Optional[datetime] = None
+    position: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("JOB_STATUS_SUCCEEDED", "JOB_STATUS_FAILED", "JOB_STATUS_CANCELLED")
+
+
+class Variant(Record):
+    version: str = ""
+    percent: float = 0.0
+    model_digest: str = ""
+    flavor: str = ""
+    answered: int = 0
+
+
+class Deployment(Record):
+    id: str = ""
+    name: str = ""
+    model: str = ""
+    environment: str = ""
+    status: str = ""
+    variants: List[Variant] = []
+    signature: Optional[Signature] = None
+    author: str = ""
+    error: str = ""
+    created_at: Optional[datetime] = None
+    updated_at: Optional[datetime] = None
+    position: int = 0
+
+
+class Prediction(Record):
+    prediction_id: str = ""
+    deployment: str = ""
+    model: str = ""
+    version: str = ""
+    model_digest: str = ""
+    features: Dict[str, float] = {}
+    outputs: List[float] = []
+    event_time: Optional[datetime] = None
+    answered_at: Optional[datetime] = None
+    key: str = ""
+
+
+class AlertChannel(Record):
+    """Where alerts go: kind CHANNEL_KIND_WEBHOOK or CHANNEL_KIND_SLACK, and an http(s) address."""
+
+    kind: str
+    url: str
+
+
+class Monitor(Record):
+    id: str = ""
+    name: str = ""
+    deployment: str = ""
+    reference: List[DatasetRef] = []
+    window: str = ""
+    author: str = ""
+    created_at: Optional[datetime] = None
+    predictions_watermark: Optional[datetime] = None
+    outcomes_watermark: Optional[datetime] = None
+    predictions: int = 0
+    outcomes: int = 0
+    reference_auc: float = 0.0
+    reference_log_loss: float = 0.0
+    position: int = 0
+
+
+class FeatureDrift(Record):
+    feature: str = ""
+    test: str = ""
+    statistic: float = 0.0
+    p_value: float = 0.0
+    q_value: float = 0.0
+    effect: float = 0.0
+    psi: float = 0.0
+    drifted: bool = False
+
+
+class Quality(Record):
+    rows: int = 0
+    auc: float = 0.0
+    auc_low: float = 0.0
+    auc_high: float = 0.0
+    log_loss: float = 0.0
+    brier: float = 0.0
+    base_rate: float = 0.0
+
+
+class Window(Record):
+    id: str = ""
+    monitor: str = ""
+    start: Optional[datetime] = None
+    end: Optional[datetime] = None
+    predictions: int = 0
+    labelled: int = 0
+    features: List[FeatureDrift] = []
+    drifted_features: int = 0
+    quality: Optional[Quality] = None
+    by_version: Dict[str, Quality] = {}
+    drift_alert: bool = False
+    quality_alert: bool = False
+    position: int = 0
+
+
+class Alert(Record):
+    id: str = ""
+    monitor: str = ""
+    window_id: str = ""
+    kind: str = ""
+    text: str = ""
+    at: Optional[datetime] = None
+    deliveries: Dict[str, str] = {}
+    position: int = 0
+
+
+class RetrainingPolicy(Record):
+    id: str = ""
+    name: str = ""
+    monitor: str = ""
+    on_drift: bool = False
+    on_quality: bool = False
+    job: Dict[str, Any] = {}
+    dataset: str = ""
+    evaluation_rows: int = 0
+    canary_percent: float = 0.0
+    canary_rows: int = 0
+    author: str = ""
+    position: int = 0
+
+
+class Comparison(Record):
+    """Champion against challenger on the same labelled rows; intervals are 95 %."""
+
+    rows: int = 0
+    champion_auc: float = 0.0
+    challenger_auc: float = 0.0
+    auc_difference: float = 0.0
+    auc_low: float = 0.0
+    auc_high: float = 0.0
+    p_value: float = 0.0
+    champion_log_loss: float = 0.0
+    challenger_log_loss: float = 0.0
+    log_loss_difference: float = 0.0
+    log_loss_low: float = 0.0
+    log_loss_high: float = 0.0
+    challenger_wins: bool = False
+    reason: str = ""
+
+
+class Retraining(Record):
+    id: str = ""
+    policy: str = ""
+    monitor: str = ""
+    window_id: str = ""
+    model: str = ""
+    state: str = ""
+    job_id: str = ""
+    champion: str = ""
+    challenger: str = ""
+    evaluation: Optional[Comparison] = None
+    canary: Optional[Comparison] = None
+    reason: str = ""
+    started_at: Optional[datetime] = None
+    ended_at: Optional[datetime] = None
+    position: int = 0
+
+
+class SeriesPoint(Record):
+    at: Optional[datetime] = None
+    value: float = 0.0
+    line: str = ""
+
+
+class Node(Record):
+    id: str = ""
+    kind: str = ""
+    name: str = ""
+    attributes: Dict[str, str] = {}
+    since: int = 0
+
+
+class Edge(Record):
+    source: str = msgspec.field(name="from", default="")
+    target: str = msgspec.field(name="to", default="")
+    kind: str = ""
+    since: int = 0
+
+
+class Graph(Record):
+    nodes: List[Node] = []
+    edges: List[Edge] = []
+
+
+class Event(Record):
+    """One event of the audit trail."""
+
+    position: int = 0
+    event_id: str = ""
+    stream: str = ""
+    version: int = 0
+    type: str = ""
+    schema: int = 0
+    recorded_at: Optional[datetime] = None
+    tenant: str = ""
+    actor: str = ""
+    correlation_id: str = ""
+    causation_id: str = ""
+    trace_id: str = ""
+    payload: Optional[Dict[str, Any]] = None
+
+
+class Checkpoint(Record):
+    size: int = 0
+    root: str = ""
+    note: str = ""
+    public_key: str = ""
+
+
+class AuditReport(Record):
+    intact: bool = False
+    events: int = 0
+    root: str = ""
+    findings: List[str] = []
+    first_altered: int = 0
+
+
+class User(Record):
+    name: str = ""
+    roles: List[str] = []
+    tenant: str = ""
+    created_at: Optional[datetime] = None
+    position: int = 0
+
+
+class Token(Record):
+    token: str = ""
+    expires_at: Optional[datetime] = None
+
+
+class Identity(Record):
+    user: str = ""
+    tenant: str = ""
+    roles: List[str] = []
+    permissions: List[str] = []
+
+
+class ProjectionStatus(Record):
+    name: str = ""
+    position: int = 0
+    error: str = ""
+
+
+class ServiceStatus(Record):
+    service: str = ""
+    version: str = ""
+    pid: int = 0
+    uptime_s: float = 0.0
+    memory_bytes: int = 0
+    log_position: int = 0
+    projections: List[ProjectionStatus] = []
+    endpoints: Dict[str, str] = {}
+
+
+class ServiceHealth(Record):
+    service: str = ""
+    health: str = ""
+    status: Optional[ServiceStatus] = None
