@@ -1,0 +1,42 @@
+"""The registry's read tables. Bodies are the messages of the contract, without what a table of its own holds."""
+
+from __future__ import annotations
+
+from modelog_common.read.tables import temporal_table
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String
+
+TABLES = MetaData()
+
+MODELS = temporal_table(TABLES, "models", key=["name"])
+
+VERSIONS = temporal_table(
+    TABLES,
+    "model_versions",
+    key=["model", "version"],
+    columns=[
+        Column("stage", String(20), nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("ordinal", Integer, nullable=False),
+    ],
+)
+
+EXPERIMENTS = temporal_table(TABLES, "experiments", key=["name"])
+
+RUNS = temporal_table(
+    TABLES,
+    "runs",
+    key=["run_id"],
+    columns=[Column("experiment", String(200), nullable=False), Column("started_us", BigInteger, nullable=False)],
+)
+Index("runs_by_start", RUNS.table.c.tenant, RUNS.table.c.started_us, sqlite_where=RUNS.table.c.valid_until.is_(None))
+
+# The points that one event told: a run's own row stays small however much it logs.
+RUN_POINTS = temporal_table(
+    TABLES, "run_points", key=["run_id", "told"], columns=[Column("ordinal", BigInteger, nullable=False)]
+)
+
+DATASETS = temporal_table(TABLES, "datasets", key=["name"])
+
+DATASET_VERSIONS = temporal_table(
+    TABLES, "dataset_versions", key=["dataset", "version"], columns=[Column("number", Integer, nullable=False)]
+)
