@@ -351,7 +351,7 @@ def test_archived_is_final(stage: Stage) -> None:
         MODEL,
         given=ARCHIVED,
         when=PromoteVersion(NAME, V1, stage),
-        refused="flight-delay 1.0.0 is in archived, which is final",
+        refused="flight-delay 1.0.0 is archived, which is final",
         error=NotAllowed,
     )
 

@@ -130,7 +130,7 @@ def promote(model: Model, command: PromoteVersion, ctx: Context) -> Sequence[Mod
         return ()
     _check_review(candidate, stage)
     if stage not in candidate.stage.following:
-        raise NotAllowed(f"{candidate.title} is in {candidate.stage}{_ways_on(candidate.stage)}")
+        raise NotAllowed(f"{candidate.title} is {_ways_on(candidate.stage)}")
     return [
         VersionPromoted(
             candidate.content.model_id,
@@ -176,8 +176,8 @@ def _check_review(candidate: Version, stage: Stage) -> None:
 
 def _ways_on(stage: Stage) -> str:
     if not stage.following:
-        return ", which is final"
-    return f"; it can go to {' or '.join(stage.following)}"
+        return f"{stage}, which is final"
+    return f"in {stage}; it can go to {' or '.join(stage.following)}"
 
 
 def _is_last_review(candidate: Version, command: ReviewVersion, ctx: Context) -> bool:

@@ -1,0 +1,58 @@
+"""modelog.registry.v1.ModelRegistry over gRPC."""
+
+from __future__ import annotations
+
+import grpc
+from modelog_common.domain.clock import Clock
+from modelog_proto.registry.v1 import model_pb2 as pb
+from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryServicer
+
+from modelog_registry.api import parse
+from modelog_registry.api.calls import command_call, since, tenant
+from modelog_registry.handle.models import Models
+from modelog_registry.read.queries import RegistryQueries
+
+Call = grpc.aio.ServicerContext
+
+
+class ModelServicer(ModelRegistryServicer):
+    """Models, their versions, stages and approvals."""
+
+    def __init__(self, models: Models, queries: RegistryQueries, clock: Clock) -> None:
+        self._models, self._queries, self._clock = models, queries, clock
+
+    async def RegisterModel(self, request: pb.RegisterModelRequest, context: Call) -> pb.Model:
+        ctx = command_call(self._clock, request.request_id, "RegisterModel")
+        position = await self._models.register(parse.register_model(request), ctx)
+        return await self._queries.model(request.name, since(position), ctx.tenant)
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Call) -> pb.Model:
+        return await self._queries.model(request.name, request.read, tenant())
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Call) -> pb.ListModelsResponse:
+        found = await self._queries.models(request.page, request.read, tenant())
+        return pb.ListModelsResponse(models=found.items, next_page_token=found.next_page_token)
+
+    async def RegisterVersion(self, request: pb.RegisterVersionRequest, context: Call) -> pb.ModelVersion:
+        ctx = command_call(self._clock, request.request_id, "RegisterVersion")
+        version, position = await self._models.register_version(parse.register_version(request), ctx)
+        return await self._queries.version(request.model, version, since(position), ctx.tenant)
+
+    async def GetVersion(self, request: pb.GetVersionRequest, context: Call) -> pb.ModelVersion:
+        return await self._queries.version(request.model, request.version, request.read, tenant())
+
+    async def ListVersions(self, request: pb.ListVersionsRequest, context: Call) -> pb.ListVersionsResponse:
+        found = await self._queries.versions(
+            request.model, parse.stage_wanted(request), request.page, request.read, tenant()
+        )
+        return pb.ListVersionsResponse(versions=found.items, next_page_token=found.next_page_token)
+
+    async def ReviewVersion(self, request: pb.ReviewVersionRequest, context: Call) -> pb.ModelVersion:
+        ctx = command_call(self._clock, request.request_id, "ReviewVersion")
+        position = await self._models.review(parse.review_version(request), ctx)
+        return await self._queries.version(request.model, request.version, since(position), ctx.tenant)
+
+    async def PromoteVersion(self, request: pb.PromoteVersionRequest, context: Call) -> pb.ModelVersion:
+        ctx = command_call(self._clock, request.request_id, "PromoteVersion")
+        position = await self._models.promote(parse.promote_version(request), ctx)
+        return await self._queries.version(request.model, request.version, since(position), ctx.tenant)

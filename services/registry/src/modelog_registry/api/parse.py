@@ -1,0 +1,143 @@
+"""From messages to commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from modelog_common.domain.semver import SemanticVersion
+from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
+
+from modelog_registry.api.values import member_of, moment_of, object_of
+from modelog_registry.artifact import Artifact
+from modelog_registry.dataset.commands import RegisterDatasetVersion
+from modelog_registry.dataset.expectation import Column, Expectation
+from modelog_registry.experiment.commands import CreateExperiment
+from modelog_registry.model.commands import PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
+from modelog_registry.model.events import DatasetRef
+from modelog_registry.model.signature import Signature, Tensor
+from modelog_registry.model.stage import Stage
+from modelog_registry.read.messages import DECISIONS, RUN_STATUSES, STAGES
+from modelog_registry.run.commands import EndRun, LogRun, Measured, StartRun
+from modelog_registry.run.events import Environment, RunDataset
+
+
+def register_model(request: model_pb2.RegisterModelRequest) -> RegisterModel:
+    return RegisterModel(request.name, request.description, dict(request.tags))
+
+
+def register_version(request: model_pb2.RegisterVersionRequest) -> RegisterVersion:
+    return RegisterVersion(
+        model=request.model,
+        version=SemanticVersion.parse(request.version) if request.version else None,
+        flavor=request.flavor,
+        artifact=_artifact(request.artifact),
+        signature=Signature(_tensors(request.signature.inputs), _tensors(request.signature.outputs)),
+        description=request.description,
+        run_id=request.run_id,
+        datasets=tuple(DatasetRef(d.dataset, d.version) for d in request.datasets),
+        metrics=dict(request.metrics),
+        tags=dict(request.tags),
+    )
+
+
+def review_version(request: model_pb2.ReviewVersionRequest) -> ReviewVersion:
+    return ReviewVersion(
+        request.model,
+        SemanticVersion.parse(request.version),
+        member_of(DECISIONS, request.decision, "decision"),
+        request.comment,
+        object_of(request.evidence, "evidence"),
+    )
+
+
+def promote_version(request: model_pb2.PromoteVersionRequest) -> PromoteVersion:
+    return PromoteVersion(
+        request.model,
+        SemanticVersion.parse(request.version),
+        member_of(STAGES, request.stage, "stage"),
+        request.reason,
+    )
+
+
+def stage_wanted(request: model_pb2.ListVersionsRequest) -> Stage | None:
+    """None means any."""
+    return member_of(STAGES, request.stage, "stage") if request.stage else None
+
+
+def create_experiment(request: experiment_pb2.CreateExperimentRequest) -> CreateExperiment:
+    return CreateExperiment(request.name, request.description)
+
+
+def start_run(request: experiment_pb2.StartRunRequest, run_id: str) -> StartRun:
+    return StartRun(
+        run_id=run_id,
+        experiment=request.experiment,
+        name=request.name,
+        parameters=object_of(request.parameters, "parameters"),
+        datasets=tuple(RunDataset(d.dataset, d.version, d.digest) for d in request.datasets),
+        environment=_environment(request.environment) if request.HasField("environment") else None,
+        tags=dict(request.tags),
+    )
+
+
+def log_run(request: experiment_pb2.LogRunRequest) -> LogRun:
+    return LogRun(
+        run_id=request.run_id,
+        parameters=object_of(request.parameters, "parameters"),
+        metrics=tuple(_measured(point, f"metrics[{n}]") for n, point in enumerate(request.metrics)),
+        artifacts=tuple(_artifact(a) for a in request.artifacts),
+        tags=dict(request.tags),
+        environment=_environment(request.environment) if request.HasField("environment") else None,
+    )
+
+
+def end_run(request: experiment_pb2.EndRunRequest) -> EndRun:
+    return EndRun(request.run_id, member_of(RUN_STATUSES, request.status, "status"), request.error)
+
+
+def register_dataset_version(request: dataset_pb2.RegisterDatasetVersionRequest) -> RegisterDatasetVersion:
+    return RegisterDatasetVersion(
+        dataset=request.dataset,
+        digest=request.digest,
+        size_bytes=request.size_bytes,
+        rows=request.rows,
+        columns=tuple(Column(c.name, c.type) for c in request.schema),
+        expectations=tuple(_expectation(e) for e in request.expectations),
+        label=request.label,
+        description=request.description,
+    )
+
+
+def _artifact(artifact: model_pb2.Artifact) -> Artifact:
+    return Artifact(artifact.path, artifact.digest, artifact.size_bytes)
+
+
+def _tensors(tensors: Iterable[model_pb2.TensorSpec]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(t.name, t.datatype, tuple(t.shape), tuple(t.columns), tuple(t.kinds)) for t in tensors)
+
+
+def _measured(point: experiment_pb2.MetricPoint, field: str) -> Measured:
+    at = moment_of(point.at, f"{field}.at") if point.HasField("at") else None
+    return Measured(point.name, point.value, point.step, at)
+
+
+def _environment(environment: experiment_pb2.Environment) -> Environment:
+    return Environment(
+        environment.python,
+        environment.platform,
+        dict(environment.packages),
+        environment.git_commit,
+        environment.git_dirty,
+        environment.entry_point,
+        environment.source_digest,
+    )
+
+
+def _expectation(expectation: dataset_pb2.Expectation) -> Expectation:
+    return Expectation(
+        expectation.column,
+        expectation.kind,
+        expectation.minimum if expectation.HasField("minimum") else None,
+        expectation.maximum if expectation.HasField("maximum") else None,
+        tuple(expectation.values),
+    )

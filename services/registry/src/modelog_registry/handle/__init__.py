@@ -1,0 +1,1 @@
+"""From a command to its events: check what it refers to, load the entity, decide, append."""

@@ -1,0 +1,46 @@
+"""Commands about models. Each answer says at which position the model then stands."""
+
+from __future__ import annotations
+
+from modelog_common.domain.context import Context
+from modelog_common.domain.ids import derived_id
+from modelog_common.domain.semver import SemanticVersion
+from modelog_common.events.entities import Entities, Loaded
+
+from modelog_registry.handle.references import References
+from modelog_registry.model.commands import ModelCommand, PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
+from modelog_registry.model.events import ModelEvent
+from modelog_registry.model.state import Model
+
+
+class Models:
+    """All models of all tenants."""
+
+    def __init__(self, entities: Entities[Model, ModelCommand, ModelEvent], references: References) -> None:
+        self._entities, self._references = entities, references
+
+    async def register(self, command: RegisterModel, ctx: Context) -> int:
+        return (await self._handle(command.name, command, ctx)).position
+
+    async def register_version(self, command: RegisterVersion, ctx: Context) -> tuple[str, int]:
+        """The version that this request registered, now or before, and the position."""
+        await self._references.run(command.run_id, ctx.tenant)
+        await self._references.datasets(command.datasets, ctx.tenant)
+        await self._references.artifact(command.artifact, "artifact")
+        after = await self._handle(command.model, command, ctx)
+        return str(_registered_by(ctx.request_id, after.state, command.version)), after.position
+
+    async def review(self, command: ReviewVersion, ctx: Context) -> int:
+        return (await self._handle(command.model, command, ctx)).position
+
+    async def promote(self, command: PromoteVersion, ctx: Context) -> int:
+        return (await self._handle(command.model, command, ctx)).position
+
+    async def _handle(self, name: str, command: ModelCommand, ctx: Context) -> Loaded[Model]:
+        return await self._entities.handle(derived_id(ctx.tenant, name), command, ctx)
+
+
+def _registered_by(request_id: str, model: Model, asked: SemanticVersion | None) -> SemanticVersion | str | None:
+    """What the request registered; what it asked for, when the same content stood there already."""
+    version = model.version_of_request(request_id)
+    return asked if version is None else version.content.version
