@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import msgspec
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, kw_only=True):
     """Base of all answers; fields that this release does not know are left out."""
 
     def to_dict(self) -> Dict[str, Any]:

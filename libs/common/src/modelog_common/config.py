@@ -1,0 +1,161 @@
+"""Settings of a service process, from environment variables MODELOG_* and from the file that MODELOG_ENV_FILE names.
+
+    settings = load_settings()          # raises Invalid: names the variable, what was wrong and what is allowed
+    settings.peers["registry"]          # MODELOG_PEERS={"registry": "127.0.0.1:7001"}
+    settings.event_store_path()         # MODELOG_EVENT_STORE=sqlite:///... ; by default <data_dir>/events.db
+    settings.service_token()            # what is in MODELOG_SERVICE_TOKEN_FILE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from modelog_common.domain.errors import FieldViolation, Invalid
+
+PREFIX = "MODELOG_"
+ENV_FILE = "MODELOG_ENV_FILE"
+ENV_FILE_ENCODING = "utf-8"
+SQLITE = "sqlite:///"
+PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
+ADDRESS = "a JSON object of service names and addresses such as {\"registry\": \"127.0.0.1:7001\"}"
+
+
+class Settings(BaseSettings):
+    """What one service process is told. Each field `x` is the variable MODELOG_X."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    data_dir: Path = Field(description="the folder that holds the service's files, such as /var/lib/modelog")
+    service_host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    grpc_port: int = PORT
+    http_port: int = PORT
+    oip_grpc_port: int = PORT
+    event_store: str = Field(default="", description="sqlite:///<path>; empty means <data_dir>/events.db")
+    kafka_bootstrap: str = Field(default="", description="brokers as host:port, separated by commas; empty means none")
+    graph_uri: str = Field(default="", description="a Bolt address such as bolt://127.0.0.1:7687")
+    graph_user: str = ""
+    graph_password: SecretStr = SecretStr("")
+    blobs: str = Field(default="", description="file://<folder>; empty means <data_dir>/blobs")
+    peers: dict[str, str] = Field(default_factory=dict, description=ADDRESS)
+    public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
+    service_token_file: Path = Field(default=Path(), description="the file with the service's own token")
+    signing_key_file: Path = Field(default=Path(), description="the PEM file that the gateway signs tokens with")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="one of debug, info, warning, error"
+    )
+    otlp_endpoint: str = Field(default="", description="an OTLP/HTTP address such as http://127.0.0.1:4318")
+    drain_s: float = Field(default=5.0, ge=0, le=3600, description="seconds from 0 to 3600")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("peers")
+    @classmethod
+    def _addresses(cls, peers: dict[str, str]) -> dict[str, str]:
+        for service, address in peers.items():
+            host, _, port = address.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"{service} has the address {address!r}, which is not host:port")
+        return peers
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("it does not start with http:// or https://")
+        return value
+
+    @field_validator("event_store")
+    @classmethod
+    def _sqlite(cls, value: str) -> str:
+        if value and (not value.startswith(SQLITE) or value == SQLITE):
+            raise ValueError("this event store is not known")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_from_data_dir(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("data_dir"):
+            folder = Path(values["data_dir"]).absolute()
+            keys = folder / "keys"
+            derived: dict[str, object] = {
+                "event_store": f"{SQLITE}{folder / 'events.db'}",
+                "blobs": f"file://{folder / 'blobs'}",
+                "public_key_file": keys / "public.pem",
+                "signing_key_file": keys / "signing.pem",
+                "service_token_file": keys / "service.token",
+            }
+            missing = {name: value for name, value in derived.items() if not values.get(name)}
+            return values | missing | {"data_dir": folder}
+        return values
+
+    def event_store_path(self) -> Path:
+        """The file of the SQLite event store."""
+        return Path(self.event_store.removeprefix(SQLITE))
+
+    def service_token(self) -> str:
+        """The service's own token; raises Invalid when its file cannot be read or is empty."""
+        name = variable("service_token_file")
+        try:
+            token = self.service_token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid.field(
+                name, f"the file {self.service_token_file} cannot be read ({reason(error)}); {allowed('service_token_file')}"
+            ) from error
+        if not token:
+            raise Invalid.field(name, f"the file {self.service_token_file} is empty; {allowed('service_token_file')}")
+        return token
+
+
+def load_settings() -> Settings:
+    """The settings of this process; raises Invalid with one violation for each variable that is wrong."""
+    file = os.environ.get(ENV_FILE) or None
+    if file is not None and not Path(file).is_file():
+        raise Invalid.field(ENV_FILE, f"there is no file {file}; it must name a file of lines NAME=value, or be unset")
+    try:
+        return Settings(_env_file=file, _env_file_encoding=ENV_FILE_ENCODING)  # type: ignore[call-arg]
+    except ValidationError as error:
+        violations = [_violation(problem) for problem in error.errors()]
+    except SettingsError as error:
+        violations = [_not_json(error)]
+    except UnicodeDecodeError as error:
+        raise Invalid.field(ENV_FILE, f"the file {file} is not UTF-8 text") from error
+    raise Invalid("wrong settings: " + "; ".join(f"{v.field} {v.description}" for v in violations), violations)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def allowed(field: str) -> str:
+    """What a field allows, as the second half of an error message."""
+    info = Settings.model_fields[field]
+    return f"allowed: {info.description or 'text'}"
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, without its path."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else "not text"
+
+
+def _violation(problem: Any) -> FieldViolation:
+    field = str(problem["loc"][0]).removeprefix(PREFIX.lower())
+    if problem["type"] == "missing":
+        return FieldViolation(variable(field), f"is not set; {allowed(field)}")
+    found = "" if "password" in field else f"{json.dumps(problem['input'], default=str)[:80]}: "
+    what = str(problem["msg"]).removeprefix("Value error, ")
+    return FieldViolation(variable(field), f"is {found}{what[:1].lower() + what[1:]}; {allowed(field)}")
+
+
+def _not_json(error: SettingsError) -> FieldViolation:
+    field = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "peers")
+    return FieldViolation(variable(field), f"is not JSON; {allowed(field)}")

@@ -1,0 +1,81 @@
+"""What every service process answers besides its own work: status, rebuild, progress of streams."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import grpc.aio
+from modelog_proto.common.v1 import common_pb2 as pb
+from modelog_proto.common.v1.common_pb2_grpc import AdminServiceServicer, add_AdminServiceServicer_to_server
+
+from modelog_common.domain.clock import Clock
+from modelog_common.rpc.server import GrpcServer
+
+FULL_NAME = "modelog.common.v1.AdminService"
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+STATM = Path("/proc/self/statm")
+# Name, last position it holds, what it could not handle.
+ProjectionState = tuple[str, int, str]
+
+
+class AdminServicer(AdminServiceServicer):
+    """modelog.common.v1.AdminService, over what the process hands in."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        version: str,
+        clock: Clock,
+        store_head: Callable[[], Awaitable[int]],
+        projections: Callable[[], Sequence[ProjectionState]],
+        rebuild: Callable[[Sequence[str]], Awaitable[None]],
+        progress: Callable[[str, str], Awaitable[int]],
+        endpoints: Mapping[str, str],
+    ) -> None:
+        self._service, self._version, self._clock = service, version, clock
+        self._store_head, self._projections = store_head, projections
+        self._rebuild, self._progress, self._endpoints = rebuild, progress, endpoints
+        self._started = clock.now()
+
+    async def GetStatus(  # noqa: N802
+        self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext[pb.GetStatusRequest, pb.ServiceStatus]
+    ) -> pb.ServiceStatus:
+        return pb.ServiceStatus(
+            service=self._service,
+            version=self._version,
+            pid=os.getpid(),
+            uptime_s=(self._clock.now() - self._started).total_seconds(),
+            memory_bytes=resident_bytes(),
+            log_position=await self._store_head(),
+            projections=self._states(),
+            endpoints=self._endpoints,
+        )
+
+    async def Rebuild(  # noqa: N802
+        self, request: pb.RebuildRequest, context: grpc.aio.ServicerContext[pb.RebuildRequest, pb.RebuildResponse]
+    ) -> pb.RebuildResponse:
+        await self._rebuild(list(request.projections))
+        return pb.RebuildResponse(projections=self._states())
+
+    async def GetStreamProgress(  # noqa: N802
+        self,
+        request: pb.GetStreamProgressRequest,
+        context: grpc.aio.ServicerContext[pb.GetStreamProgressRequest, pb.StreamProgress],
+    ) -> pb.StreamProgress:
+        return pb.StreamProgress(sequence=await self._progress(request.producer, request.topic))
+
+    def _states(self) -> list[pb.ProjectionStatus]:
+        return [pb.ProjectionStatus(name=n, position=p, error=e) for n, p, e in self._projections()]
+
+
+def add_admin(server: GrpcServer, servicer: AdminServicer) -> None:
+    """Serve it."""
+    server.add(add_AdminServiceServicer_to_server, servicer, FULL_NAME)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM (the second number of /proc/self/statm, in pages)."""
+    return int(STATM.read_text().split()[1]) * PAGE_BYTES
