@@ -210,7 +210,9 @@ class SqliteEventStore:
             if remaining <= 0:
                 return await self.head()
             try:
-                await asyncio.wait_for(committed.wait(), min(POLL_S, remaining))
+                # asyncio.wait_for of Python 3.11 loses a cancellation that comes together with the result.
+                async with asyncio.timeout(min(POLL_S, remaining)):
+                    await committed.wait()
                 seen = None
             except TimeoutError:
                 continue
