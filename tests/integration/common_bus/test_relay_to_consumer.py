@@ -4,126 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import pytest
-from confluent_kafka import Message
-from modelog_common.bus.clients import Admin, new_consumer, new_producer
+from bus_support import MODELS, Projection, append, header, read_raw, relay_of, running, until
+from modelog_common.bus.clients import MAX_MESSAGE_BYTES, Admin, new_producer
 from modelog_common.bus.deadletters import OFFSET, REASON
 from modelog_common.bus.envelope import Received
 from modelog_common.bus.progress import Progress, SqliteProgress, SqliteRelayProgress
 from modelog_common.bus.relay import Relay
-from modelog_common.bus.source import Consumer, PoisonEvent, of_events
+from modelog_common.bus.source import Consumer, of_events
 from modelog_common.bus.topics import Topic
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent, StoredEvent
-
-MODELS = ("registry.model",)
-
-
-def new_event(n: int) -> NewEvent:
-    return NewEvent(str(uuid4()), "registry.Tested", 1, b'{"n":%d}' % n, "acme", "alice", trace_id="t1")
-
-
-@asynccontextmanager
-async def running(*work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run tasks for the length of a block."""
-    tasks = [asyncio.ensure_future(w) for w in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
-    """Wait for a condition; fails with `what` when it does not come true."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail(f"not in {timeout_s:g} s: {what}")
-
-
-class Projection:
-    """Rows and progress in one SQLite file; `refuse` makes the handler fail at a payload."""
-
-    def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None)
-        self.db.execute("CREATE TABLE IF NOT EXISTS seen (position INTEGER, payload TEXT)")
-        self.progress = SqliteProgress(self.db, "test")
-        self.poison: set[bytes] = set()
-        self.broken: set[bytes] = set()
-        self.attempts = 0
-
-    async def handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
-        self.attempts += 1
-        self.db.execute("BEGIN")
-        try:
-            for event in events:
-                if event.payload in self.poison:
-                    raise PoisonEvent(event, "this payload is poison")
-                if event.payload in self.broken:
-                    raise RuntimeError("the handler is broken")
-                self.db.execute("INSERT INTO seen VALUES (?, ?)", (event.position, event.payload.decode()))
-            self.progress.save(progress)
-            self.db.execute("COMMIT")
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-
-    def positions(self) -> list[int]:
-        return [row[0] for row in self.db.execute("SELECT position FROM seen ORDER BY rowid")]
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteEventStore]:
-    opened = await SqliteEventStore.open(tmp_path / "events.db")
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def topic() -> Topic:
-    return Topic(f"test.events.{uuid4().hex}.registry")
-
-
-@pytest.fixture
-def projection(tmp_path: Path) -> Projection:
-    return Projection(tmp_path / "projection.db")
-
-
-def relay_of(store: SqliteEventStore, topic: Topic, bootstrap: str) -> Relay:
-    return Relay(store, MODELS, topic, bootstrap, SqliteRelayProgress(store.path))
-
-
-async def append(store: SqliteEventStore, numbers: Sequence[int], stream: str = "registry.model-1") -> None:
-    for n in numbers:
-        await store.append(stream, [new_event(n)])
-
-
-def read_raw(bootstrap: str, topic: str, count: int) -> list[Message]:
-    """The first `count` messages of a topic."""
-    from confluent_kafka import TopicPartition
-
-    consumer = new_consumer(bootstrap, "raw")
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found: list[Message] = []
-    for _ in range(100):
-        message = consumer.poll(0.1)
-        if message is not None:
-            assert message.error() is None
-            found.append(message)
-        if len(found) == count:
-            break
-    consumer.close()
-    return found
 
 
 async def test_events_arrive_once_in_order_with_their_envelope(
@@ -158,8 +52,8 @@ async def test_a_restarted_relay_goes_on_where_it_was(
     second = relay_of(store, topic, broker)
     async with running(second.run()):
         await until(lambda: second.position == 8, "three more events published")
-    raw = await asyncio.to_thread(read_raw, broker, topic.name, 9)
-    assert [dict(m.headers() or ())["ce_position"] for m in raw] == [b"%d" % n for n in range(1, 9)]
+    raw = await asyncio.to_thread(read_raw, broker, topic.name, 8)
+    assert [header(m, "ce_position") for m in raw] == [str(n) for n in range(1, 9)]
     assert second.state == "idle"
     assert second.lag == 0
 
@@ -171,10 +65,10 @@ async def test_a_restarted_consumer_goes_on_where_it_was(
     relay = relay_of(store, topic, broker)
     async with running(relay.run()):
         for upto in (5, 9):
-            await append(store, range(await store.head(), upto))
             consumer = Consumer(broker, [topic], "again", projection.progress)
             async with running(consumer.run(of_events(projection.handle))):
                 await consumer.wait_for(topic.name, upto)
+            await append(store, range(upto, upto + 4))
     assert projection.positions() == list(range(1, 10))
 
 
@@ -205,11 +99,10 @@ async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
         await consumer.wait_for(topic.name, 5)
     assert projection.positions() == [1, 3, 5]
     dead = await asyncio.to_thread(read_raw, broker, topic.dead.name, 2)
-    headers = [dict(m.headers() or ()) for m in dead]
     assert [m.value() for m in dead] == [b'{"n":1}', b'{"n":3}']
-    assert [h[REASON] for h in headers] == [b"this payload is poison"] * 2
-    assert [h[OFFSET] for h in headers] == [b"1", b"3"]
-    assert headers[0]["ce_type"] == b"registry.Tested"
+    assert [header(m, REASON) for m in dead] == ["this payload is poison"] * 2
+    assert [header(m, OFFSET) for m in dead] == ["1", "3"]
+    assert header(dead[0], "ce_type") == "registry.Tested"
 
 
 async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
@@ -227,7 +120,7 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         await consumer.wait_for(topic.name, 1)
     dead = await asyncio.to_thread(read_raw, broker, topic.dead.name, 3)
-    reasons = sorted((dict(m.headers() or ())[REASON] or b"").decode() for m in dead)
+    reasons = sorted(header(m, REASON) for m in dead)
     assert reasons == [
         "ce_position is -1; positions count from 1",
         "ce_source, ce_position and ce_previous must be text and whole numbers, not 'many'",
@@ -270,5 +163,36 @@ async def test_messages_that_do_not_count_are_read_by_offset(broker: str, topic:
         async with running(consumer.run(handle)):
             await until(lambda n=part: got[-1:] == [n[-1:]], f"{part!r} was read")
     assert got == [b"a", b"b", b"c", b"d"]
-    saved: Any = await progress.load(topic.name, 0)
+    saved = await progress.load(topic.name, 0)
+    assert saved is not None
     assert saved.offset == 4
+
+
+async def test_every_partition_that_a_topic_really_has_is_read(broker: str, projection: Projection) -> None:
+    topic = Topic(f"test.partitions.{uuid4().hex}")
+    await Admin(broker).open(Topic(topic.name, 3))
+    got: list[tuple[int, bytes]] = []
+
+    async def handle(batch: Sequence[Received], after: Progress) -> None:
+        got.extend((m.partition, m.value) for m in batch)
+
+    producer = new_producer(broker)
+    for partition in range(3):
+        producer.produce(topic.name, b"x", partition=partition)
+    assert await asyncio.to_thread(producer.flush, 5) == 0
+    async with running(Consumer(broker, [topic], "partitions", projection.progress).run(handle)):
+        await until(lambda: len(got) >= 3, "a message of each partition")
+    assert sorted(got) == [(0, b"x"), (1, b"x"), (2, b"x")]
+
+
+async def test_a_message_that_the_broker_cannot_take_stops_the_relay_and_says_so(
+    broker: str, store: SqliteEventStore, topic: Topic
+) -> None:
+    big = NewEvent("big", "registry.Big", 1, b'"' + b"x" * MAX_MESSAGE_BYTES + b'"', "acme", "alice")
+    await append(store, [1])
+    await store.append("registry.model-2", [big])
+    relay = relay_of(store, topic, broker)
+    async with running(relay.run()):
+        await until(lambda: "cannot be sent" in relay.state, "the relay says that it cannot go on")
+    assert "/modelog/registry at position 2 (8000002 bytes) cannot be sent" in relay.state
+    assert relay.position == 0

@@ -1,0 +1,113 @@
+"""What the tests of the bus share: a projection on SQLite, tasks for the length of a block, raw reading."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Message, TopicPartition
+from modelog_common.bus.clients import new_consumer
+from modelog_common.bus.progress import Progress, SqliteProgress, SqliteRelayProgress
+from modelog_common.bus.relay import Relay
+from modelog_common.bus.source import PoisonEvent
+from modelog_common.bus.topics import Topic
+from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.events.store import NewEvent, StoredEvent
+
+MODELS = ("registry.model",)
+
+
+def new_event(n: int) -> NewEvent:
+    return NewEvent(str(uuid4()), "registry.Tested", 1, b'{"n":%d}' % n, "acme", "alice", trace_id="t1")
+
+
+async def append(store: SqliteEventStore, numbers: Sequence[int], stream: str = "registry.model-1") -> None:
+    """One event for each number, in one append."""
+    await store.append(stream, [new_event(n) for n in numbers])
+
+
+def relay_of(store: SqliteEventStore, topic: Topic, bootstrap: str) -> Relay:
+    return Relay(store, MODELS, topic, bootstrap, SqliteRelayProgress(store.path))
+
+
+@asynccontextmanager
+async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run tasks for the length of a block; one that fails fails the block."""
+    tasks = [asyncio.create_task(w) for w in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in ended:
+        if result is not None and not isinstance(result, asyncio.CancelledError):
+            raise result
+
+
+async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+    """Wait for a condition; fails with `what` when it does not come true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not in {timeout_s:g} s: {what}")
+        await asyncio.sleep(0.01)
+
+
+class Projection:
+    """Rows and progress in one SQLite file; `poison` and `broken` are payloads at which the handler fails."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.execute("CREATE TABLE IF NOT EXISTS seen (position INTEGER, payload TEXT)")
+        self.progress = SqliteProgress(self.db, "test")
+        self.poison: set[bytes] = set()
+        self.broken: set[bytes] = set()
+        self.attempts = 0
+
+    async def handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
+        self.attempts += 1
+        self.db.execute("BEGIN")
+        try:
+            for event in events:
+                if event.payload in self.poison:
+                    raise PoisonEvent(event, "this payload is poison")
+                if event.payload in self.broken:
+                    raise RuntimeError("the handler is broken")
+                self.db.execute("INSERT INTO seen VALUES (?, ?)", (event.position, event.payload.decode()))
+            self.progress.save(progress)
+            self.db.execute("COMMIT")
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+
+    def positions(self) -> list[int]:
+        return [row[0] for row in self.db.execute("SELECT position FROM seen ORDER BY rowid")]
+
+
+def read_raw(bootstrap: str, topic: str, at_least: int, quiet_s: float = 0.5) -> list[Message]:
+    """What is in a topic: `at_least` so many messages, and any that follow within `quiet_s`."""
+    consumer = new_consumer(bootstrap, "raw")
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found: list[Message] = []
+    deadline = time.monotonic() + 10
+    while (message := consumer.poll(quiet_s)) is not None or len(found) < at_least:
+        assert time.monotonic() < deadline, f"{len(found)} of {at_least} messages in {topic}"
+        if message is not None:
+            assert message.error() is None
+            found.append(message)
+    consumer.close()
+    return found
+
+
+def header(message: Message, name: str) -> str:
+    """A header of a raw message, as text."""
+    value = dict(message.headers() or ())[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
