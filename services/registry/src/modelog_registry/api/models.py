@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from modelog_common.domain.clock import Clock
 from modelog_proto.registry.v1 import model_pb2 as pb
@@ -12,7 +14,7 @@ from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.models import Models
 from modelog_registry.read.queries import RegistryQueries
 
-Call = grpc.aio.ServicerContext
+Call = grpc.aio.ServicerContext[Any, Any]
 
 
 class ModelServicer(ModelRegistryServicer):
