@@ -1,0 +1,179 @@
+"""Writes the golden file of every event type that has none yet; what is there stays, for it was once stored so.
+
+Run it after adding an event type, or a version of one, with an example below.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from modelog_common.domain.decider import Decider
+from modelog_registry.artifact import Artifact
+from modelog_registry.dataset.decide import DATASET
+from modelog_registry.dataset.events import DatasetVersionRegistered
+from modelog_registry.dataset.expectation import Column, Expectation
+from modelog_registry.events import EVENTS
+from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.experiment.events import ExperimentCreated
+from modelog_registry.model.decide import MODEL
+from modelog_registry.model.events import (
+    DatasetRef,
+    ModelRegistered,
+    VersionPromoted,
+    VersionRegistered,
+    VersionReviewed,
+)
+from modelog_registry.model.signature import Signature, Tensor
+from modelog_registry.model.stage import Decision, Stage
+from modelog_registry.read import messages
+from modelog_registry.run.decide import RUN
+from modelog_registry.run.events import (
+    Environment,
+    Point,
+    RunDataset,
+    RunEnded,
+    RunLogged,
+    RunStarted,
+    RunStatus,
+)
+
+FOLDER = Path(__file__).parent / "golden"
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+MODEL_ID, DATASET_ID, RUN_ID = "7f3c-model", "7f3c-dataset", "7f3c-run"
+ARTIFACT = Artifact("model.ubj", "a" * 64, 12345)
+ENVIRONMENT = Environment("3.11.9", "Linux-x86_64", {"numpy": "2.4.0"}, "c0ffee", True, "train:main", "d" * 64)
+
+# Each list is the story of one entity, in order.
+STORIES: dict[str, list[Any]] = {
+    "registry.model": [
+        ModelRegistered(MODEL_ID, "flight-delay", "Will it be late?", "alice", {"team": "air"}, AT),
+        VersionRegistered(
+            MODEL_ID,
+            "flight-delay",
+            "1.0.0",
+            "alice",
+            "first",
+            RUN_ID,
+            (DatasetRef("flights", 1),),
+            "xgboost",
+            ARTIFACT,
+            Signature(
+                (Tensor("features", "FP32", (-1, 2), ("hour", "перевозчик"), ("numeric", "categorical")),),
+                (Tensor("delayed", "FP32", (-1,)),),
+            ),
+            {"auc": 0.693},
+            {"k": "v"},
+            "request-1",
+            AT,
+        ),
+        VersionReviewed(
+            MODEL_ID,
+            "flight-delay",
+            "1.0.0",
+            "bob",
+            Decision.APPROVED,
+            "better",
+            {"auc": [0.69, 0.71], "n": 3},
+            "approval-1",
+            AT,
+        ),
+        VersionPromoted(
+            MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "to be tried", "alice", AT
+        ),
+    ],
+    "registry.experiment": [ExperimentCreated("7f3c-experiment", "задержки", "why", "alice", AT)],
+    "registry.run": [
+        RunStarted(
+            RUN_ID,
+            "acme",
+            "задержки",
+            "first",
+            "alice",
+            {"depth": 6, "eta": 0.1, "nested": {"on": True, "list": [1, None, "x"]}},
+            (RunDataset("flights", 1, "b" * 64),),
+            ENVIRONMENT,
+            {"k": "v"},
+            AT,
+        ),
+        RunLogged(
+            RUN_ID,
+            {"gamma": 0},
+            (Point("auc", 0.69, 1, AT), Point("loss", "NaN", 1, AT), Point("loss", "-Infinity", 2, AT)),
+            (ARTIFACT,),
+            {"k": "w"},
+            None,
+            AT,
+        ),
+        RunEnded(RUN_ID, RunStatus.FAILED, "out of memory", AT),
+    ],
+    "registry.dataset": [
+        DatasetVersionRegistered(
+            DATASET_ID,
+            "flights",
+            1,
+            "2013-01",
+            "b" * 64,
+            1000,
+            27004,
+            (Column("hour", "int32"), Column("carrier", "string")),
+            (Expectation("hour", "between", 0, 23), Expectation("carrier", "in_set", values=("UA", "AA"))),
+            "January",
+            "alice",
+            "request-1",
+            AT,
+        )
+    ],
+}
+DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (MODEL, EXPERIMENT, RUN, DATASET)}
+
+
+def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
+    """What a caller sees of an entity after its events: the message of the contract as JSON."""
+    state = DECIDERS[category].initial()
+    for event in events:
+        state = DECIDERS[category].evolve(state, event)
+    match category:
+        case "registry.model":
+            message = messages.model_message(state.registered, 7)
+            message.versions.extend(messages.version_message(v, 7) for v in state.versions.values())
+        case "registry.experiment":
+            message = messages.experiment_message(state.created, 7)
+        case "registry.run":
+            message = messages.run_message(state, state.started, 7)
+        case _:
+            message = messages.dataset_version_message(state.versions[-1], 7)
+    return MessageToDict(message, preserving_proto_field_name=True)
+
+
+def golden_file(name: str, version: int) -> Path:
+    return FOLDER / f"{name}.{version}.json"
+
+
+def main() -> None:
+    """Write what is missing."""
+    FOLDER.mkdir(exist_ok=True)
+    for category, story in STORIES.items():
+        before: list[str] = []
+        for n, event in enumerate(story, start=1):
+            name, version, payload = EVENTS.encode(event)
+            file = golden_file(name, version)
+            if not file.exists():
+                golden = {
+                    "type": name,
+                    "version": version,
+                    "category": category,
+                    "before": before,
+                    "payload": json.loads(payload),
+                    "seen": seen_after(category, story[:n]),
+                }
+                file.write_text(json.dumps(golden, indent=2, ensure_ascii=False) + "\n")
+                print("wrote", file.name)
+            before = [*before, file.name]
+
+
+if __name__ == "__main__":
+    main()
