@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aiohttp import web
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Unavailable
@@ -57,5 +55,3 @@ async def start_http(host: Host) -> None:
     host.on_stop(runner.cleanup)
     port = site._server.sockets[0].getsockname()[1] if site._server else place[1]  # type: ignore[attr-defined]
     host.endpoints["http"] = f"http://{place[0]}:{port}"
-    (host.data_dir / "http").parent.mkdir(parents=True, exist_ok=True)
-    Path(host.data_dir / "http").write_text(host.endpoints["http"])

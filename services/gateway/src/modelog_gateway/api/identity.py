@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import grpc.aio
 from modelog_common.domain.clock import Clock
@@ -26,7 +27,7 @@ from modelog_gateway.user.state import User
 
 DAY_S = 86_400
 STATUS_TIMEOUT_S = 2.0
-Call = grpc.aio.ServicerContext
+Call = Any
 
 
 class IdentityServicer(IdentityServiceServicer):

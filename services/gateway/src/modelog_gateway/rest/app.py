@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from typing import Any
 
 import grpc.aio
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from google.protobuf.message_factory import GetMessageClass
 from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauthenticated
 from modelog_common.domain.ids import uuid7
@@ -57,7 +59,7 @@ def transcoded(route: Route, peer: Peers) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         body = await request.read() if route.has_body else b""
         message = request_message(route, request.match_info, request.query, body)
-        call = peer(route.service).unary_unary(
+        call: Any = peer(route.service).unary_unary(
             route.full_method,
             request_serializer=lambda m: m.SerializeToString(),
             response_deserializer=answer_class.FromString,
@@ -78,8 +80,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     except ModelogError as error:
         answer = problem(error, correlation)
     except web.HTTPRequestEntityTooLarge:
-        error = Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes")
-        answer = problem(error, correlation)
+        answer = problem(Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes"), correlation)
     except web.HTTPException as error:
         if error.status == 404:
             answer = problem(NotFound(f"there is nothing at {request.path}"), correlation)
@@ -93,7 +94,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     return answer
 
 
-def identified(verifier: TokenVerifier) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def identified(verifier: TokenVerifier) -> Middleware:
     """Middleware that knows the caller by the bearer token and makes the call current for what is called on."""
 
     @web.middleware

@@ -98,7 +98,8 @@ def _query_parameters(route: Route) -> list[Json]:
     for short, dotted in SHORT.items():
         parent, _, child = dotted.partition(".")
         if parent in message.fields_by_name:
-            described = message.fields_by_name[parent].message_type.fields_by_name[child]
+            nested: Descriptor = message.fields_by_name[parent].message_type  # type: ignore[assignment]
+            described = nested.fields_by_name[child]
             found.append({"name": short, "in": "query", "schema": _field(described, {}), **_described(described)})
     return found
 
