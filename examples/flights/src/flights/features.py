@@ -34,8 +34,9 @@ def build(tables: Tables) -> pl.DataFrame:
     """One row per scheduled flight, in event-time order.
 
     prediction_id: unique, such as `2013-07-04-UA1545-EWR`. event_time: an hour before the scheduled departure, UTC.
-    outcome_time: the landing, UTC; null with the label. label: Int8, 1 if the flight landed more than 15 minutes late, null
-    if it was cancelled or diverted. month: Int8. Then FEATURES, (rows, 23) float32, null where nothing is known.
+    outcome_time: the landing, UTC; null with the label. label: Int8, 1 if the flight landed more than 15 minutes
+    late, null if it was cancelled or diverted. month: Int8. Then FEATURES, (rows, 23) float32, null where nothing
+    is known.
     """
     flights = tables.flights.with_columns(event_time=pl.col("scheduled_at") - HORIZON).sort(
         "event_time", "carrier", "flight", "origin"
