@@ -1,0 +1,19 @@
+{{/* What a schema cannot say: values that only exclude each other across keys. */}}
+{{- define "modelog-service.check" -}}
+{{- $service := .Chart.Name -}}
+{{- if eq .Values.global.events.store "sqlite" -}}
+  {{- if gt (int .Values.replicas) 1 -}}
+    {{- fail (printf "%s.replicas is %d; allowed is 1 while global.events.store is sqlite: its file is on one node's disk and a service's read tables have one writer" $service (int .Values.replicas)) -}}
+  {{- end -}}
+  {{- if .Values.autoscaling -}}
+    {{- fail (printf "%s.autoscaling is set; it is not allowed while global.events.store is sqlite, which allows one replica" $service) -}}
+  {{- end -}}
+{{- else -}}
+  {{- if not .Values.global.events.postgresql.secret -}}
+    {{- fail "global.events.postgresql.secret is empty; with global.events.store=postgresql it names the Secret that holds the address" -}}
+  {{- end -}}
+  {{- if hasPrefix "file:" .Values.global.blobs.url -}}
+    {{- fail (printf "global.blobs.url is %s; with global.events.store=postgresql pods share no disk, so allowed are s3://, gs:// and az://" .Values.global.blobs.url) -}}
+  {{- end -}}
+{{- end -}}
+{{- end }}

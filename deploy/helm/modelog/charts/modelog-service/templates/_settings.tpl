@@ -1,0 +1,65 @@
+{{/* Settings that are no secret. The values are strings, as environment variables are. */}}
+{{- define "modelog-service.settings" -}}
+{{- $global := .Values.global }}
+{{- $ports := include "modelog-service.ports" . | fromYaml }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  {{- include "modelog-service.metadata" . | nindent 2 }}
+data:
+  MODELOG_SERVICE_HOST: "0.0.0.0"
+  MODELOG_GRPC_PORT: {{ $ports.grpc | int | quote }}
+  {{- with $ports.http }}
+  MODELOG_HTTP_PORT: {{ int . | quote }}
+  {{- end }}
+  {{- with $ports.oip }}
+  MODELOG_OIP_GRPC_PORT: {{ int . | quote }}
+  {{- end }}
+  MODELOG_DATA_DIR: /data
+  {{- if eq $global.events.store "sqlite" }}
+  MODELOG_EVENT_STORE: sqlite:////data/events.db
+  {{- end }}
+  MODELOG_KAFKA_BOOTSTRAP: {{ $global.kafka.bootstrap | quote }}
+  {{- if .Values.graph }}
+  MODELOG_GRAPH_URI: {{ $global.graph.uri | quote }}
+  {{- end }}
+  MODELOG_BLOBS: {{ $global.blobs.url | quote }}
+  MODELOG_PEERS: {{ include "modelog-service.peers" . | quote }}
+  MODELOG_PUBLIC_KEY_FILE: /etc/modelog/identity/public.pem
+  MODELOG_SERVICE_TOKEN_FILE: /etc/modelog/identity/token
+  {{- if .Values.signing }}
+  MODELOG_SIGNING_KEY_FILE: /etc/modelog/identity/signing.pem
+  {{- end }}
+  MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
+  MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
+  {{- with $global.otlp.endpoint }}
+  MODELOG_OTLP_ENDPOINT: {{ . | quote }}
+  {{- end }}
+{{- end }}
+
+{{/* JSON: service -> host:port. */}}
+{{- define "modelog-service.peers" -}}
+{{- $peers := dict }}
+{{- range $service := include "modelog-service.services" . | splitList " " }}
+{{- $host := include "modelog-service.name-of" (list $.Release.Name $service) }}
+{{- $_ := set $peers $service (printf "%s:%d" $host (int $.Values.global.ports.grpc)) }}
+{{- end }}
+{{- toJson $peers }}
+{{- end }}
+
+{{/* Settings that are secrets, by reference. */}}
+{{- define "modelog-service.secrets" -}}
+{{- $global := .Values.global }}
+{{- if ne $global.events.store "sqlite" }}
+- name: MODELOG_EVENT_STORE
+  valueFrom: {secretKeyRef: {name: {{ $global.events.postgresql.secret }}, key: {{ $global.events.postgresql.key }}}}
+{{- end }}
+{{- if .Values.graph }}
+{{- with $global.graph.credentials }}
+- name: MODELOG_GRAPH_USER
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .userKey }}}}
+- name: MODELOG_GRAPH_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .passwordKey }}}}
+{{- end }}
+{{- end }}
+{{- end }}
