@@ -1,0 +1,87 @@
+"""From the topics of the data plane into the window store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from modelog_common.bus.envelope import Poison, Received
+from modelog_common.bus.progress import Progress
+from modelog_common.bus.topics import OUTCOMES, PREDICTIONS
+
+from modelog_monitoring.data.batches import WrongBatch, outcome_batch, prediction_batch
+from modelog_monitoring.data.store import Batch, Flow, Kind, WindowStore
+
+BATCHES_AT_ONCE = 100
+TOPICS = (PREDICTIONS, OUTCOMES)
+
+
+def predictions_of(message: bytes) -> Batch:
+    """The stored form of a PredictionBatch; raises WrongBatch."""
+    batch = prediction_batch(message)
+    versions = Counter(batch.answerers[n].version for n in batch.answered_by)
+    return Batch(
+        kind=Kind.PREDICTIONS,
+        sender=batch.log_id,
+        sequence=batch.sequence,
+        flow=Flow(Kind.PREDICTIONS, batch.deployment, batch.tenant),
+        source=f"{batch.log_id}/{batch.source_producer}",
+        watermark_us=batch.watermark_us,
+        rows=len(batch.prediction_ids),
+        first_us=min(batch.event_times_us, default=None),
+        last_us=max(batch.event_times_us, default=None),
+        message=message,
+        versions=versions,
+    )
+
+
+def outcomes_of(message: bytes) -> Batch:
+    """The stored form of an OutcomeBatch; raises WrongBatch."""
+    batch = outcome_batch(message)
+    return Batch(
+        kind=Kind.OUTCOMES,
+        sender=batch.producer,
+        sequence=batch.sequence,
+        flow=Flow(Kind.OUTCOMES, batch.deployment),
+        source=batch.producer,
+        watermark_us=batch.watermark_us,
+        rows=len(batch.prediction_ids),
+        first_us=min(batch.event_times_us, default=None),
+        last_us=max(batch.event_times_us, default=None),
+        message=message,
+    )
+
+
+_READERS: dict[str, tuple[Kind, Callable[[bytes], Batch]]] = {
+    PREDICTIONS.name: (Kind.PREDICTIONS, predictions_of),
+    OUTCOMES.name: (Kind.OUTCOMES, outcomes_of),
+}
+
+
+class Ingest:
+    """The handler of a consumer of both topics; `stored` is called after each change."""
+
+    def __init__(self, store: WindowStore, stored: Callable[[], None]) -> None:
+        self._store, self._stored = store, stored
+        self._refused: list[Batch] = []
+
+    async def handle(self, messages: Sequence[Received], progress: Progress) -> None:
+        """Store what is new; raises Poison for a wrong batch, whose place in the count is stored with the others."""
+        new = await asyncio.to_thread(self._handle, messages, progress)
+        self._refused.clear()
+        if new:
+            self._stored()
+
+    def _handle(self, messages: Sequence[Received], progress: Progress) -> int:
+        batches = [self._read(message) for message in messages]
+        return self._store.add([*self._refused, *batches], progress)
+
+    def _read(self, message: Received) -> Batch:
+        kind, read = _READERS[message.topic]
+        try:
+            return read(message.value)
+        except WrongBatch as wrong:
+            if wrong.sequence:
+                self._refused.append(Batch(kind, wrong.sender, wrong.sequence))
+            raise Poison(message, str(wrong)) from wrong

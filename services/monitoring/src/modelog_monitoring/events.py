@@ -1,0 +1,42 @@
+"""Every event type that monitoring writes, and how older versions of them are read."""
+
+from __future__ import annotations
+
+from modelog_common.events.types import EventTypes
+
+from modelog_monitoring.monitor.events import (
+    AlertDelivered,
+    AlertRaised,
+    MonitorCreated,
+    ReferenceMoved,
+    WindowEvaluated,
+)
+from modelog_monitoring.policy.events import PolicyCreated
+from modelog_monitoring.retraining.events import (
+    CanaryEvaluated,
+    CanaryStarted,
+    ChallengerEvaluated,
+    ChallengerPromoted,
+    ChallengerTrained,
+    RetrainingFailed,
+    RetrainingRefused,
+    RetrainingStarted,
+)
+
+TYPES = (
+    MonitorCreated,
+    WindowEvaluated,
+    ReferenceMoved,
+    AlertRaised,
+    AlertDelivered,
+    PolicyCreated,
+    RetrainingStarted,
+    ChallengerTrained,
+    ChallengerEvaluated,
+    CanaryStarted,
+    CanaryEvaluated,
+    ChallengerPromoted,
+    RetrainingRefused,
+    RetrainingFailed,
+)
+EVENTS = EventTypes(TYPES)

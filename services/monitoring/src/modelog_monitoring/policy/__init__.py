@@ -1,0 +1,1 @@
+"""Retraining policies: when a challenger is trained and what it must prove."""

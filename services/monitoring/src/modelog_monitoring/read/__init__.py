@@ -1,0 +1,1 @@
+"""Monitoring's read tables and series, and how events fill them."""

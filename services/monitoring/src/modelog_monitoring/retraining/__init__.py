@@ -1,0 +1,1 @@
+"""Retrainings: one challenger on its way from a window to the traffic, or not."""
