@@ -138,7 +138,8 @@ class Consumer:
                     # Asked after the fetch: while the id is the same, the messages came from this incarnation.
                     await self._check(admin, topics)
                     checked = now()
-                    self._enter("reading")
+                    if not groups and not self.state.startswith("gap"):
+                        self._enter("reading")
                 for key, messages in groups.items():
                     self._at[key] = await self._handle(dead, handler, self._at[key], messages)
                 if groups:
@@ -176,6 +177,8 @@ class Consumer:
                 await dead.bury(poison)
                 fresh = [m for m in fresh if m is not poison.message]
             else:
+                if not gaps:
+                    self._enter("reading")
                 return after
 
     def _enter(self, state: str) -> bool:
