@@ -11,8 +11,10 @@ from modelog_common.read.project import EntityProjection
 from modelog_common.security.tokens import TokenSigner
 from modelog_common.service import VERSION, Host
 from modelog_proto.gateway.v1.identity_pb2_grpc import add_IdentityServiceServicer_to_server
+from modelog_proto.gateway.v1.platform_pb2_grpc import add_PlatformServiceServicer_to_server
 
 from modelog_gateway.api.identity import IdentityServicer
+from modelog_gateway.api.platform import PlatformServicer
 from modelog_gateway.read.tables import metadata, rows
 from modelog_gateway.rest.app import build_app
 from modelog_gateway.user.commands import CreateUser, UserCommand
@@ -20,6 +22,7 @@ from modelog_gateway.user.decide import USERS
 from modelog_gateway.user.events import EVENTS, UserEvent
 from modelog_gateway.user.state import User
 
+SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 FIRST_USER = "admin"
 FIRST_TENANT = "default"
 
@@ -28,9 +31,10 @@ async def build(host: Host) -> None:
     users: Entities[User, UserCommand, UserEvent] = Entities(host.store, USERS, EVENTS)
     queries = host.project(metadata, [EntityProjection(host.store, USERS, EVENTS, rows)])
     signer = TokenSigner.from_file(host.settings.signing_key_file, host.clock)
-    peers = {name: host.peer(name) for name in host.settings.peers}
-    identity = IdentityServicer(users, queries, signer, host.clock, peers)
+    identity = IdentityServicer(users, queries, signer, host.clock)
     host.serve(add_IdentityServiceServicer_to_server, identity, "modelog.gateway.v1.IdentityService")
+    platform = PlatformServicer({name: host.peer(name) for name in SERVICES if name in host.settings.peers})
+    host.serve(add_PlatformServiceServicer_to_server, platform, "modelog.gateway.v1.PlatformService")
 
     async def first_user() -> None:
         ctx = Context(host.clock.now(), "service:gateway", FIRST_TENANT, derived_id("first user"))

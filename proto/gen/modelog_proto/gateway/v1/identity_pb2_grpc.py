@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IdentityServiceStub:
-    """Users, roles and tokens, and what is running.
+    """Users, roles and tokens.
     """
 
     def __init__(self, channel):
@@ -55,15 +55,10 @@ class IdentityServiceStub:
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.WhoAmIRequest.SerializeToString,
                 response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.Identity.FromString,
                 _registered_method=True)
-        self.ListServices = channel.unary_unary(
-                '/modelog.gateway.v1.IdentityService/ListServices',
-                request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListServicesRequest.SerializeToString,
-                response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListServicesResponse.FromString,
-                _registered_method=True)
 
 
 class IdentityServiceServicer:
-    """Users, roles and tokens, and what is running.
+    """Users, roles and tokens.
     """
 
     def CreateUser(self, request, context):
@@ -94,13 +89,6 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListServices(self, request, context):
-        """The six services and how they are.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_IdentityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,11 +112,6 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.WhoAmIRequest.FromString,
                     response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.Identity.SerializeToString,
             ),
-            'ListServices': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListServices,
-                    request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListServicesRequest.FromString,
-                    response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListServicesResponse.SerializeToString,
-            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'modelog.gateway.v1.IdentityService', rpc_method_handlers)
@@ -138,7 +121,7 @@ def add_IdentityServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IdentityService:
-    """Users, roles and tokens, and what is running.
+    """Users, roles and tokens.
     """
 
     @staticmethod
@@ -239,33 +222,6 @@ class IdentityService:
             '/modelog.gateway.v1.IdentityService/WhoAmI',
             modelog_dot_gateway_dot_v1_dot_identity__pb2.WhoAmIRequest.SerializeToString,
             modelog_dot_gateway_dot_v1_dot_identity__pb2.Identity.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListServices(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/modelog.gateway.v1.IdentityService/ListServices',
-            modelog_dot_gateway_dot_v1_dot_identity__pb2.ListServicesRequest.SerializeToString,
-            modelog_dot_gateway_dot_v1_dot_identity__pb2.ListServicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IdentityServiceStub:
-    """Users, roles and tokens, and what is running."""
+    """Users, roles and tokens."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,12 +41,10 @@ class IdentityServiceStub:
     """A token for a user."""
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_identity_pb2.WhoAmIRequest, _identity_pb2.Identity]
     """Who the caller is and what the caller may do."""
-    ListServices: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListServicesRequest, _identity_pb2.ListServicesResponse]
-    """The six services and how they are."""
 
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
-    """Users, roles and tokens, and what is running."""
+    """Users, roles and tokens."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateUserRequest, _identity_pb2.User]  # type: ignore[assignment]
@@ -57,11 +55,9 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """A token for a user."""
     WhoAmI: _aio.UnaryUnaryMultiCallable[_identity_pb2.WhoAmIRequest, _identity_pb2.Identity]  # type: ignore[assignment]
     """Who the caller is and what the caller may do."""
-    ListServices: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListServicesRequest, _identity_pb2.ListServicesResponse]  # type: ignore[assignment]
-    """The six services and how they are."""
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Users, roles and tokens, and what is running."""
+    """Users, roles and tokens."""
 
     @_abc_1.abstractmethod
     def CreateUser(
@@ -94,13 +90,5 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.Identity, _abc.Awaitable[_identity_pb2.Identity]]:
         """Who the caller is and what the caller may do."""
-
-    @_abc_1.abstractmethod
-    def ListServices(
-        self,
-        request: _identity_pb2.ListServicesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_identity_pb2.ListServicesResponse, _abc.Awaitable[_identity_pb2.ListServicesResponse]]:
-        """The six services and how they are."""
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

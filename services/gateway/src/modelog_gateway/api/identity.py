@@ -1,14 +1,11 @@
-"""Users, tokens, and the health of the six services."""
+"""Users and tokens."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
-import grpc.aio
 from modelog_common.domain.clock import Clock
-from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.read.queries import Queries
@@ -16,7 +13,6 @@ from modelog_common.rpc.call import command_context, current_call
 from modelog_common.security.permissions import permissions_of
 from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_proto.common.v1 import common_pb2
-from modelog_proto.common.v1.common_pb2_grpc import AdminServiceStub
 from modelog_proto.gateway.v1 import identity_pb2 as pb
 from modelog_proto.gateway.v1.identity_pb2_grpc import IdentityServiceServicer
 
@@ -26,7 +22,6 @@ from modelog_gateway.user.events import UserEvent
 from modelog_gateway.user.state import User
 
 DAY_S = 86_400
-STATUS_TIMEOUT_S = 2.0
 Call = Any
 
 
@@ -39,9 +34,8 @@ class IdentityServicer(IdentityServiceServicer):
         queries: Queries,
         signer: TokenSigner,
         clock: Clock,
-        peers: dict[str, grpc.aio.Channel],
     ) -> None:
-        self.users, self.queries, self.signer, self.clock, self.peers = users, queries, signer, clock, peers
+        self.users, self.queries, self.signer, self.clock = users, queries, signer, clock
 
     async def CreateUser(self, request: pb.CreateUserRequest, context: Call) -> pb.User:
         ctx = command_context(self.clock, request.request_id)
@@ -72,17 +66,3 @@ class IdentityServicer(IdentityServiceServicer):
         return pb.Identity(
             user=me.user, tenant=me.tenant, roles=sorted(me.roles), permissions=sorted(permissions_of(me.roles))
         )
-
-    async def ListServices(self, request: pb.ListServicesRequest, context: Call) -> pb.ListServicesResponse:
-        found = await asyncio.gather(*(health_of(name, channel) for name, channel in self.peers.items()))
-        return pb.ListServicesResponse(services=found)
-
-
-async def health_of(service: str, channel: grpc.aio.Channel) -> pb.ServiceHealth:
-    """A service's status, or in words why there is none."""
-    try:
-        status = await AdminServiceStub(channel).GetStatus(common_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT_S)
-    except ModelogError as error:
-        return pb.ServiceHealth(service=service, health=f"{type(error).__name__}: {error}")
-    troubled = [f"{p.name}: {p.error}" for p in status.projections if p.error]
-    return pb.ServiceHealth(service=service, health="; ".join(troubled) or "serving", status=status)

@@ -12,7 +12,7 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from modelog_proto.common.v1 import options_pb2
-from modelog_proto.gateway.v1 import identity_pb2
+from modelog_proto.gateway.v1 import identity_pb2, platform_pb2
 from modelog_proto.lineage.v1 import lineage_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2
 from modelog_proto.registry.v1 import artifact_pb2, dataset_pb2, experiment_pb2, model_pb2
@@ -29,6 +29,7 @@ FILES = (
     monitoring_pb2,
     lineage_pb2,
     identity_pb2,
+    platform_pb2,
 )
 _VERBS = ("get", "post", "put", "patch", "delete")
 _PARAMETER = re.compile(r"\{(\w+)\}")
