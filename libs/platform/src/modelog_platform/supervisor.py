@@ -1,0 +1,238 @@
+"""The supervisor: starts every process, watches its health, starts it again when it dies, stops all in order."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from modelog_common.domain.errors import Unavailable
+
+from modelog_platform.folder import PlatformFolder
+from modelog_platform.parts.ports import LOOPBACK
+from modelog_platform.processes import Ports, ProcessSpec
+
+POLL_S = 0.1
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 10.0
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0
+TAIL_BYTES = 2000
+PR_SET_PDEATHSIG = 1
+Progress = Callable[[str, str], None]
+
+
+def die_with_parent() -> None:
+    """Runs in the child: have the kernel stop it when the supervisor is gone, however it went (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass
+class Running:
+    """A process and how it fares."""
+
+    spec: ProcessSpec
+    process: subprocess.Popen[bytes] | None = None
+    state: str = "waiting"
+    restarts: int = 0
+    started_at: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    last_exit: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "pid": self.process.pid if self.process else None,
+            "state": self.state,
+            "restarts": self.restarts,
+            "started_at": self.started_at,
+            "last_exit": self.last_exit,
+            "log": str(self.spec.log),
+        }
+
+
+class Supervisor:
+    """Keeps an embedded platform running in one data directory."""
+
+    def __init__(self, folder: PlatformFolder, ports: Ports, specs: list[ProcessSpec]) -> None:
+        self._folder, self._ports = folder, ports
+        self._all = {spec.name: Running(spec) for spec in specs}
+        self._stopping = asyncio.Event()
+        self._ready = False
+        self._changed = True
+
+    def stop(self) -> None:
+        """Begin to stop everything."""
+        self._stopping.set()
+
+    async def run(self, progress: Progress, ready: Callable[[], None]) -> None:
+        """Start all, call `ready` once all are healthy, and keep them so until `stop`.
+
+        Raises Unavailable when a process cannot be started in time; what was started is stopped.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                keepers = [group.create_task(self._keep(running)) for running in self._all.values()]
+                keepers.append(group.create_task(self._write_state()))
+                if await self._until_healthy(progress):
+                    self._ready = self._changed = True
+                    ready()
+                await self._stopping.wait()
+                for keeper in keepers:
+                    keeper.cancel()
+        finally:
+            await self._stop_all()
+
+    async def _until_healthy(self, progress: Progress) -> bool:
+        began, told = time.monotonic(), set[str]()
+        while not self._stopping.is_set():
+            for name, running in self._all.items():
+                if running.state == "healthy" and name not in told:
+                    told.add(name)
+                    progress(name, f"{time.monotonic() - began:.1f} s")
+            if len(told) == len(self._all):
+                return True
+            self._refuse_hopeless(time.monotonic() - began)
+            await asyncio.sleep(POLL_S)
+        return False
+
+    def _refuse_hopeless(self, elapsed_s: float) -> None:
+        for name, running in self._all.items():
+            gave_up = running.restarts >= 3 and running.state != "healthy" and not self._ready
+            if gave_up or (elapsed_s > START_TIMEOUT_S and running.state != "healthy"):
+                raise Unavailable(
+                    f"{name} did not start (it is {running.state}, last exit status {running.last_exit}). "
+                    f"Its log {running.spec.log} ends with:\n{tail(running.spec)}"
+                )
+
+    async def _keep(self, running: Running) -> None:
+        """Start a process, watch it, start it again: with growing pauses while it keeps dying young."""
+        while True:
+            self._start(running)
+            await self._watch(running)
+            running.last_exit = running.process.returncode if running.process else None
+            lived_s = time.monotonic() - running.started_at
+            running.pause_s = FIRST_PAUSE_S if lived_s > STEADY_S else min(running.pause_s * 2, LONGEST_PAUSE_S)
+            running.state, running.restarts = "restarting", running.restarts + 1
+            self._changed = True
+            await asyncio.sleep(running.pause_s)
+
+    def _start(self, running: Running) -> None:
+        spec = running.spec
+        environment = {**os.environ, **spec.environment}
+        with spec.log.open("ab") as log:
+            running.process = subprocess.Popen(
+                spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        running.state, running.started_at = "starting", time.monotonic()
+        self._changed = True
+
+    async def _watch(self, running: Running) -> None:
+        """Returns when the process has ended."""
+        while running.process is not None and running.process.poll() is None:
+            healthy = await is_healthy(running.spec)
+            state = "healthy" if healthy else ("starting" if running.state == "starting" else "unhealthy")
+            self._changed |= state != running.state
+            running.state = state
+            for _ in range(10 if healthy else 2):
+                if running.process.poll() is not None:
+                    return
+                await asyncio.sleep(POLL_S)
+
+    async def _write_state(self) -> None:
+        while True:
+            if self._changed:
+                self._changed = False
+                self._folder.write_state(self.state())
+            await asyncio.sleep(POLL_S)
+
+    def state(self) -> dict[str, Any]:
+        """What `modelog status` reads."""
+        return {
+            "pid": os.getpid(),
+            "ready": self._ready,
+            "endpoints": self._ports.endpoints(),
+            "processes": {name: running.as_dict() for name, running in self._all.items()},
+        }
+
+    async def _stop_all(self) -> None:
+        """Services first, so that they can drain into the parts; each gets time, then it is killed."""
+        names = list(self._all)
+        for group in (names[2:], names[:2]):
+            await asyncio.gather(*(self._stop_one(self._all[name]) for name in group))
+        self._ready = False
+        self._folder.write_state(self.state())
+
+    async def _stop_one(self, running: Running) -> None:
+        process = running.process
+        if process is None or process.poll() is not None:
+            running.state = "stopped"
+            return
+        process.terminate()
+        try:
+            await asyncio.to_thread(process.wait, STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.to_thread(process.wait)
+        running.state, running.last_exit = "stopped", process.returncode
+
+
+async def is_healthy(spec: ProcessSpec) -> bool:
+    """Whether the process does its work."""
+    if spec.health:
+        return await says_serving(f"{LOOPBACK}:{spec.port}")
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(LOOPBACK, spec.port), 1.0)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def says_serving(address: str) -> bool:
+    """Ask the gRPC health service of the whole process."""
+    async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        try:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def tail(spec: ProcessSpec) -> str:
+    """The end of a process's log."""
+    if not spec.log.exists():
+        return "(nothing)"
+    return spec.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip() or "(nothing)"
+
+
+def state_of(folder: PlatformFolder) -> Mapping[str, Any]:
+    """The supervisor's last state, with `alive`: whether its process is there now."""
+    state = folder.read_state()
+    return {**state, "alive": bool(state) and is_alive(int(state["pid"]))}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs (and is no zombie)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

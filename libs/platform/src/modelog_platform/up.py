@@ -1,0 +1,118 @@
+"""`modelog up` and `modelog down`: start a platform here or in the background, and stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from modelog.config import read_profile, write_profile
+from modelog_common.domain.errors import NotFound, Unavailable
+
+from modelog_platform.folder import PlatformFolder
+from modelog_platform.processes import choose_ports, process_specs
+from modelog_platform.supervisor import STOP_TIMEOUT_S, Progress, Supervisor, state_of
+
+DETACHED_TIMEOUT_S = 180.0
+POLL_S = 0.1
+
+
+def up(
+    root: Path,
+    port: int,
+    progress: Progress,
+    ready: Callable[[Mapping[str, str]], None],
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Run a platform until SIGTERM or SIGINT. Raises Unavailable when it cannot start."""
+    folder = PlatformFolder(root.absolute())
+    folder.prepare()
+    lock = folder.lock()
+    try:
+        ports = choose_ports(port)
+        asyncio.run(
+            _run(Supervisor(folder, ports, process_specs(folder, ports, settings or {})), folder, progress, ready)
+        )
+    finally:
+        os.close(lock)
+
+
+async def _run(
+    supervisor: Supervisor, folder: PlatformFolder, progress: Progress, ready: Callable[[Mapping[str, str]], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+
+    def tell() -> None:
+        endpoints = supervisor.state()["endpoints"]
+        remember(folder, endpoints)
+        ready(endpoints)
+
+    try:
+        await supervisor.run(progress, tell)
+    except* Unavailable as group:
+        raise first_of(group) from None
+
+
+def first_of(group: BaseExceptionGroup[Unavailable]) -> Unavailable:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Unavailable) else Unavailable(str(error))
+
+
+def remember(folder: PlatformFolder, endpoints: Mapping[str, str]) -> None:
+    """Make this platform the one that `modelog` talks to."""
+    profile = {"url": endpoints["web"], "user": "admin", "users": {"admin": folder.admin_token()}}
+    write_profile(profile | {"data_dir": str(folder.root), "endpoints": dict(endpoints)})
+
+
+def start_detached(root: Path, port: int, progress: Progress) -> Mapping[str, str]:
+    """Start a platform in the background and wait until it is ready; returns its endpoints.
+
+    Raises Unavailable with the supervisor's own words when it does not come up.
+    """
+    folder = PlatformFolder(root.absolute())
+    folder.prepare()
+    log = folder.logs / "supervisor.log"
+    command = [sys.executable, "-m", "modelog_platform", "--data-dir", str(folder.root), "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    told = set[str]()
+    deadline = time.monotonic() + DETACHED_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Unavailable(log.read_text(errors="replace").strip() or f"the supervisor ended: {process.returncode}")
+        state = folder.read_state()
+        if state.get("pid") == process.pid:
+            for name, one in state["processes"].items():
+                if one["state"] == "healthy" and name not in told:
+                    told.add(name)
+                    progress(name, "healthy")
+            if state["ready"]:
+                return dict(state["endpoints"])
+        time.sleep(POLL_S)
+    process.terminate()
+    raise Unavailable(f"the platform was not ready within {DETACHED_TIMEOUT_S:g} s; see {folder.logs}")
+
+
+def down(root: Path | None) -> Path:
+    """Stop the platform of a data directory (or of the profile); returns the directory. Raises NotFound when none runs."""
+    folder = PlatformFolder((root or Path(str(read_profile().get("data_dir", ".modelog")))).absolute())
+    state = state_of(folder)
+    if not state["alive"]:
+        raise NotFound(f"no platform runs in {folder.root}")
+    pid = int(state["pid"])
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 3 * STOP_TIMEOUT_S
+    while state_of(folder)["alive"]:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"process {pid} did not stop within {3 * STOP_TIMEOUT_S:g} s; see {folder.logs}")
+        time.sleep(POLL_S)
+    return folder.root
