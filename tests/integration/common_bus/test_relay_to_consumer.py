@@ -47,7 +47,7 @@ async def test_a_restarted_relay_goes_on_where_it_was(
     await append(store, range(5))
     first = relay_of(store, topic, broker)
     async with running(first.run()):
-        await until(lambda: first.position == 5, "five events published")
+        await until(lambda: first.position == 5 and first.state == "idle", "five events published")
     await append(store, range(5, 8))
     second = relay_of(store, topic, broker)
     async with running(second.run()):

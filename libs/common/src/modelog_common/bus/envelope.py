@@ -71,7 +71,7 @@ def counted_headers(source: str, position: int, previous: int) -> dict[str, str]
     return {SOURCE: source, POSITION: str(position), PREVIOUS: str(previous)}
 
 
-def to_entry(event: StoredEvent) -> LogEntry:
+def to_entry(event: StoredEvent, more_headers: Mapping[str, str] | None = None) -> LogEntry:
     """The message that carries this event: key = stream, value = the payload's JSON."""
     headers = {
         "ce_specversion": "1.0",
@@ -88,6 +88,7 @@ def to_entry(event: StoredEvent) -> LogEntry:
         "ce_causationid": event.causation_id,
         "ce_traceid": event.trace_id,
         "content-type": "application/json",
+        **(more_headers or {}),
     }
     return LogEntry(event.position, event.stream.encode(), event.payload, headers)
 

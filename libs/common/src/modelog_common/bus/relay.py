@@ -8,6 +8,7 @@ from modelog_common.bus.envelope import LogEntry, source_of_service, to_entry
 from modelog_common.bus.progress import RelayProgress
 from modelog_common.bus.publisher import LogPublisher
 from modelog_common.bus.topics import Topic
+from modelog_common.bus.tracing import trace_headers
 from modelog_common.events.store import EventStore
 
 
@@ -23,7 +24,7 @@ class EventSource:
         until = await self._store.head()
         entries: list[LogEntry] = []
         async for event in self._store.read_all(after=after, categories=self._categories, until=until):
-            entries.append(to_entry(event))
+            entries.append(to_entry(event, trace_headers(event)))
             if len(entries) == limit:
                 return entries
         self._scanned = until

@@ -13,6 +13,7 @@ from modelog_common.bus.envelope import Poison, Received, to_event
 from modelog_common.bus.progress import ConsumerProgress, Progress
 from modelog_common.bus.reader import PartitionReader
 from modelog_common.bus.topics import Topic
+from modelog_common.bus.tracing import handling
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import StoredEvent
 
@@ -170,7 +171,8 @@ class Consumer:
         after = Progress(at.topic, at.partition, at.incarnation, offset, positions)
         while True:
             try:
-                await handler(fresh, after)
+                with handling(at.topic, self.name, fresh):
+                    await handler(fresh, after)
             except Poison as poison:
                 if not any(m is poison.message for m in fresh):
                     raise
