@@ -36,7 +36,7 @@ class Experiments:
 
     async def log_run(self, command: LogRun, ctx: Context) -> int:
         for n, artifact in enumerate(command.artifacts):
-            await self._references.artifact(artifact, f"artifacts[{n}]")
+            await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
         return (await self._runs.handle(command.run_id, command, ctx)).position
 
     async def end_run(self, command: EndRun, ctx: Context) -> int:

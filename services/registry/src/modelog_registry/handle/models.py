@@ -26,7 +26,7 @@ class Models:
         """The version that this request registered, now or before, and the position."""
         await self._references.run(command.run_id, ctx.tenant)
         await self._references.datasets(command.datasets, ctx.tenant)
-        await self._references.artifact(command.artifact, "artifact")
+        await self._references.artifact(command.artifact, "artifact", ctx.tenant)
         after = await self._handle(command.model, command, ctx)
         return str(_registered_by(ctx.request_id, after.state, command.version)), after.position
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.events.store import EventStore
@@ -11,17 +10,10 @@ from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import dataset_pb2
 
 from modelog_registry.artifact import Artifact
+from modelog_registry.handle.artifacts import Files
 from modelog_registry.model.events import DatasetRef
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.run.events import RunDataset
-
-
-class Files(Protocol):
-    """The part of the blob store that says what is there."""
-
-    async def size(self, digest: str) -> int | None:
-        """Size in bytes of the file with this digest; None when it is not there."""
-        ...
 
 
 class References:
@@ -65,8 +57,8 @@ class References:
         except NotFound as missing:
             raise Invalid.field(field, f"{missing}; register it first") from None
 
-    async def artifact(self, artifact: Artifact, field: str) -> None:
-        size = await self._files.size(artifact.digest)
+    async def artifact(self, artifact: Artifact, field: str, tenant: str) -> None:
+        size = await self._files.size(tenant, artifact.digest)
         if size is None:
             raise Invalid.field(
                 f"{field}.digest", f"no file with the digest {artifact.digest} is stored; upload it first"

@@ -1,0 +1,60 @@
+"""The registry's composition root: which part is handed to which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelog_common.events.entities import Entities
+from modelog_common.service import Host
+from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
+from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
+from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
+from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
+
+from modelog_registry.api.artifacts import ArtifactServicer
+from modelog_registry.api.datasets import DatasetServicer
+from modelog_registry.api.experiments import ExperimentServicer
+from modelog_registry.api.models import ModelServicer
+from modelog_registry.dataset.decide import DATASET
+from modelog_registry.events import EVENTS
+from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.files import LocalFiles
+from modelog_registry.handle.artifacts import Artifacts
+from modelog_registry.handle.datasets import Datasets
+from modelog_registry.handle.experiments import Experiments
+from modelog_registry.handle.models import Models
+from modelog_registry.handle.references import References
+from modelog_registry.model.decide import MODEL
+from modelog_registry.read.project import projections
+from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.read.tables import TABLES
+from modelog_registry.run.decide import RUN
+
+PACKAGE = "modelog.registry.v1"
+
+
+async def build(host: Host) -> None:
+    """Wire the registry into a host."""
+    store = host.store
+    queries = RegistryQueries(host.project(TABLES, projections(store)))
+    files = LocalFiles(Path(host.settings.blobs.removeprefix("file://")))
+    references = References(queries, store, files)
+    models = Models(Entities(store, MODEL, EVENTS), references)
+    experiments = Experiments(Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS), references)
+    datasets = Datasets(Entities(store, DATASET, EVENTS))
+    host.serve(
+        add_ModelRegistryServicer_to_server,
+        ModelServicer(models, queries, host.clock),
+        f"{PACKAGE}.ModelRegistry",
+    )
+    host.serve(
+        add_ExperimentRegistryServicer_to_server,
+        ExperimentServicer(experiments, queries, host.clock),
+        f"{PACKAGE}.ExperimentRegistry",
+    )
+    host.serve(
+        add_DatasetRegistryServicer_to_server,
+        DatasetServicer(datasets, queries, host.clock),
+        f"{PACKAGE}.DatasetRegistry",
+    )
+    host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(Artifacts(files)), f"{PACKAGE}.ArtifactStore")
