@@ -1,9 +1,9 @@
 """Settings of a service process, from environment variables MODELOG_* and from the file that MODELOG_ENV_FILE names.
 
-    settings = load_settings()          # raises Invalid: names the variable, what was wrong and what is allowed
-    settings.peers["registry"]          # MODELOG_PEERS={"registry": "127.0.0.1:7001"}
-    settings.event_store_path()         # MODELOG_EVENT_STORE=sqlite:///... ; by default <data_dir>/events.db
-    settings.service_token()            # what is in MODELOG_SERVICE_TOKEN_FILE
+settings = load_settings()          # raises Invalid: names the variable, what was wrong and what is allowed
+settings.peers["registry"]          # MODELOG_PEERS={"registry": "127.0.0.1:7001"}
+settings.event_store_path()         # MODELOG_EVENT_STORE=sqlite:///... ; by default <data_dir>/events.db
+settings.service_token()            # what is in MODELOG_SERVICE_TOKEN_FILE
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENV_FILE = "MODELOG_ENV_FILE"
 ENV_FILE_ENCODING = "utf-8"
 SQLITE = "sqlite:///"
 PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
-ADDRESS = "a JSON object of service names and addresses such as {\"registry\": \"127.0.0.1:7001\"}"
+ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 
 class Settings(BaseSettings):
@@ -108,7 +108,8 @@ class Settings(BaseSettings):
             token = self.service_token_file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise Invalid.field(
-                name, f"the file {self.service_token_file} cannot be read ({reason(error)}); {allowed('service_token_file')}"
+                name,
+                f"the file {self.service_token_file} cannot be read ({reason(error)}); {allowed('service_token_file')}",
             ) from error
         if not token:
             raise Invalid.field(name, f"the file {self.service_token_file} is empty; {allowed('service_token_file')}")

@@ -40,7 +40,7 @@ class AdminServicer(AdminServiceServicer):
         self._rebuild, self._progress, self._endpoints = rebuild, progress, endpoints
         self._started = clock.now()
 
-    async def GetStatus(  # noqa: N802
+    async def GetStatus(
         self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext[pb.GetStatusRequest, pb.ServiceStatus]
     ) -> pb.ServiceStatus:
         return pb.ServiceStatus(
@@ -54,13 +54,13 @@ class AdminServicer(AdminServiceServicer):
             endpoints=self._endpoints,
         )
 
-    async def Rebuild(  # noqa: N802
+    async def Rebuild(
         self, request: pb.RebuildRequest, context: grpc.aio.ServicerContext[pb.RebuildRequest, pb.RebuildResponse]
     ) -> pb.RebuildResponse:
         await self._rebuild(list(request.projections))
         return pb.RebuildResponse(projections=self._states())
 
-    async def GetStreamProgress(  # noqa: N802
+    async def GetStreamProgress(
         self,
         request: pb.GetStreamProgressRequest,
         context: grpc.aio.ServicerContext[pb.GetStreamProgressRequest, pb.StreamProgress],

@@ -1,4 +1,4 @@
-"""Channels to other services: the token, the correlation id, the trace, a deadline, retries, and domain errors."""
+"""Channels to other services: identity, trace and deadline go along, lost calls are repeated, errors come back."""
 
 from __future__ import annotations
 
@@ -7,123 +7,141 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
-import grpc.aio
+from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import call_or_none
-from modelog_common.rpc.errors import from_rpc
-from modelog_common.telemetry import traces
+from modelog_common.rpc.errors import error_of
+from modelog_common.rpc.pipeline import AUTHORIZATION_KEY, CORRELATION_KEY
+from modelog_common.rpc.server import MESSAGE_BYTES
+from modelog_common.telemetry import metrics, traces
 
-DEFAULT_DEADLINE_S = 30.0
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-# Safe to repeat: every changing call carries a request id, and is acted on once.
-_RETRY = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
+UNARY_DEADLINE_S = 30.0
+ATTEMPTS = 5
+Token = str | Callable[[], str]
 
 
-def connect(target: str, token: str | Callable[[], str], *, forward: bool = True) -> grpc.aio.Channel:
-    """A channel to `target`.
+def connect(target: str, token: Token, *, forward: bool = True, attempts: int = ATTEMPTS) -> grpc.aio.Channel:
+    """A channel to `target` (host:port).
 
-    With `forward`, a call made while answering another carries that caller's token; otherwise, and outside of calls, it
-    carries `token`. Failed calls raise domain errors.
+    Calls carry the token of the call that is being answered, if there is one and `forward` is set, else `token`, which
+    may be a function that gives a fresh one ("" sends none). A call that nobody could answer (UNAVAILABLE) is sent up
+    to `attempts` times (1 to 5) with growing pauses, together about 4 s; commands repeat safely because they carry a
+    request id. A unary call without a time-out gets 30 s. Failed calls raise the domain error that the server raised.
     """
-    options: list[tuple[str, Any]] = [
-        ("grpc.service_config", json.dumps(_RETRY)),
+    side = Caller(token, forward)
+    interceptors = [UnaryUnary(side), UnaryStream(side), StreamUnary(side), StreamStream(side)]
+    return grpc.aio.insecure_channel(target, options=_options(attempts), interceptors=interceptors)
+
+
+def _options(attempts: int) -> list[tuple[str, Any]]:
+    retry = {
+        "maxAttempts": attempts,
+        "initialBackoff": "0.3s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    policy: dict[str, Any] = {"name": [{}]} | ({"retryPolicy": retry} if attempts > 1 else {})
+    return [
+        ("grpc.max_receive_message_length", MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MESSAGE_BYTES),
         ("grpc.enable_retries", 1),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.service_config", json.dumps({"methodConfig": [policy]})),
+        # A service that was killed is back within seconds; gRPC's own pause grows to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    give = token if callable(token) else lambda: token
-    about = _Caller(give, forward)
-    interceptors = [_UnaryUnary(about), _UnaryStream(about), _StreamUnary(about), _StreamStream(about)]
-    return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
 
 
-class _Caller:
-    """Adds to a call what the other side needs to know."""
+class Caller:
+    """What all four kinds of calls share: their metadata, their span, their errors."""
 
-    def __init__(self, token: Callable[[], str], forward: bool) -> None:
+    def __init__(self, token: Token, forward: bool) -> None:
         self._token, self._forward = token, forward
 
-    def details(self, details: grpc.aio.ClientCallDetails, deadline_s: float | None) -> grpc.aio.ClientCallDetails:
+    def start(self, details: Any, deadline_s: float | None) -> tuple[Any, Span]:
+        """The call's details with what every call carries, and its span."""
+        method = details.method.decode() if isinstance(details.method, bytes) else details.method
+        span = traces.tracer.start_span(method.lstrip("/"), kind=SpanKind.CLIENT)
+        given = tuple(details.metadata or ())
+        names = {name for name, _ in given}
+        added = ((name, value) for name, value in self._metadata(span).items() if name not in names)
+        metadata = grpc.aio.Metadata(*given, *added)
+        timeout = deadline_s if details.timeout is None else details.timeout
+        return details._replace(metadata=metadata, timeout=timeout), span
+
+    def _metadata(self, span: Span) -> dict[str, str]:
         call = call_or_none()
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
-        if metadata.get("authorization") is None:
-            token = call.token if self._forward and call is not None and call.token else self._token()
-            metadata.add("authorization", f"Bearer {token}")
-        if metadata.get("x-correlation-id") is None:
-            metadata.add("x-correlation-id", call.correlation_id if call is not None else str(uuid7()))
-        for name, value in traces.inject([]):
-            metadata.add(name, value.decode())
-        return grpc.aio.ClientCallDetails(
-            method=details.method,
-            timeout=details.timeout if details.timeout is not None else deadline_s,
-            metadata=metadata,
-            credentials=details.credentials,
-            wait_for_ready=details.wait_for_ready,
-        )
+        own = self._token() if callable(self._token) else self._token
+        token = call.token if call is not None and call.token and self._forward else own
+        found = {CORRELATION_KEY: call.correlation_id if call is not None else str(uuid7())}
+        if token:
+            found[AUTHORIZATION_KEY] = f"Bearer {token}"
+        return found | traces.carrier(set_span_in_context(span))
 
 
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, caller: _Caller) -> None:
+class UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        call = await continuation(self._caller.details(details, DEFAULT_DEADLINE_S), request)
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from error
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        details, span = self._caller.start(client_call_details, UNARY_DEADLINE_S)
+        return await _finished(await continuation(details, request), span)
 
 
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    def __init__(self, caller: _Caller) -> None:
+class StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
-        call = await continuation(self._caller.details(details, None), requests)
-        try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from error
+    async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        details, span = self._caller.start(client_call_details, None)
+        return await _finished(await continuation(details, request_iterator), span)
 
 
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, caller: _Caller) -> None:
+class UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        return _answers(await continuation(self._caller.details(details, None), request))
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        details, span = self._caller.start(client_call_details, None)
+        return _answers(await continuation(details, request), span)
 
 
-class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
-    def __init__(self, caller: _Caller) -> None:
+class StreamStream(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
-        return _answers(await continuation(self._caller.details(details, None), requests))
+    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        details, span = self._caller.start(client_call_details, None)
+        return _answers(await continuation(details, request_iterator), span)
 
 
-async def _answers(call: Any) -> AsyncIterator[Any]:
+async def _finished(call: Any, span: Span) -> Any:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        _failed(span, error)
+        raise error_of(error) from error
+    finally:
+        span.end()
+    return call
+
+
+async def _answers(call: Any, span: Span) -> AsyncIterator[Any]:
     try:
         async for answer in call:
             yield answer
     except grpc.aio.AioRpcError as error:
-        raise from_rpc(error) from error
+        _failed(span, error)
+        raise error_of(error) from error
     finally:
-        call.cancel()
+        span.end()
+        if not call.done():
+            call.cancel()
+
+
+def _failed(span: Span, error: grpc.aio.AioRpcError) -> None:
+    span.set_attribute(metrics.ATTRIBUTE_CODE, error.code().name)
+    span.set_status(StatusCode.ERROR)

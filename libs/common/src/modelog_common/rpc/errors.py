@@ -29,6 +29,14 @@ class PeerFailed(ModelogError):
     """Another service failed in a way that it did not foresee; the text names the correlation id of its log."""
 
 
+class DeadlineExceeded(Unavailable):
+    """The call took longer than it was given. It may have had its effect: repeat it with the same request id."""
+
+
+class Unimplemented(ModelogError):
+    """The service has no such method, or not yet."""
+
+
 Code = grpc.StatusCode
 TABLE: tuple[tuple[type[ModelogError], grpc.StatusCode, str], ...] = (
     (Invalid, Code.INVALID_ARGUMENT, "INVALID"),
@@ -38,17 +46,18 @@ TABLE: tuple[tuple[type[ModelogError], grpc.StatusCode, str], ...] = (
     (Forbidden, Code.PERMISSION_DENIED, "FORBIDDEN"),
     (Unauthenticated, Code.UNAUTHENTICATED, "UNAUTHENTICATED"),
     (Conflict, Code.ABORTED, "CONFLICT"),
+    (DeadlineExceeded, Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     (Unavailable, Code.UNAVAILABLE, "UNAVAILABLE"),
     (PeerFailed, Code.INTERNAL, "FAILED"),
+    (Unimplemented, Code.UNIMPLEMENTED, "UNIMPLEMENTED"),
 )
 # What servers that are not ours, and gRPC itself, answer besides.
 FOREIGN: dict[grpc.StatusCode, type[ModelogError]] = {
     Code.OUT_OF_RANGE: Invalid,
-    Code.UNIMPLEMENTED: NotAllowed,
-    Code.DEADLINE_EXCEEDED: Unavailable,
     Code.RESOURCE_EXHAUSTED: Unavailable,
     Code.CANCELLED: Unavailable,
 }
+CODES = {code.value[0]: code for code in grpc.StatusCode}
 ERRORS = FOREIGN | {code: error for error, code, _ in TABLE}
 DOMAIN = "modelog"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -60,7 +69,7 @@ VIOLATIONS_BYTES = 1800
 
 
 def status_of(error: BaseException, correlation_id: str) -> Status:
-    """The status that a caller gets for an error; one that is not a domain error tells nothing but the correlation id."""
+    """The status that a caller gets for an error; an unexpected error tells nothing but the correlation id."""
     for kind, code, reason in TABLE:
         if isinstance(error, kind):
             text = shorten(str(error), TEXT_BYTES)
@@ -73,7 +82,7 @@ def status_of(error: BaseException, correlation_id: str) -> Status:
 def trailers_of(status: Status) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
     """A status as gRPC sends it: code, text, trailing metadata."""
     text = shorten(status.message, SHORT_TEXT_BYTES)
-    return CODES[status.code], text, ((DETAILS_KEY, status.SerializeToString()),)
+    return code_of(status.code), text, ((DETAILS_KEY, status.SerializeToString()),)
 
 
 def error_of(rpc_error: grpc.aio.AioRpcError) -> ModelogError:
@@ -97,7 +106,9 @@ def shorten(text: str, limit_bytes: int) -> str:
     return encoded[: limit_bytes - 3].decode(errors="ignore") + "…"
 
 
-CODES = {code.value[0]: code for code in grpc.StatusCode}
+def code_of(number: int) -> grpc.StatusCode:
+    """The status code with a number."""
+    return CODES.get(number, Code.UNKNOWN)
 
 
 def _status(code: grpc.StatusCode, text: str, details: Iterable[Message]) -> Status:

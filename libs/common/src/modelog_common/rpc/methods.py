@@ -25,7 +25,9 @@ def methods_of(full_service_name: str, *, permission: str = "", validated: bool 
     try:
         service = descriptor_pool.Default().FindServiceByName(full_service_name)
     except KeyError as error:
-        raise LookupError(f"no contract of a service {full_service_name} is known; is its _pb2 module imported?") from error
+        raise LookupError(
+            f"no contract of a service {full_service_name} is known; is its _pb2 module imported?"
+        ) from error
     found = {}
     for method in service.methods:
         path = f"/{full_service_name}/{method.name}"

@@ -1,36 +1,37 @@
-"""What happens to every call before and after its handler, in order: tracing, identity, validation, deadline, errors, log."""
+"""What happens around every handler, in order: tracing, identity, validation, deadline, error mapping, access log."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from modelog_common.domain.errors import Forbidden, Invalid, ModelogError, NotAllowed, Unauthenticated
+from modelog_common.domain.errors import Forbidden, Invalid, ModelogError, Unauthenticated
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import Call, calling
-from modelog_common.rpc.errors import status_of, trailers_of
+from modelog_common.rpc.errors import DeadlineExceeded, Unimplemented, code_of, status_of, trailers_of
 from modelog_common.rpc.methods import Method
 from modelog_common.rpc.validate import validate
-from modelog_common.security.permissions import PUBLIC
+from modelog_common.security.permissions import PUBLIC, roles_with
 from modelog_common.security.tokens import ANONYMOUS, Identity, TokenVerifier
 from modelog_common.telemetry import metrics, traces
 
 CORRELATION_KEY = "x-correlation-id"
 REQUEST_KEY = "x-request-id"
+AUTHORIZATION_KEY = "authorization"
 ID_LONGEST = 100
 UNARY_DEADLINE_S = 60.0
 # gRPC's own services: anybody may ask them.
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
-Handler = grpc.RpcMethodHandler[Any, Any]
+# Requests in, answer out; `Any` because gRPC has no types for messages of any method.
+Work = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()
 
 
@@ -41,57 +42,54 @@ class Malformed:
 class Pipeline(grpc.aio.ServerInterceptor):
     """Wraps each method's handler once; gRPC asks for the handler at every call."""
 
-    def __init__(self, verifier: TokenVerifier, methods: dict[str, Method]) -> None:
+    def __init__(self, verifier: TokenVerifier, methods: Mapping[str, Method]) -> None:
         self._verifier, self._methods = verifier, methods
-        self._wrapped: dict[str, Handler] = {}
+        self._wrapped: dict[str, Any] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         path = handler_call_details.method
-        known = self._wrapped.get(path)
-        if known is not None:
-            return known
-        handler: Handler | None = await continuation(handler_call_details)
-        if handler is None or path.startswith(OPEN_SERVICES):
-            return handler  # type: ignore[return-value]
-        wrapped = self._wrap(handler, self._methods.get(path, Method(path, "")))
-        self._wrapped[path] = wrapped
-        return wrapped
+        if path not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None or path.startswith(OPEN_SERVICES):
+                return handler
+            self._wrapped[path] = self._wrap(handler, self._methods.get(path) or Method(path, ""))
+        return self._wrapped[path]
 
-    def _wrap(self, handler: Any, method: Method) -> Handler:
-        deserializer = _tolerant(handler.request_deserializer)
-        serializer = handler.response_serializer
-        if handler.request_streaming and handler.response_streaming:
-            serve = self._streaming(handler.stream_stream, method, self._each)
-            return grpc.stream_stream_rpc_method_handler(serve, deserializer, serializer)
-        if handler.request_streaming:
-            serve = self._unary(handler.stream_unary, method, self._each, None)
-            return grpc.stream_unary_rpc_method_handler(serve, deserializer, serializer)
+    def _wrap(self, handler: Any, method: Method) -> Any:
+        deserializer, serializer = _tolerant(handler.request_deserializer), handler.response_serializer
+        checked = _checked_stream(method) if handler.request_streaming else _checked(method)
         if handler.response_streaming:
-            serve = self._streaming(handler.unary_stream, method, self._one)
-            return grpc.unary_stream_rpc_method_handler(serve, deserializer, serializer)
-        serve = self._unary(handler.unary_unary, method, self._one, UNARY_DEADLINE_S)
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            handle = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            return make(self._streaming(handle, method, checked), deserializer, serializer)
+        if handler.request_streaming:
+            serve = self._unary(handler.stream_unary, method, checked, None)
+            return grpc.stream_unary_rpc_method_handler(serve, deserializer, serializer)
+        serve = self._unary(handler.unary_unary, method, checked, UNARY_DEADLINE_S)
         return grpc.unary_unary_rpc_method_handler(serve, deserializer, serializer)
 
     def _unary(
-        self, handle: Any, method: Method, checked: Callable[[Any, Method], Any], deadline_s: float | None
-    ) -> Callable[..., Awaitable[Any]]:
+        self, handle: Any, method: Method, checked: Callable[[Any], Any], deadline_s: float | None
+    ) -> Callable[[Any, Any], Awaitable[Any]]:
         async def serve(request: Any, context: Any) -> Any:
-            async with self._admit(method, context, deadline_s):
-                return await _implemented(handle, method)(checked(request, method), context)
+            async def work() -> Any:
+                return await _implemented(handle, method)(checked(request), context)
+
+            return await self._run(method, context, deadline_s, work)
 
         return serve
 
-    def _streaming(self, handle: Any, method: Method, checked: Callable[[Any, Method], Any]) -> Callable[..., Any]:
-        is_generator = inspect.isasyncgenfunction(handle)
-
+    def _streaming(
+        self, handle: Any, method: Method, checked: Callable[[Any], Any]
+    ) -> Callable[[Any, Any], Awaitable[None]]:
         async def serve(request: Any, context: Any) -> None:
-            async with self._admit(method, context, None):
-                answers = _implemented(handle, method)(checked(request, method), context)
-                if not is_generator:
+            async def work() -> None:
+                answers = _implemented(handle, method)(checked(request), context)
+                if not inspect.isasyncgen(answers):
                     await answers
                     return
                 try:
@@ -100,48 +98,129 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 finally:
                     await answers.aclose()
 
+            await self._run(method, context, None, work)
+
         return serve
 
-    def _one(self, request: Any, method: Method) -> Any:
+    async def _run(self, method: Method, context: Any, default_deadline_s: float | None, work: Work) -> Any:
+        """Do the work as the caller, and tell how it ended: to the caller, the trace, the metrics and the log."""
+        started = time.perf_counter()
+        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+        correlation_id = metadata.get(CORRELATION_KEY, "")[:ID_LONGEST] or str(uuid7())
+        remaining: float | None = context.time_remaining()
+        deadline_s = default_deadline_s if remaining is None else max(remaining, 0.0)
+        seen: dict[str, Any] = {"method": method.path[1:], "code": "OK"}
+        with (
+            structlog.contextvars.bound_contextvars(correlation_id=correlation_id),
+            traces.tracer.start_as_current_span(
+                method.path[1:],
+                traces.extract(metadata.items()),
+                SpanKind.SERVER,
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span,
+        ):
+            try:
+                token = _bearer(metadata)
+                identity = ANONYMOUS if method.permission == PUBLIC else self._verifier.verify(token)
+                seen |= {"user": identity.user, "tenant": identity.tenant}
+                _permit(identity, method)
+                request_id = metadata.get(REQUEST_KEY, "")[:ID_LONGEST]
+                call = Call(identity, correlation_id, request_id, traces.trace_id(), deadline_s, token)
+                with calling(call):
+                    return await _within(deadline_s, work)
+            except grpc.aio.AbortError:
+                seen["code"] = code_of(context.code()).name
+                raise
+            except asyncio.CancelledError:
+                seen["code"] = "CANCELLED"
+                raise
+            except Exception as error:
+                code, text, trailers = trailers_of(status_of(error, correlation_id))
+                seen |= {"code": code.name, "error": text}
+                if not isinstance(error, ModelogError):
+                    log.exception("call failed", method=seen["method"])
+                await context.abort(code, text, trailers)
+            finally:
+                _tell(seen, time.perf_counter() - started, span)
+
+
+def _permit(identity: Identity, method: Method) -> None:
+    if not method.permission:
+        raise Forbidden(f"{method.path[1:]} is open to nobody: its contract names no permission")
+    if method.permission != PUBLIC and not identity.may(method.permission):
+        roles = ", ".join(sorted(identity.roles)) or "none"
+        raise Forbidden(
+            f"{identity.user} lacks the permission {method.permission}, which the roles "
+            f"{', '.join(roles_with(method.permission))} have; {identity.user}'s roles: {roles}"
+        )
+
+
+async def _within(deadline_s: float | None, work: Work) -> Any:
+    try:
+        async with asyncio.timeout(deadline_s) as scope:
+            return await work()
+    except TimeoutError as error:
+        if scope.expired():
+            raise DeadlineExceeded(
+                f"the call took longer than its {deadline_s or 0:.3g} s and was cancelled"
+            ) from error
+        raise
+
+
+def _checked(method: Method) -> Callable[[Any], Any]:
+    def check(request: Any) -> Any:
         if isinstance(request, Malformed):
-            raise Invalid.field("request", "the bytes are no message of the type that this method takes")
+            raise Invalid.field("request", "its bytes are not a message of the type that this method takes")
         if method.validated:
             validate(request)
         return request
 
-    async def _each(self, requests: AsyncIterator[Any], method: Method) -> AsyncIterator[Any]:
-        async for request in requests:
-            yield self._one(request, method)
+    return check
 
-    @asynccontextmanager
-    async def _admit(self, method: Method, context: Any, default_deadline_s: float | None) -> AsyncIterator[None]:
-        """Everything around a handler; leaves by `context.abort` when the handler raised."""
-        started = time.perf_counter()
-        metadata = dict(context.invocation_metadata() or ())
-        correlation_id = _short_id(metadata, CORRELATION_KEY) or str(uuid7())
-        remaining: float | None = context.time_remaining()
-        deadline_s = default_deadline_s if remaining is None else max(remaining, 0.0)
-        failure: BaseException | None = None
-        identity = ANONYMOUS
-        with (
-            structlog.contextvars.bound_contextvars(correlation_id=correlation_id),
-            traces.span(method.path[1:], SpanKind.SERVER, traces.extract(metadata.items())) as span,
-        ):
-            scope = asyncio.timeout(deadline_s)
-            try:
-                token = _bearer(metadata)
-                identity = self._identify(method, token)
-                call = Call(
-                    identity, correlation_id, _short_id(metadata, REQUEST_KEY), traces.trace_id(), deadline_s, token
-                )
-                with calling(call):
-                    async with scope:
-                        yield
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:
-                failure = error
-            status = None
-            if failure is not None:
-                pass
-        ...
+
+def _checked_stream(method: Method) -> Callable[[Any], AsyncIterator[Any]]:
+    check = _checked(method)
+
+    async def each(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield check(request)
+
+    return each
+
+
+def _tolerant(deserialize: Any) -> Any:
+    """gRPC answers bytes that do not parse with an internal error; they are the caller's, so they go to validation."""
+    if deserialize is None:
+        return None
+
+    def tolerant(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return Malformed()
+
+    return tolerant
+
+
+def _implemented(handle: Any, method: Method) -> Any:
+    # The generated base class answers with plain functions.
+    if inspect.iscoroutinefunction(handle) or inspect.isasyncgenfunction(handle):
+        return handle
+    raise Unimplemented(f"this service does not implement {method.path[1:]}")
+
+
+def _bearer(metadata: Mapping[str, str]) -> str:
+    scheme, _, token = metadata.get(AUTHORIZATION_KEY, "").partition(" ")
+    if token and scheme.lower() != "bearer":
+        raise Unauthenticated(f"the authorization scheme {scheme[:20]!r} is not known; send `Bearer <token>`")
+    return token.strip()
+
+
+def _tell(seen: dict[str, Any], took_s: float, span: Span) -> None:
+    span.set_attribute(metrics.ATTRIBUTE_CODE, seen["code"])
+    if seen["code"] == "INTERNAL":
+        span.set_status(StatusCode.ERROR)
+    labels = {metrics.ATTRIBUTE_METHOD: seen["method"], metrics.ATTRIBUTE_CODE: seen["code"]}
+    metrics.server_call_duration().record(took_s, labels)
+    log.info("call", latency_ms=round(took_s * 1000, 3), **seen)

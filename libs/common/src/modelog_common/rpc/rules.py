@@ -1,4 +1,4 @@
-"""What one value of a field must obey: length, pattern, range, declared enum value; each check returns what is wrong."""
+"""What one value of a field must obey: length, pattern, range, declared enum; a check returns what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ KEY_LONGEST = 250
 SHOWN = 60
 Check = Callable[[Any], str | None]
 FD = FieldDescriptor
-NUMBERS = frozenset({FD.CPPTYPE_INT32, FD.CPPTYPE_INT64, FD.CPPTYPE_UINT32, FD.CPPTYPE_UINT64, FD.CPPTYPE_FLOAT, FD.CPPTYPE_DOUBLE})
+NUMBERS = frozenset(
+    {FD.CPPTYPE_INT32, FD.CPPTYPE_INT64, FD.CPPTYPE_UINT32, FD.CPPTYPE_UINT64, FD.CPPTYPE_FLOAT, FD.CPPTYPE_DOUBLE}
+)
 
 
 def of_scalar(field: FieldDescriptor, rules: Rules) -> Check | None:

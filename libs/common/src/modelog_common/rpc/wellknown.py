@@ -45,7 +45,12 @@ def of_timestamp(message: Any) -> Found:
     """A Timestamp that is a date of the calendar."""
     if FIRST_SECOND <= message.seconds <= LAST_SECOND and 0 <= message.nanos < NANOS:
         return []
-    return [("", f"{message.seconds} s {message.nanos} ns is no time; allowed: 0001-01-01 to 9999-12-31, nanos 0 to 999999999")]
+    return [
+        (
+            "",
+            f"{message.seconds} s {message.nanos} ns is no time; allowed: years 1 to 9999, nanos 0 to 999999999",
+        )
+    ]
 
 
 WELL_KNOWN: dict[str, Callable[[Any], Found]] = {

@@ -44,3 +44,8 @@ PUBLIC = "public"
 def permissions_of(roles: Iterable[str]) -> frozenset[str]:
     """Everything that the roles allow together; a role that is not known allows nothing."""
     return frozenset().union(*(ROLES.get(role, frozenset()) for role in roles))
+
+
+def roles_with(permission: str) -> list[str]:
+    """The names of the roles of people that have a permission."""
+    return [role for role, allowed in ROLES.items() if permission in allowed and role != "service"]

@@ -1,4 +1,4 @@
-"""Tokens that prove who calls: JWTs (RFC 7519) signed with Ed25519 by the gateway, checked with the public key alone."""
+"""Tokens that prove who calls: JWTs (RFC 7519) that the gateway signs with Ed25519; the public key checks them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TokenVerifier:
 
     def __init__(self, key: Ed25519PublicKey, clock: Clock) -> None:
         self._key, self._clock = key, clock
-        # Checking a signature costs more than the rest of a small call, and callers send the same token again and again.
+        # Checking a signature costs more than the rest of a small call, and callers send the same token again.
         self._checked = lru_cache(VERIFIED_TOKENS)(self._check)
 
     @classmethod
@@ -101,7 +101,9 @@ class TokenVerifier:
         except jwt.InvalidIssuerError as error:
             raise Unauthenticated(f"the token was issued by somebody else; expected the issuer {ISSUER!r}") from error
         except jwt.InvalidSignatureError as error:
-            raise Unauthenticated("the token's signature is wrong: it was altered, or signed with another key") from error
+            raise Unauthenticated(
+                "the token's signature is wrong: it was altered, or signed with another key"
+            ) from error
         except (jwt.InvalidTokenError, ValueError) as error:
             raise Unauthenticated("the token is not a JWT signed with Ed25519") from error
         return _identity(claims), _time(claims, "iat"), _time(claims, "exp")

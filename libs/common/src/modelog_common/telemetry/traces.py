@@ -58,7 +58,7 @@ def extract(headers: Iterable[tuple[str, bytes | str | None]]) -> Context:
 
 
 def carrier(context: Context | None = None) -> dict[str, str]:
-    """The headers that carry a trace (the current one): `traceparent`, and `tracestate` and `baggage` if there are any."""
+    """The headers that carry a trace (the current one): `traceparent`, with `tracestate` and `baggage` if any."""
     found: dict[str, str] = {}
     propagate.inject(found, context)
     return found
