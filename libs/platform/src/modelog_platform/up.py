@@ -103,7 +103,7 @@ def start_detached(root: Path, port: int, progress: Progress) -> Mapping[str, st
 
 
 def down(root: Path | None) -> Path:
-    """Stop the platform of a data directory (or of the profile); returns the directory. Raises NotFound when none runs."""
+    """Stop the platform of a data directory (or of the profile); returns it. Raises NotFound when none runs."""
     folder = PlatformFolder((root or Path(str(read_profile().get("data_dir", ".modelog")))).absolute())
     state = state_of(folder)
     if not state["alive"]:

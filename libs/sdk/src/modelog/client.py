@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import List, Optional, Type
+from typing import Dict, List, Optional, Sequence, Type
 
 from modelog.api.audit import Audit
 from modelog.api.datasets import Artifacts, Datasets
@@ -16,11 +16,19 @@ from modelog.api.monitoring import Monitors
 from modelog.api.users import Users
 from modelog.config import resolve
 from modelog.transport import Transport
-from modelog.types import Identity, Record, ServiceHealth
+from modelog.types import Identity, Record, ServiceHealth, ServiceRebuilt
 
 
 class _Services(Record):
     services: List[ServiceHealth] = []
+
+
+class _Rebuilt(Record):
+    services: List[ServiceRebuilt] = []
+
+
+class _Progress(Record):
+    sequence: int = 0
 
 
 class Client:
@@ -53,6 +61,19 @@ class Client:
         """The six services and how they are."""
         return self._transport.get("/api/v1/services", _Services).services
 
+    def rebuild(self, services: Sequence[str] = ()) -> List[ServiceRebuilt]:
+        """Drop every projection of these services (none: of all) and build it again from the event store."""
+        return self._transport.post("/api/v1/rebuild", _Rebuilt, {"services": list(services)}, repeatable=True).services
+
+    def topic_progress(self, topic: str, producer: str) -> int:
+        """The last sequence number of a streaming producer that was processed, durably and once."""
+        return self._transport.get(f"/api/v1/topics/{topic}/producers/{producer}", _Progress).sequence
+
+    @property
+    def authorization(self) -> Dict[str, str]:
+        """The header that says who this client is."""
+        return self._transport.authorization
+
     def close(self) -> None:
         self._transport.close()
 
@@ -68,6 +89,7 @@ class Client:
 def connect(url: Optional[str] = None, token: Optional[str] = None, *, user: Optional[str] = None) -> Client:
     """A client for the platform at `url`, or the one of MODELOG_URL, or the one that `modelog up` started last.
 
-    `user` picks one of the users whose tokens the profile holds. Raises Unavailable or Unauthenticated, saying what to set.
+    `user` picks one of the users whose tokens the profile holds. Raises Unavailable or Unauthenticated, which say what
+    to set.
     """
     return Client(*resolve(url, token, user))

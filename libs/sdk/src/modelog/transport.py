@@ -19,15 +19,14 @@ FIRST_PAUSE_S = 0.1
 class Transport:
     """Calls of the gateway's REST interface.
 
-    A call that finds the platform away is tried again with growing pauses, about six seconds in all. That is safe: every
-    changing call carries a request id, and the platform acts on an id once.
+    A call that finds the platform away is tried again with growing pauses, about six seconds in all. That is safe:
+    every changing call carries a request id, and the platform acts on an id once.
     """
 
     def __init__(self, url: str, token: str, timeout_s: float = 60.0) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.Client(
-            base_url=self.url, timeout=timeout_s, headers={"Authorization": f"Bearer {token}"} if token else {}
-        )
+        self.authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=self.url, timeout=timeout_s, headers=self.authorization)
 
     def close(self) -> None:
         self._client.close()
@@ -37,15 +36,12 @@ class Transport:
         response = self._send("GET", path, params={k: v for k, v in query.items() if v is not None})
         return convert(response.json(), answer)
 
-    def post(self, path: str, answer: Type[T], body: Mapping[str, Any]) -> T:
-        """POST a JSON body; a request id is added when the body has none."""
+    def post(self, path: str, answer: Type[T], body: Mapping[str, Any], *, repeatable: bool = False) -> T:
+        """POST a JSON body; a request id is added, except for calls that are `repeatable` as they are."""
         fields: Dict[str, Any] = {k: v for k, v in body.items() if v is not None}
-        fields.setdefault("request_id", str(uuid.uuid4()))
+        if not repeatable:
+            fields.setdefault("request_id", str(uuid.uuid4()))
         return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
-
-    def post_query(self, path: str, answer: Type[T]) -> T:
-        """POST without a request id, for calls that change nothing."""
-        return convert(self._send("POST", path, json={}).json(), answer)
 
     def put_bytes(self, path: str, content: bytes, sha256: str) -> Dict[str, Any]:
         """Upload; the platform refuses content whose SHA-256 is another one."""

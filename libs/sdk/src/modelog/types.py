@@ -1,4 +1,4 @@
-"""What calls answer with. The fields are those of the platform's contracts; times are datetimes, digests hexadecimal."""
+"""What calls answer with. The fields are those of the contracts; times are datetimes, digests hexadecimal."""
 
 from __future__ import annotations
 
@@ -468,3 +468,8 @@ class ServiceHealth(Record):
     service: str = ""
     health: str = ""
     status: Optional[ServiceStatus] = None
+
+
+class ServiceRebuilt(Record):
+    service: str = ""
+    projections: List[ProjectionStatus] = []

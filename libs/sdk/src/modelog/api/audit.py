@@ -75,7 +75,7 @@ class Audit:
 
     def verify(self) -> AuditReport:
         """Have the platform hash its whole store again and compare it with the signed checkpoint."""
-        return self._transport.post_query("/api/v1/audit/verify", AuditReport)
+        return self._transport.post("/api/v1/audit/verify", AuditReport, {}, repeatable=True)
 
 
 def to_line(event: Event) -> str:

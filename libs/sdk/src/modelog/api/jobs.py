@@ -98,7 +98,7 @@ class Jobs:
                 return text
 
     def wait(self, job_id: str, *, timeout_s: float = 3600.0, progress: Optional[Callable[[Job], None]] = None) -> Job:
-        """Wait for the end. Raises JobFailed with the job's own words when it is no success, TimeoutError when it is late."""
+        """Wait for the end. Raises JobFailed with the job's own words, or TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while True:
             job = self.get(job_id)

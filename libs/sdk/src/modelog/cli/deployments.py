@@ -1,0 +1,131 @@
+"""modelog deploy ..., and modelog predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, List, Optional
+
+import typer
+
+import modelog
+from modelog.cli.output import AsJson, console, number, pairs, show_fields, show_json, show_table, told, word
+from modelog.errors import Invalid
+from modelog.inference import predict as ask
+from modelog.types import Deployment
+
+app = typer.Typer(help="Deployments and their traffic.", no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add `modelog predict` to the root."""
+    root.command()(predict)
+
+
+def _row(d: Deployment) -> List[Any]:
+    split = {v.version: f"{v.percent:g} %" for v in d.variants if v.percent}
+    return [
+        d.name,
+        d.model,
+        word(d.environment, "DEPLOYMENT_ENVIRONMENT_"),
+        word(d.status, "DEPLOYMENT_STATUS_"),
+        split,
+    ]
+
+
+COLUMNS = ["deployment", "model", "environment", "status", "traffic"]
+
+
+@app.command("list")
+def list_deployments(
+    as_of: Optional[str] = typer.Option(None, "--as-of", help="A position or an RFC 3339 time."), as_json: bool = AsJson
+) -> None:
+    """All deployments."""
+    with told(), modelog.connect() as client:
+        found = client.deployments.list(as_of=as_of)
+        if as_json:
+            show_json(found)
+        else:
+            show_table(COLUMNS, [_row(d) for d in found], empty="nothing is deployed yet")
+
+
+@app.command()
+def create(
+    name: str,
+    model: str,
+    version: str,
+    environment: str = typer.Option("production", help="dev, staging or production"),
+) -> None:
+    """Serve a version. Example: `modelog deploy create flight-delay flight-delay 1.0.0`"""
+    with told(), modelog.connect() as client:
+        found = client.deployments.create(name, model, version, environment)
+        console.print(f"{name} serves {model} {version} ({word(found.status, 'DEPLOYMENT_STATUS_')}).", highlight=False)
+
+
+@app.command()
+def traffic(
+    name: str, shares: List[str] = typer.Argument(..., help="version=percent ..."), reason: str = typer.Option("")
+) -> None:
+    """Split the traffic. Example: `modelog deploy traffic flight-delay 1.0.0=90 1.1.0=10`"""
+    with told(), modelog.connect() as client:
+        wanted = {v: float(number(p, "shares")) for v, p in pairs(shares, "shares").items()}
+        found = client.deployments.set_traffic(name, wanted, reason)
+        show_table(COLUMNS, [_row(found)], empty="")
+
+
+@app.command()
+def show(name: str, as_json: bool = AsJson) -> None:
+    """One deployment."""
+    with told(), modelog.connect() as client:
+        found = client.deployments.get(name)
+        if as_json:
+            show_json(found)
+        else:
+            show_table(COLUMNS, [_row(found)], empty="")
+
+
+@app.command()
+def stop(name: str, reason: str = typer.Option("")) -> None:
+    """End a deployment."""
+    with told(), modelog.connect() as client:
+        client.deployments.stop(name, reason)
+        console.print(f"{name} is stopped.", highlight=False)
+
+
+@app.command()
+def prediction(name: str, prediction_id: str, as_json: bool = AsJson) -> None:
+    """One answered request from the prediction log."""
+    with told(), modelog.connect() as client:
+        found = client.deployments.prediction(name, prediction_id)
+        if as_json:
+            show_json(found)
+        else:
+            show_fields(found.to_dict())
+
+
+def predict(
+    deployment: str,
+    feature: Optional[List[str]] = typer.Option(None, "--feature", "-f", help="name=number; may be repeated."),
+    file: Optional[Path] = typer.Option(None, help="A JSON file with a list of records by feature name."),
+    version: str = typer.Option("", help="Ask this version, past the traffic split."),
+    as_json: bool = AsJson,
+) -> None:
+    """Ask a deployment (Open Inference Protocol). Example: `modelog predict flight-delay --file flights.json`"""
+    with told(), modelog.connect() as client:
+        answer = ask(client, deployment, _records(feature, file), version=version)
+        if as_json:
+            show_json(answer)
+        else:
+            rows = [[i, *outputs] for i, outputs in zip(answer["prediction_ids"], answer["outputs"])]
+            console.print(f"{deployment} {answer['version']}", highlight=False)
+            show_table(["prediction", "output"], rows, empty="no answer")
+
+
+def _records(feature: Optional[List[str]], file: Optional[Path]) -> List[Any]:
+    if file is None:
+        return [{k: float(number(v, f"--feature {k}")) for k, v in pairs(feature, "--feature").items()}]
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise Invalid(f"--file: {file} cannot be read as JSON: {error}") from None
+    return found if isinstance(found, list) else [found]

@@ -1,0 +1,71 @@
+"""modelog lineage ..."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Set
+
+import typer
+from rich.tree import Tree
+
+import modelog
+from modelog.cli.output import AsJson, console, show_json, told
+from modelog.types import Graph, Node
+
+app = typer.Typer(help="What led to what.", no_args_is_help=True)
+
+
+@app.command()
+def trace(
+    node: str = typer.Argument(..., help="Kind:key, such as ModelVersion:flight-delay/1.0.0"),
+    downstream: bool = typer.Option(False, help="To what came of it, rather than what it came from."),
+    depth: int = typer.Option(10, min=1, max=50),
+    as_of: Optional[str] = typer.Option(None, "--as-of", help="A position or an RFC 3339 time."),
+    as_json: bool = AsJson,
+) -> None:
+    """The graph around a node. Example: `modelog lineage trace ModelVersion:flight-delay/1.0.0`"""
+    with told(), modelog.connect() as client:
+        way = "downstream" if downstream else "upstream"
+        _show(client.lineage.trace(node, way, depth, as_of=as_of), node, downstream, as_json)
+
+
+@app.command()
+def prediction(deployment: str, prediction_id: str, as_json: bool = AsJson) -> None:
+    """From one prediction back to model version, run, dataset versions and approval."""
+    with told(), modelog.connect() as client:
+        graph = client.lineage.prediction(deployment, prediction_id)
+        root = next((n.id for n in graph.nodes if n.kind == "Prediction"), "")
+        _show(graph, root, False, as_json)
+
+
+def _show(graph: Graph, root: str, reverse: bool, as_json: bool) -> None:
+    if as_json:
+        show_json(graph)
+        return
+    console.print(tree_of(graph, root, reverse))
+
+
+def tree_of(graph: Graph, root: str, reverse: bool = False) -> Tree:
+    """The graph as a tree from `root`; a node that stands in it already is not opened again."""
+    nodes = {n.id: n for n in graph.nodes}
+    ways: Dict[str, List[List[str]]] = {}
+    for edge in graph.edges:
+        start, end = (edge.target, edge.source) if reverse else (edge.source, edge.target)
+        ways.setdefault(start, []).append([edge.kind, end])
+    seen: Set[str] = {root}
+    tree = Tree(_label(nodes.get(root), root))
+
+    def grow(branch: Tree, start: str) -> None:
+        for kind, end in sorted(ways.get(start, [])):
+            leaf = branch.add(f"[dim]{kind.lower().replace('_', ' ')}[/] {_label(nodes.get(end), end)}")
+            if end not in seen:
+                seen.add(end)
+                grow(leaf, end)
+
+    grow(tree, root)
+    return tree
+
+
+def _label(node: Optional[Node], name: str) -> str:
+    if node is None:
+        return name
+    return f"[bold]{node.kind}[/] {node.name or node.id}"

@@ -1,0 +1,46 @@
+"""The command `modelog` and its groups."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import typer
+
+import modelog
+from modelog.cli import audit, data, deployments, events, jobs, lineage, models, monitors, platform, runs
+
+app = typer.Typer(
+    name="modelog",
+    help="Modelog: the MLOps platform whose every step is an event.\n\nStart with `modelog up`, then `modelog status`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+platform.register(app)
+app.add_typer(models.app, name="model")
+app.add_typer(runs.app, name="run")
+app.add_typer(data.app, name="dataset")
+app.add_typer(jobs.app, name="job")
+app.add_typer(deployments.app, name="deploy")
+deployments.register(app)
+app.add_typer(monitors.app, name="monitor")
+app.add_typer(events.app, name="events")
+app.add_typer(lineage.app, name="lineage")
+app.add_typer(audit.app, name="audit")
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modelog {modelog.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Optional[bool] = typer.Option(None, "--version", callback=print_version, is_eager=True, help="Print it."),
+) -> None:
+    """Runs before every command."""
+
+
+if __name__ == "__main__":
+    app()

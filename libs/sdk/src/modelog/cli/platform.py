@@ -1,0 +1,171 @@
+"""modelog up, down, status, rebuild, login, user, token."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, List, Mapping, Optional
+
+import typer
+
+import modelog
+from modelog.cli.output import AsJson, console, fail, show_json, show_table, told
+from modelog.config import profile_path, read_profile, write_profile
+from modelog.errors import Unavailable
+
+DATA_DIR = typer.Option(Path(".modelog"), "--data-dir", "-d", envvar="MODELOG_HOME", help="Where everything is kept.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the root."""
+    for command in (up, down, status, rebuild, login, token):
+        app.command()(command)
+    app.command("user")(user)
+
+
+def up(
+    data_dir: Path = DATA_DIR,
+    port: int = typer.Option(8080, min=0, max=65535, help="Port of the web page and REST; 0 takes any free one."),
+    detach: bool = typer.Option(False, "--detach", help="Return once the platform is ready, and leave it running."),
+) -> None:
+    """Start the platform here: the embedded parts and the six services, watched and restarted when they die.
+
+    Example: `modelog up --detach --port 9000`
+    """
+    try:
+        from modelog_common.domain.errors import ModelogError as PlatformError
+        from modelog_platform.up import start_detached
+        from modelog_platform.up import up as run_here
+    except ImportError:
+        fail("the platform is not installed here, only the client; install it with `pip install modelog-platform`")
+        raise
+
+    def progress(name: str, after: str) -> None:
+        console.print(f"  {name:<11} {after}", highlight=False)
+
+    console.print(f"Starting the platform in {data_dir.absolute()} ...", highlight=False)
+    try:
+        if detach:
+            show_endpoints(start_detached(data_dir, port, progress))
+        else:
+            run_here(data_dir, port, progress, lambda endpoints: show_endpoints(endpoints, here=True))
+    except PlatformError as error:
+        fail(str(error))
+
+
+def show_endpoints(endpoints: Mapping[str, str], here: bool = False) -> None:
+    profile = read_profile()
+    console.print("Ready.", style="bold green")
+    console.print(
+        f"  web page     {endpoints['web']}/#token={profile['users'][profile['user']]}", highlight=False, soft_wrap=True
+    )
+    for name in ("inference_rest", "inference_grpc", "kafka", "graph"):
+        console.print(f"  {name:<15}{endpoints[name]}", highlight=False)
+    console.print("Stop it with Ctrl-C." if here else "Stop it with `modelog down`.")
+
+
+def down(data_dir: Optional[Path] = typer.Option(None, "--data-dir", "-d", envvar="MODELOG_HOME")) -> None:
+    """Stop the platform that runs in a data directory (without one: the one that was started last)."""
+    from modelog_common.domain.errors import ModelogError as PlatformError
+    from modelog_platform.up import down as stop
+
+    try:
+        console.print(f"Stopped the platform in {stop(data_dir)}.", highlight=False)
+    except PlatformError as error:
+        fail(str(error))
+
+
+def status(as_json: bool = AsJson) -> None:
+    """The six services: health, memory, and how far their projections are."""
+    with told(), modelog.connect() as client:
+        found = client.services()
+        if as_json:
+            show_json(found)
+        else:
+            show_table(
+                ["service", "health", "#pid", "#up (s)", "#memory (MB)", "projections"],
+                [
+                    [
+                        s.service,
+                        s.health,
+                        s.status.pid if s.status else "",
+                        round(s.status.uptime_s) if s.status else "",
+                        s.status.memory_bytes // 1048576 if s.status else "",
+                        {p.name: p.position for p in s.status.projections} if s.status else "",
+                    ]
+                    for s in found
+                ],
+                empty="no services",
+            )
+        if any(s.health != "serving" for s in found):
+            raise typer.Exit(1)
+
+
+def rebuild(
+    service: Optional[List[str]] = typer.Argument(None, help="Services; none means all."), as_json: bool = AsJson
+) -> None:
+    """Drop every projection (tables, graph, series) and build it again from the event store.
+
+    Example: `modelog rebuild lineage`
+    """
+    with told(), modelog.connect() as client:
+        done = client.rebuild(service or [])
+        if as_json:
+            show_json(done)
+        else:
+            rows: List[List[Any]] = [[s.service, p.name, p.position, p.error] for s in done for p in s.projections]
+            show_table(["service", "projection", "#position", "error"], rows, empty="nothing to rebuild")
+
+
+def login(
+    url: str = typer.Argument(..., help="Address of the gateway, such as http://127.0.0.1:8080"),
+    user: str = typer.Option("me", help="Under which name to remember the token."),
+    token: Optional[str] = typer.Option(None, help="The token; asked for when it is not given."),
+) -> None:
+    """Remember a platform and a token for later commands."""
+    given = token or (typer.prompt("Token", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().strip())
+    with told(), modelog.Client(url, given) as client:
+        me = client.me()
+        profile = {"url": url, "user": user, "users": {**read_profile().get("users", {}), user: given}}
+        path = write_profile(profile)
+        console.print(f"You are {me.user} ({', '.join(me.roles)}); remembered in {path}.", highlight=False)
+
+
+def token(
+    user: Optional[str] = typer.Argument(None, help="A user; without one the token in use is printed."),
+    hours: float = typer.Option(24.0, min=0.01, max=8760.0, help="How long a new token is good."),
+    remember: bool = typer.Option(False, help="Keep it in the profile, for `MODELOG_USER`."),
+) -> None:
+    """Print a token: the one in use, or a new one for a user.
+
+    Example: `modelog token bob --remember`, then `MODELOG_USER=bob modelog model approve flight-delay 1.0.0`
+    """
+    with told():
+        if user is None:
+            profile = read_profile()
+            known = os.environ.get("MODELOG_TOKEN") or profile.get("users", {}).get(profile.get("user"))
+            if not known:
+                raise Unavailable(f"no token is known; {profile_path()} has none")
+            typer.echo(known)
+            return
+        with modelog.connect() as client:
+            made = client.users.token(user, int(hours * 3600))
+        typer.echo(made.token)
+        if remember:
+            profile = read_profile()
+            write_profile({**profile, "users": {**profile.get("users", {}), user: made.token}})
+
+
+def user(
+    name: Optional[str] = typer.Argument(None, help="A new user's name; without one the users are listed."),
+    role: Optional[List[str]] = typer.Option(None, help="viewer, developer, reviewer or admin; may be repeated."),
+    as_json: bool = AsJson,
+) -> None:
+    """List users, or add one. Example: `modelog user bob --role reviewer`"""
+    with told(), modelog.connect() as client:
+        found = [client.users.create(name, role or ["viewer"])] if name else client.users.list()
+        if as_json:
+            show_json(found)
+        else:
+            show_table(["user", "roles", "created"], [[u.name, u.roles, u.created_at] for u in found], empty="no users")
