@@ -145,9 +145,9 @@ async def test_what_does_not_exist_is_named(alice: Any, flight_delay: None) -> N
         ),
         ({"metrics": {"auc": float("nan")}}, "metrics['auc']", "must be finite"),
         ({"version": "1.0"}, "version", "a semantic version such as 1.2.3"),
-        ({"signature": None}, "signature", "required"),
+        ({"signature": None}, "signature", "is missing"),
         ({"signature": pb.Signature()}, "signature.inputs", "is empty"),
-        ({"flavor": ""}, "flavor", "required"),
+        ({"flavor": ""}, "flavor", "is missing"),
     ],
 )
 async def test_a_wrong_version_is_refused_and_nothing_happens(

@@ -167,8 +167,8 @@ async def test_wrong_input_names_its_field(alice: Any) -> None:
     await alice.experiment()
     run = await alice.run(parameters={"depth": 6})
     for wrong, field in (
-        ({"parameters": {"a": {"b": [1, math.nan]}}}, "parameters['a']['b'][1]"),
-        ({"parameters": {"depth": 7}}, "parameters['depth']"),
+        ({"parameters": {"a": {"b": [1, math.nan]}}}, "parameters.a.b[1]"),
+        ({"parameters": {"depth": 7}}, "parameters.depth"),
         ({"metrics": [pb.MetricPoint(name="", value=1)]}, "metrics[0].name"),
     ):
         with pytest.raises(Invalid) as refused:

@@ -136,7 +136,7 @@ def test_a_parameter_keeps_its_first_value() -> None:
         when=LogRun(ID, {"depth": 7}),
         refused="is 6 already and cannot become 7; start a new run",
         error=Invalid,
-        field="parameters['depth']",
+        field="parameters.depth",
     )
 
 

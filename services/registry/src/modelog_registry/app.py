@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
+from modelog_common.stores.blobs import FolderBlobStore
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
@@ -18,8 +20,7 @@ from modelog_registry.api.models import ModelServicer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
-from modelog_registry.files import LocalFiles
-from modelog_registry.handle.artifacts import Artifacts
+from modelog_registry.handle.artifacts import Artifacts, StoreOf
 from modelog_registry.handle.datasets import Datasets
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.models import Models
@@ -37,8 +38,8 @@ async def build(host: Host) -> None:
     """Wire the registry into a host."""
     store = host.store
     queries = RegistryQueries(host.project(TABLES, projections(store)))
-    files = LocalFiles(Path(host.settings.blobs.removeprefix("file://")))
-    references = References(queries, store, files)
+    artifacts = Artifacts(_stores_in(Path(host.settings.blobs.removeprefix("file://"))))
+    references = References(queries, store, artifacts)
     models = Models(Entities(store, MODEL, EVENTS), references)
     experiments = Experiments(Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS), references)
     datasets = Datasets(Entities(store, DATASET, EVENTS))
@@ -57,4 +58,9 @@ async def build(host: Host) -> None:
         DatasetServicer(datasets, queries, host.clock),
         f"{PACKAGE}.DatasetRegistry",
     )
-    host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(Artifacts(files)), f"{PACKAGE}.ArtifactStore")
+    host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(artifacts), f"{PACKAGE}.ArtifactStore")
+
+
+def _stores_in(folder: Path) -> StoreOf:
+    """A folder for each tenant: who knows the digest of another tenant's file still does not get it."""
+    return lambda tenant: FolderBlobStore(folder / derived_id("tenant", tenant))

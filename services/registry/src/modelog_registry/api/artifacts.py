@@ -25,11 +25,11 @@ class ArtifactServicer(ArtifactStoreServicer):
         self, request_iterator: AsyncIterator[pb.UploadArtifactRequest], context: Call
     ) -> pb.UploadArtifactResponse:
         pieces = (Piece(message.chunk, message.expected_digest) async for message in request_iterator)
-        stored = await self._artifacts.store(tenant(), pieces)
+        stored = await self._artifacts.put(tenant(), pieces)
         return pb.UploadArtifactResponse(digest=stored.digest, size_bytes=stored.size_bytes)
 
     async def DownloadArtifact(
         self, request: pb.DownloadArtifactRequest, context: Call
     ) -> AsyncIterator[pb.DownloadArtifactResponse]:
-        async for chunk in self._artifacts.read(tenant(), request.digest):
+        async for chunk in self._artifacts.open(tenant(), request.digest):
             yield pb.DownloadArtifactResponse(chunk=chunk)

@@ -1,13 +1,14 @@
-"""From messages to commands."""
+"""From messages to commands. The server has checked the messages against the rules of the contract before."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC
 
 from modelog_common.domain.semver import SemanticVersion
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
 
-from modelog_registry.api.values import member_of, moment_of, object_of
+from modelog_registry.api.values import object_of
 from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.commands import RegisterDatasetVersion
 from modelog_registry.dataset.expectation import Column, Expectation
@@ -19,6 +20,10 @@ from modelog_registry.model.stage import Stage
 from modelog_registry.read.messages import DECISIONS, RUN_STATUSES, STAGES
 from modelog_registry.run.commands import EndRun, LogRun, Measured, StartRun
 from modelog_registry.run.events import Environment, RunDataset
+
+_STAGES = {number: stage for stage, number in STAGES.items()}
+_DECISIONS = {number: decision for decision, number in DECISIONS.items()}
+_RUN_STATUSES = {number: status for status, number in RUN_STATUSES.items()}
 
 
 def register_model(request: model_pb2.RegisterModelRequest) -> RegisterModel:
@@ -44,9 +49,9 @@ def review_version(request: model_pb2.ReviewVersionRequest) -> ReviewVersion:
     return ReviewVersion(
         request.model,
         SemanticVersion.parse(request.version),
-        member_of(DECISIONS, request.decision, "decision"),
+        _DECISIONS[request.decision],
         request.comment,
-        object_of(request.evidence, "evidence"),
+        object_of(request.evidence),
     )
 
 
@@ -54,14 +59,14 @@ def promote_version(request: model_pb2.PromoteVersionRequest) -> PromoteVersion:
     return PromoteVersion(
         request.model,
         SemanticVersion.parse(request.version),
-        member_of(STAGES, request.stage, "stage"),
+        _STAGES[request.stage],
         request.reason,
     )
 
 
 def stage_wanted(request: model_pb2.ListVersionsRequest) -> Stage | None:
     """None means any."""
-    return member_of(STAGES, request.stage, "stage") if request.stage else None
+    return _STAGES.get(request.stage)
 
 
 def create_experiment(request: experiment_pb2.CreateExperimentRequest) -> CreateExperiment:
@@ -73,7 +78,7 @@ def start_run(request: experiment_pb2.StartRunRequest, run_id: str) -> StartRun:
         run_id=run_id,
         experiment=request.experiment,
         name=request.name,
-        parameters=object_of(request.parameters, "parameters"),
+        parameters=object_of(request.parameters),
         datasets=tuple(RunDataset(d.dataset, d.version, d.digest) for d in request.datasets),
         environment=_environment(request.environment) if request.HasField("environment") else None,
         tags=dict(request.tags),
@@ -83,8 +88,8 @@ def start_run(request: experiment_pb2.StartRunRequest, run_id: str) -> StartRun:
 def log_run(request: experiment_pb2.LogRunRequest) -> LogRun:
     return LogRun(
         run_id=request.run_id,
-        parameters=object_of(request.parameters, "parameters"),
-        metrics=tuple(_measured(point, f"metrics[{n}]") for n, point in enumerate(request.metrics)),
+        parameters=object_of(request.parameters),
+        metrics=tuple(_measured(point) for point in request.metrics),
         artifacts=tuple(_artifact(a) for a in request.artifacts),
         tags=dict(request.tags),
         environment=_environment(request.environment) if request.HasField("environment") else None,
@@ -92,7 +97,7 @@ def log_run(request: experiment_pb2.LogRunRequest) -> LogRun:
 
 
 def end_run(request: experiment_pb2.EndRunRequest) -> EndRun:
-    return EndRun(request.run_id, member_of(RUN_STATUSES, request.status, "status"), request.error)
+    return EndRun(request.run_id, _RUN_STATUSES[request.status], request.error)
 
 
 def register_dataset_version(request: dataset_pb2.RegisterDatasetVersionRequest) -> RegisterDatasetVersion:
@@ -116,8 +121,8 @@ def _tensors(tensors: Iterable[model_pb2.TensorSpec]) -> tuple[Tensor, ...]:
     return tuple(Tensor(t.name, t.datatype, tuple(t.shape), tuple(t.columns), tuple(t.kinds)) for t in tensors)
 
 
-def _measured(point: experiment_pb2.MetricPoint, field: str) -> Measured:
-    at = moment_of(point.at, f"{field}.at") if point.HasField("at") else None
+def _measured(point: experiment_pb2.MetricPoint) -> Measured:
+    at = point.at.ToDatetime(tzinfo=UTC) if point.HasField("at") else None
     return Measured(point.name, point.value, point.step, at)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from modelog_common.domain.errors import Invalid, NotFound
+from modelog_common.domain.errors import Invalid
+from modelog_common.stores.blobs import Blob, BlobStore
+
+StoreOf = Callable[[str], BlobStore]
 
 
 @dataclass(frozen=True)
@@ -18,54 +21,32 @@ class Piece:
     expected_digest: str = ""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A file that is there for good: its SHA-256 in hexadecimal, its size."""
-
-    digest: str
-    size_bytes: int
-
-
-class Files(Protocol):
-    """The part of a content-addressed store that is used here."""
-
-    async def put(self, tenant: str, content: AsyncIterator[bytes]) -> Stored:
-        """Store what comes; nothing is stored when `content` raises. What is there already is not an error."""
-        ...
-
-    async def size(self, tenant: str, digest: str) -> int | None:
-        """Size in bytes of a file; None when it is not there."""
-        ...
-
-    def read(self, tenant: str, digest: str) -> AsyncIterator[bytes]:
-        """The content of a file that is there."""
-        ...
-
-
 class Artifacts:
-    """The files of all tenants."""
+    """The files of all tenants; `store_of` gives a tenant's store."""
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
+    def __init__(self, store_of: StoreOf) -> None:
+        self._store_of = store_of
 
-    async def store(self, tenant: str, pieces: AsyncIterator[Piece]) -> Stored:
+    async def put(self, tenant: str, pieces: AsyncIterator[Piece]) -> Blob:
         """Raises Invalid when the whole is not what the last piece expects; then nothing is stored."""
-        return await self._files.put(tenant, _checked(pieces))
+        return await self._store_of(tenant).put(_checked(pieces))
 
-    async def read(self, tenant: str, digest: str) -> AsyncIterator[bytes]:
-        """The content of a file in pieces; raises NotFound."""
-        if await self._files.size(tenant, digest) is None:
-            raise NotFound(f"there is no artifact {digest}")
-        async for chunk in self._files.read(tenant, digest):
-            yield chunk
+    def open(self, tenant: str, digest: str) -> AsyncIterator[bytes]:
+        """The content in pieces; raises NotFound at the first one when the tenant has no such file."""
+        return self._store_of(tenant).open(digest)
+
+    async def size(self, tenant: str, digest: str) -> int:
+        """The length in bytes; raises NotFound."""
+        return await self._store_of(tenant).size(digest)
 
 
 async def _checked(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
+    """The bytes of the pieces. The expected digest comes last, so this hashes along: its error stops the store."""
     found = hashlib.sha256()
     expected = ""
     async for piece in pieces:
         expected = piece.expected_digest or expected
-        found.update(piece.chunk)
+        await asyncio.to_thread(found.update, piece.chunk)
         yield piece.chunk
     if expected and found.hexdigest() != expected:
         raise Invalid.field(

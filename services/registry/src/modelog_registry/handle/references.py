@@ -10,7 +10,7 @@ from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import dataset_pb2
 
 from modelog_registry.artifact import Artifact
-from modelog_registry.handle.artifacts import Files
+from modelog_registry.handle.artifacts import Artifacts
 from modelog_registry.model.events import DatasetRef
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.run.events import RunDataset
@@ -19,8 +19,8 @@ from modelog_registry.run.events import RunDataset
 class References:
     """Looks things up as of the end of the log: what was acknowledged to anybody is found."""
 
-    def __init__(self, queries: RegistryQueries, store: EventStore, files: Files) -> None:
-        self._queries, self._store, self._files = queries, store, files
+    def __init__(self, queries: RegistryQueries, store: EventStore, artifacts: Artifacts) -> None:
+        self._queries, self._store, self._artifacts = queries, store, artifacts
 
     async def experiment(self, name: str, tenant: str) -> None:
         try:
@@ -58,15 +58,14 @@ class References:
             raise Invalid.field(field, f"{missing}; register it first") from None
 
     async def artifact(self, artifact: Artifact, field: str, tenant: str) -> None:
-        size = await self._files.size(tenant, artifact.digest)
-        if size is None:
+        try:
+            size = await self._artifacts.size(tenant, artifact.digest)
+        except NotFound:
             raise Invalid.field(
-                f"{field}.digest", f"no file with the digest {artifact.digest} is stored; upload it first"
-            )
+                f"{field}.digest", f"{artifact.digest} is not in the artifact store; upload it first"
+            ) from None
         if size != artifact.size_bytes:
-            raise Invalid.field(
-                f"{field}.size_bytes", f"is {artifact.size_bytes}, but the stored file has {size} bytes"
-            )
+            raise Invalid.field(f"{field}.size_bytes", f"is {artifact.size_bytes}; the stored file has {size} bytes")
 
     async def _now(self) -> common.ReadOptions:
         return common.ReadOptions(at_least=await self._store.head())

@@ -58,7 +58,7 @@ def log(run: Run, command: LogRun, ctx: Context) -> Sequence[RunEvent]:
     for name, value in command.parameters.items():
         if name in run.parameters and run.parameters[name] != value:
             raise Invalid.field(
-                f"parameters[{name!r}]",
+                f"parameters.{name}",
                 f"is {run.parameters[name]!r} already and cannot become {value!r}; start a new run",
             )
     for n, artifact in enumerate(command.artifacts):
