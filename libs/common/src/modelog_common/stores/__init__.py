@@ -1,0 +1,1 @@
+"""Stores behind ports: blobs, graph, series; each port has one conformance suite that every adapter passes."""

@@ -1,0 +1,41 @@
+"""The Bolt adapter passes the graph's suite against ArcadeDB, and says it plainly when the database is away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from graph_suite import GraphSuite
+from modelog_common.domain.errors import Unavailable
+from modelog_common.stores.graph import BoltGraph, Graph, Statement
+
+Server = Any
+
+
+class TestBoltGraph(GraphSuite):
+    @pytest.fixture
+    async def graph(self, graph_server: Server) -> AsyncIterator[Graph]:  # type: ignore[override]
+        graph = BoltGraph(graph_server.uri, graph_server.user, graph_server.password)
+        yield graph
+        await graph.close()
+
+
+async def test_a_wrong_password_is_said(graph_server: Server) -> None:
+    graph = BoltGraph(graph_server.uri, graph_server.user, "wrong password")
+    with pytest.raises(Unavailable, match=f"the graph at {graph_server.uri} does not answer: .*Authentication"):
+        await graph.run_read("RETURN 1")
+    await graph.close()
+
+
+async def test_what_was_written_survives_kill_9_and_the_adapter_finds_the_database_again(
+    fresh_graph_server: Server,
+) -> None:
+    graph = BoltGraph(fresh_graph_server.uri, fresh_graph_server.user, fresh_graph_server.password)
+    await graph.run_write([Statement("CREATE (:Kept {id: 1})")])
+    fresh_graph_server.kill()
+    with pytest.raises(Unavailable, match="does not answer"):
+        await graph.run_write([Statement("CREATE (:Kept {id: 2})")])
+    fresh_graph_server.start()
+    assert await graph.run_read("MATCH (n:Kept) RETURN n.id AS id") == [{"id": 1}]
+    await graph.close()
