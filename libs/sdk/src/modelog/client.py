@@ -69,6 +69,10 @@ class Client:
         """The last sequence number of a streaming producer that was processed, durably and once."""
         return self._transport.get(f"/api/v1/topics/{topic}/producers/{producer}", _Progress).sequence
 
+    def discovery(self) -> Dict[str, str]:
+        """Where the platform's other entrances are, such as `kafka`."""
+        return self._transport.get("/.well-known/modelog", Dict[str, str])
+
     @property
     def authorization(self) -> Dict[str, str]:
         """The header that says who this client is."""

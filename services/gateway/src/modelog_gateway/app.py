@@ -47,7 +47,8 @@ async def build(host: Host) -> None:
 async def start_http(host: Host) -> None:
     """Listen for HTTP; stops with the process."""
     discovery = {f"{name}_grpc": address for name, address in host.settings.peers.items()}
-    app = build_app(host.peer, host.verifier, VERSION, discovery | {"version": VERSION})
+    discovery |= {"version": VERSION, "kafka": host.settings.kafka_bootstrap}
+    app = build_app(host.peer, host.verifier, VERSION, discovery)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     place = (host.settings.service_host, host.settings.http_port)

@@ -1,0 +1,209 @@
+"""Streaming requests and outcomes through Kafka: in order, each batch once, never more than a few ahead of the platform.
+
+Needs the extra: `pip install "modelog[stream]"`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from confluent_kafka import KafkaError, KafkaException, Producer
+from modelog_proto.serving.v1 import data_pb2
+
+from modelog.client import Client
+from modelog.errors import Invalid, Unavailable
+
+REQUESTS = "modelog.inference.requests"
+OUTCOMES = "modelog.outcomes"
+AHEAD = 16
+POLL_S = 0.02
+RESEND_AFTER_S = 3.0
+GIVE_UP_AFTER_S = 120.0
+Array = Any
+
+
+class StreamProducer:
+    """Streams one deployment's requests and outcomes.
+
+    Batches carry this producer's id and a sequence number, by which the platform takes each once and in order. What it has
+    not taken yet is kept here and sent again when the broker lost it. `send_...` waits while more than `ahead` batches are
+    not taken: the stream goes as fast as it is consumed.
+    """
+
+    def __init__(
+        self, client: Client, deployment: str, *, producer_id: str = "", bootstrap: str = "", ahead: int = AHEAD
+    ) -> None:
+        self.id = producer_id or f"{deployment}-{uuid.uuid4()}"
+        self._client, self._deployment = client, deployment
+        self._bootstrap = bootstrap or client.discovery()["kafka"]
+        self._lanes = {topic: Lane(self, topic, ahead) for topic in (REQUESTS, OUTCOMES)}
+        self._producer: Optional[Producer] = None
+
+    def send_requests(
+        self,
+        prediction_ids: Sequence[str],
+        event_times_us: Array,
+        features: Array,
+        feature_names: Sequence[str],
+        *,
+        watermark_us: int,
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Ask for predictions: `features` is (rows, features) float32, `event_times_us` (rows,) int64 microseconds.
+
+        `watermark_us` promises that no later batch holds an event time below it.
+        Raises Invalid for arrays that do not fit, Unavailable when the platform takes nothing for two minutes.
+        """
+        matrix = np.ascontiguousarray(features, dtype="<f4")
+        if matrix.shape != (len(prediction_ids), len(feature_names)):
+            raise Invalid(
+                f"features: has the shape {matrix.shape}; expected ({len(prediction_ids)}, {len(feature_names)}), "
+                "one row for each prediction id and one column for each feature name"
+            )
+        times = _times(event_times_us, len(prediction_ids))
+        self._lanes[REQUESTS].send(
+            lambda sequence: data_pb2.RequestBatch(
+                deployment=self._deployment,
+                producer=self.id,
+                sequence=sequence,
+                prediction_ids=prediction_ids,
+                event_times_us=times,
+                keys=keys,
+                feature_names=feature_names,
+                features=matrix.tobytes(),
+                watermark_us=watermark_us,
+            )
+        )
+
+    def send_outcomes(
+        self, prediction_ids: Sequence[str], labels: Array, known_at_us: Array, *, watermark_us: int
+    ) -> None:
+        """Tell what really happened: one label a prediction id, and when it came to be known."""
+        values = np.asarray(labels, dtype=float)
+        if values.shape != (len(prediction_ids),):
+            raise Invalid(f"labels: has the shape {values.shape}; expected ({len(prediction_ids)},)")
+        times = _times(known_at_us, len(prediction_ids))
+        self._lanes[OUTCOMES].send(
+            lambda sequence: data_pb2.OutcomeBatch(
+                deployment=self._deployment,
+                producer=self.id,
+                sequence=sequence,
+                prediction_ids=prediction_ids,
+                labels=values.tolist(),
+                event_times_us=times,
+                watermark_us=watermark_us,
+            )
+        )
+
+    def flush(self) -> None:
+        """Wait until the platform has taken everything."""
+        for lane in self._lanes.values():
+            lane.drain(0)
+
+    def __enter__(self) -> StreamProducer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def taken(self, topic: str) -> int:
+        """The last sequence number that the platform has taken; what was taken before, when it cannot say now."""
+        return self._client.topic_progress(topic, self.id)
+
+    def produce(self, topic: str, payload: bytes) -> None:
+        """Hand a batch to the Kafka client."""
+        while True:
+            try:
+                self._kafka().produce(topic, payload, key=self._deployment.encode(), headers={"producer": self.id})
+                self._kafka().poll(0)
+                return
+            except BufferError:
+                self._kafka().poll(POLL_S)
+            except KafkaException as error:
+                raise Unavailable(f"Kafka at {self._bootstrap}: {error.args[0].str()}") from None
+
+    def poll(self, timeout_s: float) -> None:
+        self._kafka().poll(timeout_s)
+
+    def reconnect(self) -> None:
+        """Start with a fresh Kafka client: one that outlived its broker's memory does not recover."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+
+    def _kafka(self) -> Producer:
+        if self._producer is None:
+            settings: Dict[str, Any] = {
+                "bootstrap.servers": self._bootstrap,
+                "acks": "all",
+                "linger.ms": 2,
+                "max.in.flight.requests.per.connection": 1,
+                "message.max.bytes": 32 * 1024 * 1024,
+                "message.timeout.ms": 10_000,
+                "error_cb": _quiet,
+                "log_level": 0,
+            }
+            self._producer = Producer(settings)
+        return self._producer
+
+
+class Lane:
+    """One topic's batches that the platform has not taken yet."""
+
+    def __init__(self, stream: StreamProducer, topic: str, ahead: int) -> None:
+        self._stream, self._topic, self._ahead = stream, topic, ahead
+        self._next = 1
+        self._waiting: Deque[Tuple[int, bytes]] = deque()
+
+    def send(self, batch: Callable[[int], Any]) -> None:
+        payload = batch(self._next).SerializeToString()
+        self._waiting.append((self._next, payload))
+        self._next += 1
+        self._stream.produce(self._topic, payload)
+        if len(self._waiting) > self._ahead:
+            self.drain(self._ahead // 2)
+
+    def drain(self, most: int) -> None:
+        """Wait until at most `most` batches are not taken; sends them again when nothing moves."""
+        moved = sent = time.monotonic()
+        while len(self._waiting) > most:
+            taken = self._taken()
+            if self._waiting and taken >= self._waiting[0][0]:
+                moved = sent = time.monotonic()
+                while self._waiting and self._waiting[0][0] <= taken:
+                    self._waiting.popleft()
+                continue
+            now = time.monotonic()
+            if now - moved > GIVE_UP_AFTER_S:
+                raise Unavailable(
+                    f"the platform took no batch of {self._topic} for {GIVE_UP_AFTER_S:g} s; {len(self._waiting)} wait, "
+                    f"the next is {self._waiting[0][0]} of producer {self._stream.id}"
+                )
+            if now - sent > RESEND_AFTER_S:
+                sent = now
+                self._stream.reconnect()
+                for _, payload in self._waiting:
+                    self._stream.produce(self._topic, payload)
+            self._stream.poll(POLL_S)
+
+    def _taken(self) -> int:
+        try:
+            return self._stream.taken(self._topic)
+        except Unavailable:
+            return 0
+
+
+def _times(values: Array, rows: int) -> List[int]:
+    times = np.asarray(values).astype("int64")
+    if times.shape != (rows,):
+        raise Invalid(f"event times: have the shape {times.shape}; expected ({rows},)")
+    found: List[int] = times.tolist()
+    return found
+
+
+def _quiet(_: KafkaError) -> None:
+    """librdkafka tells of every lost connection; what matters is whether batches are taken, which `drain` watches."""
