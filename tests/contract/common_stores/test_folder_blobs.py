@@ -1,0 +1,81 @@
+"""The folder passes the suite of blobs, leaves nothing half done, and says when it is full."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from blob_suite import BlobStoreSuite, chunks, digest_of
+from modelog_common.domain.errors import Invalid, Unavailable
+from modelog_common.stores.blobs import BlobStore, FolderBlobStore
+
+
+class TestFolderBlobStore(BlobStoreSuite):
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> BlobStore:
+        return FolderBlobStore(tmp_path / "blobs")
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+async def test_a_blob_is_a_file_two_folders_deep(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path)
+    digest = digest_of(b"a")
+    await blobs.put(chunks(b"a"))
+    assert files(tmp_path) == [f"{digest[:2]}/{digest[2:4]}/{digest}"]
+    assert blobs.path(digest).read_bytes() == b"a"
+
+
+async def test_nothing_is_left_behind_by_what_was_refused(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await blobs.put(broken())
+    with pytest.raises(Invalid):
+        await blobs.put(chunks(b"a"), digest_of(b"b"))
+    assert files(tmp_path) == []
+
+
+async def test_a_changed_file_is_found_out(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path)
+    stored = await blobs.put(chunks(b"abc"))
+    blobs.path(stored.digest).write_bytes(b"abd")
+    assert not await blobs.verify(stored.digest)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_full_disk_is_named_and_keeps_what_it_had(small_disk: Path) -> None:
+    blobs = FolderBlobStore(small_disk / "blobs")
+    kept = await blobs.put(chunks(b"kept"))
+    with pytest.raises(Unavailable, match="disk/blobs is full: No space left on device"):
+        await blobs.put(chunks(*[b"x" * 4096] * 40))
+    with pytest.raises(Unavailable, match="disk/blobs is full: No space left on device"):
+        await blobs.put(chunks(b"y" * 100_000))
+    assert len(files(small_disk)) == 1
+    assert await blobs.verify(kept.digest)
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    blobs = FolderBlobStore(tmp_path / "file" / "blobs")
+    with pytest.raises(Unavailable, match="file/blobs cannot be used: Not a directory"):
+        await blobs.put(chunks(b"a"))
