@@ -1,0 +1,7 @@
+"""Run the lineage service."""
+
+from modelog_common.service import main
+
+from modelog_lineage.app import build
+
+main("lineage", build)

@@ -1,0 +1,77 @@
+"""modelog.lineage.v1.AuditService: every event, and the proof that none was altered."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+from modelog_common.events.store import EventStore
+from modelog_common.rpc.call import current_call
+from modelog_proto.lineage.v1 import lineage_pb2 as pb
+from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceServicer
+
+from modelog_lineage.audit.listing import Wanted, find, follow
+from modelog_lineage.audit.log import AuditLog
+from modelog_lineage.audit.records import message_of
+from modelog_lineage.audit.report import report_of
+from modelog_lineage.audit.treefile import Signed
+
+Call = grpc.aio.ServicerContext[Any, Any]
+
+
+class AuditServicer(AuditServiceServicer):
+    """Lists a tenant's own events; proofs and checkpoints are of the whole log."""
+
+    def __init__(
+        self, audit: AuditLog, store: EventStore, store_file: Path, draining: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.audit, self.store, self.store_file, self.draining = audit, store, store_file, draining
+
+    async def ListEvents(self, request: pb.ListEventsRequest, context: Call) -> pb.ListEventsResponse:
+        wanted = Wanted(current_call().identity.tenant, request.stream, request.type, request.actor)
+        head = await self.store.head()
+        found = await find(
+            self.store, wanted, after=request.after, limit=request.limit, newest_first=request.newest_first, head=head
+        )
+        return pb.ListEventsResponse(events=[message_of(event) for event in found], head=head)
+
+    async def StreamEvents(self, request: pb.StreamEventsRequest, context: Call) -> AsyncIterator[pb.AuditEvent]:
+        wanted = Wanted(current_call().identity.tenant)
+        async for event in follow(self.store, wanted, request.after, self.draining):
+            yield message_of(event)
+
+    async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Call) -> pb.Checkpoint:
+        return await self._checkpoint(await self.audit.checkpoint())
+
+    async def GetInclusionProof(self, request: pb.GetInclusionProofRequest, context: Call) -> pb.InclusionProof:
+        bundle = await self.audit.inclusion_proof(request.position, current_call().identity.tenant)
+        return pb.InclusionProof(bundle=json.dumps(bundle))
+
+    async def GetConsistencyProof(self, request: pb.GetConsistencyProofRequest, context: Call) -> pb.ConsistencyProof:
+        path, signed = await self.audit.consistency_proof(request.old_size, request.new_size)
+        return pb.ConsistencyProof(
+            old_size=request.old_size,
+            new_size=signed.size,
+            path=[base64_of(part) for part in path],
+            checkpoint=await self._checkpoint(signed),
+        )
+
+    async def VerifyAudit(self, request: pb.VerifyAuditRequest, context: Call) -> pb.AuditReport:
+        return report_of(*await self.audit.verify(self.store_file))
+
+    async def _checkpoint(self, signed: Signed) -> pb.Checkpoint:
+        return pb.Checkpoint(
+            size=signed.size,
+            root=base64_of(signed.root),
+            note=signed.note,
+            public_key=await self.audit.public_key(),
+        )
+
+
+def base64_of(value: bytes) -> str:
+    """Standard base64."""
+    return b64encode(value).decode()

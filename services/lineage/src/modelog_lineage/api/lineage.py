@@ -1,0 +1,94 @@
+"""modelog.lineage.v1.LineageService: what led to what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+import grpc.aio
+from google.protobuf.timestamp_pb2 import Timestamp
+from modelog_common.rpc.call import current_call
+from modelog_proto.lineage.v1 import lineage_pb2 as pb
+from modelog_proto.lineage.v1.lineage_pb2_grpc import LineageServiceServicer
+from modelog_proto.serving.v1 import deployment_pb2 as serving
+from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceStub
+
+from modelog_lineage.graph.queries import GraphQueries
+from modelog_lineage.graph.texts import prefixed, texts
+from modelog_lineage.graph.trace import Traced, TracedEdge, TracedNode, Way
+from modelog_lineage.graph.vocabulary import Kind, node_id, version_key
+
+Call = grpc.aio.ServicerContext[Any, Any]
+PREDICTION = "Prediction"
+ANSWERED_BY = "ANSWERED_BY"
+SENT_TO = "SENT_TO"
+WAYS = {
+    pb.DIRECTION_UNSPECIFIED: Way.UPSTREAM,
+    pb.DIRECTION_UPSTREAM: Way.UPSTREAM,
+    pb.DIRECTION_DOWNSTREAM: Way.DOWNSTREAM,
+}
+
+
+class LineageServicer(LineageServiceServicer):
+    """Answers from the graph; predictions themselves are asked of the serving service."""
+
+    def __init__(self, queries: GraphQueries, serving: Callable[[], grpc.aio.Channel]) -> None:
+        self.queries, self.serving = queries, serving
+
+    async def Trace(self, request: pb.TraceRequest, context: Call) -> pb.Graph:
+        tenant = current_call().identity.tenant
+        way = WAYS.get(request.direction, Way.UPSTREAM)
+        return to_graph(await self.queries.trace(tenant, request.node, way, request.depth, request.read))
+
+    async def TracePrediction(self, request: pb.TracePredictionRequest, context: Call) -> pb.Graph:
+        tenant = current_call().identity.tenant
+        asked = serving.GetPredictionRequest(deployment=request.deployment, prediction_id=request.prediction_id)
+        prediction = await DeploymentServiceStub(self.serving()).GetPrediction(asked)
+        version = node_id(Kind.MODEL_VERSION, version_key(prediction.model, prediction.version))
+        answered_at = prediction.answered_at.ToDatetime(UTC)
+        behind, position = await self.queries.trace_as_of(tenant, version, answered_at)
+        deployment = await self.queries.alone(tenant, node_id(Kind.DEPLOYMENT, prediction.deployment), position)
+        return to_graph(in_front(prediction, behind, deployment, position))
+
+
+def in_front(prediction: serving.Prediction, behind: Traced, deployment: Traced | None, position: int) -> Traced:
+    """The graph of a model version with a prediction before it, and the deployment that it was sent to beside it."""
+    node = TracedNode(
+        f"{PREDICTION}:{prediction.deployment}/{prediction.prediction_id}",
+        PREDICTION,
+        prediction.prediction_id,
+        position,
+        prediction_attributes(prediction),
+    )
+    edges = [TracedEdge(node.id, behind.nodes[0].id, ANSWERED_BY, position)]
+    nodes = [node, *behind.nodes]
+    if deployment is not None:
+        edges.append(TracedEdge(node.id, deployment.nodes[0].id, SENT_TO, position))
+        nodes += [d for d in deployment.nodes if all(d.id != n.id for n in nodes)]
+    return Traced(nodes, [*edges, *behind.edges])
+
+
+def prediction_attributes(prediction: serving.Prediction) -> dict[str, str]:
+    """What is told of a prediction: what went in, what came out, when, and by which model file."""
+    fields = texts(
+        deployment=prediction.deployment, model=prediction.model, version=prediction.version,
+        model_digest=prediction.model_digest, key=prediction.key, outputs=list(prediction.outputs),
+        event_time=_time(prediction.event_time), answered_at=_time(prediction.answered_at),
+    )  # fmt: skip
+    return fields | prefixed("feature", dict(prediction.features))
+
+
+def to_graph(traced: Traced) -> pb.Graph:
+    """The answer."""
+    graph = pb.Graph()
+    for node in traced.nodes:
+        graph.nodes.add(id=node.id, kind=node.kind, name=node.name, attributes=node.attributes, since=node.since)
+    for edge in traced.edges:
+        # "from" is a word of Python's.
+        graph.edges.add(**{"from": edge.source}, to=edge.target, kind=edge.kind, since=edge.since)
+    return graph
+
+
+def _time(stamp: Timestamp) -> str:
+    return stamp.ToJsonString() if stamp.seconds or stamp.nanos else ""

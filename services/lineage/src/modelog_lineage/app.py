@@ -1,0 +1,55 @@
+"""Composition root of the lineage service: chooses the adapters and wires them."""
+
+from __future__ import annotations
+
+from modelog_common.service import Host
+from modelog_common.stores.graph import BoltGraph, Graph
+from modelog_proto.lineage.v1.lineage_pb2_grpc import (
+    add_AuditServiceServicer_to_server,
+    add_LineageServiceServicer_to_server,
+)
+
+from modelog_lineage.api.audit import AuditServicer
+from modelog_lineage.api.lineage import LineageServicer
+from modelog_lineage.audit.log import AuditLog
+from modelog_lineage.audit.treefile import TreeFile
+from modelog_lineage.graph.absent import NoGraph
+from modelog_lineage.graph.project import GraphProjection
+from modelog_lineage.graph.queries import GraphQueries
+
+KEY_FILE = "audit-key"
+TREE_FILE = "audit.db"
+
+
+async def build(host: Host) -> None:
+    build_graph(host)
+    build_audit(host)
+
+
+def build_graph(host: Host) -> None:
+    """The graph of all services' events, and the questions to it."""
+    graph = open_graph(host)
+    projection = GraphProjection(graph, host.settings.kafka_bootstrap, host.store)
+    host.rebuildable("graph", projection)
+    host.background("graph", projection.run)
+    lineage = LineageServicer(GraphQueries(graph, projection, host.store), lambda: host.peer("serving"))
+    host.serve(add_LineageServiceServicer_to_server, lineage, "modelog.lineage.v1.LineageService")
+
+
+def open_graph(host: Host) -> Graph:
+    """The graph that the settings name."""
+    settings = host.settings
+    if not settings.graph_uri or not settings.kafka_bootstrap:
+        return NoGraph()
+    return BoltGraph(settings.graph_uri, settings.graph_user, settings.graph_password.get_secret_value())
+
+
+def build_audit(host: Host) -> None:
+    """The Merkle tree over the event store, and its proofs."""
+    tree = TreeFile(host.data_dir / TREE_FILE)
+    audit = AuditLog(host.store, tree, host.data_dir / KEY_FILE, host.clock)
+    host.rebuildable("audit", audit)
+    host.background("audit", audit.run)
+    host.on_stop(audit.finish)
+    servicer = AuditServicer(audit, host.store, host.settings.event_store_path(), host.draining)
+    host.serve(add_AuditServiceServicer_to_server, servicer, "modelog.lineage.v1.AuditService")

@@ -1,0 +1,1 @@
+"""The audit trail: a Merkle tree over every event, signed checkpoints, proofs."""
