@@ -60,10 +60,10 @@ _READERS: dict[str, tuple[Kind, Callable[[bytes], Batch]]] = {
 
 
 class Ingest:
-    """The handler of a consumer of both topics; `stored` is called after each change."""
+    """The handler of a consumer of both topics; each of `listeners` is called after a change."""
 
-    def __init__(self, store: WindowStore, stored: Callable[[], None]) -> None:
-        self._store, self._stored = store, stored
+    def __init__(self, store: WindowStore, *listeners: Callable[[], None]) -> None:
+        self._store, self._listeners = store, listeners
         self._refused: list[Batch] = []
 
     async def handle(self, messages: Sequence[Received], progress: Progress) -> None:
@@ -71,7 +71,8 @@ class Ingest:
         new = await asyncio.to_thread(self._handle, messages, progress)
         self._refused.clear()
         if new:
-            self._stored()
+            for listener in self._listeners:
+                listener()
 
     def _handle(self, messages: Sequence[Received], progress: Progress) -> int:
         batches = [self._read(message) for message in messages]

@@ -59,6 +59,10 @@ class Rows:
         """The rows whose label is known."""
         return self.take(~np.isnan(self.labels))
 
+    def first(self, count: int) -> Rows:
+        """The earliest rows."""
+        return self.take(np.arange(min(count, len(self))))
+
     def of(self, version: str) -> Rows:
         """The rows that a version answered."""
         index = self.versions.index(version) if version in self.versions else -1

@@ -1,0 +1,7 @@
+"""Run monitoring."""
+
+from modelog_common.service import main
+
+from modelog_monitoring.app import build
+
+main("monitoring", build)

@@ -1,0 +1,70 @@
+"""modelog.monitoring.v1.MonitoringService over gRPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc.aio
+from modelog_common.domain.clock import Clock
+from modelog_common.rpc.call import command_context, current_call
+from modelog_proto.common.v1.common_pb2 import ReadOptions
+from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
+from modelog_proto.monitoring.v1.monitoring_pb2_grpc import MonitoringServiceServicer
+
+from modelog_monitoring.api import parse
+from modelog_monitoring.handle.monitors import Monitors, Policies
+from modelog_monitoring.read.queries import MonitoringQueries
+
+Call = grpc.aio.ServicerContext[Any, Any]
+
+
+class MonitoringServicer(MonitoringServiceServicer):
+    """Monitors, their windows and alerts, and the policies that retrain."""
+
+    def __init__(self, monitors: Monitors, policies: Policies, queries: MonitoringQueries, clock: Clock) -> None:
+        self._monitors, self._policies, self._queries, self._clock = monitors, policies, queries, clock
+
+    async def CreateMonitor(self, request: pb.CreateMonitorRequest, context: Call) -> pb.Monitor:
+        ctx = command_context(self._clock, request.request_id)
+        position = await self._monitors.create(parse.new_monitor(request), ctx)
+        return await self._queries.monitor(request.name, ReadOptions(at_least=position), ctx.tenant)
+
+    async def GetMonitor(self, request: pb.GetMonitorRequest, context: Call) -> pb.Monitor:
+        return await self._queries.monitor(request.name, request.read, tenant())
+
+    async def ListMonitors(self, request: pb.ListMonitorsRequest, context: Call) -> pb.ListMonitorsResponse:
+        found = await self._queries.monitors(request.page, request.read, tenant())
+        return pb.ListMonitorsResponse(monitors=found.items, next_page_token=found.next_page_token)
+
+    async def ListWindows(self, request: pb.ListWindowsRequest, context: Call) -> pb.ListWindowsResponse:
+        found = await self._queries.windows(request.monitor, request.page, request.read, tenant())
+        return pb.ListWindowsResponse(windows=found.items, next_page_token=found.next_page_token)
+
+    async def ListAlerts(self, request: pb.ListAlertsRequest, context: Call) -> pb.ListAlertsResponse:
+        found = await self._queries.alerts(request.monitor, request.page, request.read, tenant())
+        return pb.ListAlertsResponse(alerts=found.items, next_page_token=found.next_page_token)
+
+    async def CreateRetrainingPolicy(
+        self, request: pb.CreateRetrainingPolicyRequest, context: Call
+    ) -> pb.RetrainingPolicy:
+        ctx = command_context(self._clock, request.request_id)
+        position = await self._policies.create(parse.create_policy(request), ctx)
+        return await self._queries.policy(request.name, ReadOptions(at_least=position), ctx.tenant)
+
+    async def ListRetrainingPolicies(
+        self, request: pb.ListRetrainingPoliciesRequest, context: Call
+    ) -> pb.ListRetrainingPoliciesResponse:
+        found = await self._queries.policies(request.page, request.read, tenant())
+        return pb.ListRetrainingPoliciesResponse(policies=found.items, next_page_token=found.next_page_token)
+
+    async def ListRetrainings(self, request: pb.ListRetrainingsRequest, context: Call) -> pb.ListRetrainingsResponse:
+        found = await self._queries.retrainings(request.policy, request.page, request.read, tenant())
+        return pb.ListRetrainingsResponse(retrainings=found.items, next_page_token=found.next_page_token)
+
+    async def GetSeries(self, request: pb.GetSeriesRequest, context: Call) -> pb.GetSeriesResponse:
+        return pb.GetSeriesResponse(points=await self._queries.series(request.monitor, request.metric, tenant()))
+
+
+def tenant() -> str:
+    """The caller's tenant."""
+    return current_call().identity.tenant

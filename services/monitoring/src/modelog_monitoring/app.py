@@ -1,0 +1,101 @@
+"""Composition root of monitoring: chooses the adapters and wires them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from modelog_common.bus.source import Consumer, of_events
+from modelog_common.bus.topics import EVENTS as EVENT_TOPICS
+from modelog_common.bus.topics import OUTCOMES
+from modelog_common.domain.errors import NotFound
+from modelog_common.events.entities import Entities
+from modelog_common.service import Host
+from modelog_common.stores.blobs import FolderBlobStore
+from modelog_common.stores.series import SqliteSeriesStore
+from modelog_proto.monitoring.v1.monitoring_pb2_grpc import add_MonitoringServiceServicer_to_server
+
+from modelog_monitoring.api.monitoring import MonitoringServicer
+from modelog_monitoring.data.ingest import BATCHES_AT_ONCE, TOPICS, Ingest
+from modelog_monitoring.data.store import CONSUMER as DATA_CONSUMER
+from modelog_monitoring.data.store import Kind, WindowStore
+from modelog_monitoring.events import EVENTS
+from modelog_monitoring.handle.monitors import Monitors, Policies
+from modelog_monitoring.handle.reference import References
+from modelog_monitoring.monitor.decide import MONITOR
+from modelog_monitoring.peers import Registry, Serving, Training
+from modelog_monitoring.policy.decide import POLICY
+from modelog_monitoring.react.catalog import Catalog
+from modelog_monitoring.react.deliver import Deliverer
+from modelog_monitoring.react.fresh import FreshRows
+from modelog_monitoring.react.inbox import CONSUMER as INBOX_CONSUMER
+from modelog_monitoring.react.inbox import Inbox
+from modelog_monitoring.react.ledger import Ledger
+from modelog_monitoring.react.retrain import Retrainer
+from modelog_monitoring.react.steps import Steps
+from modelog_monitoring.react.windows import WindowWatch
+from modelog_monitoring.read.project import projections
+from modelog_monitoring.read.queries import MonitoringQueries
+from modelog_monitoring.read.series import SeriesProjection
+from modelog_monitoring.read.tables import TABLES
+from modelog_monitoring.retraining.decide import RETRAINING
+from modelog_monitoring.scoring import Scorer
+
+SERVICE = "modelog.monitoring.v1.MonitoringService"
+
+
+async def build(host: Host) -> None:
+    """Wire monitoring into a host."""
+    store = host.store
+    registry, training = Registry(host.peer("registry")), Training(host.peer("training"))
+    serving, scorer = Serving(host.peer("serving")), Scorer(host.peer("serving_oip"))
+    data = WindowStore(host.data_dir / "windows.db")
+    series = SqliteSeriesStore(host.data_dir / "series.db")
+    references = References(registry, FolderBlobStore(host.settings.blobs_path()))
+    monitors, policies = Entities(store, MONITOR, EVENTS), Entities(store, POLICY, EVENTS)
+    retrainings = Entities(store, RETRAINING, EVENTS)
+
+    catalog = Catalog(store)
+    ledger = Ledger(host.data_dir / "deliveries.db")
+    deliverer = Deliverer(monitors, catalog, ledger, host.clock)
+    watch = WindowWatch(monitors, catalog, data, references, host.clock)
+    inbox = Inbox(host.data_dir / "inbox.db")
+    steps = Steps(retrainings, monitors, registry, training, serving, scorer, FreshRows(data), inbox, host.clock)
+    retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, host.clock)
+    inbox.on_change(retrainer.bell.ring)
+    for bell in (deliverer.bell, watch.bell, retrainer.bell):
+        catalog.on_change(bell.ring)
+    ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring)
+
+    projected = SeriesProjection(store, series)
+    queries = MonitoringQueries(host.project(TABLES, projections(store)), data, series, deliverer.status)
+    servicer = MonitoringServicer(
+        Monitors(monitors, references, serving), Policies(policies, monitors, registry), queries, host.clock
+    )
+    host.serve(add_MonitoringServiceServicer_to_server, servicer, SERVICE)
+    host.rebuildable("series", projected)
+    host.stream_progress(lambda producer, topic: stream_progress(data, producer, topic))
+
+    host.before_serving(catalog.refresh)
+    host.background("catalog", catalog.run)
+    host.background("series", projected.run)
+    host.background("window watch", watch.run)
+    host.background("alert delivery", deliverer.run)
+    host.background("retraining", retrainer.run)
+    if host.settings.kafka_bootstrap:
+        batches = Consumer(host.settings.kafka_bootstrap, TOPICS, DATA_CONSUMER, data.progress, batch=BATCHES_AT_ONCE)
+        told = Consumer(
+            host.settings.kafka_bootstrap,
+            [EVENT_TOPICS["training"], EVENT_TOPICS["registry"]],
+            INBOX_CONSUMER,
+            inbox.progress,
+        )
+        host.background("data plane", lambda: batches.run(ingest.handle))
+        host.background("inbox", lambda: told.run(of_events(inbox.handle)))
+    host.on_stop(series.close)
+
+
+async def stream_progress(data: WindowStore, producer: str, topic: str) -> int:
+    """How far a producer's outcomes are stored; raises NotFound for other topics."""
+    if topic != OUTCOMES.name:
+        raise NotFound(f"monitoring counts no producers of {topic!r}; it does those of {OUTCOMES.name}")
+    return await asyncio.to_thread(data.sequence, Kind.OUTCOMES, producer)

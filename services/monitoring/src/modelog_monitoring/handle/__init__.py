@@ -1,0 +1,1 @@
+"""Commands that need something of others before they can be decided on."""

@@ -1,0 +1,46 @@
+"""Things that are tried again: when the next attempt of each is due, with growing pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Failed attempts in a row, the last one's error, and when the next is due on the loop's clock."""
+
+    attempts: int
+    error: str
+    due_s: float
+
+
+class Attempts:
+    """Counts failures by key; `now` is a monotonic clock in seconds."""
+
+    def __init__(self, now: Callable[[], float], *, first_s: float = 0.2, longest_s: float = 10.0) -> None:
+        self._now, self._first_s, self._longest_s = now, first_s, longest_s
+        self._troubles: dict[str, Trouble] = {}
+
+    def due(self, key: str) -> bool:
+        """Whether this may be tried now."""
+        trouble = self._troubles.get(key)
+        return trouble is None or trouble.due_s <= self._now()
+
+    def failed(self, key: str, error: BaseException) -> Trouble:
+        """An attempt failed; the next one is due later."""
+        before = self._troubles.get(key)
+        attempts = 1 if before is None else before.attempts + 1
+        pause_s = min(self._longest_s, self._first_s * 2 ** min(attempts - 1, 30))
+        trouble = Trouble(attempts, f"{type(error).__name__}: {error}", self._now() + pause_s)
+        self._troubles[key] = trouble
+        return trouble
+
+    def succeeded(self, key: str) -> None:
+        """Forget its failures."""
+        self._troubles.pop(key, None)
+
+    def next_s(self) -> float | None:
+        """Seconds until the first retry is due, None when there is none."""
+        waits = [t.due_s - self._now() for t in self._troubles.values()]
+        return max(0.0, min(waits)) if waits else None

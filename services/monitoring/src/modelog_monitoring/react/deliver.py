@@ -1,0 +1,127 @@
+"""Delivers alerts to their channels: at least once, with an idempotency key, until the channel takes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import aiohttp
+import structlog
+from modelog_common.domain.clock import Clock
+from modelog_common.domain.context import Context
+from modelog_common.domain.ids import derived_id
+from modelog_common.events.entities import Entities
+
+from modelog_monitoring.monitor.commands import MonitorCommand, RecordDelivery
+from modelog_monitoring.monitor.events import AlertRaised, Channel, MonitorEvent
+from modelog_monitoring.monitor.state import Monitor
+from modelog_monitoring.react.bell import Bell
+from modelog_monitoring.react.catalog import Catalog
+from modelog_monitoring.react.ledger import Attempted, Ledger
+from modelog_monitoring.react.payloads import payload_for
+
+ACTOR = "service:monitoring"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+TIMEOUT_S = 10.0
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=5)
+GIVEN_UP_AFTER = timedelta(days=1)
+SHOWN = 300
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An alert on its way to one channel."""
+
+    tenant: str
+    monitor_id: str
+    alert: AlertRaised
+    channel: Channel
+
+    @property
+    def key(self) -> str:
+        """The same for every attempt."""
+        return derived_id("delivery", self.alert.alert_id, self.channel.name)
+
+
+class Deliverer:
+    """Run it as a task of its own, and ring `bell` when an alert may have been raised."""
+
+    def __init__(
+        self,
+        monitors: Entities[Monitor, MonitorCommand, MonitorEvent],
+        catalog: Catalog,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self._monitors, self._catalog, self._ledger, self._clock = monitors, catalog, ledger, clock
+        self.bell = Bell()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+            while True:
+                await asyncio.gather(*(self._attempt(session, d) for d in self._due()))
+                await self.bell.wait(self._pause_s())
+
+    def status(self, alert_id: str, channel: str) -> str:
+        """What is known of an alert that this channel has not taken: "waiting", or the last error."""
+        attempted = self._ledger.find(alert_id, channel)
+        return "waiting" if attempted is None else attempted.error
+
+    def _waiting(self) -> Iterator[Delivery]:
+        """What no channel has taken and is worth another attempt."""
+        oldest = self._clock.now() - GIVEN_UP_AFTER
+        for monitor in self._catalog.monitors:
+            for alert in monitor.state.alerts.values():
+                if alert.raised.at < oldest:
+                    continue
+                for channel in monitor.state.definition.channels:
+                    if channel.name not in alert.delivered:
+                        yield Delivery(monitor.tenant, monitor.id, alert.raised, channel)
+
+    def _due_at(self, delivery: Delivery) -> datetime | None:
+        attempted = self._ledger.find(delivery.alert.alert_id, delivery.channel.name)
+        return None if attempted is None else attempted.due
+
+    def _due(self) -> list[Delivery]:
+        now = self._clock.now()
+        return [d for d in self._waiting() if (self._due_at(d) or now) <= now]
+
+    def _pause_s(self) -> float | None:
+        now = self._clock.now()
+        waits = [((self._due_at(d) or now) - now).total_seconds() for d in self._waiting()]
+        return max(0.0, min(waits)) if waits else None
+
+    async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
+        alert, channel = delivery.alert, delivery.channel
+        before = self._ledger.find(alert.alert_id, channel.name)
+        attempts = 1 + (before.attempts if before else 0)
+        error = await _post(session, delivery)
+        if error:
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 20))
+            self._ledger.failed(alert.alert_id, channel.name, Attempted(attempts, error, self._clock.now() + pause))
+            log.warning("alert was not delivered", alert=alert.alert_id, channel=channel.kind, error=error)
+            return
+        ctx = Context(self._clock.now(), ACTOR, delivery.tenant, delivery.key)
+        await self._monitors.handle(delivery.monitor_id, RecordDelivery(alert.alert_id, channel.name, attempts), ctx)
+        self._ledger.delivered(alert.alert_id, channel.name)
+        await self._catalog.refresh()
+
+
+async def _post(session: aiohttp.ClientSession, delivery: Delivery) -> str:
+    """Send it once; returns the error in words, "" when the channel took it."""
+    body = payload_for(delivery.channel.kind, delivery.alert)
+    try:
+        async with session.post(delivery.channel.url, json=body, headers={IDEMPOTENCY_KEY: delivery.key}) as answer:
+            if answer.status < 300:
+                return ""
+            return f"answered {answer.status}: {(await answer.text())[:SHOWN]}"
+    except TimeoutError:
+        return f"did not answer in {TIMEOUT_S:g} s"
+    except (aiohttp.ClientError, UnicodeDecodeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"[:SHOWN]

@@ -1,0 +1,74 @@
+"""Labelled rows that a comparison waits for: those after a window, all labels in, the first so many of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelog_monitoring.data.rows import Rows, Span, read_rows, to_micros
+from modelog_monitoring.data.store import Flow, Kind, WindowStore
+from modelog_monitoring.retraining.events import RetrainingStarted
+
+SHORTEST_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A look that found too few: at which span, and from when on it is worth another one."""
+
+    span: Span
+    next_s: float
+
+
+class FreshRows:
+    """Finds them when they are there.
+
+    Only event times count whose outcomes have had the monitor's allowed lateness to come in. Rows whose label happens
+    to be known early are not like the others (a flight that lands soon is a short one), so a row waits until its
+    neighbours' labels are due as well.
+    """
+
+    def __init__(self, store: WindowStore, now: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._now = store, now
+        self._looked: dict[tuple[str, str], _Look] = {}
+
+    async def find(
+        self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...], version: str = ""
+    ) -> Rows | None:
+        """The first `wanted` labelled rows after the window, with a version those it answered; None while too few are
+        there."""
+        return await asyncio.to_thread(self._find, tenant, terms, wanted, features, version)
+
+    def _find(
+        self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...], version: str
+    ) -> Rows | None:
+        flow = Flow(Kind.PREDICTIONS, terms.deployment, tenant)
+        span = self._span(flow, terms)
+        if span is None:
+            return None
+        key = (terms.retraining_id, version)
+        last = self._looked.get(key)
+        if last is not None and (last.span == span or self._now() < last.next_s):
+            return None
+        if self._store.rows_between(flow, span.since_us, span.until_us, version) < wanted:
+            return None
+        started_s = self._now()
+        labelled = read_rows(self._store, flow, span, features, version).labelled
+        if len(labelled) >= wanted:
+            self._looked.pop(key, None)
+            return labelled.first(wanted)
+        # Counting batches is cheap, looking for labels is not: looking takes a tenth of the time at most.
+        took_s = self._now() - started_s
+        self._looked[key] = _Look(span, started_s + max(SHORTEST_PAUSE_S, 10 * took_s))
+        return None
+
+    def _span(self, flow: Flow, terms: RetrainingStarted) -> Span | None:
+        predictions_us = self._store.watermark(flow)
+        outcomes_us = self._store.watermark(Flow(Kind.OUTCOMES, flow.deployment))
+        if predictions_us is None or outcomes_us is None:
+            return None
+        until_us = min(predictions_us, outcomes_us - round(terms.allowed_lateness_s * 1_000_000))
+        since_us = to_micros(terms.window_end)
+        return Span(since_us, until_us, outcomes_us) if until_us > since_us else None

@@ -1,0 +1,68 @@
+"""How events fill the read tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelog_common.events.store import EventStore, StoredEvent
+from modelog_common.read.project import EntityProjection, Projection
+from modelog_common.read.tables import Change, Put
+
+from modelog_monitoring.data.rows import to_micros
+from modelog_monitoring.events import EVENTS
+from modelog_monitoring.monitor.decide import MONITOR
+from modelog_monitoring.monitor.events import AlertDelivered, AlertRaised, WindowEvaluated
+from modelog_monitoring.monitor.state import Monitor
+from modelog_monitoring.policy.decide import POLICY
+from modelog_monitoring.policy.state import Policy
+from modelog_monitoring.read.messages import (
+    alert_message,
+    monitor_message,
+    policy_message,
+    retraining_message,
+    window_message,
+)
+from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.retraining.decide import RETRAINING
+from modelog_monitoring.retraining.state import Retraining
+
+
+def projections(store: EventStore) -> list[Projection]:
+    """All of monitoring's read tables."""
+    return [
+        EntityProjection(store, MONITOR, EVENTS, monitor_rows),
+        EntityProjection(store, POLICY, EVENTS, policy_rows),
+        EntityProjection(store, RETRAINING, EVENTS, retraining_rows),
+    ]
+
+
+def monitor_rows(monitor: Monitor, stored: StoredEvent) -> Sequence[Change]:
+    """The monitor's own row, and the row of the window or alert that the event is about."""
+    about = monitor.definition
+    body = monitor_message(monitor, stored.position).SerializeToString()
+    changes: list[Change] = [Put(MONITORS, {"name": about.name}, body, {})]
+    event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    if isinstance(event, WindowEvaluated):
+        body = window_message(event, stored.position).SerializeToString()
+        values = {"monitor": about.name, "start_us": to_micros(event.start)}
+        changes.append(Put(WINDOWS, {"window_id": event.window_id}, body, values))
+    if isinstance(event, AlertRaised | AlertDelivered):
+        alert = monitor.alerts[event.alert_id]
+        body = alert_message(alert, monitor, stored.position).SerializeToString()
+        values = {"monitor": about.name, "raised": to_micros(alert.raised.at)}
+        changes.append(Put(ALERTS, {"alert_id": event.alert_id}, body, values))
+    return changes
+
+
+def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
+    if policy.created is None:
+        return ()
+    body = policy_message(policy.created, stored.position).SerializeToString()
+    return [Put(POLICIES, {"name": policy.created.name}, body, {})]
+
+
+def retraining_rows(retraining: Retraining, stored: StoredEvent) -> Sequence[Change]:
+    terms = retraining.terms
+    body = retraining_message(retraining, stored.position).SerializeToString()
+    values = {"policy": terms.policy, "started": to_micros(terms.at)}
+    return [Put(RETRAININGS, {"retraining_id": terms.retraining_id}, body, values)]

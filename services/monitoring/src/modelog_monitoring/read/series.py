@@ -1,0 +1,94 @@
+"""The projection of windows into time series: how quality and drift went on, overall and by version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+import structlog
+from modelog_common.domain.errors import Unavailable
+from modelog_common.events.store import EventStore
+from modelog_common.stores.series import Point, SeriesStore
+
+from modelog_monitoring.events import EVENTS
+from modelog_monitoring.monitor.events import QualityFigures, WindowEvaluated
+
+CATEGORY = "monitoring.monitor"
+METRICS = ("auc", "log_loss", "brier", "base_rate", "labelled", "predictions", "drifted_features")
+WAIT_S = 30.0
+RETRY_S = 1.0
+log = structlog.get_logger()
+
+
+class SeriesProjection:
+    """Follows the log from its start each time the process starts: writing a point again changes nothing."""
+
+    def __init__(self, store: EventStore, series: SeriesStore) -> None:
+        self._store, self._series = store, series
+        self._position = 0
+        self._turn = asyncio.Lock()
+        self.error = ""
+
+    @property
+    def position(self) -> int:
+        """Everything up to this position is in the series."""
+        return self._position
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                await self.catch_up()
+                self.error = ""
+            except Unavailable as error:
+                self.error = str(error)
+                log.warning("series are behind", position=self._position, error=self.error)
+                await asyncio.sleep(RETRY_S)
+                continue
+            await self._store.wait_beyond(self._position, WAIT_S)
+
+    async def catch_up(self) -> int:
+        """Write everything that is in the log now; returns the position reached."""
+        async with self._turn:
+            return await self._catch_up()
+
+    async def _catch_up(self) -> int:
+        head = await self._store.head()
+        points: list[Point] = []
+        async for stored in self._store.read_all(after=self._position, categories=[CATEGORY], until=head):
+            event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+            if isinstance(event, WindowEvaluated):
+                points += points_of(event, stored.tenant)
+        if points:
+            await self._series.write(points)
+        self._position = max(self._position, head)
+        return self._position
+
+    async def rebuild(self) -> int:
+        """Drop everything and read the log again; returns the position reached."""
+        async with self._turn:
+            await self._series.drop()
+            self._position = 0
+            return await self._catch_up()
+
+
+def points_of(window: WindowEvaluated, tenant: str) -> Iterator[Point]:
+    """A window's points, at its start; the line is a version, or "" for all rows."""
+    tags = {"tenant": tenant, "monitor": window.monitor}
+    yield Point("drifted_features", "", window.start, float(window.drifted_features), tags)
+    counts = {"": window.predictions} | window.predictions_by_version
+    for line, count in counts.items():
+        yield Point("predictions", line, window.start, float(count), tags)
+    figures = ({} if window.quality is None else {"": window.quality}) | window.by_version
+    for line, quality in figures.items():
+        for metric, value in _values(quality):
+            yield Point(metric, line, window.start, value, tags)
+
+
+def _values(quality: QualityFigures) -> Iterable[tuple[str, float]]:
+    if quality.auc is not None:
+        yield "auc", quality.auc
+    yield "log_loss", quality.log_loss
+    yield "brier", quality.brier
+    yield "base_rate", quality.base_rate
+    yield "labelled", float(quality.rows)

@@ -1,0 +1,28 @@
+"""Monitoring's read tables: monitors, windows, alerts, policies and retrainings, each as of any moment."""
+
+from __future__ import annotations
+
+from modelog_common.read.tables import temporal_table
+from sqlalchemy import BigInteger, Column, MetaData, String
+
+TABLES = MetaData()
+MONITORS = temporal_table(TABLES, "monitors", key=["name"])
+WINDOWS = temporal_table(
+    TABLES,
+    "windows",
+    key=["window_id"],
+    columns=[Column("monitor", String(200), nullable=False), Column("start_us", BigInteger, nullable=False)],
+)
+ALERTS = temporal_table(
+    TABLES,
+    "alerts",
+    key=["alert_id"],
+    columns=[Column("monitor", String(200), nullable=False), Column("raised", BigInteger, nullable=False)],
+)
+POLICIES = temporal_table(TABLES, "policies", key=["name"])
+RETRAININGS = temporal_table(
+    TABLES,
+    "retrainings",
+    key=["retraining_id"],
+    columns=[Column("policy", String(200), nullable=False), Column("started", BigInteger, nullable=False)],
+)
