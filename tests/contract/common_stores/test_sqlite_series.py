@@ -36,4 +36,7 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     series = SqliteSeriesStore(tmp_path / "series.db")
     with pytest.raises(Unavailable, match=r"series store .*series\.db cannot be used: file is not a database"):
         await series.write([POINT])
+    (tmp_path / "series.db").unlink()
+    await series.write([POINT])
+    assert await series.query("s") == [POINT]
     await series.close()

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from modelog_common.domain.errors import Unavailable
 
 T = TypeVar("T")
+_CREATE_RELAY = """CREATE TABLE IF NOT EXISTS relay_progress (
+  topic TEXT PRIMARY KEY, incarnation TEXT NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"""
 _POSITIONS = msgspec.json.Decoder(dict[str, int])
 
 
@@ -107,14 +109,16 @@ class SqliteRelayProgress:
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # A save lost to a power failure is published again and dropped by position: no fsync is needed for it.
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS relay_progress "
-                "(topic TEXT PRIMARY KEY, incarnation TEXT NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"
-            )
+            db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+            try:
+                db.execute("PRAGMA journal_mode=WAL")
+                # A save lost to a power failure is published again and dropped by position: no fsync is needed for it.
+                db.execute("PRAGMA synchronous=NORMAL")
+                db.execute(_CREATE_RELAY)
+            except sqlite3.Error:
+                db.close()
+                raise
+            self._db = db
         return self._db
 
 
