@@ -207,6 +207,7 @@ class Monitor(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     REFERENCE_AUC_FIELD_NUMBER: _builtins.int
     REFERENCE_LOG_LOSS_FIELD_NUMBER: _builtins.int
+    SETTLED_WATERMARK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     deployment: _builtins.str
@@ -237,6 +238,12 @@ class Monitor(_message.Message):
 
     @_builtins.property
     def outcomes_watermark(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def settled_watermark(self) -> _timestamp_pb2.Timestamp:
+        """Everything that follows from predictions and outcomes up to this event time has been decided: windows, alerts,
+        and the next step of every challenger.
+        """
+
     def __init__(
         self,
         *,
@@ -259,10 +266,11 @@ class Monitor(_message.Message):
         position: _builtins.int = ...,
         reference_auc: _builtins.float = ...,
         reference_log_loss: _builtins.float = ...,
+        settled_watermark: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "drift", b"drift", "outcomes_watermark", b"outcomes_watermark", "predictions_watermark", b"predictions_watermark", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "drift", b"drift", "outcomes_watermark", b"outcomes_watermark", "predictions_watermark", b"predictions_watermark", "quality", b"quality", "settled_watermark", b"settled_watermark"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_lateness_s", b"allowed_lateness_s", "author", b"author", "channels", b"channels", "created_at", b"created_at", "deployment", b"deployment", "drift", b"drift", "id", b"id", "label_column", b"label_column", "name", b"name", "outcomes", b"outcomes", "outcomes_watermark", b"outcomes_watermark", "position", b"position", "predictions", b"predictions", "predictions_watermark", b"predictions_watermark", "quality", b"quality", "reference", b"reference", "reference_auc", b"reference_auc", "reference_log_loss", b"reference_log_loss", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_lateness_s", b"allowed_lateness_s", "author", b"author", "channels", b"channels", "created_at", b"created_at", "deployment", b"deployment", "drift", b"drift", "id", b"id", "label_column", b"label_column", "name", b"name", "outcomes", b"outcomes", "outcomes_watermark", b"outcomes_watermark", "position", b"position", "predictions", b"predictions", "predictions_watermark", b"predictions_watermark", "quality", b"quality", "reference", b"reference", "reference_auc", b"reference_auc", "reference_log_loss", b"reference_log_loss", "settled_watermark", b"settled_watermark", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
