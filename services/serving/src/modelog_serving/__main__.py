@@ -1,0 +1,8 @@
+"""The serving process."""
+
+from modelog_common.service import main
+
+from modelog_serving.app import build
+
+if __name__ == "__main__":
+    main("serving", build)

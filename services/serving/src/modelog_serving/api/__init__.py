@@ -1,0 +1,1 @@
+"""gRPC servicers: message, command, message."""

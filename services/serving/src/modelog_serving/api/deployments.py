@@ -1,0 +1,103 @@
+"""modelog.serving.v1.DeploymentService."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from modelog_common.domain.clock import Clock
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import NotFound
+from modelog_common.domain.ids import derived_id
+from modelog_common.read.queries import Queries
+from modelog_common.rpc.call import command_context, current_call
+from modelog_proto.common.v1.common_pb2 import ReadOptions
+from modelog_proto.serving.v1 import deployment_pb2 as pb
+from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceServicer
+
+from modelog_serving.api.live import Live
+from modelog_serving.control import Control
+from modelog_serving.predlog.answers import Recorded
+from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS
+
+FULL_NAME = "modelog.serving.v1.DeploymentService"
+_ENVIRONMENT_NAMES = {number: name for name, number in ENVIRONMENTS.items()}
+
+
+class DeploymentServicer(DeploymentServiceServicer):
+    """Deployments and their traffic."""
+
+    def __init__(self, control: Control, queries: Queries, live: Live, log: PredictionLog, clock: Clock) -> None:
+        self._control, self._queries, self._live, self._log, self._clock = control, queries, live, log, clock
+
+    async def CreateDeployment(self, request: pb.CreateDeploymentRequest, context: Any) -> pb.Deployment:
+        ctx = self._context(request.request_id, "CreateDeployment")
+        environment = _ENVIRONMENT_NAMES[request.environment]
+        made = await self._control.create(request.name, request.model, request.version, environment, ctx)
+        return await self._deployment(request.name, ReadOptions(at_least=made.position))
+
+    async def SetTraffic(self, request: pb.SetTrafficRequest, context: Any) -> pb.Deployment:
+        ctx = self._context(request.request_id, "SetTraffic")
+        percents = [(share.version, share.percent) for share in request.shares]
+        made = await self._control.set_traffic(request.name, percents, request.reason, ctx)
+        return await self._deployment(request.name, ReadOptions(at_least=made.position))
+
+    async def StopDeployment(self, request: pb.StopDeploymentRequest, context: Any) -> pb.Deployment:
+        ctx = self._context(request.request_id, "StopDeployment")
+        made = await self._control.stop(request.name, request.reason, ctx)
+        return await self._deployment(request.name, ReadOptions(at_least=made.position))
+
+    async def GetDeployment(self, request: pb.GetDeploymentRequest, context: Any) -> pb.Deployment:
+        return await self._deployment(request.name, request.read)
+
+    async def ListDeployments(self, request: pb.ListDeploymentsRequest, context: Any) -> pb.ListDeploymentsResponse:
+        tenant = current_call().identity.tenant
+        found = await self._queries.page(DEPLOYMENTS, pb.Deployment, request.read, tenant, request.page)
+        return pb.ListDeploymentsResponse(
+            deployments=[self._live.seen(tenant, d, request.read.as_of) for d in found.items],
+            next_page_token=found.next_page_token,
+        )
+
+    async def GetPrediction(self, request: pb.GetPredictionRequest, context: Any) -> pb.Prediction:
+        tenant = current_call().identity.tenant
+        found = await self._log.find(tenant, request.deployment, request.prediction_id)
+        if found is None:
+            raise NotFound(f"the prediction log has no prediction {request.prediction_id!r} of {request.deployment!r}")
+        return to_prediction(found)
+
+    def _context(self, request_id: str, method: str) -> Context:
+        """A request id counts for its caller and method: another one's "1" is another request."""
+        ctx = command_context(self._clock, request_id)
+        return replace(ctx, request_id=derived_id(ctx.actor, method, ctx.request_id))
+
+    async def _deployment(self, name: str, read: ReadOptions) -> pb.Deployment:
+        tenant = current_call().identity.tenant
+        found = await self._queries.one(DEPLOYMENTS, pb.Deployment, read, tenant, name=name)
+        if found is None:
+            when = f" as of {read.as_of}" if read.as_of else ""
+            raise NotFound(f"there is no deployment {name!r}{when}")
+        return self._live.seen(tenant, found, read.as_of)
+
+
+def to_prediction(found: Recorded) -> pb.Prediction:
+    """One answer as the log holds it."""
+    return pb.Prediction(
+        prediction_id=found.prediction_id,
+        deployment=found.deployment,
+        model=found.model,
+        version=found.answerer.version,
+        model_digest=found.answerer.digest,
+        features=dict(zip(found.feature_names, found.features.tolist(), strict=True)),
+        outputs=found.outputs.tolist(),
+        event_time=_timestamp(found.event_time_us),
+        answered_at=_timestamp(found.answered_at_us),
+        key=found.key,
+    )
+
+
+def _timestamp(microseconds: int) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMicroseconds(microseconds)
+    return stamp

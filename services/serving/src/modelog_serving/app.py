@@ -1,0 +1,114 @@
+"""The composition root of serving: every port gets its adapter here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from modelog_common.bus.progress import SqliteRelayProgress
+from modelog_common.bus.publisher import LogPublisher
+from modelog_common.bus.source import Consumer
+from modelog_common.bus.topics import INFERENCE_REQUESTS, PREDICTIONS
+from modelog_common.events.entities import Entities
+from modelog_common.read.project import EntityProjection
+from modelog_common.security.permissions import PUBLIC
+from modelog_common.service import Host
+from modelog_common.stores.blobs import FolderBlobStore
+from modelog_proto.inference.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
+
+from modelog_serving.api import inference as inference_api
+from modelog_serving.api.deployments import FULL_NAME, DeploymentServicer
+from modelog_serving.api.live import Live
+from modelog_serving.control import Control
+from modelog_serving.deployment.decide import DEPLOYMENTS
+from modelog_serving.deployment.events import TYPES
+from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.models import Models
+from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
+from modelog_serving.oip.core import Inference
+from modelog_serving.oip.listen import GrpcListener, HttpListener
+from modelog_serving.oip.rest_edge import RestEdge
+from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.publish import PredictionSource
+from modelog_serving.read.tables import METADATA, rows
+from modelog_serving.registry import ArtifactFiles, RegistryVersions
+from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.routes import Routes
+from modelog_serving.routing.warmup import Warmup
+from modelog_serving.settings import load_serving_settings
+from modelog_serving.stream.consumer import CONSUMER, RequestStream
+
+PREDICTION_FILE = "predictions.db"
+MODEL_FOLDER = "models"
+
+
+async def build(host: Host) -> None:
+    """Put the service together."""
+    own = load_serving_settings()
+    log = await PredictionLog.open(host.data_dir / PREDICTION_FILE, host.clock, own.log_max_bytes)
+    routes, counters, batcher = Routes(host.store), Counters(), Batcher()
+    files = ArtifactFiles(FolderBlobStore(host.data_dir / MODEL_FOLDER), partial(host.peer, "registry"))
+    models = Models(files, [XGBoostRuntime(own.threads)], own.models)
+    models.keep(routes.digests)
+    warmup = Warmup(routes, models)
+    versions = RegistryVersions(partial(host.peer, "registry"))
+    inference = Inference(routes, models, batcher, log, versions, counters, host.clock)
+    stream = RequestStream(routes, models, batcher, log, counters)
+    _control_plane(host, log, routes, models, Live(routes, warmup, counters), versions)
+    _data_plane(host, inference, warmup)
+    _streams(host, log, stream)
+    host.background("routes", routes.run, before=routes.catch_up)
+    host.background("warm-up", warmup.run)
+    host.background("resources", partial(_held, batcher.close, models.close, log.close))
+
+
+def _control_plane(
+    host: Host, log: PredictionLog, routes: Routes, models: Models, live: Live, versions: RegistryVersions
+) -> None:
+    queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, TYPES, rows)])
+    control = Control(Entities(host.store, DEPLOYMENTS, TYPES), versions, models, routes)
+    servicer = DeploymentServicer(control, queries, live, log, host.clock)
+    host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
+
+
+def _data_plane(host: Host, inference: Inference, warmup: Warmup) -> None:
+    settings = host.settings
+    servicer = inference_api.InferenceServicer(inference, warmup, host.verifier)
+    grpc = GrpcListener(settings.service_host, settings.oip_grpc_port, host.verifier, settings.drain_s)
+    # The tokens are looked at by the servicer, because the protocol lets anybody ask whether the server lives.
+    grpc.server.add(
+        add_GRPCInferenceServiceServicer_to_server,
+        servicer,
+        inference_api.FULL_NAME,
+        permission=PUBLIC,
+        validated=False,
+    )
+    rest = RestEdge(inference, warmup, host.verifier)
+    http = HttpListener(settings.service_host, settings.http_port, rest.application(), settings.drain_s)
+    host.before_serving(partial(grpc.start, host.endpoints, "oip_grpc"))
+    host.before_serving(partial(http.start, host.endpoints, "http"))
+    host.on_stop(grpc.stop)
+    host.on_stop(http.stop)
+
+
+def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> None:
+    host.stream_progress(stream.progress)
+    if not host.settings.kafka_bootstrap:
+        return
+    # How far it was published belongs to this very log: another log's progress must not be taken for it.
+    published = SqliteRelayProgress(host.data_dir / f"published-{log.log_id}.db")
+    publisher = LogPublisher(PredictionSource(log), PREDICTIONS, host.settings.kafka_bootstrap, published)
+    consumer = Consumer(host.settings.kafka_bootstrap, [INFERENCE_REQUESTS], CONSUMER, stream)
+    host.background("prediction publisher", publisher.run)
+    host.background("request stream", partial(consumer.run, stream.handle))
+
+
+async def _held(*close: Callable[[], Awaitable[None]]) -> None:
+    """Keep what background work uses until that work ends, then close it."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for each in close:
+            await each()

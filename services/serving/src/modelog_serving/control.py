@@ -1,0 +1,70 @@
+"""The control plane's commands: ask the registry, load the model, decide, and only then switch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import ModelogError, NotAllowed, NotFound, Unavailable
+from modelog_common.events.entities import Entities, Loaded
+
+from modelog_serving.deployment.commands import Candidate, Create, DeploymentCommand, SetTraffic, Share, Stop
+from modelog_serving.deployment.decide import deployment_id
+from modelog_serving.deployment.events import DeploymentEvent
+from modelog_serving.deployment.state import Deployment
+from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.oip.core import Versions
+from modelog_serving.routing.routes import Routes
+
+DeploymentEntities = Entities[Deployment, DeploymentCommand, DeploymentEvent]
+
+
+class Control:
+    """Handles commands. When one returns, requests are answered by what it decided."""
+
+    def __init__(self, entities: DeploymentEntities, versions: Versions, models: Models, routes: Routes) -> None:
+        self._entities, self._versions, self._models, self._routes = entities, versions, models, routes
+
+    async def create(self, name: str, model: str, version: str, environment: str, ctx: Context) -> Loaded[Deployment]:
+        """Serve a version under a new name; raises why it may not or cannot be."""
+        candidate = await self._versions.get(model, version)
+        return await self._handle(Create(name, environment, candidate), [candidate], ctx)
+
+    async def set_traffic(
+        self, name: str, percents: Sequence[tuple[str, float]], reason: str, ctx: Context
+    ) -> Loaded[Deployment]:
+        """Split the traffic anew. Nothing changes unless every version may answer and its model is loaded."""
+        before = await self._entities.load(deployment_id(ctx.tenant, name))
+        if not before.version:
+            raise NotFound(f"there is no deployment {name!r}")
+        shares = tuple(
+            [Share(await self._versions.get(before.state.model, version), percent) for version, percent in percents]
+        )
+        answering = [share.candidate for share in shares]
+        return await self._handle(SetTraffic(name, shares, reason), answering, ctx)
+
+    async def stop(self, name: str, reason: str, ctx: Context) -> Loaded[Deployment]:
+        """Answer no more."""
+        return await self._handle(Stop(name, reason), [], ctx)
+
+    async def _handle(
+        self, command: DeploymentCommand, answering: Sequence[Candidate], ctx: Context
+    ) -> Loaded[Deployment]:
+        entity = deployment_id(ctx.tenant, command.name)
+        for candidate in answering:
+            await self._load(candidate)
+        handled = await self._entities.handle(entity, command, ctx)
+        await self._routes.catch_up()
+        return handled
+
+    async def _load(self, candidate: Candidate) -> None:
+        try:
+            await self._models.get(ModelRef(candidate.digest, candidate.flavor, candidate.signature))
+        except Unavailable as error:
+            raise Unavailable(_not_loaded(candidate, error)) from error
+        except ModelogError as error:
+            raise NotAllowed(_not_loaded(candidate, error)) from error
+
+
+def _not_loaded(candidate: Candidate, error: ModelogError) -> str:
+    return f"{candidate.model} {candidate.version} cannot be loaded, so nothing was changed: {error}"

@@ -1,0 +1,61 @@
+"""What can be asked of a deployment, with the facts about model versions that the decision needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelog_serving.deployment.signature import Signature
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model version as the registry describes it now.
+
+    `stage` is "development", "staging", "production" or "archived"; `approved` says that its last review approved it;
+    `digest` is the SHA-256 of the model file.
+    """
+
+    model: str
+    version: str
+    digest: str
+    flavor: str
+    signature: Signature
+    stage: str
+    approved: bool
+
+
+@dataclass(frozen=True)
+class Share:
+    """A version and its part of the traffic, of 100."""
+
+    candidate: Candidate
+    percent: float
+
+
+@dataclass(frozen=True)
+class Create:
+    """Serve a version under a name. `environment` is "dev", "staging" or "production"."""
+
+    name: str
+    environment: str
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class SetTraffic:
+    """Split the traffic between these versions."""
+
+    name: str
+    shares: tuple[Share, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Answer no more."""
+
+    name: str
+    reason: str = ""
+
+
+DeploymentCommand = Create | SetTraffic | Stop

@@ -1,0 +1,146 @@
+"""What follows from a command, or why it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from modelog_common.domain.context import Context
+from modelog_common.domain.decider import Decider
+from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from modelog_common.domain.ids import derived_id
+
+from modelog_serving.deployment.commands import Candidate, Create, DeploymentCommand, SetTraffic, Stop
+from modelog_serving.deployment.events import (
+    DeploymentCreated,
+    DeploymentEvent,
+    DeploymentStopped,
+    ShareSet,
+    TrafficSet,
+)
+from modelog_serving.deployment.signature import difference, unservable
+from modelog_serving.deployment.state import PRODUCTION, STOPPED, Deployment, evolve
+
+TOLERANCE = 0.001
+SERVABLE_STAGES = ("staging", "production")
+
+
+def deployment_id(tenant: str, name: str) -> str:
+    """The id that a deployment's name always has."""
+    return derived_id(tenant, name)
+
+
+def decide(deployment: Deployment, command: DeploymentCommand, ctx: Context) -> Sequence[DeploymentEvent]:
+    match command:
+        case Create():
+            return create(deployment, command, ctx)
+        case SetTraffic():
+            return set_traffic(deployment, command, ctx)
+        case Stop():
+            return stop(deployment, command, ctx)
+        case _:
+            assert_never(command)
+
+
+def create(deployment: Deployment, command: Create, ctx: Context) -> Sequence[DeploymentEvent]:
+    if deployment.status == STOPPED:
+        raise AlreadyExists(f"deployment {command.name} was stopped, and its name stays taken; choose another name")
+    if deployment.status:
+        raise AlreadyExists(
+            f"deployment {command.name} already serves {deployment.model}; set its traffic, or choose another name"
+        )
+    candidate = command.candidate
+    check(candidate, command.environment, "version")
+    return [
+        DeploymentCreated(
+            deployment_id=deployment_id(ctx.tenant, command.name),
+            name=command.name,
+            model=candidate.model,
+            environment=command.environment,
+            author=ctx.actor,
+            version=candidate.version,
+            model_digest=candidate.digest,
+            flavor=candidate.flavor,
+            signature=candidate.signature,
+            at=ctx.now,
+        )
+    ]
+
+
+def set_traffic(deployment: Deployment, command: SetTraffic, ctx: Context) -> Sequence[DeploymentEvent]:
+    _must_run(deployment, command.name)
+    _check_shares(command)
+    for number, share in enumerate(command.shares):
+        field = f"shares[{number}].version"
+        check(share.candidate, deployment.environment, field)
+        other = difference(deployment.signature, share.candidate.signature)
+        if other:
+            raise NotAllowed(
+                f"{field}: {share.candidate.model} {share.candidate.version} cannot answer for deployment "
+                f"{deployment.name}: {other}. Its callers rely on the signature; make a new deployment for another one"
+            )
+    shares = [ShareSet(s.candidate.version, s.percent, s.candidate.digest, s.candidate.flavor) for s in command.shares]
+    if {s.version: s.percent for s in shares} == {v.version: v.percent for v in deployment.variants}:
+        return ()
+    return [
+        TrafficSet(
+            deployment_id=deployment.id,
+            name=deployment.name,
+            model=deployment.model,
+            shares=shares,
+            reason=command.reason,
+            by=ctx.actor,
+            at=ctx.now,
+        )
+    ]
+
+
+def stop(deployment: Deployment, command: Stop, ctx: Context) -> Sequence[DeploymentEvent]:
+    if not deployment.status:
+        raise NotFound(f"there is no deployment {command.name!r}")
+    if deployment.status == STOPPED:
+        return ()
+    return [DeploymentStopped(deployment.id, deployment.name, ctx.actor, command.reason, ctx.now)]
+
+
+def check(candidate: Candidate, environment: str, field: str) -> None:
+    """Raise NotAllowed, naming `field`, when a version may not answer in an environment."""
+    name = f"{field}: {candidate.model} {candidate.version}"
+    problem = unservable(candidate.signature)
+    if problem:
+        raise NotAllowed(f"{name} cannot be served: {problem}")
+    if environment != PRODUCTION:
+        return
+    if not candidate.approved:
+        raise NotAllowed(f"{name} is not approved; a production deployment needs an approved version")
+    if candidate.stage not in SERVABLE_STAGES:
+        raise NotAllowed(
+            f"{name} is in stage {candidate.stage}; a production deployment needs a version in staging or production"
+        )
+
+
+def _must_run(deployment: Deployment, name: str) -> None:
+    if not deployment.status:
+        raise NotFound(f"there is no deployment {name!r}")
+    if deployment.status == STOPPED:
+        raise NotAllowed(f"deployment {name} was stopped; its traffic cannot be set any more")
+
+
+def _check_shares(command: SetTraffic) -> None:
+    if not command.shares:
+        raise Invalid.field("shares", "is empty; name at least one version")
+    seen: set[str] = set()
+    for number, share in enumerate(command.shares):
+        if not 0 <= share.percent <= 100:
+            raise Invalid.field(f"shares[{number}].percent", f"is {share.percent:g}; it must be from 0 to 100")
+        if share.candidate.version in seen:
+            raise Invalid.field(f"shares[{number}].version", f"{share.candidate.version} is named twice")
+        seen.add(share.candidate.version)
+    total = sum(share.percent for share in command.shares)
+    if abs(total - 100) > TOLERANCE:
+        raise Invalid.field("shares", f"add up to {total:g} percent; they must add up to 100")
+
+
+DEPLOYMENTS: Decider[Deployment, DeploymentCommand, DeploymentEvent] = Decider(
+    "serving.deployment", Deployment, decide, evolve
+)

@@ -1,0 +1,63 @@
+"""What can happen to a deployment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from modelog_common.events.types import EventTypes, event
+
+from modelog_serving.deployment.signature import Signature
+
+
+class ShareSet(msgspec.Struct, frozen=True):
+    """One version's part of the traffic, of 100, and the model file that answers it."""
+
+    version: str
+    percent: float
+    model_digest: str
+    flavor: str
+
+
+@event("serving.DeploymentCreated", version=1)
+class DeploymentCreated:
+    """A model version is served under a name and gets all of its traffic."""
+
+    deployment_id: str
+    name: str
+    model: str
+    environment: str
+    author: str
+    version: str
+    model_digest: str
+    flavor: str
+    signature: Signature
+    at: datetime
+
+
+@event("serving.TrafficSet", version=1)
+class TrafficSet:
+    """The traffic is split anew; versions that are not named get none."""
+
+    deployment_id: str
+    name: str
+    model: str
+    shares: list[ShareSet]
+    reason: str
+    by: str
+    at: datetime
+
+
+@event("serving.DeploymentStopped", version=1)
+class DeploymentStopped:
+    """The deployment answers no more."""
+
+    deployment_id: str
+    name: str
+    by: str
+    reason: str
+    at: datetime
+
+
+DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped
+TYPES = EventTypes([DeploymentCreated, TrafficSet, DeploymentStopped])

@@ -1,0 +1,115 @@
+"""Loaded models by digest: fetched once, checked, kept while they are in use or were used lately."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from modelog_common.domain.errors import ModelogError, NotAllowed
+
+from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.runtime import Model, Runtime
+
+log = structlog.get_logger()
+
+
+class ModelFiles(Protocol):
+    """Where model files come from."""
+
+    async def fetch(self, digest: str) -> bytes:
+        """The file with this SHA-256; raises NotFound when there is none, Unavailable when it cannot be had now."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """What must be loaded to answer for a version."""
+
+    digest: str
+    flavor: str
+    signature: Signature
+
+
+class Models:
+    """Loads models off the event loop; at most `capacity` stay that no traffic needs."""
+
+    def __init__(self, files: ModelFiles, runtimes: Sequence[Runtime], capacity: int) -> None:
+        self._files = files
+        self._runtimes = {runtime.flavor: runtime for runtime in runtimes}
+        self._capacity = capacity
+        self._loaded: OrderedDict[ModelRef, Model] = OrderedDict()
+        self._loading: dict[ModelRef, asyncio.Task[Model]] = {}
+        self._errors: dict[str, str] = {}
+        self._needed: Callable[[], Iterable[str]] = tuple
+
+    def keep(self, needed: Callable[[], Iterable[str]]) -> None:
+        """Tell which digests must not be dropped: those that answer traffic."""
+        self._needed = needed
+
+    def loaded(self, ref: ModelRef) -> Model | None:
+        """The model if it is in memory now."""
+        model = self._loaded.get(ref)
+        if model is not None:
+            self._loaded.move_to_end(ref)
+        return model
+
+    def error(self, digest: str) -> str:
+        """Why this model could not be loaded the last time; "" when it was, or never was tried."""
+        return self._errors.get(digest, "")
+
+    async def get(self, ref: ModelRef) -> Model:
+        """The model, loaded if need be; raises NotFound, NotAllowed or Unavailable, which say why it cannot be."""
+        model = self.loaded(ref)
+        if model is not None:
+            return model
+        task = self._loading.get(ref)
+        if task is None:
+            task = self._loading[ref] = asyncio.create_task(self._load(ref), name=f"load {ref.digest[:12]}")
+            task.add_done_callback(lambda _: self._loading.pop(ref, None))
+        # A caller that gives up must not take the model from the others that wait for it.
+        return await asyncio.shield(task)
+
+    async def _load(self, ref: ModelRef) -> Model:
+        runtime = self._runtimes.get(ref.flavor)
+        if runtime is None:
+            raise NotAllowed(
+                f"models of flavor {ref.flavor!r} cannot be served; this server runs {', '.join(self._runtimes)}"
+            )
+        try:
+            content = await self._files.fetch(ref.digest)
+            model = await asyncio.to_thread(_checked_load, runtime, content, ref)
+        except ModelogError as error:
+            self._errors[ref.digest] = str(error)
+            raise
+        self._errors.pop(ref.digest, None)
+        self._loaded[ref] = model
+        self._drop_unused()
+        log.info("model loaded", digest=ref.digest, flavor=ref.flavor)
+        return model
+
+    def _drop_unused(self) -> None:
+        needed = set(self._needed())
+        unused = [ref for ref in self._loaded if ref.digest not in needed]
+        for other in unused[: max(0, len(unused) - self._capacity)]:
+            del self._loaded[other]
+
+    async def close(self) -> None:
+        """Let go of what is being loaded."""
+        tasks = list(self._loading.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _checked_load(runtime: Runtime, content: bytes, ref: ModelRef) -> Model:
+    found = hashlib.sha256(content).hexdigest()
+    if found != ref.digest:
+        raise NotAllowed(
+            f"the model file's SHA-256 is {found}, not {ref.digest}: the stored file was damaged or replaced"
+        )
+    return runtime.load(content, ref.signature)

@@ -1,0 +1,236 @@
+"""The data plane's core: from a request's tensors to logged answers, for every edge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from modelog_common.domain.clock import Clock
+from modelog_common.domain.errors import Invalid, ModelogError, NotFound
+from modelog_common.domain.ids import uuid7
+from modelog_common.domain.semver import SemanticVersion
+
+from modelog_serving.deployment.commands import Candidate
+from modelog_serving.deployment.signature import Signature, unservable
+from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.engine.runtime import Matrix
+from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
+from modelog_serving.predlog.answers import Answerer, Answers, Recorded
+from modelog_serving.predlog.log import PredictionLog, micros
+from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.routes import Route, Routes
+
+MAX_ID = 200
+PARAMETERS = ("key", "prediction_id", "event_time_us")
+_ONE = np.zeros(1, np.uint8)
+
+
+class Versions(Protocol):
+    """Asks the registry about model versions."""
+
+    async def get(self, model: str, version: str) -> Candidate:
+        """A version as it is now; raises NotFound, or Unavailable when the registry does not answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """An inference request.
+
+    `version` is empty for traffic; a given version scores without the split and without being logged. `key` decides
+    which variant answers; without one the prediction id does, or the request's id, or chance. The same
+    `prediction_id` again is answered from the log. `event_time_us` is 0 for now.
+    """
+
+    deployment: str
+    inputs: Sequence[Tensor]
+    version: str = ""
+    id: str = ""
+    key: str = ""
+    prediction_id: str = ""
+    event_time_us: int = 0
+    outputs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Response:
+    """What is answered, by which version; `prediction_ids` is empty for what is not logged."""
+
+    deployment: str
+    id: str
+    version: str
+    digest: str
+    prediction_ids: Sequence[str]
+    outputs: Sequence[Tensor]
+
+    def parameters(self) -> dict[str, str]:
+        """The parameters that travel with the response; many prediction ids travel as a JSON list."""
+        told = {"version": self.version, "model_digest": self.digest}
+        if len(self.prediction_ids) == 1:
+            told["prediction_id"] = self.prediction_ids[0]
+        elif self.prediction_ids:
+            told["prediction_ids"] = json.dumps(list(self.prediction_ids))
+        return told
+
+
+@dataclass(frozen=True)
+class Described:
+    """A deployment, or one version under its name, as the metadata calls show it."""
+
+    name: str
+    model: str
+    versions: Sequence[str]
+    platform: str
+    signature: Signature
+
+    def properties(self) -> dict[str, str]:
+        """What the protocol has no field for: the registry's name of the model, and the input columns as JSON."""
+        return {"model": self.model, "columns": json.dumps(self.signature.features)}
+
+
+@dataclass(frozen=True)
+class _Target:
+    version: str
+    ref: ModelRef
+    logged: bool
+
+
+class Inference:
+    """Answers requests."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        models: Models,
+        batcher: Batcher,
+        log: PredictionLog,
+        versions: Versions,
+        counters: Counters,
+        clock: Clock,
+    ) -> None:
+        self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
+        self._versions, self._counters, self._clock = versions, counters, clock
+        self._given: dict[tuple[str, str, str], ModelRef] = {}
+
+    async def infer(self, tenant: str, request: Request) -> Response:
+        """Answer one request; an answer to traffic is in the log before this returns.
+
+        Raises NotFound, Invalid, NotAllowed or Unavailable, which name what is wrong and what is expected.
+        """
+        _check(request)
+        route = self._routes.find(tenant, request.deployment)
+        request_id = request.prediction_id or str(uuid7())
+        key = request.key or request.prediction_id or request.id or request_id
+        target = await self._target(route, request.version, key)
+        matrix = matrix_of(target.ref.signature, request.inputs)
+        outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
+        model = self._models.loaded(target.ref) or await self._models.get(target.ref)
+        outputs = await self._batcher.predict(model, matrix)
+        answerer, ids = Answerer(target.version, target.ref.digest), []
+        if target.logged:
+            ids = [request_id] if len(matrix) == 1 else [f"{request_id}.{row}" for row in range(len(matrix))]
+            answers = self._answers(route, request, key, ids, answerer, matrix, outputs)
+            before = await self._log.append(answers)
+            if before is None:
+                self._counters.add(tenant, request.deployment, target.version, len(matrix))
+            else:
+                answerer, outputs = _as_before(before)
+        tensors = outputs_of(target.ref.signature, outputs, request.outputs)
+        return Response(request.deployment, request.id, answerer.version, answerer.digest, ids, tensors)
+
+    async def _target(self, route: Route, version: str, key: str) -> _Target:
+        if not version:
+            variant = route.drawn(key)
+            return _Target(variant.version, route.ref(variant), logged=True)
+        return _Target(version, await self._ref_of(route, version), logged=False)
+
+    async def _ref_of(self, route: Route, version: str) -> ModelRef:
+        """What answers for a given version of the deployment's model: traffic's own, or any that the registry has."""
+        variant = route.variants.get(version)
+        if variant is not None:
+            return route.ref(variant)
+        deployment = route.deployment
+        key = (route.tenant, deployment.model, version)
+        if key not in self._given:
+            try:
+                SemanticVersion.parse(version, "model_version")
+            except Invalid as error:
+                raise NotFound(str(error)) from None
+            candidate = await self._versions.get(deployment.model, version)
+            problem = unservable(candidate.signature)
+            if problem:
+                raise NotFound(f"{deployment.model} {version} cannot be served: {problem}")
+            self._given[key] = ModelRef(candidate.digest, candidate.flavor, candidate.signature)
+        return self._given[key]
+
+    def _answers(
+        self,
+        route: Route,
+        request: Request,
+        key: str,
+        ids: list[str],
+        answerer: Answerer,
+        features: Matrix,
+        outputs: Matrix,
+    ) -> Answers:
+        rows = len(ids)
+        return Answers(
+            tenant=route.tenant,
+            deployment=request.deployment,
+            model=route.deployment.model,
+            ids=ids,
+            event_times_us=[request.event_time_us or micros(self._clock.now())] * rows,
+            keys=() if rows == 1 and key == ids[0] else [key] * rows,
+            answerers=[answerer],
+            answered_by=_ONE if rows == 1 else np.zeros(rows, np.uint8),
+            feature_names=route.deployment.signature.features,
+            features=features,
+            outputs=outputs,
+            given_ids=bool(request.prediction_id),
+        )
+
+    async def describe(self, tenant: str, name: str, version: str = "") -> Described:
+        """What a deployment takes and gives; raises NotFound."""
+        route = self._routes.find(tenant, name)
+        deployment = route.deployment
+        if version:
+            ref = await self._ref_of(route, version)
+            return Described(name, deployment.model, [version], ref.flavor, ref.signature)
+        flavor = deployment.variants[0].flavor
+        return Described(name, deployment.model, list(route.variants), flavor, deployment.signature)
+
+    async def ready(self, tenant: str, name: str, version: str = "") -> bool:
+        """Whether requests are answered at once: the models are in memory. A given version is loaded by asking.
+
+        Raises NotFound.
+        """
+        route = self._routes.find(tenant, name)
+        if version:
+            ref = await self._ref_of(route, version)
+            return await self._is_loaded(ref)
+        return all(self._models.loaded(route.ref(v)) is not None for v in route.variants.values())
+
+    async def _is_loaded(self, ref: ModelRef) -> bool:
+        try:
+            await self._models.get(ref)
+        except ModelogError:
+            return False
+        return True
+
+
+def _check(request: Request) -> None:
+    for name, text in (("id", request.id), ("key", request.key), ("prediction_id", request.prediction_id)):
+        if len(text) > MAX_ID:
+            field = name if name == "id" else f"parameters.{name}"
+            raise Invalid.field(field, f"has {len(text)} characters; at most {MAX_ID} are allowed")
+    if request.event_time_us < 0:
+        raise Invalid.field("parameters.event_time_us", f"is {request.event_time_us}; it must not be negative")
+
+
+def _as_before(recorded: Sequence[Recorded]) -> tuple[Answerer, Matrix]:
+    """The answer that was given when the same prediction ids came first."""
+    return recorded[0].answerer, np.stack([r.outputs for r in recorded])

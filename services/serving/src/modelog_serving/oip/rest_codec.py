@@ -1,0 +1,230 @@
+"""Between JSON bodies and the core's requests and responses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from modelog_common.domain.errors import Invalid
+
+from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.engine.runtime import AnyArray
+from modelog_serving.oip.core import Described, Request, Response
+from modelog_serving.oip.grpc_codec import shape_of
+from modelog_serving.oip.tensors import MAX_ROWS, Tensor, dtype_of, matrix_of, size_of
+
+Number = float | int | bool | None
+_ALLOWED = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float, type(None))}
+_WORDS = {
+    "b": "true or false",
+    "i": "a whole number",
+    "u": "a whole number from 0",
+    "f": "a number, or null if missing",
+}
+
+
+class InputBody(msgspec.Struct):
+    """$inference_request_input."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] = []
+    parameters: dict[str, Any] = {}
+
+
+class OutputBody(msgspec.Struct):
+    """$inference_request_output."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferBody(msgspec.Struct):
+    """$inference_request."""
+
+    inputs: list[InputBody]
+    id: str = ""
+    parameters: dict[str, Any] = {}
+    outputs: list[OutputBody] = []
+
+
+class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
+    """One prediction for each instance, an object of features by name; null is a missing value."""
+
+    instances: list[dict[str, Number]]
+    key: str = ""
+    prediction_id: str = ""
+    event_time_us: int = 0
+    version: str = ""
+
+
+_INFER = msgspec.json.Decoder(InferBody)
+_PREDICT = msgspec.json.Decoder(PredictBody)
+
+
+def request_of(name: str, version: str, body: bytes) -> Request:
+    """Read the body of an infer call; raises Invalid, naming the field."""
+    message: InferBody = _decoded(_INFER, body)
+    parameters = message.parameters
+    return Request(
+        deployment=name,
+        version=version,
+        id=message.id,
+        key=_parameter(parameters, "key", str, "a string"),
+        prediction_id=_parameter(parameters, "prediction_id", str, "a string"),
+        event_time_us=_parameter(parameters, "event_time_us", int, "a whole number") or 0,
+        inputs=[_tensor_of(f"inputs[{n}]", tensor) for n, tensor in enumerate(message.inputs)],
+        outputs=[output.name for output in message.outputs],
+    )
+
+
+def predict_of(body: bytes) -> PredictBody:
+    """Read the body of a predict call; raises Invalid, naming the field."""
+    message: PredictBody = _decoded(_PREDICT, body)
+    if not 1 <= len(message.instances) <= MAX_ROWS:
+        raise Invalid.field("instances", f"has {len(message.instances)} entries; 1 to {MAX_ROWS} are allowed")
+    return message
+
+
+def rows_of(message: PredictBody, signature: Signature) -> list[Tensor]:
+    """The instances as one tensor for each column; raises Invalid, naming the instance and the feature."""
+    features = signature.features
+    for number, instance in enumerate(message.instances):
+        extra = [name for name in instance if name not in features]
+        missing = [name for name in features if name not in instance]
+        if extra or missing:
+            wrong = (
+                f"has no feature {missing[0]!r}" if missing else f"has the feature {extra[0]!r}, which the model lacks"
+            )
+            raise Invalid.field(f"instances[{number}]", f"{wrong}; expected are {', '.join(features)}")
+    by_column: list[Tensor] = []
+    for spec in signature.inputs:
+        dtype = dtype_of(f"input {spec.name}", spec.datatype)
+        for name in Signature((spec,)).features:
+            values = [instance[name] for instance in message.instances]
+            fields = (f"instances[{n}].{name}" for n in range(len(values)))
+            by_column.append(Tensor(name, spec.datatype, (len(values),), _array(fields, values, dtype)))
+    matrix_of(signature, by_column)
+    return by_column
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".") or "body"
+        raise Invalid.field(field, text) from None
+    except msgspec.DecodeError as error:
+        raise Invalid.field("body", f"is not JSON: {error}") from None
+
+
+def _tensor_of(field: str, message: InputBody) -> Tensor:
+    dtype = dtype_of(field, message.datatype)
+    size = size_of(field, message.shape)
+    if "binary_data_size" in message.parameters:
+        raise Invalid.field(f"{field}.parameters", "binary_data_size is not supported here; send `data` as JSON")
+    values = list(_flat(message.data, len(message.shape)))
+    if len(values) != size:
+        raise Invalid.field(
+            f"{field}.data",
+            f"has {len(values)} values; {message.name!r} of shape {message.shape} takes {size}",
+        )
+    fields = (f"{field}.data[{n}]" for n in range(size))
+    return Tensor(message.name, message.datatype, tuple(message.shape), _array(fields, values, dtype))
+
+
+def _flat(data: Sequence[Any], depth: int) -> Iterator[Any]:
+    """Values in order, of a flat list or of lists nested as deep as the shape is long."""
+    for value in data:
+        if isinstance(value, list) and depth > 1:
+            yield from _flat(value, depth - 1)
+        else:
+            yield value
+
+
+def _array(fields: Iterator[str], values: Sequence[Any], dtype: np.dtype[np.generic]) -> AnyArray:
+    allowed = _ALLOWED[dtype.kind]
+    for field, value in zip(fields, values, strict=True):
+        if not isinstance(value, allowed) or (isinstance(value, bool) and dtype.kind != "b"):
+            raise Invalid.field(field, f"{_shown(value)} is not allowed; it must be {_WORDS[dtype.kind]}")
+    try:
+        return np.array(values, dtype)
+    except OverflowError as error:
+        raise Invalid.field("inputs", f"hold a number that is too large: {error}") from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _parameter(parameters: Mapping[str, Any], name: str, kind: type[Any], words: str) -> Any:
+    value = parameters.get(name, kind())
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise Invalid.field(f"parameters.{name}", f"{_shown(value)} is not allowed; it must be {words}")
+    return value
+
+
+def to_body(response: Response) -> dict[str, Any]:
+    """$inference_response."""
+    return {
+        "model_name": response.deployment,
+        "model_version": response.version,
+        "id": response.id,
+        "parameters": response.parameters(),
+        "outputs": [
+            {"name": t.name, "datatype": t.datatype, "shape": list(t.shape), "data": _numbers(t)}
+            for t in response.outputs
+        ],
+    }
+
+
+def to_predictions(response: Response) -> dict[str, Any]:
+    """One answer for each instance: a number where the model gives one, else an object of outputs by name."""
+    rows = response.outputs[0].shape[0]
+    columns = {t.name: _by_row(t, rows) for t in response.outputs}
+    alone = len(columns) == 1
+    predictions = [
+        next(iter(columns.values()))[row] if alone else {name: values[row] for name, values in columns.items()}
+        for row in range(rows)
+    ]
+    return {
+        "predictions": predictions,
+        "prediction_ids": list(response.prediction_ids),
+        "model_version": response.version,
+        "model_digest": response.digest,
+    }
+
+
+def _by_row(tensor: Tensor, rows: int) -> list[Any]:
+    numbers = _numbers(tensor)
+    width = len(numbers) // rows
+    return numbers if width == 1 else [numbers[row * width : (row + 1) * width] for row in range(rows)]
+
+
+def _numbers(tensor: Tensor) -> list[Any]:
+    values: list[Any] = tensor.values.tolist()
+    if tensor.values.dtype.kind == "f":
+        return [value if math.isfinite(value) else None for value in values]
+    return values
+
+
+def to_metadata(described: Described) -> dict[str, Any]:
+    """$metadata_model_response, with the properties that the gRPC form has."""
+    return {
+        "name": described.name,
+        "versions": list(described.versions),
+        "platform": described.platform,
+        "inputs": [_spec(spec) for spec in described.signature.inputs],
+        "outputs": [_spec(spec) for spec in described.signature.outputs],
+        "properties": described.properties(),
+    }
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": shape_of(spec)}

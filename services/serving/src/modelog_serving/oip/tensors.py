@@ -1,0 +1,196 @@
+"""Tensors as they come and go, and how they fit a model's signature; a refusal names the tensor and what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from modelog_common.domain.errors import Invalid
+
+from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
+from modelog_serving.engine.runtime import AnyArray, Matrix
+
+MAX_ROWS = 10_000
+MAX_INPUT_BYTES = 4_000_000
+DTYPES: dict[str, np.dtype[np.generic]] = {
+    "BOOL": np.dtype("?"),
+    "UINT8": np.dtype("u1"),
+    "UINT16": np.dtype("<u2"),
+    "UINT32": np.dtype("<u4"),
+    "UINT64": np.dtype("<u8"),
+    "INT8": np.dtype("i1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FP16": np.dtype("<f2"),
+    "FP32": np.dtype("<f4"),
+    "FP64": np.dtype("<f8"),
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named tensor: `values` is one-dimensional, row-major, of the datatype's own dtype."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    values: AnyArray
+
+
+def dtype_of(field: str, datatype: str) -> np.dtype[np.generic]:
+    """The dtype of an Open Inference Protocol datatype; raises Invalid for one that no model here takes."""
+    dtype = DTYPES.get(datatype)
+    if dtype is None:
+        raise Invalid.field(
+            f"{field}.datatype", f"{datatype!r} is not supported; it must be one of {', '.join(DTYPES)}"
+        )
+    return dtype
+
+
+def size_of(field: str, shape: Sequence[int]) -> int:
+    """How many elements a shape has; raises Invalid for one that cannot be."""
+    size = 1
+    for length in shape:
+        if length < 0:
+            raise Invalid.field(f"{field}.shape", f"{list(shape)} has a negative length")
+        size *= length
+    if not shape or size == 0:
+        raise Invalid.field(f"{field}.shape", f"{list(shape)} holds no element; it must begin with the number of rows")
+    if size * 4 > MAX_INPUT_BYTES:
+        raise Invalid.field(
+            f"{field}.shape", f"{list(shape)} holds {size} elements; at most {MAX_INPUT_BYTES // 4} are allowed"
+        )
+    return size
+
+
+def matrix_of(signature: Signature, inputs: Sequence[Tensor]) -> Matrix:
+    """The (rows, features) float32 matrix that inputs make.
+
+    They are either the tensors that the signature names, or one tensor for each of its columns. NaN stands for a
+    missing value. Raises Invalid, naming the input and what is expected.
+    """
+    if not inputs:
+        raise Invalid.field("inputs", f"is empty; expected {_expected(signature)}")
+    numbered: dict[str, tuple[int, Tensor]] = {}
+    for number, tensor in enumerate(inputs):
+        if tensor.name in numbered:
+            raise Invalid.field(f"inputs[{number}].name", f"{tensor.name!r} is there twice")
+        numbered[tensor.name] = number, tensor
+    tensors = {spec.name for spec in signature.inputs}
+    columns = _by_column if any(name not in tensors for name in numbered) else _by_tensor
+    with np.errstate(over="ignore"):
+        matrix = columns(signature, numbered)
+    if len(matrix) > MAX_ROWS:
+        raise Invalid.field("inputs", f"have {len(matrix)} rows; at most {MAX_ROWS} are allowed")
+    _check_finite(signature, matrix)
+    return matrix
+
+
+def _by_tensor(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> Matrix:
+    parts: list[Matrix] = []
+    for spec in signature.inputs:
+        if spec.name not in inputs:
+            raise Invalid.field("inputs", f"lack the tensor {spec.name!r}: expected {_described(spec)}")
+        number, tensor = inputs[spec.name]
+        _check_datatype(number, tensor, spec)
+        flat = spec.width == 1 and len(tensor.shape) == 1
+        if not flat and (len(tensor.shape) < 2 or int(np.prod(tensor.shape[1:])) != spec.width):
+            raise Invalid.field(
+                f"inputs[{number}].shape", f"{tensor.name!r} has shape {list(tensor.shape)}; expected {_shape(spec)}"
+            )
+        parts.append(tensor.values.reshape(tensor.shape[0], spec.width).astype(np.float32, copy=False))
+        _check_rows(number, tensor, len(parts[0]))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _by_column(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> Matrix:
+    specs = {name: spec for spec in signature.inputs for name in column_names(spec)}
+    for name, (number, _) in inputs.items():
+        if name not in specs:
+            near = get_close_matches(name, specs, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise Invalid.field(
+                f"inputs[{number}].name", f"{name!r} is no input of this model{hint} Expected {_expected(signature)}"
+            )
+    missing = [name for name in specs if name not in inputs]
+    if missing:
+        raise Invalid.field(
+            "inputs",
+            f"lack {len(missing)} of {len(specs)} columns: {', '.join(missing[:10])}{', ...' * (len(missing) > 10)}",
+        )
+    parts: list[Matrix] = []
+    for name, spec in specs.items():
+        number, tensor = inputs[name]
+        _check_datatype(number, tensor, spec)
+        if len(tensor.shape) > 2 or tensor.shape[1:] not in ((), (1,)):
+            raise Invalid.field(
+                f"inputs[{number}].shape", f"{name!r} has shape {list(tensor.shape)}; expected [rows] or [rows, 1]"
+            )
+        parts.append(tensor.values.astype(np.float32, copy=False))
+        _check_rows(number, tensor, len(parts[0]))
+    return np.ascontiguousarray(np.stack(parts, axis=1))
+
+
+def _check_datatype(number: int, tensor: Tensor, spec: TensorSpec) -> None:
+    if tensor.datatype != spec.datatype:
+        raise Invalid.field(
+            f"inputs[{number}].datatype", f"{tensor.name!r} has datatype {tensor.datatype}; expected {spec.datatype}"
+        )
+
+
+def _check_rows(number: int, tensor: Tensor, rows: int) -> None:
+    if tensor.shape[0] != rows:
+        raise Invalid.field(
+            f"inputs[{number}].shape",
+            f"{tensor.name!r} has {tensor.shape[0]} rows, the tensors before it have {rows}",
+        )
+
+
+def _check_finite(signature: Signature, matrix: Matrix) -> None:
+    infinite = np.isinf(matrix)
+    if infinite.any():
+        row, column = (int(n) for n in np.argwhere(infinite)[0])
+        raise Invalid.field(
+            "inputs",
+            f"row {row}, column {signature.features[column]!r} is infinite or too large for FP32; "
+            "allowed are finite numbers, and NaN for a missing value",
+        )
+
+
+def _expected(signature: Signature) -> str:
+    whole = " and ".join(_described(spec) for spec in signature.inputs)
+    names = signature.features
+    return (
+        f"{whole}, or one tensor of shape [rows] for each column: {', '.join(names[:10])}{', ...' * (len(names) > 10)}"
+    )
+
+
+def _described(spec: TensorSpec) -> str:
+    return f"{spec.name!r} of {spec.datatype} and shape {_shape(spec)}"
+
+
+def _shape(spec: TensorSpec) -> str:
+    return "[rows]" if spec.width == 1 and not spec.columns and len(spec.shape) < 2 else f"[rows, {spec.width}]"
+
+
+def outputs_of(signature: Signature, outputs: Matrix, wanted: Sequence[str]) -> list[Tensor]:
+    """The output tensors that were asked for, all when none was named; raises Invalid for a name there is not.
+
+    `outputs` is (rows, outputs) float32.
+    """
+    known = [spec.name for spec in signature.outputs]
+    for number, name in enumerate(wanted):
+        if name not in known:
+            raise Invalid.field(f"outputs[{number}].name", f"{name!r} is no output; there is {', '.join(known)}")
+    tensors: dict[str, Tensor] = {}
+    start = 0
+    for spec in signature.outputs:
+        end = start + spec.width
+        rest = (spec.width,) if spec.columns else spec.shape[1:]
+        values = outputs[:, start:end].astype(DTYPES[spec.datatype]).reshape(-1)
+        tensors[spec.name] = Tensor(spec.name, spec.datatype, (len(outputs), *rest), values)
+        start = end
+    return [tensors[name] for name in (wanted or known)]

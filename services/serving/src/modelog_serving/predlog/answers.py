@@ -1,0 +1,173 @@
+"""What goes into the prediction log, and how answers become the batches that are stored and published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from modelog_proto.serving.v1.data_pb2 import Answerer as AnswererMessage
+from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+from numpy.typing import NDArray
+
+from modelog_serving.engine.runtime import Matrix
+
+MERGED_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """A version that answered, and the SHA-256 of its model file."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The request batch that is answered: its producer's sequence rises by one from 1."""
+
+    producer: str
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answered rows of one deployment.
+
+    `features` is (rows, features) float32, `outputs` (rows, outputs) float32, `answered_by` (rows,) uint8, an index
+    into `answerers`. `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller chose the
+    ids: the same id again is then answered from the log.
+    """
+
+    tenant: str
+    deployment: str
+    model: str
+    ids: Sequence[str]
+    event_times_us: Sequence[int]
+    keys: Sequence[str]
+    answerers: Sequence[Answerer]
+    answered_by: NDArray[np.uint8]
+    feature_names: Sequence[str]
+    features: Matrix
+    outputs: Matrix
+    given_ids: bool = True
+    source: Source | None = None
+    watermark_us: int = 0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One answer as the log holds it."""
+
+    prediction_id: str
+    tenant: str
+    deployment: str
+    model: str
+    answerer: Answerer
+    key: str
+    feature_names: Sequence[str]
+    features: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    event_time_us: int
+    answered_at_us: int
+
+
+class Merging:
+    """Puts answers together that came at once and are alike: they are stored as one batch."""
+
+    def __init__(self) -> None:
+        self._groups: list[list[Answers]] = []
+        self._open: dict[tuple[object, ...], tuple[list[Answers], int]] = {}
+        self._ids: set[tuple[str, str, str]] = set()
+
+    def holds(self, answers: Answers) -> bool:
+        """Whether one of these ids was put in already."""
+        return any((answers.tenant, answers.deployment, i) in self._ids for i in answers.ids)
+
+    def add(self, answers: Answers) -> None:
+        kind = _kind(answers)
+        group, rows = self._open.get(kind, ([], 0))
+        if not group or rows + len(answers.ids) > MERGED_ROWS:
+            group, rows = [], 0
+            self._groups.append(group)
+        group.append(answers)
+        self._open[kind] = group, rows + len(answers.ids)
+        if answers.given_ids:
+            self._ids.update((answers.tenant, answers.deployment, i) for i in answers.ids)
+
+    def take(self) -> list[Answers]:
+        """What is to be stored, one for each batch, in order; then there is nothing left in here."""
+        joined = [join(group) for group in self._groups]
+        self._groups, self._open, self._ids = [], {}, set()
+        return joined
+
+
+def _kind(answers: Answers) -> tuple[object, ...]:
+    """Answers of the same kind may share a batch."""
+    names = tuple(answers.feature_names)
+    return answers.tenant, answers.deployment, answers.model, names, answers.outputs.shape[1]
+
+
+def join(parts: Sequence[Answers]) -> Answers:
+    """Answers of one deployment to requests as one."""
+    if len(parts) == 1:
+        return parts[0]
+    answerers: dict[Answerer, int] = {}
+    answered_by = []
+    for part in parts:
+        numbers = [answerers.setdefault(answerer, len(answerers)) for answerer in part.answerers]
+        answered_by.append(np.array(numbers, np.uint8)[part.answered_by])
+    keyed = any(part.keys for part in parts)
+    return replace(
+        parts[0],
+        ids=[i for part in parts for i in part.ids],
+        event_times_us=[t for part in parts for t in part.event_times_us],
+        keys=[k for part in parts for k in part.keys or part.ids] if keyed else (),
+        answerers=list(answerers),
+        answered_by=np.concatenate(answered_by),
+        features=np.concatenate([part.features for part in parts]),
+        outputs=np.concatenate([part.outputs for part in parts]),
+    )
+
+
+def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> PredictionBatch:
+    """The batch that is stored and published."""
+    return PredictionBatch(
+        deployment=answers.deployment,
+        model=answers.model,
+        sequence=sequence,
+        log_id=log_id,
+        prediction_ids=answers.ids,
+        event_times_us=answers.event_times_us,
+        keys=answers.keys,
+        answerers=[AnswererMessage(version=a.version, model_digest=a.digest) for a in answers.answerers],
+        answered_by=answers.answered_by.tobytes(),
+        feature_names=answers.feature_names,
+        features=np.ascontiguousarray(answers.features, "<f4").tobytes(),
+        outputs=np.ascontiguousarray(answers.outputs, "<f4").tobytes(),
+        answered_at_us=answered_at_us,
+        source_producer=answers.source.producer if answers.source else "",
+        source_sequence=answers.source.sequence if answers.source else 0,
+        watermark_us=answers.watermark_us,
+        tenant=answers.tenant,
+    )
+
+
+def row_of(batch: PredictionBatch, row: int) -> Recorded:
+    """One row of a stored batch."""
+    rows = len(batch.prediction_ids)
+    answerer = batch.answerers[batch.answered_by[row]]
+    return Recorded(
+        prediction_id=batch.prediction_ids[row],
+        tenant=batch.tenant,
+        deployment=batch.deployment,
+        model=batch.model,
+        answerer=Answerer(answerer.version, answerer.model_digest),
+        key=batch.keys[row] if batch.keys else batch.prediction_ids[row],
+        feature_names=list(batch.feature_names),
+        features=np.frombuffer(batch.features, "<f4").reshape(rows, -1)[row],
+        outputs=np.frombuffer(batch.outputs, "<f4").reshape(rows, -1)[row],
+        event_time_us=batch.event_times_us[row],
+        answered_at_us=batch.answered_at_us,
+    )

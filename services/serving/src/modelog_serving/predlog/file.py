@@ -1,0 +1,127 @@
+"""The prediction log's SQLite file: batches, where each prediction is, and how far each producer has come."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelog_common.bus.progress import Progress, SqliteProgress
+from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.ids import uuid7
+from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+
+from modelog_serving.predlog.answers import Answers, Recorded, row_of
+
+FORMAT = 1
+PAGE_BYTES = 4096
+CONSUMER = "serving.requests"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch (sequence INTEGER PRIMARY KEY, tenant TEXT NOT NULL, deployment TEXT NOT NULL,
+  body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS deployment (number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL,
+  UNIQUE (tenant, name));
+CREATE TABLE IF NOT EXISTS prediction (deployment INTEGER NOT NULL, id TEXT NOT NULL, sequence INTEGER NOT NULL,
+  row INTEGER NOT NULL, PRIMARY KEY (deployment, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS source (producer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
+    """Open or make the file; raises Unavailable when it is no prediction log or a newer release wrote it.
+
+    WAL with synchronous=NORMAL: what was committed survives `kill -9` of the process; a power failure may take the
+    last commits.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA journal_size_limit=67108864")
+        if most_bytes:
+            db.execute(f"PRAGMA max_page_count={max(1, most_bytes // PAGE_BYTES)}")
+        for statement in _SCHEMA.split(";"):
+            db.execute(statement)
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?)", (str(FORMAT), str(uuid7())))
+        found = meta(db, "format")
+        SqliteProgress(db, CONSUMER)
+    except (sqlite3.Error, OSError) as error:
+        raise Unavailable(f"the prediction log {path} cannot be opened: {error}") from error
+    if int(found) > FORMAT:
+        db.close()
+        raise Unavailable(
+            f"the prediction log {path} has format {found}, written by a newer release; this one reads {FORMAT}"
+        )
+    return db
+
+
+def meta(db: sqlite3.Connection, key: str) -> str:
+    (value,) = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(value)
+
+
+def last_sequence(db: sqlite3.Connection) -> int:
+    (last,) = db.execute("SELECT coalesce(max(sequence), 0) FROM batch").fetchone()
+    return int(last)
+
+
+def number_of(db: sqlite3.Connection, tenant: str, deployment: str) -> int:
+    """The number by which the index knows a deployment; made when it is new."""
+    asked = "SELECT number FROM deployment WHERE tenant = ? AND name = ?"
+    row = db.execute(asked, (tenant, deployment)).fetchone()
+    if row is None:
+        db.execute("INSERT INTO deployment (tenant, name) VALUES (?, ?)", (tenant, deployment))
+        row = db.execute(asked, (tenant, deployment)).fetchone()
+    return int(row[0])
+
+
+def place_of(db: sqlite3.Connection, number: int, prediction_id: str) -> tuple[int, int] | None:
+    """The batch and the row of a prediction."""
+    row = db.execute(
+        "SELECT sequence, row FROM prediction WHERE deployment = ? AND id = ?", (number, prediction_id)
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def index(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int, first_row: int = 0) -> None:
+    """Say where predictions are. Of an id that is there already the first place counts."""
+    db.executemany(
+        "INSERT OR IGNORE INTO prediction VALUES (?, ?, ?, ?)",
+        [(number, prediction_id, sequence, row) for row, prediction_id in enumerate(ids, first_row)],
+    )
+
+
+def store(db: sqlite3.Connection, answers: Answers, sequence: int, body: bytes) -> None:
+    db.execute("INSERT INTO batch VALUES (?, ?, ?, ?)", (sequence, answers.tenant, answers.deployment, body))
+    if answers.source is not None:
+        reached(db, answers.source.producer, answers.source.sequence)
+
+
+def reached(db: sqlite3.Connection, producer: str, sequence: int) -> None:
+    """Remember how far a producer's batches were handled."""
+    db.execute(
+        "INSERT INTO source VALUES (?, ?) ON CONFLICT (producer) DO UPDATE SET sequence = max(sequence, ?)",
+        (producer, sequence, sequence),
+    )
+
+
+def save_progress(db: sqlite3.Connection, progress: Progress) -> None:
+    SqliteProgress(db, CONSUMER).save(progress)
+
+
+def recorded(db: sqlite3.Connection, sequence: int, row: int) -> Recorded:
+    (body,) = db.execute("SELECT body FROM batch WHERE sequence = ?", (sequence,)).fetchone()
+    return row_of(PredictionBatch.FromString(body), row)
+
+
+def find(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
+    """One answer by its id."""
+    row = db.execute(
+        "SELECT p.sequence, p.row FROM prediction p JOIN deployment d ON d.number = p.deployment "
+        "WHERE d.tenant = ? AND d.name = ? AND p.id = ?",
+        (tenant, deployment, prediction_id),
+    ).fetchone()
+    return None if row is None else recorded(db, row[0], row[1])

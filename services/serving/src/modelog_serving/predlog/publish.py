@@ -1,0 +1,53 @@
+"""The prediction log as a source for the publisher: batches in order, from any place on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from modelog_common.bus.envelope import LogEntry
+
+from modelog_serving.predlog.log import PredictionLog
+
+PUBLISHED_BYTES = 4_000_000
+TYPE = "modelog.serving.v1.PredictionBatch"
+
+
+class PredictionSource:
+    """What is to be in the topic `modelog.predictions`; readers count by the log's id."""
+
+    def __init__(self, log: PredictionLog) -> None:
+        self._log = log
+        self.name = f"/modelog/serving/predictions/{log.log_id}"
+
+    async def read(self, after: int, limit: int) -> Sequence[LogEntry]:
+        return await self._log.reading(lambda db: _entries(db, after, limit))
+
+    async def wait(self, after: int, timeout_s: float) -> None:
+        await self._log.wait_beyond(after, timeout_s)
+
+    async def head(self) -> int:
+        return self._log.sequence
+
+
+def _entries(db: sqlite3.Connection, after: int, limit: int) -> list[LogEntry]:
+    """As many as there are, but no more bytes than a producer's queue takes easily."""
+    entries: list[LogEntry] = []
+    size = 0
+    rows = db.execute(
+        "SELECT sequence, tenant, deployment, body FROM batch WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        (after, limit),
+    )
+    for sequence, tenant, deployment, body in rows:
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": f"{sequence}",
+            "ce_type": TYPE,
+            "ce_tenant": tenant,
+            "content-type": "application/protobuf",
+        }
+        entries.append(LogEntry(sequence, deployment.encode(), body, headers))
+        size += len(body)
+        if size > PUBLISHED_BYTES:
+            break
+    return entries

@@ -1,0 +1,1 @@
+"""Read tables: deployments as they are and were."""

@@ -1,0 +1,83 @@
+"""The read tables of serving, and how a deployment becomes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from modelog_common.events.store import StoredEvent
+from modelog_common.read.tables import Change, Put, temporal_table
+from modelog_proto.registry.v1 import model_pb2 as registry_pb
+from modelog_proto.serving.v1 import deployment_pb2 as pb
+from sqlalchemy import Column, MetaData, String
+
+from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.deployment.state import RUNNING, Deployment
+
+METADATA = MetaData()
+DEPLOYMENTS = temporal_table(
+    METADATA,
+    "deployments",
+    key=["name"],
+    columns=[
+        Column("model", String(200), nullable=False),
+        Column("environment", String(20), nullable=False),
+        Column("status", String(20), nullable=False),
+    ],
+)
+ENVIRONMENTS = {
+    "dev": pb.DEPLOYMENT_ENVIRONMENT_DEV,
+    "staging": pb.DEPLOYMENT_ENVIRONMENT_STAGING,
+    "production": pb.DEPLOYMENT_ENVIRONMENT_PRODUCTION,
+}
+
+
+def rows(deployment: Deployment, stored: StoredEvent) -> Sequence[Change]:
+    """The row of a deployment after an event."""
+    message = to_message(deployment, stored.position)
+    values = {
+        "model": deployment.model,
+        "environment": deployment.environment,
+        "status": deployment.status,
+    }
+    return [Put(DEPLOYMENTS, {"name": deployment.name}, message.SerializeToString(), values)]
+
+
+def to_message(deployment: Deployment, position: int) -> pb.Deployment:
+    """A deployment as it is answered, but for what only the running process knows."""
+    running = deployment.status == RUNNING
+    return pb.Deployment(
+        id=deployment.id,
+        name=deployment.name,
+        model=deployment.model,
+        environment=ENVIRONMENTS[deployment.environment],
+        status=pb.DEPLOYMENT_STATUS_RUNNING if running else pb.DEPLOYMENT_STATUS_STOPPED,
+        variants=[
+            pb.Variant(version=v.version, percent=v.percent, model_digest=v.digest, flavor=v.flavor)
+            for v in deployment.variants
+        ],
+        signature=_signature(deployment.signature),
+        author=deployment.author,
+        created_at=_timestamp(deployment.created_at),
+        updated_at=_timestamp(deployment.updated_at),
+        position=position,
+    )
+
+
+def _signature(signature: Signature) -> registry_pb.Signature:
+    return registry_pb.Signature(
+        inputs=[_spec(spec) for spec in signature.inputs], outputs=[_spec(spec) for spec in signature.outputs]
+    )
+
+
+def _spec(spec: TensorSpec) -> registry_pb.TensorSpec:
+    return registry_pb.TensorSpec(
+        name=spec.name, datatype=spec.datatype, shape=spec.shape, columns=spec.columns, kinds=spec.kinds
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

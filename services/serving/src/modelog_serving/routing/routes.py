@@ -1,0 +1,104 @@
+"""Routes: every deployment as it is now, folded from the event store and kept in memory for the data plane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from modelog_common.domain.errors import NotAllowed, NotFound
+from modelog_common.events.store import EventStore
+from numpy.typing import NDArray
+
+from modelog_serving.deployment.decide import DEPLOYMENTS
+from modelog_serving.deployment.events import TYPES
+from modelog_serving.deployment.split import point_of, version_at
+from modelog_serving.deployment.state import STOPPED, Deployment, Variant, evolve
+from modelog_serving.engine.models import ModelRef
+
+POLL_S = 30.0
+
+
+@dataclass(frozen=True)
+class Route:
+    """A deployment with what the data plane needs at every request."""
+
+    tenant: str
+    deployment: Deployment
+    variants: dict[str, Variant]
+
+    def ref(self, variant: Variant) -> ModelRef:
+        """What must be loaded to answer for a variant."""
+        return ModelRef(variant.digest, variant.flavor, self.deployment.signature)
+
+    def drawn(self, key: str) -> Variant:
+        """The variant that answers a key: always the same one while the split stays."""
+        segments = self.deployment.segments
+        if len(segments) == 1:
+            return self.variants[segments[0].version]
+        return self.variants[version_at(segments, point_of(self.deployment.id, key))]
+
+    def drawn_all(self, keys: Sequence[str]) -> tuple[list[Variant], NDArray[np.uint8]]:
+        """For many keys: the variants that answer, and for each key the index of its own."""
+        answering = [self.variants[s.version] for s in self.deployment.segments]
+        variants = list(dict.fromkeys(answering))
+        if len(variants) == 1:
+            return variants, np.zeros(len(keys), np.uint8)
+        salt = self.deployment.id
+        points = np.fromiter((point_of(salt, key) for key in keys), np.int64, len(keys))
+        starts = np.array([s.start for s in self.deployment.segments])
+        owner = np.array([variants.index(v) for v in answering], np.uint8)
+        drawn = owner[np.searchsorted(starts, points, side="right") - 1]
+        used = np.unique(drawn)
+        renumbered = np.zeros(len(variants), np.uint8)
+        renumbered[used] = np.arange(len(used), dtype=np.uint8)
+        return [variants[n] for n in used], renumbered[drawn]
+
+
+class Routes:
+    """Follows this service's own events."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._position = 0
+        self._turn = asyncio.Lock()
+
+    def find(self, tenant: str, name: str) -> Route:
+        """The running deployment with this name; raises NotFound, or NotAllowed when it was stopped."""
+        route = self._routes.get((tenant, name))
+        if route is None:
+            raise NotFound(f"there is no model or deployment {name!r}")
+        if route.deployment.status == STOPPED:
+            raise NotAllowed(f"deployment {name!r} was stopped; it answers no requests")
+        return route
+
+    def running(self) -> Iterable[Route]:
+        """All deployments that are not stopped."""
+        return [r for r in self._routes.values() if r.deployment.status != STOPPED]
+
+    def digests(self) -> set[str]:
+        """The models that traffic needs."""
+        return {v.digest for r in self.running() for v in r.variants.values()}
+
+    async def catch_up(self) -> None:
+        """Take in everything that is in the store now."""
+        async with self._turn:
+            head = await self._store.head()
+            async for stored in self._store.read_all(
+                after=self._position, categories=[DEPLOYMENTS.category], until=head
+            ):
+                event = TYPES.decode(stored.type, stored.schema, stored.payload)
+                key = (stored.tenant, event.name)
+                before = self._routes[key].deployment if key in self._routes else DEPLOYMENTS.initial()
+                deployment = evolve(before, event)
+                self._routes[key] = Route(stored.tenant, deployment, {v.version: v for v in deployment.variants})
+                self._position = stored.position
+            self._position = max(head, self._position)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            await self.catch_up()
+            await self._store.wait_beyond(self._position, POLL_S)

@@ -1,0 +1,1 @@
+"""Requests that come by Kafka in batches: answered, logged once, acknowledged by the log."""

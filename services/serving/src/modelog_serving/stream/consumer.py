@@ -1,0 +1,145 @@
+"""Answers the topic of inference requests: predict in batches, log with the producer's sequence, each batch once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from modelog_common.bus.envelope import Poison, Received
+from modelog_common.bus.progress import Progress
+from modelog_common.bus.topics import INFERENCE_REQUESTS
+from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
+
+from modelog_serving.deployment.state import Variant
+from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.models import Models
+from modelog_serving.engine.runtime import Model
+from modelog_serving.predlog.answers import Answerer, Answers
+from modelog_serving.predlog.log import PredictionLog, StreamCommit
+from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.routes import Route, Routes
+from modelog_serving.stream.requests import Asked, checked, read
+
+COMMIT_ROWS = 8_000
+CONSUMER = "serving.requests"
+log = structlog.get_logger()
+
+
+@dataclass
+class _Step:
+    """What was answered and is not stored yet."""
+
+    answers: list[Answers] = field(default_factory=list)
+    reached: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+
+
+class RequestStream:
+    """A handler for the bus's Consumer. What a producer sent is acknowledged by `reached`."""
+
+    def __init__(
+        self, routes: Routes, models: Models, batcher: Batcher, predictions: PredictionLog, counters: Counters
+    ) -> None:
+        self._routes, self._models, self._batcher = routes, models, batcher
+        self._log, self._counters = predictions, counters
+        self._buried: dict[str, int] = {}
+
+    async def progress(self, producer: str, topic: str) -> int:
+        """The last sequence of a producer that was handled, durably; raises NotFound for another topic."""
+        if topic != INFERENCE_REQUESTS.name:
+            raise NotFound(f"serving reads no topic {topic!r}; it reads {INFERENCE_REQUESTS.name}")
+        return self._log.reached(producer)
+
+    async def load(self, topic: str, partition: int) -> Progress | None:
+        """Where reading begins: this is the consumer's ConsumerProgress."""
+        # Reading begins again when a dead letter could not be sent: then it was not buried after all.
+        self._buried.clear()
+        return await self._log.load(topic, partition)
+
+    async def handle(self, messages: Sequence[Received], progress: Progress) -> None:
+        """Answer the batches in order and store their answers.
+
+        Several transactions are used for many rows: what is done is known by the producers' sequences, so the
+        consumer's own progress need only come last. Raises Poison for a batch that can never be answered.
+        """
+        step = _Step()
+        for message in messages:
+            try:
+                await self._take(message, step)
+            except Poison:
+                # What came before it is stored; the consumer buries this one and hands in the rest again.
+                await self._commit(step, None)
+                raise
+            if step.rows >= COMMIT_ROWS:
+                await self._commit(step, None)
+                step = _Step()
+        step.reached = {**self._buried, **step.reached}
+        await self._commit(step, progress)
+        self._buried.clear()
+
+    async def _take(self, message: Received, step: _Step) -> None:
+        asked = read(message)
+        if not self._is_next(asked, step.reached):
+            return
+        try:
+            answers = await self._answer(asked)
+        except Poison:
+            self._buried[asked.batch.producer] = asked.batch.sequence
+            raise
+        step.answers.append(answers)
+        step.reached[asked.batch.producer] = asked.batch.sequence
+        step.rows += len(answers.ids)
+
+    async def _commit(self, step: _Step, progress: Progress | None) -> None:
+        if not step.answers and progress is None:
+            return
+        await self._log.append_stream(StreamCommit(step.answers, step.reached, progress))
+        for answers in step.answers:
+            counts = np.bincount(answers.answered_by, minlength=len(answers.answerers))
+            for answerer, rows in zip(answers.answerers, counts.tolist(), strict=True):
+                self._counters.add(answers.tenant, answers.deployment, answerer.version, rows)
+
+    def _is_next(self, asked: Asked, reached: dict[str, int]) -> bool:
+        """Whether a batch follows what its producer sent before; one that was handled, or comes too early, is left out.
+
+        A batch comes too early when a broker lost those before it; its producer sends all again from `progress` on.
+        """
+        producer, sequence = asked.batch.producer, asked.batch.sequence
+        last = max(reached.get(producer, 0), self._log.reached(producer), self._buried.get(producer, 0))
+        if sequence > last + 1:
+            log.warning("request batch came too early", producer=producer, sequence=sequence, expected=last + 1)
+        return sequence == last + 1
+
+    async def _answer(self, asked: Asked) -> Answers:
+        route, matrix = checked(asked, self._routes)
+        batch = asked.batch
+        variants, drawn = route.drawn_all(batch.keys or batch.prediction_ids)
+        outputs = np.empty((len(matrix), route.deployment.signature.output_width), np.float32)
+        for number, variant in enumerate(variants):
+            chosen = slice(None) if len(variants) == 1 else drawn == number
+            outputs[chosen] = await self._batcher.predict_alone(await self._model(route, variant), matrix[chosen])
+        return Answers(
+            tenant=route.tenant,
+            deployment=batch.deployment,
+            model=route.deployment.model,
+            ids=batch.prediction_ids,
+            event_times_us=batch.event_times_us,
+            keys=batch.keys,
+            answerers=[Answerer(v.version, v.digest) for v in variants],
+            answered_by=drawn,
+            feature_names=route.deployment.signature.features,
+            features=matrix,
+            outputs=outputs,
+            source=asked.source,
+            watermark_us=batch.watermark_us,
+        )
+
+    async def _model(self, route: Route, variant: Variant) -> Model:
+        ref = route.ref(variant)
+        try:
+            return self._models.loaded(ref) or await self._models.get(ref)
+        except ModelogError as error:
+            # The batch is good: it waits until its model is there again.
+            raise Unavailable(f"{route.deployment.model} {variant.version} cannot be loaded: {error}") from error
