@@ -1,4 +1,4 @@
-"""Streaming requests and outcomes through Kafka: in order, each batch once, never more than a few ahead of the platform.
+"""Streaming requests and outcomes through Kafka: in order, each batch once, never far ahead of the platform.
 
 Needs the extra: `pip install "modelog[stream]"`.
 """
@@ -29,9 +29,9 @@ Array = Any
 class StreamProducer:
     """Streams one deployment's requests and outcomes.
 
-    Batches carry this producer's id and a sequence number, by which the platform takes each once and in order. What it has
-    not taken yet is kept here and sent again when the broker lost it. `send_...` waits while more than `ahead` batches are
-    not taken: the stream goes as fast as it is consumed.
+    Batches carry this producer's id and a sequence number, by which the platform takes each once and in order. What it
+    has not taken yet is kept here and sent again when the broker lost it. `send_...` waits while more than `ahead`
+    batches are not taken: the stream goes as fast as it is consumed.
     """
 
     def __init__(
@@ -180,8 +180,8 @@ class Lane:
             now = time.monotonic()
             if now - moved > GIVE_UP_AFTER_S:
                 raise Unavailable(
-                    f"the platform took no batch of {self._topic} for {GIVE_UP_AFTER_S:g} s; {len(self._waiting)} wait, "
-                    f"the next is {self._waiting[0][0]} of producer {self._stream.id}"
+                    f"the platform took no batch of {self._topic} for {GIVE_UP_AFTER_S:g} s; {len(self._waiting)} "
+                    f"wait, the next is {self._waiting[0][0]} of producer {self._stream.id}"
                 )
             if now - sent > RESEND_AFTER_S:
                 sent = now

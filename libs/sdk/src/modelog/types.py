@@ -265,6 +265,7 @@ class Monitor(Record):
     outcomes: int = 0
     reference_auc: float = 0.0
     reference_log_loss: float = 0.0
+    settled_watermark: Optional[datetime] = None
     position: int = 0
 
 
