@@ -1,7 +1,7 @@
 """What every service process is: its core parts, started in order, run under one task group, drained on SIGTERM.
 
-A service's app.py hands `build(host)` to `main`; the host gives it the event store, the read tables, its peers, and takes
-from it servicers, projections and background work.
+A service's app.py hands `build(host)` to `main`; the host gives it the event store, the read tables and its peers, and
+takes from it servicers, projections and background work.
 """
 
 from __future__ import annotations
@@ -152,6 +152,10 @@ class Host:
     def stop(self) -> None:
         """Begin to drain."""
         self._stop.set()
+
+    async def draining(self) -> None:
+        """Wait until the process begins to drain: answers that have no end of their own end then."""
+        await self._stop.wait()
 
     async def run(self, started: Callable[[int], None] | None = None) -> None:
         """Serve until `stop`; `started` is called with the gRPC port once requests are answered."""
