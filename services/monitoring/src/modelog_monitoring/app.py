@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from modelog_common.bus.source import Consumer, of_events
 from modelog_common.bus.topics import EVENTS as EVENT_TOPICS
@@ -50,7 +51,7 @@ async def build(host: Host) -> None:
     serving, scorer = Serving(host.peer("serving")), Scorer(host.peer("serving_oip"))
     data = WindowStore(host.data_dir / "windows.db")
     series = SqliteSeriesStore(host.data_dir / "series.db")
-    references = References(registry, FolderBlobStore(host.settings.blobs_path()))
+    references = References(registry, FolderBlobStore(profiles_folder(host)))
     monitors, policies = Entities(store, MONITOR, EVENTS), Entities(store, POLICY, EVENTS)
     retrainings = Entities(store, RETRAINING, EVENTS)
 
@@ -91,7 +92,11 @@ async def build(host: Host) -> None:
         )
         host.background("data plane", lambda: batches.run(ingest.handle))
         host.background("inbox", lambda: told.run(of_events(inbox.handle)))
-    host.on_stop(series.close)
+
+
+def profiles_folder(host: Host) -> Path:
+    """Where profiles of reference data are kept: beside the other blobs, in a folder of monitoring's own."""
+    return Path(host.settings.blobs.removeprefix("file://")) / "monitoring"
 
 
 async def stream_progress(data: WindowStore, producer: str, topic: str) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import grpc.aio
 from modelog_proto.common.v1.common_pb2 import Page
-from modelog_proto.registry.v1 import dataset_pb2, model_pb2
+from modelog_proto.registry.v1 import artifact_pb2, dataset_pb2, model_pb2
+from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.serving.v1 import deployment_pb2
@@ -18,10 +19,11 @@ PAGE = 1000
 
 
 class Registry:
-    """Datasets and model versions."""
+    """Datasets, their files, and model versions."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._datasets, self._models = DatasetRegistryStub(channel), ModelRegistryStub(channel)
+        self._files = ArtifactStoreStub(channel)
 
     async def dataset_version(self, dataset: str, version: int) -> dataset_pb2.DatasetVersion:
         """Raises NotFound."""
@@ -41,6 +43,11 @@ class Registry:
             if not answer.next_page_token:
                 return labels
             page = Page(size=PAGE, token=answer.next_page_token)
+
+    async def file(self, digest: str) -> bytes:
+        """A stored file; raises NotFound."""
+        chunks = self._files.DownloadArtifact(artifact_pb2.DownloadArtifactRequest(digest=digest))
+        return b"".join([answer.chunk async for answer in chunks])
 
     async def promote(
         self, model: str, version: str, stage: model_pb2.Stage.ValueType, reason: str, request_id: str

@@ -18,7 +18,7 @@ from modelog_monitoring.stats.profile import Kind, Profile, from_json, profile_o
 
 
 class References:
-    """Builds profiles, and keeps those in memory that were used last."""
+    """Builds profiles, stores them as blobs, and keeps them in memory."""
 
     def __init__(self, registry: Registry, blobs: BlobStore) -> None:
         self._registry, self._blobs = registry, blobs
@@ -33,7 +33,7 @@ class References:
         tables: list[Floats32] = []
         for n, ref in enumerate(reference):
             version = await self._registry.dataset_version(ref.dataset, ref.version)
-            content = await self._read(version.digest)
+            content = await self._registry.file(version.digest)
             name = f"{ref.dataset} version {ref.version}"
             tables.append(await asyncio.to_thread(columns_of_parquet, content, list(kinds), f"reference[{n}]", name))
         document = await asyncio.to_thread(lambda: to_json(profile_of(np.concatenate(tables), kinds)))
@@ -42,12 +42,9 @@ class References:
     async def profile(self, digest: str) -> Profile:
         """A stored profile; raises NotFound when it is gone."""
         if digest not in self._known:
-            document = await self._read(digest)
+            document = b"".join([chunk async for chunk in self._blobs.open(digest)])
             self._known[digest] = await asyncio.to_thread(from_json, document)
         return self._known[digest]
-
-    async def _read(self, digest: str) -> bytes:
-        return b"".join([chunk async for chunk in self._blobs.open(digest)])
 
 
 async def _one(content: bytes) -> AsyncIterator[bytes]:
