@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, and_, select
@@ -18,6 +18,7 @@ from modelog_common.read.tables import TemporalTable
 
 Message = TypeVar("Message", bound="Parsed")
 DEFAULT_PAGE = 100
+LAST_POSITION = 2**63 - 1
 
 
 class Parsed(Protocol):
@@ -80,7 +81,10 @@ class Queries:
             raise Invalid.field("read.as_of", f"{text!r} is neither a position nor an RFC 3339 time") from None
         if moment.tzinfo is None:
             raise Invalid.field("read.as_of", f"{text!r} lacks a time zone; end it with Z or an offset such as +02:00")
-        return await self._store.position_at(moment)
+        try:
+            return await self._store.position_at(moment.astimezone(UTC))
+        except OverflowError:
+            raise Invalid.field("read.as_of", f"{text!r} lies outside the years 1 to 9999 in UTC") from None
 
     async def one(
         self, table: TemporalTable, message: type[Message], read: ReadOptions, tenant: str, **key: str
@@ -132,7 +136,9 @@ def _position_of(token: str) -> tuple[int, int | None]:
     if not token:
         return 0, None
     try:
-        offset, _, position = base64.urlsafe_b64decode(token).decode().partition(":")
-        return int(offset), int(position)
+        offset, position = (int(part) for part in base64.urlsafe_b64decode(token).decode().split(":"))
+        if min(offset, position) < 0 or max(offset, position) > LAST_POSITION:
+            raise ValueError(token)
+        return offset, position
     except (binascii.Error, ValueError):
         raise Invalid.field("page.token", "is not a token that an earlier answer gave") from None

@@ -18,9 +18,6 @@ class Dataset:
     def newest(self) -> DatasetVersionRegistered | None:
         return self.versions[-1] if self.versions else None
 
-    def version(self, number: int) -> DatasetVersionRegistered | None:
-        return self.versions[number - 1] if 0 < number <= len(self.versions) else None
-
     def version_of_request(self, request_id: str) -> DatasetVersionRegistered | None:
         """The version that a request registered."""
         return next((v for v in self.versions if v.request_id == request_id), None)
