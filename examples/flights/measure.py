@@ -13,11 +13,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 import xgboost as xgb
 from flights.compare import auc, auc_gain, auc_gain_by_group, log_loss
 from flights.data import read_tables
-from flights.features import build
+from flights.features import FEATURES, build
 from flights.train import Fitted, Settings, boost, fit, labels_of, score
 
 LAST_MONTH = 12
@@ -28,12 +29,15 @@ CANARY_SHARE = 10
 class Policy:
     """When a challenger is trained, and how many fresh labelled flights decide.
 
-    auc_loss: how far the window's AUC must lie below the champion's held-out AUC, which must also lie above the
-    window's 95 % interval. label_growth: how many more labelled flights than the last challenger saw, as a share.
-    shadow_flights: both models score them, the champion answers. canary_flights: both score them, the challenger
-    answers one in ten.
+    drift, drifted: at least so many features whose distribution moved by at least so much (Kolmogorov-Smirnov's
+    distance from the champion's held-out flights). auc_loss: how far the window's AUC must lie below the champion's
+    held-out AUC, which must also lie above the window's 95 % interval. label_growth: how many more labelled flights
+    than the last challenger saw, as a share. shadow_flights: both models score them, the champion answers.
+    canary_flights: both score them, the challenger answers one in ten.
     """
 
+    drift: float = 0.1
+    drifted: int = 3
     auc_loss: float = 0.01
     label_growth: float = 0.5
     shadow_flights: int = 21_000
@@ -93,11 +97,14 @@ def story(year: Year, policy: Policy) -> Iterator[str]:
             auc(labels_of(window), score(champion.booster, window)),
             champion.metrics["held_out_auc"],
         )
-        growth = known / seen - 1
+        growth, moved = known / seen - 1, drifted(champion.reference, window, policy.drift)
         look = (
             f"end of month {month:2}: 1.{version}.0 has AUC {live.value:.3f} [{live.low:.3f}, {live.high:.3f}],"
-            f" held-out {reference:.3f}, {growth:+.0%} labels"
+            f" held-out {reference:.3f}, {len(moved)} features drifted, {growth:+.0%} labels"
         )
+        if len(moved) < policy.drifted:
+            yield f"{look}: no drift"
+            continue
         if reference - live.value <= policy.auc_loss or live.high >= reference:
             yield f"{look}: no loss"
             continue
@@ -116,6 +123,18 @@ def story(year: Year, policy: Policy) -> Iterator[str]:
         if won:
             champion, version = challenger, version + 1
             yield f"    promoted as 1.{version}.0: held-out AUC {champion.metrics['held_out_auc']:.3f}"
+
+
+def drifted(reference: pl.DataFrame, window: pl.DataFrame, least: float) -> list[str]:
+    """The features whose known values lie at least that Kolmogorov-Smirnov distance from the reference."""
+    found = []
+    for name in FEATURES:
+        old, new = (np.sort(rows[name].drop_nulls().to_numpy()) for rows in (reference, window))
+        at = np.concatenate([old, new])
+        apart = np.searchsorted(old, at, "right") / len(old) - np.searchsorted(new, at, "right") / len(new)
+        if np.abs(apart).max() >= least:
+            found.append(name)
+    return found
 
 
 def meet(champion: xgb.Booster, challenger: xgb.Booster, flights: pl.DataFrame) -> tuple[bool, str]:

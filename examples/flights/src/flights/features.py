@@ -31,21 +31,15 @@ ID_COLUMNS = ("prediction_id", "event_time", "outcome_time", "label", "month")
 
 
 def build(tables: Tables) -> pl.DataFrame:
-    """One row per scheduled flight, in event-time order.
+    """One row per scheduled flight, in the order of event times and then of ids.
 
     prediction_id: unique, such as `2013-07-04-UA1545-EWR`. event_time: an hour before the scheduled departure, UTC.
     outcome_time: the landing, UTC; null with the label. label: Int8, 1 if the flight landed more than 15 minutes
     late, null if it was cancelled or diverted. month: Int8. Then FEATURES, (rows, 23) float32, null where nothing
     is known.
     """
-    flights = tables.flights.with_columns(event_time=pl.col("scheduled_at") - HORIZON).sort(
-        "event_time", "carrier", "flight", "origin"
-    )
-    known = flights.with_columns(*_schedule(), *_codes(tables))
-    known = with_planes(known, tables.planes)
-    known = with_weather(known, tables.weather)
-    known = with_prior_delays(known, tables.flights)
-    return known.select(
+    flights = tables.flights.with_columns(
+        event_time=pl.col("scheduled_at") - HORIZON,
         prediction_id=pl.format(
             "{}-{}-{}-{}{}-{}",
             pl.lit(YEAR),
@@ -55,6 +49,13 @@ def build(tables: Tables) -> pl.DataFrame:
             "flight",
             "origin",
         ),
+    ).sort("event_time", "prediction_id")
+    known = flights.with_columns(*_schedule(), *_codes(tables))
+    known = with_planes(known, tables.planes)
+    known = with_weather(known, tables.weather)
+    known = with_prior_delays(known, tables.flights)
+    return known.select(
+        prediction_id="prediction_id",
         event_time="event_time",
         outcome_time="landed_at",
         label=(pl.col("arr_delay") > LATE_MINUTES).cast(pl.Int8),

@@ -60,10 +60,10 @@ class Settings:
             ("threads", 1, 256),
         ):
             value = getattr(self, name)
-            if not isinstance(value, int) or not least <= value <= most:
+            if type(value) is not int or not least <= value <= most:
                 raise ValueError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
-        if not 0 < self.learning_rate <= 1:
-            raise ValueError(f"learning_rate must be above 0 and at most 1, not {self.learning_rate!r}")
+        if type(self.learning_rate) not in (int, float) or not 0 < self.learning_rate <= 1:
+            raise ValueError(f"learning_rate must be a number above 0 and at most 1, not {self.learning_rate!r}")
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "Settings":
@@ -170,7 +170,7 @@ def held_out(prediction_ids: pl.Series) -> pl.Series:
 
 
 def read_months(files: Sequence[Path]) -> pl.DataFrame:
-    """The rows of all dataset files, in event-time order."""
+    """The rows of all dataset files in `features.build`'s order, on which the model's last digits depend."""
     return pl.concat([pl.read_parquet(file) for file in files]).sort("event_time", "prediction_id")
 
 
