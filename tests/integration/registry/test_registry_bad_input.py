@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,8 @@ SERVICES = (
     dataset_pb2.DESCRIPTOR.services_by_name["DatasetRegistry"],
 )
 METHODS = [method for service in SERVICES for method in service.methods]
-MESSAGES_EACH = 40
+METHOD_OF = {method.input_type.full_name: method for method in METHODS}
+MESSAGES_EACH = 25
 EXPECTED = Invalid | NotFound | NotAllowed | AlreadyExists
 
 
@@ -43,6 +45,16 @@ def some(descriptor: Descriptor, dice: random.Random, depth: int = 0) -> Message
         if dice.random() < (0.15 if depth == 0 else 0.3) + 0.1 * depth:
             continue
         fill(message, field, dice, depth)
+    return message
+
+
+def nearly(right: Message, dice: random.Random) -> Message:
+    """A message that would do, with one field changed."""
+    message = type(right)()
+    message.CopyFrom(right)
+    field = dice.choice(list(right.DESCRIPTOR.fields))
+    message.ClearField(field.name)
+    fill(message, field, dice, 1)
     return message
 
 
@@ -94,15 +106,42 @@ async def test_no_message_makes_a_call_fail(alice: Any, bob: Any, seed: int) -> 
     await alice.model()
     await alice.version()
     await alice.experiment()
+    run = await alice.run()
+    right = right_requests(run.id)
     dice = random.Random(seed)
     order = METHODS * MESSAGES_EACH
     dice.shuffle(order)
     for method in order:
+        message = nearly(dice.choice(right), dice)
         await send(dice.choice([alice, bob]), method, some(method.input_type, dice))
+        await send(dice.choice([alice, bob]), METHOD_OF[message.DESCRIPTOR.full_name], message)
     status = await alice.admin.GetStatus(common.GetStatusRequest())
     assert [p.error for p in status.projections] == [""], "every event that was appended could be projected"
     rebuilt = await alice.admin.Rebuild(common.RebuildRequest())
     assert rebuilt.projections[0].position == status.log_position
+
+
+def right_requests(run_id: str) -> list[Message]:
+    """Commands that would do."""
+    digest = hashlib.sha256(b"a model").hexdigest()
+    artifact = model_pb2.Artifact(path="model.ubj", digest=digest, size_bytes=7)
+    tensor = model_pb2.TensorSpec(name="x", datatype="FP32", shape=[-1])
+    column = dataset_pb2.Column(name="hour", type="int32")
+    return [
+        model_pb2.RegisterVersionRequest(
+            model="flight-delay",
+            flavor="xgboost",
+            artifact=artifact,
+            signature=model_pb2.Signature(inputs=[tensor], outputs=[tensor]),
+        ),
+        model_pb2.ReviewVersionRequest(model="flight-delay", version="1.0.0", decision=1, comment="ok"),
+        model_pb2.PromoteVersionRequest(model="flight-delay", version="1.1.0", stage=2),
+        experiment_pb2.StartRunRequest(experiment="delays"),
+        experiment_pb2.LogRunRequest(run_id=run_id, metrics=[experiment_pb2.MetricPoint(name="m", value=1)]),
+        experiment_pb2.GetRunRequest(run_id=run_id),
+        dataset_pb2.RegisterDatasetVersionRequest(dataset="flights", digest=digest, schema=[column]),
+        dataset_pb2.GetDatasetVersionRequest(dataset="flights", version=1),
+    ]
 
 
 async def send(person: Any, method: MethodDescriptor, request: Message) -> None:
