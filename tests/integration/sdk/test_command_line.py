@@ -1,0 +1,160 @@
+"""The command line against running services: tables, JSON, errors a person can act on, completion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import modelog
+import polars as pl
+import pytest
+from modelog.cli.main import app
+from modelog.types import Signature, TensorSpec
+from typer.testing import CliRunner, Result
+
+runner = CliRunner()
+SIGNATURE = Signature(
+    inputs=[TensorSpec(name="input", datatype="FP32", shape=[-1, 1])],
+    outputs=[TensorSpec(name="output", datatype="FP32", shape=[-1])],
+)
+
+
+@pytest.fixture
+def run(platform: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Runs a command as alice, who may do everything but approve her own."""
+    monkeypatch.setenv("MODELOG_PROFILE", str(tmp_path / "profile.json"))
+    monkeypatch.setenv("MODELOG_URL", platform.url)  # type: ignore[attr-defined]
+    monkeypatch.setenv("MODELOG_TOKEN", platform.token("alice", "admin"))  # type: ignore[attr-defined]
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, status: int = 0) -> Result:
+        result = runner.invoke(app, [str(a) for a in arguments])
+        assert result.exit_code == status, result.output
+        return result
+
+    return run
+
+
+def test_models(run, alice: modelog.Client, bob: modelog.Client, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("model", "create", "cli-model", "--description", "x")
+    artifact = alice.artifacts.upload_bytes(b"m", "model.ubj")
+    alice.models.register("cli-model", artifact, flavor="xgboost", signature=SIGNATURE, metrics={"auc": 0.71})
+    refused = run("model", "approve", "cli-model", "1.0.0", "-m", "mine", status=1)
+    assert "error:" in refused.stderr
+    assert "alice" in refused.stderr
+    bob.models.approve("cli-model", "1.0.0", "checked")
+    assert "staging" in run("model", "promote", "cli-model", "1.0.0", "staging").output
+    assert "production" in run("model", "promote", "cli-model", "1.0.0", "production").output
+    assert "cli-model" in run("model", "list").output
+    assert "bob" in run("model", "show", "cli-model").output
+    assert "approved by bob: checked" in run("model", "show", "cli-model", "1.0.0").output
+    found = json.loads(run("model", "show", "cli-model", "1.0.0", "--json").output)
+    assert found["metrics"] == {"auc": 0.71}
+    assert json.loads(run("model", "show", "cli-model", "--json").output)["name"] == "cli-model"
+    assert json.loads(run("model", "list", "--json", "--as-of", "1").output) == []
+    assert "model.ubj" in run("model", "download", "cli-model", "1.0.0", "--folder", tmp_path).output
+    run("model", "reject", "cli-model", "1.0.0", "-m", "mine", status=1)
+    assert "as_of" in run("model", "show", "cli-model", "--as-of", "soon", status=1).stderr
+
+
+def test_datasets_and_runs(run, alice: modelog.Client, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "data.parquet"
+    pl.DataFrame({"a": [1, 2]}).write_parquet(file)
+    assert "2 rows" in run("dataset", "register", "cli-data", file, "--label", "first").output
+    assert "first" in run("dataset", "list", "cli-data").output
+    assert "cli-data" in run("dataset", "list").output
+    assert json.loads(run("dataset", "list", "cli-data", "--json").output)[0]["rows"] == 2
+    assert json.loads(run("dataset", "list", "--json").output)
+    assert "cli-data-1.parquet" in run("dataset", "download", "cli-data", "1", "--folder", tmp_path).output
+    alice.runs.experiment("cli-runs")
+    started = alice.runs.start("cli-runs", parameters={"depth": 3})
+    assert started.id in run("run", "list", "cli-runs").output
+    assert "depth" in run("run", "show", started.id).output
+    assert json.loads(run("run", "show", started.id, "--json").output)["id"] == started.id
+    assert json.loads(run("run", "list", "--json").output)
+
+
+def test_events_and_audit(run, alice: modelog.Client, tmp_path: Path, platform: object) -> None:  # type: ignore[no-untyped-def]
+    alice.models.create("cli-audited")
+    assert "registry.ModelRegistered" in run("events", "list", "--newest", "--type", "registry.ModelRegistered").output
+    assert json.loads(run("events", "show", "1").output)["position"] == 1
+    assert "there is no event at position 999999" in run("events", "show", "999999", status=1).stderr
+    assert json.loads(run("events", "list", "--json", "--limit", "1").output)[0]["position"] == 1
+    assert "intact" in run("audit", "verify").output
+    assert json.loads(run("audit", "verify", "--json").output)["intact"]
+    note, key = tmp_path / "checkpoint.txt", tmp_path / "audit.pub"
+    run("audit", "checkpoint", "--out", note, "--key-out", key)
+    assert json.loads(run("audit", "checkpoint", "--json").output)["note"]
+    store = platform.folder / "data" / "events.db"  # type: ignore[attr-defined]
+    run("audit", "verify", "--store", store, "--checkpoint", note, "--key", key)
+    assert json.loads(run("audit", "verify", "--store", store, "--checkpoint", note, "--key", key, "--json").output)[
+        "ok"
+    ]
+    assert "--checkpoint and --key" in run("audit", "verify", "--store", store, status=1).stderr
+    assert json.loads(run("audit", "proof", "1").output)
+    run("audit", "proof", "1", "--out", tmp_path / "proof.json")
+    assert json.loads((tmp_path / "proof.json").read_text())
+
+
+def test_users_tokens_and_login(run, platform: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    assert "cli-user" in run("user", "cli-user", "--role", "reviewer").output
+    assert "cli-user" in run("user").output
+    assert json.loads(run("user", "--json").output)
+    token = run("token", "cli-user", "--remember").output.strip()
+    assert "reviewer" in run("login", platform.url, "--user", "cli", "--token", token).output  # type: ignore[attr-defined]
+    monkeypatch.delenv("MODELOG_TOKEN")
+    assert run("token").output.strip() == token
+    monkeypatch.setenv("MODELOG_USER", "cli-user")
+    run("model", "create", "not-allowed", status=1)
+
+
+def test_status_tells_what_is_away(run) -> None:  # type: ignore[no-untyped-def]
+    shown = run("status")
+    assert "registry" in shown.output
+    assert {s["service"] for s in json.loads(run("status", "--json").output)} >= {"registry", "gateway"}
+    assert "registry" in run("rebuild", "registry").output
+    assert json.loads(run("rebuild", "registry", "--json").output)[0]["service"] == "registry"
+
+
+def test_no_platform_and_no_token_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MODELOG_URL", "MODELOG_TOKEN", "MODELOG_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MODELOG_PROFILE", str(tmp_path / "profile.json"))
+    assert "modelog up" in runner.invoke(app, ["status"]).stderr
+    assert "no token" in runner.invoke(app, ["token"]).stderr
+    monkeypatch.setenv("MODELOG_URL", "http://127.0.0.1:9")
+    assert "modelog login" in runner.invoke(app, ["status"]).stderr
+    (tmp_path / "profile.json").write_text("{")
+    assert "is not JSON" in runner.invoke(app, ["status"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["deploy", "traffic", "x", "1.0.0"], "must look like name=value"),
+        (["deploy", "traffic", "x", "1.0.0=many"], "is not a number"),
+        (["job", "submit", "x", "a:b", "--dataset", "flights"], "must look like name=value"),
+        (["predict", "x", "--feature", "a=b"], "is not a number"),
+        (["predict", "x", "--file", "/nowhere.json"], "cannot be read as JSON"),
+    ],
+)
+def test_wrong_arguments_are_named(run, arguments: list[str], text: str) -> None:  # type: ignore[no-untyped-def]
+    assert text in run(*arguments, status=1).stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        [],
+        *(
+            [g]
+            for g in ("model", "run", "dataset", "job", "deploy", "monitor", "events", "lineage", "audit", "up", "down")
+        ),
+    ],
+)
+def test_help(group: list[str]) -> None:
+    assert "Usage" in runner.invoke(app, [*group, "--help"]).output
+
+
+def test_version() -> None:
+    assert runner.invoke(app, ["--version"]).output.startswith("modelog 0.")
