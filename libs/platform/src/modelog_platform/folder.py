@@ -77,13 +77,12 @@ class PlatformFolder:
         if not (self.secrets / "signing.pem").exists():
             create_key_pair(self.secrets / "signing.pem", self.secrets / "public.pem")
         signer = TokenSigner.from_file(self.secrets / "signing.pem", SystemClock())
-        for name in SERVICES:
-            identity = Identity(f"service:{name}", TENANT, frozenset({"service"}))
-            write_secret(self.secrets / f"{name}.token", signer.sign(identity, LIFETIME).encode())
-        admin = Identity("admin", TENANT, frozenset({"admin"}))
-        write_secret(self.secrets / "admin.token", signer.sign(admin, LIFETIME).encode())
-        if not (self.secrets / "graph.password").exists():
-            write_secret(self.secrets / "graph.password", os.urandom(16).hex().encode())
+        people = {f"{name}.token": Identity(f"service:{name}", TENANT, frozenset({"service"})) for name in SERVICES}
+        people["admin.token"] = Identity("admin", TENANT, frozenset({"admin"}))
+        secrets = {file: signer.sign(identity, LIFETIME) for file, identity in people.items()}
+        for file, secret in {**secrets, "graph.password": os.urandom(16).hex()}.items():
+            if not (self.secrets / file).exists():
+                write_secret(self.secrets / file, secret.encode())
 
     def admin_token(self) -> str:
         """The token of the user `admin`, who is there from the beginning."""
