@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -99,14 +100,14 @@ def version_request(model: str = "flight-delay", content: bytes = CONTENT, **fie
 class Registry:
     """A registry's folder and address, and the people who may call it."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, **settings: Any) -> None:
         self.folder = folder
         self.clock = clock
         self._signer = TokenSigner(
             create_key_pair(folder / "keys" / "signing.pem", folder / "keys" / "public.pem"), clock
         )
         (folder / "keys" / "service.token").write_text(self.token("registry", "acme", ["service"]))
-        self.settings = Settings(data_dir=folder)
+        self.settings = Settings(data_dir=folder, **settings)
         self.address = ""
         self._channels: list[grpc.aio.Channel] = []
 
@@ -125,10 +126,9 @@ class Registry:
         self._channels.clear()
 
 
-@pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
-    """A registry that answers, in this process; its clock stands still."""
-    made = Registry(tmp_path, ManualClock())
+@asynccontextmanager
+async def serving(made: Registry) -> AsyncIterator[Registry]:
+    """Run a registry in this process for the length of a block."""
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with Host("registry", made.settings, made.clock) as host:
         await build(host)
@@ -141,6 +141,21 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
         await made.close()
         host.stop()
         await task
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+    """A registry that answers, in this process; its clock stands still."""
+    async with serving(Registry(tmp_path, ManualClock())) as made:
+        yield made
+
+
+@pytest.fixture
+async def published(tmp_path: Path, fresh_broker: Any) -> AsyncIterator[tuple[Registry, str]]:
+    """A registry that publishes its events to a broker, and the broker's address."""
+    made = Registry(tmp_path, ManualClock(), kafka_bootstrap=fresh_broker.bootstrap)
+    async with serving(made):
+        yield made, fresh_broker.bootstrap
 
 
 @pytest.fixture
