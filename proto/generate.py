@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ def generate(target: Path) -> None:
             ],
             check=True,
             cwd=HERE,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"},
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         target.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,11 @@ def into_package(text: str) -> str:
 def differences(left: Path, right: Path) -> list[str]:
     names = {str(p.relative_to(root)) for root in (left, right) for p in root.rglob("*") if p.is_file()}
     names = {n for n in names if "__pycache__" not in n}
-    return sorted(n for n in names if not ((left / n).exists() and (right / n).exists() and filecmp.cmp(left / n, right / n, shallow=False)))
+    return sorted(n for n in names if not same(left / n, right / n))
+
+
+def same(left: Path, right: Path) -> bool:
+    return left.exists() and right.exists() and filecmp.cmp(left, right, shallow=False)
 
 
 def main() -> int:

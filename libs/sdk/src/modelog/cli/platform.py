@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, fail, show_json, show_table, told
+from modelog.cli.output import AsJson, console, show_json, show_table, told
 from modelog.config import profile_path, read_profile, write_profile
 from modelog.errors import Unavailable
 
@@ -33,25 +34,22 @@ def up(
 
     Example: `modelog up --detach --port 9000`
     """
-    try:
-        from modelog_common.domain.errors import ModelogError as PlatformError
-        from modelog_platform.up import start_detached
-        from modelog_platform.up import up as run_here
-    except ImportError:
-        fail("the platform is not installed here, only the client; install it with `pip install modelog-platform`")
-        raise
 
     def progress(name: str, after: str) -> None:
         console.print(f"  {name:<11} {after}", highlight=False)
 
-    console.print(f"Starting the platform in {data_dir.absolute()} ...", highlight=False)
-    try:
-        if detach:
-            show_endpoints(start_detached(data_dir, port, progress))
-        else:
-            run_here(data_dir, port, progress, lambda endpoints: show_endpoints(endpoints, here=True))
-    except PlatformError as error:
-        fail(str(error))
+    with told():
+        start = of_platform("start_detached" if detach else "run_here")
+        console.print(f"Starting the platform in {data_dir.absolute()} ...", highlight=False, soft_wrap=True)
+        start(data_dir, port, progress, lambda endpoints: show_endpoints(endpoints, here=not detach))
+
+
+def of_platform(name: str) -> Callable[..., Any]:
+    """A function of the platform package, which registers itself under the entry points `modelog.platform`."""
+    for entry in _entries(name):
+        found: Callable[..., Any] = entry.load()
+        return found
+    raise Unavailable("only the client is installed here; install the platform with `pip install modelog-platform`")
 
 
 def show_endpoints(endpoints: Mapping[str, str], here: bool = False) -> None:
@@ -67,13 +65,8 @@ def show_endpoints(endpoints: Mapping[str, str], here: bool = False) -> None:
 
 def down(data_dir: Optional[Path] = typer.Option(None, "--data-dir", "-d", envvar="MODELOG_HOME")) -> None:
     """Stop the platform that runs in a data directory (without one: the one that was started last)."""
-    from modelog_common.domain.errors import ModelogError as PlatformError
-    from modelog_platform.up import down as stop
-
-    try:
-        console.print(f"Stopped the platform in {stop(data_dir)}.", highlight=False)
-    except PlatformError as error:
-        fail(str(error))
+    with told():
+        console.print(f"Stopped the platform in {of_platform('down')(data_dir)}.", highlight=False, soft_wrap=True)
 
 
 def status(as_json: bool = AsJson) -> None:
@@ -169,3 +162,9 @@ def user(
             show_json(found)
         else:
             show_table(["user", "roles", "created"], [[u.name, u.roles, u.created_at] for u in found], empty="no users")
+
+
+def _entries(name: str) -> List[Any]:
+    found: Any = entry_points()
+    group = found.select(group="modelog.platform") if hasattr(found, "select") else found.get("modelog.platform", [])
+    return [entry for entry in group if entry.name == name]

@@ -1,0 +1,44 @@
+"""What `modelog up` and `modelog down` call, found by the entry points `modelog.platform`; errors are the SDK's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelog import errors
+from modelog_common.domain.errors import ModelogError, NotFound
+
+from modelog_platform import up as platform
+
+Progress = Callable[[str, str], None]
+Ready = Callable[[Mapping[str, str]], None]
+
+
+@contextmanager
+def for_the_caller() -> Iterator[None]:
+    """Platform errors become the SDK's, which the command line prints."""
+    try:
+        yield
+    except NotFound as error:
+        raise errors.NotFound(str(error)) from error
+    except ModelogError as error:
+        raise errors.Unavailable(str(error)) from error
+
+
+def run_here(data_dir: Path, port: int, progress: Progress, ready: Ready) -> None:
+    """Run a platform until it is told to stop."""
+    with for_the_caller():
+        platform.up(data_dir, port, progress, ready)
+
+
+def start_detached(data_dir: Path, port: int, progress: Progress, ready: Ready) -> None:
+    """Start a platform in the background; `ready` is called once it answers."""
+    with for_the_caller():
+        ready(platform.start_detached(data_dir, port, progress))
+
+
+def down(data_dir: Path | None) -> Path:
+    """Stop a platform; returns its data directory."""
+    with for_the_caller():
+        return platform.down(data_dir)
