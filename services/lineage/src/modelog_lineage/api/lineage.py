@@ -61,11 +61,12 @@ def in_front(prediction: serving.Prediction, behind: Traced, deployment: Traced 
         position,
         prediction_attributes(prediction),
     )
+    beside = deployment.nodes[:1] if deployment is not None else ()
     edges = [TracedEdge(node.id, behind.nodes[0].id, ANSWERED_BY, position)]
-    nodes = [node, *behind.nodes]
-    if deployment is not None:
-        edges.append(TracedEdge(node.id, deployment.nodes[0].id, SENT_TO, position))
-        nodes += [d for d in deployment.nodes if all(d.id != n.id for n in nodes)]
+    edges += [TracedEdge(node.id, other.id, SENT_TO, position) for other in beside]
+    # What led to the model may have passed through the deployment earlier; told is what it was when it answered.
+    known = {other.id for other in beside}
+    nodes = [node, *(n for n in behind.nodes if n.id not in known), *beside]
     return Traced(nodes, [*edges, *behind.edges])
 
 

@@ -47,7 +47,7 @@ class VersionRegistered(Event):
     run_id: str = ""
     datasets: list[DatasetRef] = []
     flavor: str = ""
-    artifact: Artifact = Artifact()
+    artifact: Artifact = msgspec.field(default_factory=Artifact)
     metrics: dict[str, float | str | None] = {}
     tags: dict[str, str] = {}
 

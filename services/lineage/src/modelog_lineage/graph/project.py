@@ -55,7 +55,7 @@ class GraphProjection:
         self._coverage = Coverage(store, {service: topic.name for service, topic in topics.items()})
         self._generation = ""
         self._saved: dict[str, Progress] = {}
-        self._trouble = "starting"
+        self._trouble = ""
         self._consumer: Consumer | None = None
         self._again = asyncio.Event()
         self._dropped: asyncio.Future[None] | None = None
