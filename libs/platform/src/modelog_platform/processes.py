@@ -14,6 +14,7 @@ from modelog_common.domain.errors import Unavailable
 
 from modelog_platform.folder import SERVICES, PlatformFolder
 from modelog_platform.parts.broker import bootstrap_of, broker_command
+from modelog_platform.parts.graph import USER as GRAPH_USER
 from modelog_platform.parts.ports import LOOPBACK, is_listening
 
 DEFAULT_PORT = 8080
@@ -113,6 +114,7 @@ def _common_settings(folder: PlatformFolder, ports: Ports) -> dict[str, str]:
         "MODELOG_DATA_DIR": str(folder.data),
         "MODELOG_KAFKA_BOOTSTRAP": bootstrap_of(ports.broker),
         "MODELOG_GRAPH_URI": f"bolt://{LOOPBACK}:{ports.graph}",
+        "MODELOG_GRAPH_USER": GRAPH_USER,
         "MODELOG_GRAPH_PASSWORD": (folder.secrets / "graph.password").read_text().strip(),
         "MODELOG_PEERS": json.dumps(peers),
         "MODELOG_PUBLIC_KEY_FILE": str(folder.secrets / "public.pem"),
