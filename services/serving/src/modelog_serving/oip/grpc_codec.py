@@ -82,7 +82,8 @@ def _contents_of(
             f"takes {size}{besides}",
         )
     try:
-        return np.array(values, dtype)
+        # From a list numpy refuses what does not fit; from protobuf's own container it would wrap around.
+        return np.array(list(values), dtype)
     except OverflowError as error:
         raise Invalid.field(
             f"{field}.contents.{name}", f"holds a number that {message.datatype} cannot: {error}"

@@ -1,4 +1,4 @@
-"""Tensors as they come and go, and how they fit a model's signature; a refusal names the tensor and what is expected."""
+"""Tensors as they come and go, and how they fit a model's signature; a refusal names the tensor and what it should be."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _by_column(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
     for name, (number, _) in inputs.items():
         if name not in specs:
             near = get_close_matches(name, specs, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise Invalid.field(
                 f"inputs[{number}].name", f"{name!r} is no input of this model{hint} Expected {_expected(signature)}"
             )
