@@ -1,4 +1,4 @@
-"""What the lineage tests share: a graph server, the events of other services, the service in this process or its own."""
+"""What the lineage tests share: a graph server, the events of other services, the service itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,12 @@ class Log:
         body = json.dumps(payload).encode()
         event = NewEvent(str(uuid7()), f"{service}.{name}", 1, body, tenant, "alice", "c1", "", "t1")
         return (await self.store.append(f"{category}-{derived_id(tenant, entity)}", [event])).position
+
+    async def recorded_at(self, position: int) -> datetime:
+        """When the event at a position was recorded."""
+        async for event in self.store.read_all(after=position - 1, until=position):
+            return event.recorded_at
+        raise LookupError(position)
 
     @asynccontextmanager
     async def relayed(self, bootstrap: str, services: Iterable[str] = CATEGORIES) -> AsyncIterator[None]:

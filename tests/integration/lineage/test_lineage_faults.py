@@ -51,7 +51,7 @@ async def test_the_graph_catches_up_by_itself_when_its_server_is_back(
             await alice.trace(VERSION)
         assert (await alice.audit.GetCheckpoint(pb.GetCheckpointRequest())).size == story["archived"]
         last = await log.append("registry.model/ModelRegistered", "other", name="other", author="alice")
-        with pytest.raises(Unavailable, match="the graph is not up to date: the graph at .* does not answer"):
+        with pytest.raises(Unavailable, match=r"the graph is not up to date: the graph at .* does not answer"):
             await alice.trace("Model:other", at_least=last)
         fresh_graph.start(empty=empty)
 

@@ -47,9 +47,8 @@ def asked(prediction_id: str) -> pb.TracePredictionRequest:
 async def test_a_prediction_leads_to_approval_run_and_data_as_they_were_when_it_was_answered(
     place: Place, log: Log, story: dict[str, int], fresh_broker: Any
 ) -> None:
-    deployed = [e async for e in log.store.read_all(after=story["deployed"] - 1, until=story["deployed"])][0]
     predictions = Predictions()
-    predictions.keep("p1", "1.0.0", deployed.recorded_at)
+    predictions.keep("p1", "1.0.0", await log.recorded_at(story["deployed"]))
     predictions.keep("p2", "1.1.0", datetime.now(UTC))
     async with serving_peer(predictions, place.verifier) as address:
         place.settings = place.settings.model_copy(update={"peers": {"serving": address}})

@@ -16,6 +16,7 @@ from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, NotF
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_proofs import (
     Checkpoint,
+    InvalidEvent,
     InvalidProof,
     MerkleTree,
     PrivateKey,
@@ -126,7 +127,10 @@ class AuditLog:
                 f"the event at position {position} was altered after it was recorded: there is no proof of it"
             )
         path = await self._tree.ask(lambda tree: tree.inclusion_proof(position - 1, signed.size))
-        return make_bundle(record, path, signed.note)
+        try:
+            return make_bundle(record, path, signed.note)
+        except InvalidEvent as error:
+            raise NotAllowed(f"the event at position {position} cannot be proven alone: {error}") from error
 
     async def _event(self, position: int, tenant: str) -> StoredEvent:
         async for event in self._store.read_all(after=position - 1, until=position):

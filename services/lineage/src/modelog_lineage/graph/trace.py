@@ -108,7 +108,8 @@ class _Walk:
     def take(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Note what one step found; returns the nodes to go on from."""
         reached = []
-        for row in rows:
+        # In an order of our own: that of a database changes with the way in which it was filled.
+        for row in sorted(rows, key=lambda r: (r["from_id"], r["link"], r["id"], r["begun"])):
             ends = (row["from_id"], row["id"]) if self._way is Way.UPSTREAM else (row["id"], row["from_id"])
             edge = TracedEdge(*ends, row["link"], row["begun"])
             self._edges[edge.source, edge.target, edge.kind, edge.since] = edge
