@@ -24,11 +24,12 @@ WAIT_S = 30.0
 
 @dataclass(frozen=True)
 class Owned(Generic[State]):
-    """An entity with the tenant it belongs to."""
+    """An entity with the tenant it belongs to, and the position of its last event."""
 
     tenant: str
     id: str
     state: State
+    position: int
 
 
 @dataclass
@@ -41,7 +42,7 @@ class _Kind(Generic[State]):
         before = self.owned.get(entity_id)
         state = self.decider.initial() if before is None else before.state
         event = EVENTS.decode(stored.type, stored.schema, stored.payload)
-        self.owned[entity_id] = Owned(stored.tenant, entity_id, self.decider.evolve(state, event))
+        self.owned[entity_id] = Owned(stored.tenant, entity_id, self.decider.evolve(state, event), stored.position)
 
 
 class Catalog:
@@ -78,10 +79,9 @@ class Catalog:
         found = self._monitors.owned.get(monitor_id)
         return Monitor() if found is None else found.state
 
-    def retraining(self, retraining_id: str) -> Retraining:
-        """The retraining with this id, without a start when there is none."""
-        found = self._retrainings.owned.get(retraining_id)
-        return Retraining() if found is None else found.state
+    def retraining(self, retraining_id: str) -> Owned[Retraining] | None:
+        """The retraining with this id, None when it has not started."""
+        return self._retrainings.owned.get(retraining_id)
 
     async def refresh(self) -> None:
         """Fold everything that is in the store now, and tell the listeners when something was new."""

@@ -93,18 +93,19 @@ class Retrainer:
 
     async def advance(self, owned: Owned[Retraining]) -> None:
         """Take a retraining as far as it can go now. A step that is refused for good ends it."""
-        while owned.state.active:
+        current: Owned[Retraining] | None = owned
+        while current is not None and current.state.active:
             try:
-                done = await self._steps.step(owned)
+                done = await self._steps.step(current)
             except ModelogError as error:
                 if may_succeed_later(error):
                     raise
-                await self._steps.give_up(owned, error)
+                await self._steps.give_up(current, error)
                 done = True
             if not done:
                 return
             await self._catalog.refresh()
-            owned = Owned(owned.tenant, owned.id, self._catalog.retraining(owned.id))
+            current = self._catalog.retraining(owned.id)
 
     async def consider_windows(self) -> None:
         """Hold every window that was not considered yet against the policies, in order."""
@@ -122,25 +123,29 @@ class Retrainer:
             created = policy.state.created
             if created is None or policy.tenant != stored.tenant or not calls_for_challenger(created, window):
                 continue
-            if self._is_busy(policy.tenant, window.monitor):
+            if self._catalog.retraining(retraining_of(created, window)) is not None:
+                continue
+            if self._was_busy(policy.tenant, window.monitor, stored.position):
                 log.info("a retraining is under way; window starts no other", policy=created.name, window=window.label)
                 continue
             await self._start(created, window, policy.tenant)
             await self._catalog.refresh()
 
-    def _is_busy(self, tenant: str, monitor: str) -> bool:
-        """One challenger at a time for a monitor: a deployment's traffic cannot be split for two policies."""
+    def _was_busy(self, tenant: str, monitor: str, position: int) -> bool:
+        """Whether a challenger was under way when the window was evaluated, at this position of the log.
+
+        One at a time for a monitor: a deployment's traffic cannot be split for two policies. Looking at the log and not
+        at the moment, the answer does not depend on when the question is asked.
+        """
         return any(
-            o.state.active and o.tenant == tenant and o.state.terms.monitor == monitor
+            o.tenant == tenant and o.state.terms.monitor == monitor and (o.state.active or o.position > position)
             for o in self._catalog.retrainings
         )
 
     async def _start(self, policy: PolicyCreated, window: WindowEvaluated, tenant: str) -> None:
         """Submit the job, then say that the retraining has started. Refused for good, it starts and has failed."""
         about = self._catalog.monitor(window.monitor_id).definition
-        retraining_id = derived_id("retraining", policy.policy_id, window.window_id)
-        if self._catalog.retraining(retraining_id).started is not None:
-            return
+        retraining_id = retraining_of(policy, window)
         champion, job_id, refusal = "", "", ""
         chosen = TrainingSet(policy.dataset, ())
         try:
@@ -182,6 +187,11 @@ class Retrainer:
 
     def _ctx(self, tenant: str, retraining_id: str, step: str) -> Context:
         return Context(self._clock.now(), ACTOR, tenant, derived_id("retraining", retraining_id, step))
+
+
+def retraining_of(policy: PolicyCreated, window: WindowEvaluated) -> str:
+    """The id of the retraining that a window starts: the same, however often it is tried."""
+    return derived_id("retraining", policy.policy_id, window.window_id)
 
 
 def job_for(policy: PolicyCreated, about: MonitorCreated, chosen: TrainingSet) -> JobSpec:

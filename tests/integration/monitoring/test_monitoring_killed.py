@@ -1,0 +1,140 @@
+"""Monitoring is killed with kill -9 wherever it hurts, and nothing is lost and nothing happens twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from modelog_common.domain.errors import Unavailable
+from modelog_monitoring.monitor.events import AlertDelivered, AlertRaised, WindowEvaluated
+from modelog_monitoring.retraining.events import RetrainingEvent
+from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
+
+ALL_DONE = [
+    ("submit", "job-1"),
+    ("promote", "1.1.0", "staging"),
+    ("traffic", "1.0.0=80 1.1.0=20"),
+    ("promote", "1.1.0", "production"),
+    ("traffic", "1.1.0=100"),
+    ("promote", "1.0.0", "archived"),
+]
+RETRAINING_EVENTS = [
+    "RetrainingStarted",
+    "ChallengerTrained",
+    "ChallengerEvaluated",
+    "CanaryStarted",
+    "CanaryEvaluated",
+    "ChallengerPromoted",
+]
+
+
+@asynccontextmanager
+async def restarted(process: Any) -> AsyncIterator[None]:
+    """Start the process again whenever it is dead."""
+
+    async def watch() -> None:
+        while True:
+            if not process.runs:
+                await process.start()
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def patient_until_state(bench: Any, state: int) -> Any:
+    """Wait for a state of the first retraining while the process comes and goes."""
+
+    async def reached() -> bool:
+        try:
+            return await bench.state() == state
+        except Unavailable:
+            return False
+
+    await bench.until(reached, pb.RetrainingState.Name(state), lambda: str(bench.world.done))
+    return (await bench.retrainings())[0]
+
+
+async def check_once(bench: Any) -> None:
+    """Every step happened once, in the world and in the log."""
+    assert bench.world.done == ALL_DONE
+    events = await bench.events()
+    named = [type(e).__name__ for e in events if isinstance(e, RetrainingEvent)]
+    assert named == RETRAINING_EVENTS
+    windows = Counter(e.start for e in events if isinstance(e, WindowEvaluated))
+    assert set(windows.values()) == {1}
+    assert [e.predictions for e in events if isinstance(e, WindowEvaluated)] == [1000] * 4 + [2000] * (len(windows) - 4)
+    raised = [e.alert_id for e in events if isinstance(e, AlertRaised)]
+    delivered = [(e.alert_id, e.channel) for e in events if isinstance(e, AlertDelivered)]
+    assert len(set(raised)) == len(raised)
+    assert len(set(delivered)) == len(delivered)
+
+
+async def test_killed_after_each_thing_it_does_to_others(bench: Any, process: Any) -> None:
+    """The other service has done what it was asked, and the process dies before it hears so."""
+    world, streams = bench.world, bench.streams
+    await bench.create_monitor()
+    await bench.create_policy()
+    world.killer = process.kill
+    world.kill_after = {
+        "submit", "promote staging", "traffic", "promote production", "promote archived", "infer", "deployment",
+    }  # fmt: skip
+    async with restarted(process):
+        streams.hour(0)
+        streams.hour(1)
+        retraining = await patient_until_state(bench, pb.RETRAINING_STATE_TRAINING)
+        streams.job_succeeded(retraining.job_id, "1.1.0")
+        await patient_until_state(bench, pb.RETRAINING_STATE_EVALUATING)
+        streams.hour(2)
+        streams.hour(3)
+        await patient_until_state(bench, pb.RETRAINING_STATE_AWAITING_APPROVAL)
+        streams.reviewed("1.1.0")
+        await patient_until_state(bench, pb.RETRAINING_STATE_CANARY)
+        world.kill_after.add("traffic")
+        streams.hour(4, 2000)
+        streams.hour(5, 2000)
+        await patient_until_state(bench, pb.RETRAINING_STATE_PROMOTED)
+    assert not world.kill_after
+    process.kill()
+    await check_once(bench)
+
+
+async def test_killed_in_each_state_while_the_next_thing_happens(bench: Any, process: Any) -> None:
+    """What the process waits for comes while it is dead."""
+    streams = bench.streams
+    await bench.create_monitor()
+    await bench.create_policy()
+    process.kill()
+    streams.hour(0)
+    streams.hour(1)
+    await process.start()
+    retraining = await patient_until_state(bench, pb.RETRAINING_STATE_TRAINING)
+    process.kill()
+    streams.job_succeeded(retraining.job_id, "1.1.0")
+    await process.start()
+    await patient_until_state(bench, pb.RETRAINING_STATE_EVALUATING)
+    process.kill()
+    streams.hour(2)
+    streams.hour(3)
+    await process.start()
+    await patient_until_state(bench, pb.RETRAINING_STATE_AWAITING_APPROVAL)
+    process.kill()
+    streams.reviewed("1.1.0")
+    await process.start()
+    await patient_until_state(bench, pb.RETRAINING_STATE_CANARY)
+    process.kill()
+    streams.hour(4, 2000)
+    streams.hour(5, 2000)
+    await process.start()
+    await patient_until_state(bench, pb.RETRAINING_STATE_PROMOTED)
+    await process.restart()
+    assert await bench.state() == pb.RETRAINING_STATE_PROMOTED
+    process.kill()
+    await check_once(bench)
