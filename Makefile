@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PORT ?= 8080
-SYNC := $(BIN)/uv sync --frozen --inexact --quiet
+SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
