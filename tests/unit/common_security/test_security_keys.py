@@ -61,5 +61,5 @@ def test_another_kind_of_key_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="the key file .*/none cannot be read: No such file or directory"):
+    with pytest.raises(Invalid, match=r"the key file .*/none cannot be read: No such file or directory"):
         load_private_key(tmp_path / "none")

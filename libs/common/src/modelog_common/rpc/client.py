@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -18,6 +19,8 @@ from modelog_common.telemetry import metrics, traces
 
 UNARY_DEADLINE_S = 30.0
 ATTEMPTS = 5
+# What grpc.aio calls the iterator that it makes when the caller passes none.
+WRITTEN_ONE_BY_ONE = "_proxy_writes_as_request_iterator"
 Token = str | Callable[[], str]
 
 
@@ -74,8 +77,10 @@ class Caller:
 
     def _metadata(self, span: Span) -> dict[str, str]:
         call = call_or_none()
-        own = self._token() if callable(self._token) else self._token
-        token = call.token if call is not None and call.token and self._forward else own
+        if self._forward and call is not None and call.token:
+            token = call.token
+        else:
+            token = self._token() if callable(self._token) else self._token
         found = {CORRELATION_KEY: call.correlation_id if call is not None else str(uuid7())}
         if token:
             found[AUTHORIZATION_KEY] = f"Bearer {token}"
@@ -96,8 +101,12 @@ class StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
         self._caller = caller
 
     async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        if getattr(request_iterator, "__name__", "") == WRITTEN_ONE_BY_ONE:
+            # write() waits for this interceptor, which waits for the answer, which would wait for what is written.
+            raise TypeError("pass the requests as an iterator; this channel does not take them by `write`")
         details, span = self._caller.start(client_call_details, None)
-        return await _finished(await continuation(details, request_iterator), span)
+        requests = Requests(request_iterator)
+        return await _finished(await continuation(details, aiter(requests)), span, requests)
 
 
 class UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
@@ -115,12 +124,37 @@ class StreamStream(grpc.aio.StreamStreamClientInterceptor):
 
     async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
         details, span = self._caller.start(client_call_details, None)
-        return _answers(await continuation(details, request_iterator), span)
+        requests = Requests(request_iterator)
+        return _answers(await continuation(details, aiter(requests)), span, requests)
 
 
-async def _finished(call: Any, span: Span) -> Any:
+class Requests:
+    """The caller's stream of requests, and the error that broke it off: gRPC only says that it cancelled the call."""
+
+    def __init__(self, requests: Any) -> None:
+        self._requests = requests
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            if hasattr(self._requests, "__aiter__"):
+                async for request in self._requests:
+                    yield request
+            else:
+                for request in self._requests:
+                    yield request
+        except Exception as error:
+            self.error = error
+            raise
+
+
+async def _finished(call: Any, span: Span, requests: Requests | None = None) -> Any:
     try:
         await call
+    except asyncio.CancelledError:
+        if requests is not None and requests.error is not None:
+            raise requests.error from None
+        raise
     except grpc.aio.AioRpcError as error:
         _failed(span, error)
         raise error_of(error) from error
@@ -129,10 +163,14 @@ async def _finished(call: Any, span: Span) -> Any:
     return call
 
 
-async def _answers(call: Any, span: Span) -> AsyncIterator[Any]:
+async def _answers(call: Any, span: Span, requests: Requests | None = None) -> AsyncIterator[Any]:
     try:
         async for answer in call:
             yield answer
+    except asyncio.CancelledError:
+        if requests is not None and requests.error is not None:
+            raise requests.error from None
+        raise
     except grpc.aio.AioRpcError as error:
         _failed(span, error)
         raise error_of(error) from error

@@ -106,9 +106,9 @@ def shorten(text: str, limit_bytes: int) -> str:
     return encoded[: limit_bytes - 3].decode(errors="ignore") + "…"
 
 
-def code_of(number: int) -> grpc.StatusCode:
-    """The status code with a number."""
-    return CODES.get(number, Code.UNKNOWN)
+def code_of(number: int | grpc.StatusCode) -> grpc.StatusCode:
+    """The status code with a number; gRPC hands out both."""
+    return number if isinstance(number, Code) else CODES.get(number, Code.UNKNOWN)
 
 
 def _status(code: grpc.StatusCode, text: str, details: Iterable[Message]) -> Status:

@@ -27,7 +27,6 @@ CORRELATION_KEY = "x-correlation-id"
 REQUEST_KEY = "x-request-id"
 AUTHORIZATION_KEY = "authorization"
 ID_LONGEST = 100
-UNARY_DEADLINE_S = 60.0
 # gRPC's own services: anybody may ask them.
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 # Requests in, answer out; `Any` because gRPC has no types for messages of any method.
@@ -42,8 +41,8 @@ class Malformed:
 class Pipeline(grpc.aio.ServerInterceptor):
     """Wraps each method's handler once; gRPC asks for the handler at every call."""
 
-    def __init__(self, verifier: TokenVerifier, methods: Mapping[str, Method]) -> None:
-        self._verifier, self._methods = verifier, methods
+    def __init__(self, verifier: TokenVerifier, methods: Mapping[str, Method], unary_deadline_s: float) -> None:
+        self._verifier, self._methods, self._unary_deadline_s = verifier, methods, unary_deadline_s
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
@@ -69,7 +68,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
             serve = self._unary(handler.stream_unary, method, checked, None)
             return grpc.stream_unary_rpc_method_handler(serve, deserializer, serializer)
-        serve = self._unary(handler.unary_unary, method, checked, UNARY_DEADLINE_S)
+        serve = self._unary(handler.unary_unary, method, checked, self._unary_deadline_s)
         return grpc.unary_unary_rpc_method_handler(serve, deserializer, serializer)
 
     def _unary(
@@ -133,6 +132,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 seen["code"] = code_of(context.code()).name
                 raise
             except asyncio.CancelledError:
+                # Also when the deadline passes and gRPC notices before we do.
                 seen["code"] = "CANCELLED"
                 raise
             except Exception as error:

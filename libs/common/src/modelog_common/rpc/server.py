@@ -16,6 +16,7 @@ from modelog_common.rpc.pipeline import Pipeline
 from modelog_common.security.tokens import TokenVerifier
 
 MESSAGE_BYTES = 32 << 20
+UNARY_DEADLINE_S = 60.0
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -26,14 +27,21 @@ HEALTH = "grpc.health.v1.Health"
 
 
 class GrpcServer:
-    """Add servicers, then `start`, then `stop`. The health answer is "serving" between the two."""
+    """Add servicers, then `start`, then `stop`. The health answer is "serving" between the two.
 
-    def __init__(self, host: str, port: int, verifier: TokenVerifier) -> None:
+    Calls whose client set no deadline get `unary_deadline_s`; streams get none.
+    """
+
+    def __init__(
+        self, host: str, port: int, verifier: TokenVerifier, *, unary_deadline_s: float = UNARY_DEADLINE_S
+    ) -> None:
         self._host, self._port = host, port
         self._methods: dict[str, Method] = {}
         self._services: list[str] = []
         self._health = health.HealthServicer()
-        self._server = grpc.aio.server(interceptors=[Pipeline(verifier, self._methods)], options=OPTIONS)
+        self._server = grpc.aio.server(
+            interceptors=[Pipeline(verifier, self._methods, unary_deadline_s)], options=OPTIONS
+        )
 
     def add(
         self,
