@@ -247,6 +247,7 @@ class Process:
         self._ports = {"grpc": free_port(), "oip_grpc": free_port(), "http": free_port()}
         self._process: subprocess.Popen[bytes] | None = None
         rig.at({name: f"127.0.0.1:{port}" for name, port in self._ports.items()})
+        rig.http = f"http://{rig.http}"
 
     @property
     def environment(self) -> dict[str, str]:

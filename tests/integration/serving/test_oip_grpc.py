@@ -67,7 +67,7 @@ async def test_an_unmodified_client_is_answered(rig: Rig, alice: Caller) -> None
     assert seen["outputs"] == [["late", "FP32", [-1]]]
     assert seen["versions"] == [seen["version"]] == ["1.0.0"]
     assert seen["id"] == "42"
-    assert len(json.loads(seen["parameters"]["prediction_ids"])) == 3
+    assert len(seen["parameters"]["prediction_ids"].split(",")) == 3
     assert seen["answers"] == seen["raw"] == expected()
     assert seen["refused"] == "NOT_FOUND there is no model or deployment 'none'"
 
@@ -237,6 +237,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"id": "x" * 201}, "id: has 201 characters; at most 200 are allowed"),
     ({"parameters": {"key": {"int64_param": 1}}}, "parameters.key: is given as int64_param; it must be a string_param"),
+    ({"parameters": {"prediction_id": {"string_param": "a,b"}}}, "parameters.prediction_id: 'a,b' has a comma"),
     ({"parameters": {"key": {"string_param": "k" * 201}}}, "parameters.key: has 201 characters"),
     (
         {"parameters": {"event_time_us": {"string_param": "now"}}},

@@ -25,7 +25,6 @@ from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.routes import Route, Routes
 
 MAX_ID = 200
-PARAMETERS = ("key", "prediction_id", "event_time_us")
 _ONE = np.zeros(1, np.uint8)
 
 
@@ -68,12 +67,12 @@ class Response:
     outputs: Sequence[Tensor]
 
     def parameters(self) -> dict[str, str]:
-        """The parameters that travel with the response; many prediction ids travel as a JSON list."""
+        """The parameters that travel with the response; many prediction ids are separated by commas."""
         told = {"version": self.version, "model_digest": self.digest}
         if len(self.prediction_ids) == 1:
             told["prediction_id"] = self.prediction_ids[0]
         elif self.prediction_ids:
-            told["prediction_ids"] = json.dumps(list(self.prediction_ids))
+            told["prediction_ids"] = ",".join(self.prediction_ids)
         return told
 
 
@@ -227,6 +226,8 @@ def _check(request: Request) -> None:
         if len(text) > MAX_ID:
             field = name if name == "id" else f"parameters.{name}"
             raise Invalid.field(field, f"has {len(text)} characters; at most {MAX_ID} are allowed")
+    if "," in request.prediction_id:
+        raise Invalid.field("parameters.prediction_id", f"{request.prediction_id!r} has a comma, which is not allowed")
     if request.event_time_us < 0:
         raise Invalid.field("parameters.event_time_us", f"is {request.event_time_us}; it must not be negative")
 

@@ -55,7 +55,7 @@ class HttpListener:
                 "choose another port with MODELOG_HTTP_PORT (0 takes a free one)"
             ) from error
         address = self._runner.addresses[0]
-        endpoints[name] = f"{self._host}:{address[1]}"
+        endpoints[name] = f"http://{self._host}:{address[1]}"
 
     async def stop(self) -> None:
         """Take no new calls, and let the running ones end."""

@@ -128,7 +128,7 @@ def _tensor_of(field: str, message: InputBody) -> Tensor:
     size = size_of(field, message.shape)
     if "binary_data_size" in message.parameters:
         raise Invalid.field(f"{field}.parameters", "binary_data_size is not supported here; send `data` as JSON")
-    values = list(_flat(message.data, len(message.shape)))
+    values = _flat(f"{field}.data", message.data, message.shape)
     if len(values) != size:
         raise Invalid.field(
             f"{field}.data",
@@ -138,13 +138,20 @@ def _tensor_of(field: str, message: InputBody) -> Tensor:
     return Tensor(message.name, message.datatype, tuple(message.shape), _array(fields, values, dtype))
 
 
-def _flat(data: Sequence[Any], depth: int) -> Iterator[Any]:
-    """Values in order, of a flat list or of lists nested as deep as the shape is long."""
-    for value in data:
-        if isinstance(value, list) and depth > 1:
-            yield from _flat(value, depth - 1)
-        else:
-            yield value
+def _flat(field: str, data: list[Any], shape: Sequence[int]) -> list[Any]:
+    """Values in order, of a flat list or of lists nested as the shape says."""
+    if len(shape) < 2 or not any(isinstance(value, list) for value in data):
+        return data
+    if len(data) != shape[0]:
+        raise Invalid.field(field, f"has {len(data)} lists; the shape takes {shape[0]} there")
+    values: list[Any] = []
+    for number, inner in enumerate(data):
+        if not isinstance(inner, list) or len(inner) != shape[1]:
+            raise Invalid.field(
+                f"{field}[{number}]", f"{_shown(inner)} is not allowed; it must be a list of {shape[1]}"
+            )
+        values.extend(_flat(f"{field}[{number}]", inner, shape[1:]))
+    return values
 
 
 def _array(fields: Iterator[str], values: Sequence[Any], dtype: np.dtype[np.generic]) -> AnyArray:
@@ -153,7 +160,8 @@ def _array(fields: Iterator[str], values: Sequence[Any], dtype: np.dtype[np.gene
         if not isinstance(value, allowed) or (isinstance(value, bool) and dtype.kind != "b"):
             raise Invalid.field(field, f"{_shown(value)} is not allowed; it must be {_WORDS[dtype.kind]}")
     try:
-        return np.array(values, dtype)
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype)
     except OverflowError as error:
         raise Invalid.field("inputs", f"hold a number that is too large: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Tensors as they come and go, and how they fit a model's signature; a refusal names the tensor and what it should be."""
+"""Tensors as they come and go, and how they fit a model's signature; a refusal names the tensor and what is needed."""
 
 from __future__ import annotations
 
