@@ -32,6 +32,7 @@ from modelog_monitoring.react.inbox import CONSUMER as INBOX_CONSUMER
 from modelog_monitoring.react.inbox import Inbox
 from modelog_monitoring.react.ledger import Ledger
 from modelog_monitoring.react.retrain import Retrainer
+from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.react.steps import Steps
 from modelog_monitoring.react.windows import WindowWatch
 from modelog_monitoring.read.project import projections
@@ -58,17 +59,19 @@ async def build(host: Host) -> None:
     catalog = Catalog(store)
     ledger = Ledger(host.data_dir / "deliveries.db")
     deliverer = Deliverer(monitors, catalog, ledger, host.clock)
-    watch = WindowWatch(monitors, catalog, data, references, host.clock)
+    settled = Settled()
+    watch = WindowWatch(monitors, catalog, data, references, settled, host.clock)
     inbox = Inbox(host.data_dir / "inbox.db")
     steps = Steps(retrainings, monitors, registry, training, serving, scorer, FreshRows(data), inbox, host.clock)
-    retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, host.clock)
+    retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, settled, host.clock)
+    settled.on_change(retrainer.bell.ring)
     inbox.on_change(retrainer.bell.ring)
     for bell in (deliverer.bell, watch.bell, retrainer.bell):
         catalog.on_change(bell.ring)
     ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring)
 
     projected = SeriesProjection(store, series)
-    queries = MonitoringQueries(host.project(TABLES, projections(store)), data, series, deliverer.status)
+    queries = MonitoringQueries(host.project(TABLES, projections(store)), data, series, settled, deliverer.status)
     servicer = MonitoringServicer(
         Monitors(monitors, references, serving), Policies(policies, monitors, registry), queries, host.clock
     )

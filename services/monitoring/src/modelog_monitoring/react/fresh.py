@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from modelog_monitoring.data.rows import Rows, Span, read_rows, to_micros
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
 from modelog_monitoring.retraining.events import RetrainingStarted
-
-SHORTEST_PAUSE_S = 0.2
-
-
-@dataclass(frozen=True)
-class _Look:
-    """A look that found too few: at which span, and from when on it is worth another one."""
-
-    span: Span
-    next_s: float
 
 
 class FreshRows:
@@ -30,9 +17,9 @@ class FreshRows:
     neighbours' labels are due as well.
     """
 
-    def __init__(self, store: WindowStore, now: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._now = store, now
-        self._looked: dict[tuple[str, str], _Look] = {}
+    def __init__(self, store: WindowStore) -> None:
+        self._store = store
+        self._needed: dict[tuple[str, str], int] = {}
 
     async def find(
         self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...], version: str = ""
@@ -49,19 +36,15 @@ class FreshRows:
         if span is None:
             return None
         key = (terms.retraining_id, version)
-        last = self._looked.get(key)
-        if last is not None and (last.span == span or self._now() < last.next_s):
+        rows = self._store.rows_between(flow, span.since_us, span.until_us, version)
+        if rows < self._needed.get(key, wanted):
             return None
-        if self._store.rows_between(flow, span.since_us, span.until_us, version) < wanted:
-            return None
-        started_s = self._now()
         labelled = read_rows(self._store, flow, span, features, version).labelled
         if len(labelled) >= wanted:
-            self._looked.pop(key, None)
+            self._needed.pop(key, None)
             return labelled.first(wanted)
-        # Counting batches is cheap, looking for labels is not: looking takes a tenth of the time at most.
-        took_s = self._now() - started_s
-        self._looked[key] = _Look(span, started_s + max(SHORTEST_PAUSE_S, 10 * took_s))
+        # Counting batches is cheap, looking for labels is not: the next look needs at least as many rows as are missing.
+        self._needed[key] = rows + wanted - len(labelled)
         return None
 
     def _span(self, flow: Flow, terms: RetrainingStarted) -> Span | None:

@@ -24,6 +24,7 @@ from modelog_monitoring.react.attempts import Attempts
 from modelog_monitoring.react.bell import Bell
 from modelog_monitoring.react.catalog import Catalog, Owned
 from modelog_monitoring.react.inbox import Inbox
+from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.react.steps import ACTOR, RetrainingEntities, Steps, may_succeed_later
 from modelog_monitoring.retraining.commands import FailRetraining, StartRetraining
 from modelog_monitoring.retraining.events import TrainingSet
@@ -50,9 +51,10 @@ class Retrainer:
         registry: Registry,
         training: Training,
         serving: Serving,
+        settled: Settled,
         clock: Clock,
     ) -> None:
-        self._store, self._catalog, self._inbox = store, catalog, inbox
+        self._store, self._catalog, self._inbox, self._settled = store, catalog, inbox, settled
         self._retrainings, self._steps = retrainings, steps
         self._registry, self._training, self._serving, self._clock = registry, training, serving, clock
         self.bell = Bell()
@@ -61,10 +63,13 @@ class Retrainer:
         """Retrain until cancelled. What fails for now is tried again with growing pauses; the others go on."""
         attempts = Attempts(asyncio.get_running_loop().time)
         while True:
-            await self._attempt(attempts, WINDOWS, None)
+            windows = self._settled.windows()
+            decided = await self._attempt(attempts, WINDOWS, None)
             for owned in self._catalog.retrainings:
                 if owned.state.active:
-                    await self._attempt(attempts, owned.id, owned)
+                    decided &= await self._attempt(attempts, owned.id, owned)
+            if decided:
+                self._settled.done(windows)
             await self.bell.wait(self._pause_s(attempts))
 
     def _pause_s(self, attempts: Attempts) -> float | None:
@@ -74,15 +79,17 @@ class Retrainer:
             waits.append(LOOK_S)
         return min((w for w in waits if w is not None), default=None)
 
-    async def _attempt(self, attempts: Attempts, key: str, owned: Owned[Retraining] | None) -> None:
+    async def _attempt(self, attempts: Attempts, key: str, owned: Owned[Retraining] | None) -> bool:
+        """Whether everything was decided that could be now; False when it has to be tried again."""
         if not attempts.due(key):
-            return
+            return False
         try:
             if owned is None:
                 await self.consider_windows()
             else:
                 await self.advance(owned)
             attempts.succeeded(key)
+            return True
         except ModelogError as error:
             trouble = attempts.failed(key, error)
             log.warning("retraining waits", what=key, error=trouble.error, attempts=trouble.attempts)
@@ -90,6 +97,7 @@ class Retrainer:
             # A defect in one step must stop neither the others nor the service; it is tried again and said again.
             attempts.failed(key, error)
             log.exception("retraining step failed", what=key)
+        return False
 
     async def advance(self, owned: Owned[Retraining]) -> None:
         """Take a retraining as far as it can go now. A step that is refused for good ends it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from modelog_common.domain.clock import Clock
@@ -23,6 +23,7 @@ from modelog_monitoring.react.attempts import Attempts
 from modelog_monitoring.react.bell import Bell
 from modelog_monitoring.react.catalog import Catalog, Owned
 from modelog_monitoring.react.figures import findings_of
+from modelog_monitoring.react.settled import Settled, seen_until_us
 from modelog_monitoring.stats.profile import Profile
 
 ACTOR = "service:monitoring"
@@ -38,10 +39,11 @@ class WindowWatch:
         catalog: Catalog,
         store: WindowStore,
         references: References,
+        settled: Settled,
         clock: Clock,
     ) -> None:
         self._monitors, self._catalog, self._store = monitors, catalog, store
-        self._references, self._clock = references, clock
+        self._references, self._settled, self._clock = references, settled, clock
         self.bell = Bell()
 
     async def run(self) -> None:
@@ -69,6 +71,13 @@ class WindowWatch:
         entity = await self._monitors.load(monitor.id)
         about, since = entity.state.definition, entity.state.evaluated_until
         flow = Flow(Kind.PREDICTIONS, about.deployment, monitor.tenant)
+        seen_us = await asyncio.to_thread(seen_until_us, self._store, flow, labelled=bool(about.label_column))
+        await self._close_windows(monitor, about, since, flow)
+        self._settled.windows_done(monitor.id, seen_us)
+
+    async def _close_windows(
+        self, monitor: Owned[Monitor], about: MonitorCreated, since: datetime | None, flow: Flow
+    ) -> None:
         while True:
             first_us = await asyncio.to_thread(self._store.first_after, flow, 0 if since is None else to_micros(since))
             if first_us is None:

@@ -14,6 +14,7 @@ from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 
 from modelog_monitoring.data.rows import to_moment
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
+from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.read.messages import WAITING, timestamp
 from modelog_monitoring.read.series import METRICS
 from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
@@ -28,9 +29,15 @@ class MonitoringQueries:
     """Queries over the read tables, the window store and the series. What does not exist raises NotFound."""
 
     def __init__(
-        self, queries: Queries, data: WindowStore, series: SeriesStore, delivery_status: DeliveryStatus
+        self,
+        queries: Queries,
+        data: WindowStore,
+        series: SeriesStore,
+        settled: Settled,
+        delivery_status: DeliveryStatus,
     ) -> None:
         self._queries, self._data, self._series, self._status = queries, data, series, delivery_status
+        self._settled = settled
 
     async def monitor(self, name: str, read: ReadOptions, tenant: str) -> pb.Monitor:
         """A monitor; watermarks and counts are those of now, and left out as of an earlier moment."""
@@ -47,6 +54,9 @@ class MonitoringQueries:
 
     async def _with_progress(self, monitor: pb.Monitor, read: ReadOptions, tenant: str) -> pb.Monitor:
         if not read.as_of:
+            settled_us = self._settled.of(monitor.id)
+            if settled_us is not None:
+                monitor.settled_watermark.CopyFrom(timestamp(to_moment(settled_us)))
             await asyncio.to_thread(_add_progress, self._data, monitor, tenant)
         return monitor
 
