@@ -54,7 +54,7 @@ def registry(event: RegistryEvent) -> Iterator[Change]:
             yield from _version_reviewed(event)
         case VersionPromoted():
             version = model_version(event.model, event.version)
-            yield Describe(version, texts(stage=event.to_stage, reason=event.reason))
+            yield Describe(version, texts(stage=event.to_stage) | {"reason": event.reason})
             yield from by(version, Link.PROMOTED_BY, event.by)
         case ExperimentCreated():
             experiment = Thing(Kind.EXPERIMENT, event.name)

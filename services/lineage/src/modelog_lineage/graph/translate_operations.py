@@ -47,10 +47,10 @@ def serving(event: ServingEvent) -> Iterator[Change]:
             yield from _traffic(deployment, event.model, [Share(version=event.version, percent=100)])
             yield from by(deployment, Link.CREATED_BY, event.author)
         case TrafficSet():
-            yield Describe(deployment, texts(changed_by=event.by, reason=event.reason))
+            yield Describe(deployment, texts(changed_by=event.by) | {"reason": event.reason})
             yield from _traffic(deployment, event.model, event.shares)
         case DeploymentStopped():
-            yield Describe(deployment, texts(status="stopped", changed_by=event.by, reason=event.reason))
+            yield Describe(deployment, texts(status="stopped", changed_by=event.by) | {"reason": event.reason})
             yield Disconnect(deployment, Link.SERVES)
         case _:
             assert_never(event)

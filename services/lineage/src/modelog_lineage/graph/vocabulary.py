@@ -40,16 +40,15 @@ class Link(StrEnum):
     APPROVED_BY = "APPROVED_BY"  # ModelVersion -> Approval
     REJECTED_BY = "REJECTED_BY"  # ModelVersion -> User
     GIVEN_BY = "GIVEN_BY"  # Approval -> User
-    PROMOTED_BY = "PROMOTED_BY"  # ModelVersion -> User
+    PROMOTED_BY = "PROMOTED_BY"  # ModelVersion -> User, Retraining
     SERVES = "SERVES"  # Deployment -> ModelVersion, for as long as it gets traffic
     WATCHES = "WATCHES"  # Monitor -> Deployment
     COMPARES_WITH = "COMPARES_WITH"  # Monitor -> DatasetVersion
     SEEN_BY = "SEEN_BY"  # Window -> Monitor
-    RAISED_BY = "RAISED_BY"  # Alert -> Window, Monitor
-    TRIGGERED_BY = "TRIGGERED_BY"  # Retraining -> Window, Monitor
+    RAISED_BY = "RAISED_BY"  # Alert -> Window
+    TRIGGERED_BY = "TRIGGERED_BY"  # Retraining -> Window
     REPLACES = "REPLACES"  # Retraining -> ModelVersion, the champion
     STARTED_BY = "STARTED_BY"  # Job -> Retraining
-    PROPOSED_BY = "PROPOSED_BY"  # ModelVersion -> Retraining, the challenger
     CREATED_BY = "CREATED_BY"  # anything -> User
 
 

@@ -1,0 +1,66 @@
+"""Listing forwards and backwards finds the same events; coverage over several topics tells the truth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.events.store import NewEvent
+from modelog_lineage.audit.listing import Wanted, find
+from modelog_lineage.graph.covered import Coverage
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteEventStore]:
+    opened = await SqliteEventStore.open(tmp_path / "events.db")
+    yield opened
+    await opened.close()
+
+
+async def fill(store: SqliteEventStore, streams: list[str]) -> None:
+    for n, stream in enumerate(streams):
+        tenant = "umbrella" if n % 3 == 2 else "acme"
+        await store.append(stream, [NewEvent(f"e{n}", f"t.{n % 2}", 1, b"{}", tenant, "alice" if n % 5 else "bob")])
+
+
+@pytest.mark.parametrize("filters", [{}, {"type": "t.1"}, {"actor": "bob"}, {"stream": "a.x"}, {"stream": "a.x-1"}])
+async def test_both_directions_find_the_same(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch, filters: dict[str, str]
+) -> None:
+    from modelog_lineage.audit import listing
+
+    monkeypatch.setattr(listing, "FIRST_STEP", 3)
+    await fill(store, ["a.x-1", "b.y-1", "a.x-2", "a.x-1"] * 10)
+    wanted = Wanted("acme", **filters)
+    forwards = [e async for e in store.read_all() if wanted.matches(e)]
+    if "stream" in filters:
+        forwards = [e for e in forwards if e.stream.startswith(filters["stream"])]
+    assert forwards
+    for newest_first in (False, True):
+        found = []
+        after = 0
+        while page := await find(store, wanted, after=after, limit=2, newest_first=newest_first, head=40):
+            found += page
+            after = page[-1].position
+            if newest_first and after == 1:
+                break
+        assert found == (forwards[::-1] if newest_first else forwards)
+
+
+async def test_a_position_is_covered_when_every_topic_was_read_up_to_it(store: SqliteEventStore) -> None:
+    await fill(store, ["registry.model-1", "training.job-1", "other.thing-1", "registry.model-1", "training.job-1"])
+    covered = Coverage(store, {"registry": "R", "training": "T"})
+    covered.restart({"R": 1})
+    await covered.advance()
+    assert covered.position == 1
+    await covered.reached("R", 4)
+    assert covered.position == 1, "position 2 travels on the other topic"
+    await covered.reached("T", 2)
+    assert covered.position == 4, "nobody publishes position 3"
+    assert not await covered.wait_for(5, 0.05)
+    await covered.reached("T", 5)
+    assert await covered.wait_for(5, 1)
+    covered.restart({})
+    assert covered.position == 0
