@@ -33,7 +33,7 @@ from modelog_common.rpc.admin import AdminServicer, add_admin
 from modelog_common.rpc.client import connect
 from modelog_common.rpc.server import GrpcServer
 from modelog_common.security.tokens import TokenVerifier
-from modelog_common.telemetry import logs, traces
+from modelog_common.telemetry import logs, metrics, traces
 
 VERSION = "0.1.0"
 Work = Callable[[], Awaitable[None]]
@@ -230,6 +230,7 @@ def main(name: str, build: Callable[[Host], Awaitable[None]]) -> None:
         sys.exit(_complain(name, error, 2))
     logs.configure(name, settings.log_level)
     traces.configure(name, settings.otlp_endpoint)
+    metrics.configure(name, settings.otlp_endpoint)
     try:
         uvloop.run(_serve(name, settings, build))
     except* ModelogError as group:
