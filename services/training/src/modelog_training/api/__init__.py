@@ -1,0 +1,1 @@
+"""gRPC: messages to commands, answers to messages, and nothing else."""

@@ -1,0 +1,1 @@
+"""The runner: takes queued jobs to their end."""

@@ -1,0 +1,1 @@
+"""Read tables of the training service, and the queries over them."""

@@ -1,0 +1,1 @@
+"""What happens in a worker process: checks of the data, and the user's code."""

@@ -1,0 +1,66 @@
+"""What a worker is told to do, and what it answers; both travel through Ray."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from modelog_training.job.events import CheckResult
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """Something that must hold of a dataset, as the registry has it."""
+
+    kind: str
+    column: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+
+
+class AssignedDataset(msgspec.Struct, frozen=True):
+    """A dataset version: the digest of its Parquet file and what must hold of it."""
+
+    dataset: str
+    version: int
+    digest: str
+    expectations: tuple[Expectation, ...] = ()
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """One attempt at a job. `folder` is the attempt's own; `blobs` holds files by digest; `log_file` is appended to."""
+
+    folder: str
+    log_file: str
+    blobs: str
+    entry_point: str
+    source_digest: str
+    parameters: dict[str, Any]
+    datasets: tuple[AssignedDataset, ...]
+    cpus: float
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What the checks found; `error` is set when the data could not be read at all."""
+
+    results: tuple[CheckResult, ...]
+    error: str = ""
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """What the worker runs in; `packages` is package name to version."""
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How the user's code ended: `error` is empty when it returned.
+
+    `dirty` says what it left behind in the process (threads, children), which then must not be used again.
+    """
+
+    error: str
+    dirty: str = ""
