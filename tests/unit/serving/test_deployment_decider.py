@@ -1,0 +1,156 @@
+"""What follows from asking something of a deployment, and what is refused in which words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from modelog_common.domain.errors import AlreadyExists, Invalid, ModelogError, NotAllowed, NotFound
+from modelog_common.testing.scenario import NOW, scenario
+from modelog_serving.deployment.commands import Candidate, Create, SetTraffic, Share, Stop
+from modelog_serving.deployment.decide import DEPLOYMENTS, deployment_id
+from modelog_serving.deployment.events import DeploymentCreated, DeploymentStopped, ShareSet, TrafficSet
+from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.deployment.state import Variant
+
+SIGNATURE = Signature(
+    (TensorSpec("features", "FP32", (-1, 2), ("hour", "wind"), ("numeric", "numeric")),),
+    (TensorSpec("late", "FP32", (-1,)),),
+)
+V1 = Candidate("flight-delay", "1.0.0", "a" * 64, "xgboost", SIGNATURE, "staging", True)
+V2 = replace(V1, version="1.1.0", digest="b" * 64)
+ID = deployment_id("acme", "flights")
+CREATED = DeploymentCreated(
+    ID, "flights", "flight-delay", "production", "alice", "1.0.0", "a" * 64, "xgboost", SIGNATURE, NOW
+)
+STOPPED = DeploymentStopped(ID, "flights", "alice", "over", NOW)
+
+
+def traffic(*shares: tuple[str, float], reason: str = "") -> TrafficSet:
+    digests = {"1.0.0": "a" * 64, "1.1.0": "b" * 64}
+    return TrafficSet(
+        ID,
+        "flights",
+        "flight-delay",
+        [ShareSet(version, percent, digests[version], "xgboost") for version, percent in shares],
+        reason,
+        "alice",
+        NOW,
+    )
+
+
+def split(*shares: tuple[Candidate, float], reason: str = "") -> SetTraffic:
+    return SetTraffic("flights", tuple(Share(candidate, percent) for candidate, percent in shares), reason)
+
+
+def check(**story: Any) -> Any:
+    return scenario(DEPLOYMENTS, **story)
+
+
+def test_a_version_is_deployed_with_all_traffic() -> None:
+    made = check(when=Create("flights", "production", V1), then=[CREATED])
+    assert made.variants == (Variant("1.0.0", 100.0, "a" * 64, "xgboost"),)
+    assert (made.status, made.created_at) == ("running", NOW)
+
+
+def test_names_are_taken_once() -> None:
+    create = Create("flights", "dev", V2)
+    check(given=[CREATED], when=create, refused="already serves flight-delay", error=AlreadyExists)
+    check(given=[CREATED, STOPPED], when=create, refused="its name stays taken", error=AlreadyExists)
+
+
+def test_production_needs_an_approved_version_in_staging_or_production() -> None:
+    def create(**facts: Any) -> Create:
+        return Create("flights", "production", replace(V1, **facts))
+
+    check(when=create(approved=False), refused="flight-delay 1.0.0 is not approved", error=NotAllowed)
+    for stage in ("development", "archived"):
+        check(when=create(stage=stage), refused=f"is in stage {stage}; a production deployment needs", error=NotAllowed)
+    check(when=create(stage="production"), then=[CREATED])
+    free = Create("flights", "dev", replace(V1, approved=False, stage="development"))
+    assert check(when=free, then=[replace_event(CREATED, environment="dev")]).environment == "dev"
+
+
+def replace_event(event: DeploymentCreated, **fields: Any) -> DeploymentCreated:
+    return DeploymentCreated(**({name: getattr(event, name) for name in event.__struct_fields__} | fields))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "text"),
+    [
+        ((), SIGNATURE.outputs, "its signature names no input"),
+        (SIGNATURE.inputs, (), "its signature names no output"),
+        ((TensorSpec("x", "FP32", (-1, -1)),), SIGNATURE.outputs, "leaves the width of input 'x' open"),
+        ((TensorSpec("x", "FP32", (-1, 0)),), SIGNATURE.outputs, "gives input 'x' no columns"),
+        ((TensorSpec("x", "BYTES", (-1,)),), SIGNATURE.outputs, "the datatype 'BYTES'; only numbers are served"),
+        ((TensorSpec("x", "FP32", (-1, 2), ("a", "a")),), SIGNATURE.outputs, "names the input column 'a' twice"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(
+    inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], text: str
+) -> None:
+    check(when=Create("flights", "dev", replace(V1, signature=Signature(inputs, outputs))), refused=text)
+
+
+def test_columns_get_names_where_the_signature_has_none() -> None:
+    inputs = (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("y", "FP32", (-1,)), TensorSpec("z", "FP32", (-1, 1)))
+    assert Signature(inputs).features == ("x[0]", "x[1]", "y", "z")
+
+
+def test_traffic_is_split() -> None:
+    made = check(
+        given=[CREATED],
+        when=split((V1, 90), (V2, 10), reason="canary"),
+        then=[traffic(("1.0.0", 90), ("1.1.0", 10), reason="canary")],
+    )
+    assert [(v.version, v.percent) for v in made.variants] == [("1.0.0", 90), ("1.1.0", 10)]
+    check(given=[CREATED, traffic(("1.1.0", 100))], when=split((V2, 100)), then=[])
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "text", "field"),
+    [
+        (split(), Invalid, "is empty; name at least one version", "shares"),
+        (split((V1, 50), (V2, 49)), Invalid, "add up to 99 percent; they must add up to 100", "shares"),
+        (split((V1, 99.998)), Invalid, "add up to 99.998 percent", "shares"),
+        (split((V1, -1), (V2, 101)), Invalid, "is -1; it must be from 0 to 100", "shares[0].percent"),
+        (split((V1, float("nan"))), Invalid, "is nan; it must be from 0 to 100", "shares[0].percent"),
+        (split((V1, 50), (V1, 50)), Invalid, "1.0.0 is named twice", "shares[1].version"),
+        (split((V1, 50), (replace(V2, approved=False), 50)), NotAllowed, "shares[1].version: flight-delay 1.1.0", ""),
+    ],
+)
+def test_a_wrong_split_is_refused(command: SetTraffic, error: type[ModelogError], text: str, field: str) -> None:
+    check(given=[CREATED], when=command, refused=text, error=error, field=field)
+
+
+def test_a_split_may_miss_a_hundred_by_a_thousandth() -> None:
+    check(
+        given=[CREATED],
+        when=split((V1, 66.6667), (V2, 33.3334)),
+        then=[traffic(("1.0.0", 66.6667), ("1.1.0", 33.3334))],
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "output", "text"),
+    [
+        (("hour",), "late", "it does not take the input column 'wind'"),
+        (("hour", "wind", "rain"), "late", "it takes another input column, 'rain'"),
+        (("wind", "hour"), "late", "it takes the input columns in another order"),
+        (("hour", "wind"), "early", "its outputs are early FP32[1] instead of late FP32[1]"),
+    ],
+)
+def test_a_version_with_another_signature_cannot_answer(columns: tuple[str, ...], output: str, text: str) -> None:
+    inputs = (TensorSpec("features", "FP32", (-1, len(columns)), columns),)
+    other = replace(V2, signature=Signature(inputs, (TensorSpec(output, "FP32", (-1,)),)))
+    check(given=[CREATED], when=split((V1, 90), (other, 10)), refused=text, error=NotAllowed)
+
+
+def test_stopping() -> None:
+    stop = Stop("flights", "over")
+    assert check(given=[CREATED], when=stop, then=[STOPPED]).status == "stopped"
+    check(given=[CREATED, STOPPED], when=stop, then=[])
+    check(when=stop, refused="there is no deployment 'flights'", error=NotFound)
+    check(when=split((V1, 100)), refused="there is no deployment 'flights'", error=NotFound)
+    check(given=[CREATED, STOPPED], when=split((V1, 100)), refused="was stopped; its traffic", error=NotAllowed)

@@ -1,0 +1,169 @@
+"""The engine: models are loaded once, checked and dropped; predictions share calls and stay apart."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+
+import numpy as np
+import pytest
+from modelog_common.domain.errors import NotAllowed, NotFound, Unavailable
+from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.engine import batcher as batcher_module
+from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
+from serving_rig import COLUMNS, answers_of, model_file
+
+SIGNATURE = Signature(
+    (TensorSpec("features", "FP32", (-1, 4), COLUMNS),),
+    (TensorSpec("late", "FP32", (-1,)),),
+)
+ROWS = np.random.default_rng(3).normal(size=(50, 4)).astype(np.float32)
+
+
+class Files:
+    """Model files in memory; counts how often each is fetched."""
+
+    def __init__(self, *contents: bytes) -> None:
+        self.contents = {hashlib.sha256(content).hexdigest(): content for content in contents}
+        self.fetched: list[str] = []
+
+    async def fetch(self, digest: str) -> bytes:
+        self.fetched.append(digest)
+        await asyncio.sleep(0)
+        if digest not in self.contents:
+            raise NotFound(f"there is no blob {digest}")
+        return self.contents[digest]
+
+
+def ref(content: bytes, signature: Signature = SIGNATURE, flavor: str = "xgboost") -> ModelRef:
+    return ModelRef(hashlib.sha256(content).hexdigest(), flavor, signature)
+
+
+async def test_a_model_is_fetched_once_for_many() -> None:
+    files = Files(model_file(0))
+    models = Models(files, [XGBoostRuntime()], 2)
+    wanted = ref(model_file(0))
+    assert models.loaded(wanted) is None
+    found = await asyncio.gather(*(models.get(wanted) for _ in range(5)))
+    assert all(model is found[0] for model in found)
+    assert len(files.fetched) == 1
+    assert np.allclose(found[0].predict(ROWS)[:, 0], answers_of(model_file(0), ROWS))
+    await models.close()
+
+
+async def test_the_longest_unused_model_is_dropped_unless_traffic_needs_it() -> None:
+    contents = [model_file(seed) for seed in range(4)]
+    models = Models(Files(*contents), [XGBoostRuntime()], 2)
+    refs = [ref(content) for content in contents]
+    models.keep(lambda: [refs[0].digest])
+    for each in (refs[0], refs[1], refs[2]):
+        await models.get(each)
+    assert models.loaded(refs[1]) is not None
+    await models.get(refs[3])
+    assert [models.loaded(each) is not None for each in refs] == [True, True, False, True]
+
+
+async def test_what_is_wrong_with_a_model_is_told_and_remembered() -> None:
+    files = Files(model_file(0), b"{}")
+    models = Models(files, [XGBoostRuntime()], 2)
+    with pytest.raises(NotFound):
+        await models.get(ref(b"nowhere"))
+    assert "there is no blob" in models.error(ref(b"nowhere").digest)
+    with pytest.raises(NotAllowed, match="not an XGBoost model in UBJSON or JSON"):
+        await models.get(ref(b"{}"))
+    two = Signature(SIGNATURE.inputs, (TensorSpec("late", "FP32", (-1, 2)),))
+    with pytest.raises(NotAllowed, match="answers a row with 1 numbers, its signature says 2"):
+        await models.get(ref(model_file(0), two))
+    files.contents[ref(model_file(0)).digest] = model_file(1)
+    with pytest.raises(NotAllowed, match="was damaged or replaced"):
+        await models.get(ref(model_file(0)))
+    files.contents[ref(model_file(0)).digest] = model_file(0)
+    await models.get(ref(model_file(0)))
+    assert models.error(ref(model_file(0)).digest) == ""
+
+
+async def test_a_caller_who_gives_up_does_not_take_the_model_from_others() -> None:
+    models = Models(Files(model_file(0)), [XGBoostRuntime()], 2)
+    first = asyncio.create_task(models.get(ref(model_file(0))))
+    second = asyncio.create_task(models.get(ref(model_file(0))))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second is models.loaded(ref(model_file(0)))
+
+
+async def test_a_model_without_column_names_takes_the_signature_s() -> None:
+    plain = Signature((TensorSpec("x", "FP32", (-1, 4)),), SIGNATURE.outputs)
+    model = XGBoostRuntime(threads=2).load(model_file(0), plain)
+    assert model.predict(ROWS).shape == (50, 1)
+
+
+class Gate:
+    """A model that answers the first column when it may, and tells how many rows each call had."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.calls: list[int] = []
+
+    def predict(self, rows: Matrix) -> Matrix:
+        self.open.wait(10)
+        self.calls.append(len(rows))
+        if (rows < 0).any():
+            raise ValueError("negative")
+        return rows[:, :1]
+
+
+def row(value: float, rows: int = 1) -> Matrix:
+    return np.full((rows, 4), value, np.float32)
+
+
+async def test_what_waits_for_a_model_shares_a_call() -> None:
+    batcher, one, other = Batcher(), Gate(), Gate()
+    first = asyncio.create_task(batcher.predict(one, row(0)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(batcher.predict(one, row(n, rows=2))) for n in range(1, 4)]
+    beside = asyncio.create_task(batcher.predict(other, row(9)))
+    gone = asyncio.create_task(batcher.predict(one, row(5)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    one.open.set()
+    other.open.set()
+    assert (await first).tolist() == [[0]]
+    assert [(await task).tolist() for task in waiting] == [[[n], [n]] for n in range(1, 4)]
+    assert (await beside).tolist() == [[9]]
+    assert one.calls == [1, 7]
+    await batcher.close()
+
+
+async def test_a_failure_is_told_to_those_it_concerns_and_calls_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher_module, "ROWS_PER_CALL", 2)
+    batcher, model = Batcher(), Gate()
+    model.open.set()
+    answers = await asyncio.gather(
+        *(batcher.predict(model, row(value)) for value in (1, 2, 3, -1, 5)), return_exceptions=True
+    )
+    assert [type(answer).__name__ for answer in answers] == [
+        "ndarray",
+        "ndarray",
+        "ValueError",
+        "ValueError",
+        "ndarray",
+    ]
+    assert model.calls == [2, 2, 1]
+    await batcher.close()
+
+
+async def test_too_many_waiting_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher_module, "MOST_WAITING", 1)
+    batcher, model = Batcher(), Gate()
+    first = asyncio.create_task(batcher.predict(model, row(0)))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="1 requests wait for an answer already"):
+        await batcher.predict(model, row(1))
+    model.open.set()
+    await first
+    await batcher.close()
