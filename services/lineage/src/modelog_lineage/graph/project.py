@@ -163,7 +163,7 @@ class GraphProjection:
         if not answers[0]:
             self._open_again()
             raise Unavailable("the graph is not the one that was written before; it is built again")
-        self._saved = saved
+        self._saved, self._trouble = saved, ""
         await self._coverage.reached(progress.topic, _highest(progress))
 
     async def _current(self, uids: Sequence[str]) -> dict[str, Attributes]:
