@@ -49,7 +49,8 @@ async def start_http(host: Host) -> None:
     discovery = {f"{name}_grpc": address for name, address in host.settings.peers.items()}
     discovery |= {"version": VERSION, "kafka": host.settings.kafka_bootstrap}
     app = build_app(host.peer, host.verifier, VERSION, discovery)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    # A caller who goes away takes the call along: a broken upload stores nothing, a closed page ends its stream.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     await runner.setup()
     place = (host.settings.service_host, host.settings.http_port)
     site = web.TCPSite(runner, *place)

@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauthenticated
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import Call, calling
+from modelog_common.rpc.errors import PeerFailed
 from modelog_common.security.tokens import TokenVerifier
 
 from modelog_gateway.rest.contracts import Route, routes
@@ -28,6 +29,7 @@ Peers = Callable[[str], grpc.aio.Channel]
 PUBLIC = ("/healthz", "/openapi.json", "/", "/static/", "/.well-known/modelog")
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 CALL_TIMEOUT_S = 30.0
+CORRELATION_LONGEST = 100
 CORRELATION = web.RequestKey("correlation", str)
 log = structlog.get_logger()
 
@@ -58,7 +60,7 @@ def transcoded(route: Route, peer: Peers) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = await request.read() if route.has_body else b""
-        message = request_message(route, request.match_info, request.query, body)
+        message = request_message(route, request.match_info, request.query.items(), body)
         call: Any = peer(route.service).unary_unary(
             route.full_method,
             request_serializer=lambda m: m.SerializeToString(),
@@ -73,25 +75,49 @@ def transcoded(route: Route, peer: Peers) -> Handler:
 @web.middleware
 async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error leaves as a problem document; what was not expected tells its correlation id and nothing else."""
-    correlation = request.headers.get("X-Correlation-ID", "")[:100] or str(uuid7())
+    correlation = correlation_of(request)
     request[CORRELATION] = correlation
     try:
         answer = await handler(request)
     except ModelogError as error:
         answer = problem(error, correlation)
-    except web.HTTPRequestEntityTooLarge:
-        answer = problem(Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes"), correlation)
     except web.HTTPException as error:
-        if error.status == 404:
-            answer = problem(NotFound(f"there is nothing at {request.path}"), correlation)
-        elif error.status == 405:
-            answer = problem(Invalid(f"{request.method} is not allowed at {request.path}"), correlation)
-            answer.set_status(405)
-        else:
-            raise
+        answer = http_problem(request, error, correlation)
+    except ConnectionError:
+        raise  # the caller is gone: there is nobody to answer
+    except Exception:
+        log.exception("a request could not be answered", path=request.path, correlation_id=correlation)
+        text = f"internal error; the gateway's log has it under correlation id {correlation}"
+        answer = problem(PeerFailed(text), correlation, 500)
     if not answer.prepared:
         answer.headers["X-Correlation-ID"] = correlation
     return answer
+
+
+def correlation_of(request: web.Request) -> str:
+    """The caller's own correlation id, or a fresh one when there is none that can travel as a header."""
+    given = request.headers.get("X-Correlation-ID", "")[:CORRELATION_LONGEST]
+    return given if given and given.isascii() and given.isprintable() else str(uuid7())
+
+
+def http_problem(request: web.Request, error: web.HTTPException, correlation: str) -> web.StreamResponse:
+    """aiohttp's own refusals as problem documents; redirects and the like go on as they are."""
+    match error:
+        case web.HTTPRequestEntityTooLarge():
+            return problem(Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes"), correlation, 413)
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            text = f"{request.method} is not allowed at {request.path}; allowed: {allowed}"
+            answer = problem(Invalid(text), correlation, 405)
+            answer.headers["Allow"] = allowed
+            return answer
+        case web.HTTPNotFound() | web.HTTPForbidden():
+            # Forbidden is what aiohttp says of a folder of static files.
+            return problem(NotFound(f"there is nothing at {request.path}"), correlation)
+        case web.HTTPClientError():
+            return problem(Invalid(error.reason), correlation, error.status)
+        case _:
+            raise error
 
 
 def identified(verifier: TokenVerifier) -> Middleware:

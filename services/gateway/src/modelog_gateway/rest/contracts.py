@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from modelog_proto.common.v1 import options_pb2
 from modelog_proto.gateway.v1 import identity_pb2, platform_pb2
@@ -37,14 +37,15 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One REST form of one gRPC method."""
+    """One REST form of one gRPC method; `binding` counts the forms of a method from 0."""
 
     verb: str
     path: str
     service: str
     method: MethodDescriptor
     has_body: bool
-    parameters: tuple[str, ...] = field(default=())
+    parameters: tuple[str, ...] = ()
+    binding: int = 0
 
     @property
     def full_method(self) -> str:
@@ -72,10 +73,10 @@ def _routes_of(method: MethodDescriptor) -> Iterator[Route]:
         return
     rule: http_pb2.HttpRule = options.Extensions[annotations_pb2.http]
     service = method.containing_service.full_name.split(".")[1]
-    for binding in (rule, *rule.additional_bindings):
+    for number, binding in enumerate((rule, *rule.additional_bindings)):
         verb = next(v for v in _VERBS if getattr(binding, v))
         path = getattr(binding, verb)
-        yield Route(verb.upper(), path, service, method, binding.body == "*", tuple(_PARAMETER.findall(path)))
+        yield Route(verb.upper(), path, service, method, binding.body == "*", tuple(_PARAMETER.findall(path)), number)
 
 
 def rules_of(described: FieldDescriptor) -> options_pb2.Rules:
@@ -116,8 +117,3 @@ def _name_at(file: FileDescriptorProto, path: list[int]) -> str:
         node = getattr(node, attribute)[index]
         names.append(node.name)  # type: ignore[attr-defined]
     return ".".join(names)
-
-
-def request_of(route: Route) -> Descriptor:
-    """The request message of a route."""
-    return route.method.input_type

@@ -23,8 +23,14 @@ _STATUSES = {
     403: "The caller lacks the permission.",
     404: "There is no such thing.",
     409: "The name is taken, or somebody else changed the same thing.",
+    405: "The path has no such method.",
+    413: "The body is too large.",
     422: "A rule refuses it in the present state.",
+    500: "Something that was not foreseen; the gateway's log has it under the correlation id.",
+    501: "The service has no such method.",
+    502: "A service failed; its log has it under the correlation id.",
     503: "A part that is needed does not answer now.",
+    504: "It took too long; it may have had its effect.",
 }
 
 
@@ -53,9 +59,7 @@ def document(routes: list[Route], version: str) -> Json:
 def _operation(route: Route, schemas: dict[str, Json]) -> Json:
     name = route.method.name
     operation: Json = {
-        "operationId": name
-        if route.path.count("{") == len(route.parameters) and not _is_extra(route)
-        else f"{name}All",
+        "operationId": name if route.binding == 0 else f"{name}{route.binding + 1}",
         "summary": comment_of(route.method.full_name) or name,
         "description": f"Needs the permission `{route.permission}`.",
         "tags": [route.method.containing_service.name],
@@ -71,13 +75,6 @@ def _operation(route: Route, schemas: dict[str, Json]) -> Json:
     else:
         operation["parameters"] += _query_parameters(route)
     return operation
-
-
-def _is_extra(route: Route) -> bool:
-    """True for a second path of the same method, which needs an operationId of its own."""
-    return (
-        not route.parameters and "model" in route.method.input_type.fields_by_name and route.path == "/api/v1/versions"
-    )
 
 
 def _path_parameter(route: Route, name: str) -> Json:
@@ -226,7 +223,7 @@ def _streams() -> dict[str, Json]:
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 503)}
+    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 500, 502, 503, 504)}
     stored = {"type": "object", "properties": {"digest": {"type": "string"}, "size_bytes": {"type": "string"}}}
     after = {
         "name": "after",
@@ -234,12 +231,25 @@ def _streams() -> dict[str, Json]:
         "schema": {"type": "integer", "minimum": 0},
         "description": "Events after it.",
     }
+    last_id = {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "What browsers send when they connect again: goes before `after`.",
+    }
+    sha256 = {
+        "name": "X-Content-SHA256",
+        "in": "header",
+        "schema": digest["schema"],
+        "description": "The digest of what is sent; other content is refused.",
+    }
     return {
         "/api/v1/artifacts": {
             "put": {
                 "operationId": "UploadArtifact",
                 "summary": "Stores a file under the SHA-256 of its content.",
                 "tags": ["ArtifactStore"],
+                "parameters": [sha256],
                 "requestBody": {"required": True, "content": binary},
                 "responses": {"200": {"description": "Stored.", "content": _json(stored)}, **problems},
             }
@@ -258,7 +268,7 @@ def _streams() -> dict[str, Json]:
                 "operationId": "StreamEvents",
                 "summary": "Events as they happen, as server-sent events; `Last-Event-ID` goes on after a position.",
                 "tags": ["AuditService"],
-                "parameters": [after],
+                "parameters": [after, last_id],
                 "responses": {
                     "200": {
                         "description": "A stream.",

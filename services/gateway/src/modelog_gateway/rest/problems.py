@@ -7,8 +7,10 @@ from typing import Any
 
 from aiohttp import web
 from modelog_common.domain import errors
+from modelog_common.rpc.errors import DeadlineExceeded, PeerFailed, Unimplemented
 
 CONTENT_TYPE = "application/problem+json"
+UNEXPECTED = 500
 STATUS: dict[type[errors.ModelogError], int] = {
     errors.Invalid: 400,
     errors.Unauthenticated: 401,
@@ -17,21 +19,28 @@ STATUS: dict[type[errors.ModelogError], int] = {
     errors.AlreadyExists: 409,
     errors.Conflict: 409,
     errors.NotAllowed: 422,
+    Unimplemented: 501,
+    PeerFailed: 502,
     errors.Unavailable: 503,
+    DeadlineExceeded: 504,
 }
 
 
 def status_of(error: errors.ModelogError) -> int:
-    return STATUS.get(type(error), 500)
+    """The HTTP status of an error, or of the nearest class above it that has one."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), UNEXPECTED)
 
 
-def problem(error: errors.ModelogError, correlation_id: str) -> web.Response:
-    """The answer for an error: type, title, status, detail, and each wrong field under `errors`."""
+def problem(error: errors.ModelogError, correlation_id: str, status: int | None = None) -> web.Response:
+    """The answer for an error: type, title, status, detail, and each wrong field under `errors`.
+
+    `status` stands for what HTTP alone knows of, such as 405 and 413.
+    """
     kind = type(error).__name__
     body: dict[str, Any] = {
         "type": f"urn:modelog:error:{kind}",
         "title": kind,
-        "status": status_of(error),
+        "status": status or status_of(error),
         "detail": str(error),
         "correlation_id": correlation_id,
     }

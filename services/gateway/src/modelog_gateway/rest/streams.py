@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 
 import grpc.aio
 from aiohttp import web
-from modelog_common.domain.errors import Invalid, ModelogError
+from google.protobuf.descriptor import MethodDescriptor
+from modelog_common.domain.errors import Forbidden, Invalid, ModelogError
+from modelog_common.rpc.call import current_call
+from modelog_common.security.permissions import roles_with
+from modelog_proto.common.v1 import options_pb2
+from modelog_proto.lineage.v1 import lineage_pb2
 from modelog_proto.lineage.v1.lineage_pb2 import StreamEventsRequest
 from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceStub
 from modelog_proto.registry.v1.artifact_pb2 import DownloadArtifactRequest, UploadArtifactRequest
@@ -15,6 +21,8 @@ from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_gateway.rest.transcode import to_json
 
 CHUNK_BYTES = 512 * 1024
+POSITION = re.compile(r"[0-9]{1,18}")
+STREAM_EVENTS = lineage_pb2.DESCRIPTOR.services_by_name["AuditService"].methods_by_name["StreamEvents"]
 
 
 class Streams:
@@ -36,15 +44,22 @@ class Streams:
         first = await anext(parts, None)  # an unknown digest fails here, before the status line is sent
         answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await answer.prepare(request)
-        if first is not None:
-            await answer.write(first.chunk)
-            async for part in parts:
-                await answer.write(part.chunk)
+        try:
+            if first is not None:
+                await answer.write(first.chunk)
+                async for part in parts:
+                    await answer.write(part.chunk)
+        except ModelogError:
+            # The status line is gone, so only a connection that breaks off tells the caller that this is not all.
+            if request.transport is not None:
+                request.transport.abort()
+            raise
         await answer.write_eof()
         return answer
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events (WHATWG HTML, 9.2); the id of each is its position."""
+        require(STREAM_EVENTS)
         stub = AuditServiceStub(self._peer("lineage"))
         events = stub.StreamEvents(StreamEventsRequest(after=start_of(request)))
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -55,9 +70,8 @@ class Streams:
                 await answer.write(f"id: {event.position}\nevent: event\ndata: {to_json(event)}\n\n".encode())
         except ModelogError as error:
             # The stream has begun, so the status line is gone: tell the page, which connects again by itself.
-            await answer.write(f"event: trouble\ndata: {error}\n\n".encode())
-        except ConnectionResetError:
-            pass  # the page was closed
+            text = " ".join(str(error).split())
+            await answer.write(f"event: trouble\ndata: {text}\n\n".encode())
         finally:
             events.cancel()
         return answer
@@ -70,7 +84,17 @@ async def chunks(request: web.Request, expected: str) -> AsyncIterator[UploadArt
 
 
 def start_of(request: web.Request) -> int:
+    """The position after which a stream begins: of `Last-Event-ID`, else of `after`, else 0."""
     text = request.headers.get("Last-Event-ID") or request.query.get("after", "0")
-    if not text.isdigit():
-        raise Invalid.field("after", f"{text!r} is not a position; it must be a whole number from 0")
+    if not POSITION.fullmatch(text):
+        raise Invalid.field("after", f"{text[:40]!r} is not a position; it must be a whole number of at most 18 digits")
     return int(text)
+
+
+def require(method: MethodDescriptor) -> None:
+    """Refuse, before the answer begins, a caller who may not call this method."""
+    permission = method.GetOptions().Extensions[options_pb2.permission]
+    identity = current_call().identity
+    if not identity.may(permission):
+        roles = ", ".join(roles_with(permission))
+        raise Forbidden(f"{identity.user} may not read the event stream; it needs {permission}, which {roles} have")

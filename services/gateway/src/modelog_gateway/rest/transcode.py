@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -21,22 +21,27 @@ _NO_FIELD = re.compile(r'has no field named "(?P<field>[^"]+)"(?: at "(?P<at>[^"
 _BAD_VALUE = re.compile(r"Failed to parse (?P<field>[\w.\[\]\"]+) field: (?P<why>.+?)\.?$", re.DOTALL)
 
 
-def request_message(route: Route, path: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Message:
+def request_message(route: Route, path: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> Message:
     """The request message of a call; raises Invalid, which names the field, for anything that does not fit."""
     fields = _body_fields(body) if route.has_body else {}
-    for name, text in query.items():
+    for name, text in query:
+        if route.has_body:
+            raise Invalid.field(name, "is not a parameter here; everything but the path stands in the body")
         _put(fields, route.method.input_type, SHORT.get(name, name), name, text)
     for name, text in path.items():
-        if fields.get(name, text) != text:
+        if str(fields.get(name, text)) != text:
             raise Invalid.field(
                 name, f"is {fields[name]!r} in the body and {text!r} in the path; they must be the same"
             )
+        fields.pop(name, None)
         _put(fields, route.method.input_type, name, name, text)
     message = GetMessageClass(route.method.input_type)()
     try:
         json_format.ParseDict(fields, message)
     except json_format.ParseError as error:
         raise _named(error) from None
+    except UnicodeEncodeError:
+        raise Invalid.field("body", "holds half of a surrogate pair (\\ud800 to \\udfff), which is no text") from None
     return message
 
 
@@ -72,12 +77,15 @@ def _put(fields: dict[str, Any], message: Descriptor, dotted: str, written: str,
     described = message.fields_by_name.get(last)
     if described is None or described.message_type is not None:
         raise _unknown(written, message)
-    fields[last] = _value(described, written, text)
+    if described.is_repeated:
+        fields.setdefault(last, []).append(_value(described, written, text))
+    elif last in fields:
+        raise Invalid.field(written, "is given more than once")
+    else:
+        fields[last] = _value(described, written, text)
 
 
 def _value(described: FieldDescriptor, written: str, text: str) -> Any:
-    if described.is_repeated:
-        return [part for part in text.split(",") if part]
     if described.type == FieldDescriptor.TYPE_BOOL:
         if text not in ("true", "false"):
             raise Invalid.field(written, f"{text!r} is not a boolean; it must be true or false")
