@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,9 @@ FORMAT = 1
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 TENANT = "default"
 LIFETIME = timedelta(days=365)
+LEAST_FREE_BYTES = 128 * 1024 * 1024
+LOCK_TIMEOUT_S = 0.5
+POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,18 @@ class PlatformFolder:
         return self.root / "data"
 
     def prepare(self) -> None:
-        """Make what is missing. Raises Unavailable, and changes nothing, when a newer release wrote the directory."""
+        """Make what is missing.
+
+        Raises Unavailable, and changes nothing, when a newer release wrote the directory or its disk is full.
+        """
         try:
             self._refuse_newer()
+            self._refuse_full()
             for folder in (self.logs, self.secrets, self.data, self.state_file.parent):
                 folder.mkdir(parents=True, exist_ok=True)
             self.secrets.chmod(0o700)
-            self.format_file.write_text(f"{FORMAT}\n")
+            if not self.format_file.exists():
+                write_whole(self.format_file, f"{FORMAT}\n".encode())
             self._make_secrets()
         except OSError as error:
             raise Unavailable(f"the data directory {self.root} cannot be used: {error.strerror or error}") from error
@@ -67,22 +77,40 @@ class PlatformFolder:
         if not self.format_file.exists():
             return
         found = self.format_file.read_text().strip()
-        if not found.isdigit() or int(found) > FORMAT:
+        if not found.isdecimal() or int(found) > FORMAT:
             raise Unavailable(
                 f"{self.root} was written by a newer release of Modelog (format {found[:20]}); this one reads up to "
                 f"format {FORMAT}. Nothing was changed. Use that release, or another --data-dir."
             )
 
+    def _refuse_full(self) -> None:
+        free = self.free_bytes()
+        if free < LEAST_FREE_BYTES:
+            raise Unavailable(
+                f"the disk of {self.root} has {free // 2**20} MB left; the platform needs {LEAST_FREE_BYTES // 2**20} "
+                "MB. Nothing was changed. Make room, or choose another --data-dir."
+            )
+
+    def free_bytes(self) -> int:
+        """How much room is left where the directory is, or will be."""
+        there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        return shutil.disk_usage(there).free
+
     def _make_secrets(self) -> None:
-        if not (self.secrets / "signing.pem").exists():
-            create_key_pair(self.secrets / "signing.pem", self.secrets / "public.pem")
-        signer = TokenSigner.from_file(self.secrets / "signing.pem", SystemClock())
+        private = self.secrets / "signing.pem"
+        if not private.exists():
+            # Last the private key gets its name: when it is there, its public half is there, whole.
+            partial = private.with_suffix(".part")
+            partial.unlink(missing_ok=True)
+            create_key_pair(partial, self.secrets / "public.pem")
+            partial.replace(private)
+        signer = TokenSigner.from_file(private, SystemClock())
         people = {f"{name}.token": Identity(f"service:{name}", TENANT, frozenset({"service"})) for name in SERVICES}
         people["admin.token"] = Identity("admin", TENANT, frozenset({"admin"}))
         secrets = {file: signer.sign(identity, LIFETIME) for file, identity in people.items()}
         for file, secret in {**secrets, "graph.password": os.urandom(16).hex()}.items():
             if not (self.secrets / file).exists():
-                write_secret(self.secrets / file, secret.encode())
+                write_whole(self.secrets / file, secret.encode())
 
     def admin_token(self) -> str:
         """The token of the user `admin`, who is there from the beginning."""
@@ -91,24 +119,36 @@ class PlatformFolder:
     def lock(self) -> int:
         """Take the directory for this process; raises Unavailable, naming the holder, when another has it."""
         descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(descriptor, 20).decode() or "another process"
-            os.close(descriptor)
-            raise Unavailable(
-                f"{self.root} is in use by a running platform (process {holder}); stop it with `modelog down`, "
-                "or choose another --data-dir"
-            ) from None
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while not _locked(descriptor, fcntl.LOCK_EX):
+            # `holder` takes the lock for a moment to see whether it is free.
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 20, 0).decode() or "unknown"
+                os.close(descriptor)
+                raise Unavailable(
+                    f"{self.root} is in use by a running platform (process {holder}); stop it with `modelog down`, "
+                    "or choose another --data-dir"
+                )
+            time.sleep(POLL_S)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return descriptor
 
+    def holder(self) -> int | None:
+        """The process that runs a platform here now; None when none does, whatever a stale state file says."""
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            found = os.pread(descriptor, 20, 0).decode()
+            return None if _locked(descriptor, fcntl.LOCK_SH) or not found else int(found)
+        finally:
+            os.close(descriptor)
+
     def write_state(self, state: dict[str, Any]) -> None:
         """Replace the state file in one step, so that a reader never sees half of it."""
-        partial = self.state_file.with_suffix(".part")
-        partial.write_text(json.dumps(state, indent=2))
-        partial.replace(self.state_file)
+        write_whole(self.state_file, json.dumps(state, indent=2).encode())
 
     def read_state(self) -> dict[str, Any]:
         """What the supervisor wrote last; empty when it never ran."""
@@ -117,3 +157,19 @@ class PlatformFolder:
         except FileNotFoundError:
             return {}
         return found
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file that only its owner reads, all or nothing: a full disk leaves what was there."""
+    partial = file.with_name(file.name + ".part")
+    partial.unlink(missing_ok=True)
+    write_secret(partial, content)
+    partial.replace(file)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

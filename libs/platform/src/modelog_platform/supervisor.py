@@ -8,16 +8,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from modelog_common.domain.errors import Unavailable
 
-from modelog_platform.folder import PlatformFolder
+from modelog_platform.folder import LEAST_FREE_BYTES, PlatformFolder
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.processes import Ports, ProcessSpec
 
@@ -28,13 +29,18 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0
 TAIL_BYTES = 2000
+HOPELESS_RESTARTS = 3
+PARTS = ("broker", "graph")
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)  # loaded here: a child between fork and exec must not load anything
 Progress = Callable[[str, str], None]
 
 
-def die_with_parent() -> None:
+def die_with(parent: int) -> None:
     """Runs in the child: have the kernel stop it when the supervisor is gone, however it went (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it went before the kernel was told
+        os._exit(1)
 
 
 @dataclass
@@ -107,12 +113,19 @@ class Supervisor:
 
     def _refuse_hopeless(self, elapsed_s: float) -> None:
         for name, running in self._all.items():
-            gave_up = running.restarts >= 3 and running.state != "healthy" and not self._ready
-            if gave_up or (elapsed_s > START_TIMEOUT_S and running.state != "healthy"):
+            hopeless = running.restarts >= HOPELESS_RESTARTS or elapsed_s > START_TIMEOUT_S
+            if hopeless and running.state != "healthy":
                 raise Unavailable(
                     f"{name} did not start (it is {running.state}, last exit status {running.last_exit}). "
-                    f"Its log {running.spec.log} ends with:\n{tail(running.spec)}"
+                    f"{self._room()}Its log {running.spec.log} ends with:\n{tail(running.spec)}"
                 )
+
+    def _room(self) -> str:
+        """What to say of a disk that is nearly full: then no log can tell."""
+        free = self._folder.free_bytes()
+        if free >= LEAST_FREE_BYTES:
+            return ""
+        return f"The disk of {self._folder.root} has only {free // 2**20} MB left. "
 
     async def _keep(self, running: Running) -> None:
         """Start a process, watch it, start it again: with growing pauses while it keeps dying young."""
@@ -137,7 +150,7 @@ class Supervisor:
                 stderr=log,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with, os.getpid()),
             )
         running.state, running.started_at = "starting", time.monotonic()
         self._changed = True
@@ -157,8 +170,13 @@ class Supervisor:
     async def _write_state(self) -> None:
         while True:
             if self._changed:
-                self._changed = False
-                self._folder.write_state(self.state())
+                try:
+                    self._folder.write_state(self.state())
+                    self._changed = False
+                except OSError as error:
+                    # A platform that runs goes on running; what it cannot tell now is written once there is room.
+                    if not self._ready:
+                        raise Unavailable(f"{self._folder.state_file} cannot be written: {error.strerror}") from error
             await asyncio.sleep(POLL_S)
 
     def state(self) -> dict[str, Any]:
@@ -172,11 +190,13 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         """Services first, so that they can drain into the parts; each gets time, then it is killed."""
-        names = list(self._all)
-        for group in (names[2:], names[:2]):
-            await asyncio.gather(*(self._stop_one(self._all[name]) for name in group))
+        services = [running for name, running in self._all.items() if name not in PARTS]
+        parts = [running for name, running in self._all.items() if name in PARTS]
+        for group in (services, parts):
+            await asyncio.gather(*(self._stop_one(running) for running in group))
         self._ready = False
-        self._folder.write_state(self.state())
+        with suppress(OSError):  # nobody asks for the state of a platform that is down
+            self._folder.write_state(self.state())
 
     async def _stop_one(self, running: Running) -> None:
         process = running.process
@@ -221,18 +241,3 @@ def tail(spec: ProcessSpec) -> str:
     if not spec.log.exists():
         return "(nothing)"
     return spec.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip() or "(nothing)"
-
-
-def state_of(folder: PlatformFolder) -> Mapping[str, Any]:
-    """The supervisor's last state, with `alive`: whether its process is there now."""
-    state = folder.read_state()
-    return {**state, "alive": bool(state) and is_alive(int(state["pid"]))}
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs (and is no zombie)."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

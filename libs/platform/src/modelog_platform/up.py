@@ -16,7 +16,7 @@ from modelog_common.domain.errors import NotFound, Unavailable
 
 from modelog_platform.folder import PlatformFolder
 from modelog_platform.processes import choose_ports, process_specs
-from modelog_platform.supervisor import STOP_TIMEOUT_S, Progress, Supervisor, state_of
+from modelog_platform.supervisor import STOP_TIMEOUT_S, Progress, Supervisor
 
 DETACHED_TIMEOUT_S = 180.0
 POLL_S = 0.1
@@ -35,9 +35,8 @@ def up(
     lock = folder.lock()
     try:
         ports = choose_ports(port)
-        asyncio.run(
-            _run(Supervisor(folder, ports, process_specs(folder, ports, settings or {})), folder, progress, ready)
-        )
+        supervisor = Supervisor(folder, ports, process_specs(folder, ports, settings or {}))
+        asyncio.run(_run(supervisor, folder, progress, ready))
     finally:
         os.close(lock)
 
@@ -56,15 +55,16 @@ async def _run(
 
     try:
         await supervisor.run(progress, tell)
-    except* Unavailable as group:
+    except* (Unavailable, OSError) as group:
         raise first_of(group) from None
 
 
-def first_of(group: BaseExceptionGroup[Unavailable]) -> Unavailable:
+def first_of(group: BaseExceptionGroup[Unavailable | OSError]) -> Unavailable:
+    """The first error of a group, as one that can be told: the operating system's becomes one that names the file."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error if isinstance(error, Unavailable) else Unavailable(str(error))
+    return error if isinstance(error, Unavailable) else Unavailable(f"the platform cannot run: {error}")
 
 
 def remember(folder: PlatformFolder, endpoints: Mapping[str, str]) -> None:
@@ -82,13 +82,15 @@ def start_detached(root: Path, port: int, progress: Progress) -> Mapping[str, st
     folder.prepare()
     log = folder.logs / "supervisor.log"
     command = [sys.executable, "-m", "modelog_platform", "--data-dir", str(folder.root), "--port", str(port)]
-    with log.open("wb") as out:
+    before = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     told = set[str]()
     deadline = time.monotonic() + DETACHED_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise Unavailable(log.read_text(errors="replace").strip() or f"the supervisor ended: {process.returncode}")
+            said = log.read_bytes()[before:].decode(errors="replace").strip().removeprefix("modelog up: ")
+            raise Unavailable(said or f"the supervisor ended with status {process.returncode} and said nothing")
         state = folder.read_state()
         if state.get("pid") == process.pid:
             for name, one in state["processes"].items():
@@ -99,19 +101,19 @@ def start_detached(root: Path, port: int, progress: Progress) -> Mapping[str, st
                 return dict(state["endpoints"])
         time.sleep(POLL_S)
     process.terminate()
+    process.wait()
     raise Unavailable(f"the platform was not ready within {DETACHED_TIMEOUT_S:g} s; see {folder.logs}")
 
 
 def down(root: Path | None) -> Path:
     """Stop the platform of a data directory (or of the profile); returns it. Raises NotFound when none runs."""
     folder = PlatformFolder((root or Path(str(read_profile().get("data_dir", ".modelog")))).absolute())
-    state = state_of(folder)
-    if not state["alive"]:
+    pid = folder.holder()
+    if pid is None:
         raise NotFound(f"no platform runs in {folder.root}")
-    pid = int(state["pid"])
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 3 * STOP_TIMEOUT_S
-    while state_of(folder)["alive"]:
+    while folder.holder() == pid:
         if time.monotonic() > deadline:
             raise Unavailable(f"process {pid} did not stop within {3 * STOP_TIMEOUT_S:g} s; see {folder.logs}")
         time.sleep(POLL_S)
