@@ -77,7 +77,8 @@ def test_a_run_keeps_what_it_is_told(alice: modelog.Client, tmp_path: Path) -> N
     note = tmp_path / "note.txt"
     note.write_text("hello")
     alice.runs.log(run.id, metrics={"loss": 0.5, "odd": math.nan}, step=3, files=[note], tags={"k": "v"})
-    alice.runs.log(run.id, metrics={"loss": math.inf})
+    alice.runs.log(run.id, metrics={"loss": math.inf}, step=4)
+    alice.runs.log(run.id, metrics={"loss": 9.0}, step=2)  # late: the last value is that of the highest step
     done = alice.runs.end(run.id)
     assert done.status == "RUN_STATUS_COMPLETED"
     assert done.parameters == {"depth": 6, "name": "x"}

@@ -53,6 +53,7 @@ _KINDS = {
     kind.__name__: kind
     for kind in (Unauthenticated, Forbidden, NotFound, AlreadyExists, Conflict, NotAllowed, Unavailable)
 }
+_LATER = (503, 504)  # the same call, with its request id, may succeed later
 
 
 def error_from(problem: Mapping[str, Any], status: int) -> ModelogError:
@@ -61,4 +62,5 @@ def error_from(problem: Mapping[str, Any], status: int) -> ModelogError:
     correlation_id = str(problem.get("correlation_id", ""))
     if problem.get("title") == "Invalid":
         return Invalid(text, correlation_id=correlation_id, fields=problem.get("errors", ()))
-    return _KINDS.get(str(problem.get("title")), ModelogError)(text, correlation_id=correlation_id)
+    otherwise = Unavailable if status in _LATER else ModelogError
+    return _KINDS.get(str(problem.get("title")), otherwise)(text, correlation_id=correlation_id)

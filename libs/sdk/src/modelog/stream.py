@@ -23,6 +23,8 @@ AHEAD = 16
 POLL_S = 0.02
 RESEND_AFTER_S = 3.0
 GIVE_UP_AFTER_S = 120.0
+MAX_ROWS = 10_000
+MAX_BYTES = 4_000_000
 Array = Any
 
 
@@ -55,16 +57,26 @@ class StreamProducer:
     ) -> None:
         """Ask for predictions: `features` is (rows, features) float32, `event_times_us` (rows,) int64 microseconds.
 
-        `watermark_us` promises that no later batch holds an event time below it.
-        Raises Invalid for arrays that do not fit, Unavailable when the platform takes nothing for two minutes.
+        Event times may be a datetime64 array too. `watermark_us` promises that no later batch holds an event time below
+        it. Raises Invalid, naming the argument, for arrays that do not fit (nothing is sent then), and Unavailable when
+        the platform takes nothing for two minutes.
         """
+        rows = _rows(prediction_ids)
         matrix = np.ascontiguousarray(features, dtype="<f4")
-        if matrix.shape != (len(prediction_ids), len(feature_names)):
-            raise Invalid(
-                f"features: has the shape {matrix.shape}; expected ({len(prediction_ids)}, {len(feature_names)}), "
-                "one row for each prediction id and one column for each feature name"
+        if matrix.shape != (rows, len(feature_names)):
+            raise _wrong(
+                "features",
+                f"has the shape {matrix.shape}; expected ({rows}, {len(feature_names)}), one row for each prediction "
+                "id and one column for each feature name",
             )
-        times = _times(event_times_us, len(prediction_ids))
+        if np.isinf(matrix).any():
+            row, column = (int(n) for n in np.argwhere(np.isinf(matrix))[0])
+            raise _wrong(
+                "features", f"row {row}, column {feature_names[column]!r} is infinite; numbers and NaN are fine"
+            )
+        if len(keys) not in (0, rows):
+            raise _wrong("keys", f"has {len(keys)} items; expected none, or one for each of {rows} prediction ids")
+        times = _times("event_times_us", event_times_us, rows)
         self._lanes[REQUESTS].send(
             lambda sequence: data_pb2.RequestBatch(
                 deployment=self._deployment,
@@ -82,11 +94,18 @@ class StreamProducer:
     def send_outcomes(
         self, prediction_ids: Sequence[str], labels: Array, known_at_us: Array, *, watermark_us: int
     ) -> None:
-        """Tell what really happened: one label a prediction id, and when it came to be known."""
+        """Tell what really happened: one label (0 or 1) a prediction id, and when it came to be known.
+
+        Raises Invalid and Unavailable as `send_requests` does.
+        """
+        rows = _rows(prediction_ids)
         values = np.asarray(labels, dtype=float)
-        if values.shape != (len(prediction_ids),):
-            raise Invalid(f"labels: has the shape {values.shape}; expected ({len(prediction_ids)},)")
-        times = _times(known_at_us, len(prediction_ids))
+        if values.shape != (rows,):
+            raise _wrong("labels", f"has the shape {values.shape}; expected ({rows},), one for each prediction id")
+        if not np.isin(values, (0.0, 1.0)).all():
+            wrong = values[~np.isin(values, (0.0, 1.0))][0]
+            raise _wrong("labels", f"holds {wrong:g}; labels are 0 or 1")
+        times = _times("known_at_us", known_at_us, rows)
         self._lanes[OUTCOMES].send(
             lambda sequence: data_pb2.OutcomeBatch(
                 deployment=self._deployment,
@@ -161,6 +180,8 @@ class Lane:
 
     def send(self, batch: Callable[[int], Any]) -> None:
         payload = batch(self._next).SerializeToString()
+        if len(payload) > MAX_BYTES:
+            raise _wrong("prediction_ids", f"are too many: the batch takes {len(payload)} bytes of {MAX_BYTES} allowed")
         self._waiting.append((self._next, payload))
         self._next += 1
         self._stream.produce(self._topic, payload)
@@ -197,12 +218,32 @@ class Lane:
             return 0
 
 
-def _times(values: Array, rows: int) -> List[int]:
-    times = np.asarray(values).astype("int64")
+def _rows(prediction_ids: Sequence[str]) -> int:
+    rows = len(prediction_ids)
+    if not 1 <= rows <= MAX_ROWS:
+        raise _wrong("prediction_ids", f"has {rows} items; 1 to {MAX_ROWS} are allowed in a batch")
+    if len(set(prediction_ids)) != rows:
+        raise _wrong("prediction_ids", "names an id twice")
+    return rows
+
+
+def _times(name: str, values: Array, rows: int) -> List[int]:
+    """Times as microseconds since 1970-01-01 UTC."""
+    times = np.asarray(values)
     if times.shape != (rows,):
-        raise Invalid(f"event times: have the shape {times.shape}; expected ({rows},)")
-    found: List[int] = times.tolist()
+        raise _wrong(name, f"has the shape {times.shape}; expected ({rows},), one for each prediction id")
+    if times.dtype.kind == "M":
+        times = times.astype("datetime64[us]")
+    elif times.dtype.kind not in "iu":
+        raise _wrong(name, f"is of type {times.dtype}; expected whole microseconds since 1970-01-01 UTC, or datetime64")
+    found: List[int] = times.astype("int64").tolist()
+    if min(found) < 0:
+        raise _wrong(name, f"holds {min(found)}; times are microseconds since 1970-01-01 UTC")
     return found
+
+
+def _wrong(name: str, text: str) -> Invalid:
+    return Invalid(f"{name}: {text}", fields=[{"field": name, "description": text}])
 
 
 def _quiet(_: KafkaError) -> None:

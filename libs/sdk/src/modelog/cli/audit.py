@@ -8,7 +8,7 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, fail, show_json, told
+from modelog.cli.output import AsJson, console, fail, say, show_json, told
 
 app = typer.Typer(help="Proofs that the log was not altered.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def verify(
             show_json(report)
         else:
             for finding in report.findings:
-                console.print(finding, highlight=False)
+                say(finding)
             console.print("[bold green]intact[/]" if report.intact else "[bold red]ALTERED[/]")
         if not report.intact:
             raise typer.Exit(1)
@@ -50,7 +50,7 @@ def _offline(store: Path, checkpoint: Optional[Path], key: Optional[Path], as_js
     if as_json:
         show_json(report.as_dict())
     else:
-        console.print(report.text(), highlight=False)
+        say(report.text())
     if not report.ok:
         raise typer.Exit(1)
 
@@ -81,6 +81,6 @@ def proof(position: int, out: Optional[Path] = typer.Option(None, help="Write th
         bundle = client.audit.proof(position)
         if out is not None:
             out.write_text(bundle)
-            console.print(f"{out}: the proof of position {position}", highlight=False)
+            say(f"{out}: the proof of position {position}")
         else:
             typer.echo(bundle)

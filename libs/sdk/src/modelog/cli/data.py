@@ -8,7 +8,7 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, show_json, show_table, told
+from modelog.cli.output import AsJson, say, show_json, show_table, told
 
 app = typer.Typer(help="Datasets, each version named by its content.", no_args_is_help=True)
 
@@ -41,11 +41,11 @@ def register(dataset: str, file: Path, label: str = typer.Option("", help="What 
     """Add a Parquet file as a version. Example: `modelog dataset register flights january.parquet --label 2013-01`"""
     with told(), modelog.connect() as client:
         found = client.datasets.register(dataset, file, label=label)
-        console.print(f"{dataset} {found.version}: {found.rows} rows, sha-256 {found.digest}", highlight=False)
+        say(f"{dataset} {found.version}: {found.rows} rows, sha-256 {found.digest}")
 
 
 @app.command()
 def download(dataset: str, version: int, folder: Path = typer.Option(Path("."), help="Where to.")) -> None:
     """Fetch a version's Parquet file; its digest is checked."""
     with told(), modelog.connect() as client:
-        console.print(str(client.datasets.download(dataset, version, folder)), highlight=False)
+        say(str(client.datasets.download(dataset, version, folder)))

@@ -9,7 +9,7 @@ from typing import Any, List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, number, pairs, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, number, pairs, say, show_fields, show_json, show_table, told, word
 from modelog.errors import Invalid
 from modelog.inference import predict as ask
 from modelog.types import Deployment
@@ -59,7 +59,7 @@ def create(
     """Serve a version. Example: `modelog deploy create flight-delay flight-delay 1.0.0`"""
     with told(), modelog.connect() as client:
         found = client.deployments.create(name, model, version, environment)
-        console.print(f"{name} serves {model} {version} ({word(found.status, 'DEPLOYMENT_STATUS_')}).", highlight=False)
+        say(f"{name} serves {model} {version} ({word(found.status, 'DEPLOYMENT_STATUS_')}).")
 
 
 @app.command()
@@ -89,7 +89,7 @@ def stop(name: str, reason: str = typer.Option("")) -> None:
     """End a deployment."""
     with told(), modelog.connect() as client:
         client.deployments.stop(name, reason)
-        console.print(f"{name} is stopped.", highlight=False)
+        say(f"{name} is stopped.")
 
 
 @app.command()
@@ -117,7 +117,7 @@ def predict(
             show_json(answer)
         else:
             rows = [[i, *outputs] for i, outputs in zip(answer["prediction_ids"], answer["outputs"])]
-            console.print(f"{deployment} {answer['version']}", highlight=False)
+            say(f"{deployment} {answer['version']}")
             show_table(["prediction", "output"], rows, empty="no answer")
 
 

@@ -8,7 +8,7 @@ from typing import List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, number, pairs, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, number, pairs, say, show_fields, show_json, show_table, told, word
 from modelog.errors import Invalid
 from modelog.types import DatasetRef
 
@@ -34,11 +34,11 @@ def submit(
         job = client.jobs.submit(
             client.jobs.spec(name, entry_point, source=source, datasets=refs, parameters=parameters, register=register)
         )
-        console.print(f"Job {job.id} is queued.", highlight=False)
+        say(f"Job {job.id} is queued.")
         if follow:
-            console.print(client.jobs.logs(job.id, follow=True), highlight=False, markup=False)
+            say(client.jobs.logs(job.id, follow=True))
             done = client.jobs.wait(job.id)
-            console.print(f"Job {job.id} succeeded: {done.metrics}", highlight=False)
+            say(f"Job {job.id} succeeded: {done.metrics}")
 
 
 def _value(given: str) -> object:
@@ -105,6 +105,4 @@ def logs(job_id: str, follow: bool = typer.Option(False, "--follow", "-f", help=
 def cancel(job_id: str, reason: str = typer.Option("", help="Why.")) -> None:
     """Stop a job."""
     with told(), modelog.connect() as client:
-        console.print(
-            f"Job {job_id} is {word(client.jobs.cancel(job_id, reason).status, 'JOB_STATUS_')}.", highlight=False
-        )
+        say(f"Job {job_id} is {word(client.jobs.cancel(job_id, reason).status, 'JOB_STATUS_')}.")

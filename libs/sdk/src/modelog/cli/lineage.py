@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Set
 
 import typer
+from rich.markup import escape
 from rich.tree import Tree
 
 import modelog
@@ -67,5 +68,5 @@ def tree_of(graph: Graph, root: str, reverse: bool = False) -> Tree:
 
 def _label(node: Optional[Node], name: str) -> str:
     if node is None:
-        return name
-    return f"[bold]{node.kind}[/] {node.name or node.id}"
+        return escape(name)
+    return f"[bold]{node.kind}[/] {escape(node.name or node.id)}"

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, say, show_fields, show_json, show_table, told, word
 from modelog.types import ModelVersion
 
 app = typer.Typer(help="Models, their versions, stages and approvals.", no_args_is_help=True)
@@ -76,7 +76,7 @@ def create(name: str, description: str = typer.Option("", help="What it is for."
     """Give a model its name. Example: `modelog model create flight-delay`"""
     with told(), modelog.connect() as client:
         model = client.models.create(name, description)
-        console.print(f"Model {model.name} is registered (position {model.position}).", highlight=False)
+        say(f"Model {model.name} is registered (position {model.position}).")
 
 
 @app.command()
@@ -84,7 +84,7 @@ def approve(name: str, version: str, comment: str = typer.Option(..., "--comment
     """Approve somebody else's version. Example: `modelog model approve flight-delay 1.0.0 -m "checked"`"""
     with told(), modelog.connect() as client:
         client.models.approve(name, version, comment)
-        console.print(f"{name} {version} is approved.", highlight=False)
+        say(f"{name} {version} is approved.")
 
 
 @app.command()
@@ -92,7 +92,7 @@ def reject(name: str, version: str, comment: str = typer.Option(..., "--comment"
     """Reject somebody else's version."""
     with told(), modelog.connect() as client:
         client.models.reject(name, version, comment)
-        console.print(f"{name} {version} is rejected.", highlight=False)
+        say(f"{name} {version} is rejected.")
 
 
 @app.command()
@@ -105,11 +105,11 @@ def promote(
     """Move a version to another stage. Example: `modelog model promote flight-delay 1.0.0 staging`"""
     with told(), modelog.connect() as client:
         found = client.models.promote(name, version, stage, reason)
-        console.print(f"{name} {version} is in {word(found.stage, 'STAGE_')}.", highlight=False)
+        say(f"{name} {version} is in {word(found.stage, 'STAGE_')}.")
 
 
 @app.command()
 def download(name: str, version: str, folder: Path = typer.Option(Path("."), help="Where to.")) -> None:
     """Fetch a version's file; its digest is checked."""
     with told(), modelog.connect() as client:
-        console.print(str(client.models.download(name, version, folder)), highlight=False)
+        say(str(client.models.download(name, version, folder)))

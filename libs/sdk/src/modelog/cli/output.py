@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from modelog.errors import Invalid, ModelogError
@@ -36,6 +37,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def say(sentence: str) -> None:
+    """Print a sentence as it is, however long: no markup is read in it, no line of it is broken."""
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
     """Print a table, or the sentence `empty` when there are no rows."""
     if not rows:
@@ -45,7 +51,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: 
     for column in columns:
         table.add_column(column, overflow="fold", justify="right" if column.startswith("#") else "left")
     for row in rows:
-        table.add_row(*(text(cell) for cell in row))
+        table.add_row(*(escape(text(cell)) for cell in row))
     console.print(table)
 
 
@@ -56,7 +62,7 @@ def show_fields(fields: Dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields.items():
         if value not in (None, "", [], {}):
-            table.add_row(name, text(value))
+            table.add_row(name, escape(text(value)))
     console.print(table)
 
 
@@ -95,7 +101,7 @@ def told() -> Iterator[None]:
 
 def fail(message: str) -> None:
     """Print an error and leave with status 1."""
-    errors.print(f"[bold red]error:[/] {message}", highlight=False)
+    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(EXIT_REFUSED)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, List, Mapping, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, show_json, show_table, told
+from modelog.cli.output import AsJson, console, say, show_json, show_table, told
 from modelog.config import profile_path, read_profile, write_profile
 from modelog.errors import Unavailable
 
@@ -36,11 +36,11 @@ def up(
     """
 
     def progress(name: str, after: str) -> None:
-        console.print(f"  {name:<11} {after}", highlight=False)
+        say(f"  {name:<11} {after}")
 
     with told():
         start = of_platform("start_detached" if detach else "run_here")
-        console.print(f"Starting the platform in {data_dir.absolute()} ...", highlight=False, soft_wrap=True)
+        say(f"Starting the platform in {data_dir.absolute()} ...")
         start(data_dir, port, progress, lambda endpoints: show_endpoints(endpoints, here=not detach))
 
 
@@ -55,18 +55,16 @@ def of_platform(name: str) -> Callable[..., Any]:
 def show_endpoints(endpoints: Mapping[str, str], here: bool = False) -> None:
     profile = read_profile()
     console.print("Ready.", style="bold green")
-    console.print(
-        f"  web page     {endpoints['web']}/#token={profile['users'][profile['user']]}", highlight=False, soft_wrap=True
-    )
+    say(f"  web page     {endpoints['web']}/#token={profile['users'][profile['user']]}")
     for name in ("inference_rest", "inference_grpc", "kafka", "graph"):
-        console.print(f"  {name:<15}{endpoints[name]}", highlight=False)
+        say(f"  {name:<15}{endpoints[name]}")
     console.print("Stop it with Ctrl-C." if here else "Stop it with `modelog down`.")
 
 
 def down(data_dir: Optional[Path] = typer.Option(None, "--data-dir", "-d", envvar="MODELOG_HOME")) -> None:
     """Stop the platform that runs in a data directory (without one: the one that was started last)."""
     with told():
-        console.print(f"Stopped the platform in {of_platform('down')(data_dir)}.", highlight=False, soft_wrap=True)
+        say(f"Stopped the platform in {of_platform('down')(data_dir)}.")
 
 
 def status(as_json: bool = AsJson) -> None:
@@ -122,7 +120,7 @@ def login(
         me = client.me()
         profile = {"url": url, "user": user, "users": {**read_profile().get("users", {}), user: given}}
         path = write_profile(profile)
-        console.print(f"You are {me.user} ({', '.join(me.roles)}); remembered in {path}.", highlight=False)
+        say(f"You are {me.user} ({', '.join(me.roles)}); remembered in {path}.")
 
 
 def token(
