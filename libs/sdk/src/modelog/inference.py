@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import httpx
 
@@ -21,9 +21,9 @@ def endpoint(client: Client) -> str:
 
 
 def predict(
-    client: Client, deployment: str, records: Sequence[Mapping[str, float]], *, version: str = ""
+    client: Client, deployment: str, records: Sequence[Mapping[str, Optional[float]]], *, version: str = ""
 ) -> Dict[str, Any]:
-    """Ask for records by feature name: one FP32 tensor for each feature, one row for each record.
+    """Ask for records by feature name: one FP32 tensor for each feature, one row for each record; None is missing.
 
     Answers with version, prediction_ids (one a record) and outputs (records, outputs).
     """
@@ -34,12 +34,17 @@ def predict(
         if set(record) != set(names):
             raise Invalid(f"records[{n}]: has the features {sorted(record)}, the first has {sorted(names)}")
     inputs = [
-        {"name": name, "datatype": "FP32", "shape": [len(records)], "data": [float(r[name]) for r in records]}
+        {"name": name, "datatype": "FP32", "shape": [len(records)], "data": [_json(r[name]) for r in records]}
         for name in names
     ]
     path = f"/v2/models/{deployment}" + (f"/versions/{version}" if version else "") + "/infer"
     answer = _post(client, path, {"inputs": inputs})
     return _answer(answer, len(records))
+
+
+def _json(value: Optional[float]) -> Optional[float]:
+    """A missing value is null: JSON has no NaN."""
+    return None if value is None or value != value else float(value)
 
 
 def _answer(answer: Mapping[str, Any], rows: int) -> Dict[str, Any]:

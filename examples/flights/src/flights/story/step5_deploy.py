@@ -17,7 +17,7 @@ def tell(story: Story) -> None:
     story.step(5, "Deploy, and ask over the Open Inference Protocol")
     story.alice.deployments.create(MODEL, MODEL, story.first.version, "production")
     sample = story.month(2).filter(pl.col("label").is_not_null()).head(3)
-    rest = predict(story.alice, MODEL, sample.select(FEATURES).fill_null(float("nan")).to_dicts())
+    rest = predict(story.alice, MODEL, sample.select(FEATURES).to_dicts())
     by_rest = [float(outputs[0]) for outputs in rest["outputs"]]
     by_grpc = ask_over_grpc(story, sample.select(FEATURES).to_numpy())
     story.say(f"REST: {[round(p, 3) for p in by_rest]}   gRPC: {[round(p, 3) for p in by_grpc]}")
