@@ -98,7 +98,7 @@ class StreamProducer:
 
         Raises Invalid and Unavailable as `send_requests` does.
         """
-        rows = _rows(prediction_ids)
+        rows = _rows(prediction_ids, fewest=0)
         values = np.asarray(labels, dtype=float)
         if values.shape != (rows,):
             raise _wrong("labels", f"has the shape {values.shape}; expected ({rows},), one for each prediction id")
@@ -218,10 +218,10 @@ class Lane:
             return 0
 
 
-def _rows(prediction_ids: Sequence[str]) -> int:
+def _rows(prediction_ids: Sequence[str], fewest: int = 1) -> int:
     rows = len(prediction_ids)
-    if not 1 <= rows <= MAX_ROWS:
-        raise _wrong("prediction_ids", f"has {rows} items; 1 to {MAX_ROWS} are allowed in a batch")
+    if not fewest <= rows <= MAX_ROWS:
+        raise _wrong("prediction_ids", f"has {rows} items; {fewest} to {MAX_ROWS} are allowed in a batch")
     if len(set(prediction_ids)) != rows:
         raise _wrong("prediction_ids", "names an id twice")
     return rows

@@ -49,13 +49,16 @@ def one_day(stream: StreamProducer, served: pl.DataFrame, begin: datetime, end: 
     """Send the day's requests, then what came to be known that day; returns the number of requests."""
     watermark_us = int(end.timestamp() * 1_000_000)
     asked = served.filter(pl.col("event_time").is_between(begin, end, closed="left"))
-    stream.send_requests(
-        asked["prediction_id"].to_list(),
-        asked["event_time"].dt.epoch("us").to_numpy(),
-        asked.select(FEATURES).to_numpy(),
-        FEATURES,
-        watermark_us=watermark_us,
-    )
+    if asked.height:
+        last: datetime = served["event_time"].max()  # type: ignore[assignment]
+        promised = end if end <= last else end + 30 * DAY  # after the last request none will come
+        stream.send_requests(
+            asked["prediction_id"].to_list(),
+            asked["event_time"].dt.epoch("us").to_numpy(),
+            asked.select(FEATURES).to_numpy(),
+            FEATURES,
+            watermark_us=int(promised.timestamp() * 1_000_000),
+        )
     known = served.filter(
         pl.col("outcome_time").is_between(begin, end, closed="left") & pl.col("label").is_not_null()
     ).sort("outcome_time")
