@@ -20,7 +20,7 @@ class SubmitJob:
     source_digest: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     datasets: tuple[DatasetRef, ...] = ()
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     max_attempts: int = 3
     timeout_s: float = 86400.0
     register: Registration | None = None

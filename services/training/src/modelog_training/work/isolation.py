@@ -10,18 +10,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import psutil
+
+# What the worker itself runs on stays what it is, whatever an archive holds.
+OWN = sys.stdlib_module_names | {"modelog", "modelog_common", "modelog_proto", "modelog_training", "ray"}
 
 
 @contextmanager
 def isolated(source: Path, folder: Path) -> Iterator[None]:
-    """Import from `source` first and work in `folder`; afterwards modules, path, environment and logging are as before."""
-    names = {entry.stem if entry.suffix == ".py" else entry.name for entry in source.iterdir()}
+    """Import from `source` first and work in `folder`; afterwards modules, path, environment, logging are as before."""
+    names = {entry.stem if entry.suffix == ".py" else entry.name for entry in source.iterdir()} - OWN
     path, environment, cwd = list(sys.path), dict(os.environ), Path.cwd()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    _forget(names)
+    installed = _take_out(names)
     sys.path.insert(0, str(source))
     importlib.invalidate_caches()
     os.chdir(folder)
@@ -34,13 +38,13 @@ def isolated(source: Path, folder: Path) -> Iterator[None]:
         os.environ.update(environment)
         root.handlers[:] = handlers
         root.setLevel(level)
-        _forget(names)
+        _take_out(names)
+        sys.modules.update(installed)
 
 
-def _forget(names: set[str]) -> None:
-    """Modules of these top-level names: another job's archive may hold others under the same ones."""
-    for module in [m for m in sys.modules if m.partition(".")[0] in names]:
-        del sys.modules[module]
+def _take_out(names: set[str]) -> dict[str, ModuleType]:
+    """Loaded modules below these top-level names, which are then no longer loaded."""
+    return {m: sys.modules.pop(m) for m in list(sys.modules) if m.partition(".")[0] in names}
 
 
 @contextmanager

@@ -73,19 +73,29 @@ class Worker:
         code, scratch = Path(assignment.folder, "source"), Path(assignment.folder, "scratch")
         for folder in (code, scratch):
             folder.mkdir(parents=True, exist_ok=True)
-        with captured(Path(assignment.log_file)), isolated(code, scratch):
-            error = self._run(assignment, code)
+        with captured(Path(assignment.log_file)):
+            error = self._unpack(assignment, code)
+            if not error:
+                with isolated(code, scratch):
+                    error = self._run(assignment, code)
         return Outcome(error, left_behind(threads))
 
-    def _run(self, assignment: Assignment, code: Path) -> str:
+    def _unpack(self, assignment: Assignment, code: Path) -> str:
         try:
             if assignment.source_digest:
                 source.unpack(self._verified(assignment, assignment.source_digest), code)
+        except (source.BadSource, BadBlob) as error:
+            print(error)
+            return str(error)
+        return ""
+
+    def _run(self, assignment: Assignment, code: Path) -> str:
+        try:
             with _journal(assignment) as context:
                 source.find(assignment.entry_point)(context)
         except SystemExit as end:
             return "" if not end.code else f"the code ended itself with sys.exit({end.code!r})"
-        except (source.BadSource, BadBlob) as error:
+        except source.BadSource as error:
             print(error)
             return str(error)
         except BaseException as error:

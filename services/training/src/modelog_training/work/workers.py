@@ -14,6 +14,11 @@ class WorkerLost(Exception):
 class WorkerHandle(Protocol):
     """One process, for one job at a time. Each method raises WorkerLost when the process goes away."""
 
+    @property
+    def threads(self) -> int:
+        """How many threads its libraries use."""
+        ...
+
     async def machine(self) -> Machine: ...
 
     async def check(self, assignment: Assignment) -> Checked: ...

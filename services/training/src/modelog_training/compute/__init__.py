@@ -1,0 +1,1 @@
+"""Processes to run jobs in, from local Ray."""

@@ -1,0 +1,207 @@
+"""Workers from a Ray cluster of this machine's own, started and ended with the service."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import structlog
+
+from modelog_training.compute.leftovers import ProcessList, end
+from modelog_training.work.assignment import Assignment, Checked, Machine, Outcome
+from modelog_training.work.worker import Worker
+from modelog_training.work.workers import WorkerHandle, WorkerLost
+
+T = TypeVar("T")
+OBJECT_STORE_BYTES = 80_000_000
+# Ray adds "/session_<date>_<time>_<process id>/sockets/plasma_store"; a Unix socket's name has at most 107 bytes.
+LONGEST_FOLDER = 107 - len("/session_2026-11-24_04-05-01_382338_1234567/sockets/plasma_store")
+STOP_S = 10.0
+log = structlog.get_logger()
+
+
+class RayWorkers:
+    """The port Workers over local Ray. A worker is an actor that is used for one job after another."""
+
+    def __init__(self, folder: Path, cpus: int) -> None:
+        self._folder, self._cpus = folder, cpus
+        self._temporary = temporary_folder(folder)
+        self._processes = ProcessList(folder / "processes.json")
+        # Ray's processes die with the thread that started them (PR_SET_PDEATHSIG), so this one lives as long as we do.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
+        self._idle: list[WorkerHandle] = []
+        self._warming: set[asyncio.Task[None]] = set()
+        self._actor: Any = None
+
+    async def start(self) -> None:
+        """Start Ray, and one worker to have it ready; some ten seconds on two busy cores."""
+        await self._in_thread(self._start)
+        self._warm_up(1)
+
+    def _start(self) -> None:
+        ended = self._processes.end_all()
+        if ended:
+            log.warning("processes of an earlier incarnation were ended", processes=ended)
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True, mode=0o700)
+        os.environ |= {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # Ray's ports are open to the network; only who has this incarnation's token may use them.
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        }
+        import ray
+
+        ray.init(
+            num_cpus=self._cpus,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=str(self._temporary),
+        )
+        self._actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Worker)
+        self._note_processes()
+
+    async def take(self, threads: int) -> WorkerHandle:
+        for n, worker in enumerate(self._idle):
+            if worker.threads == threads:
+                del self._idle[n]
+                return worker
+        return await self._make(threads)
+
+    async def _make(self, threads: int) -> RayWorker:
+        actor = await self._in_thread(lambda: self._actor.remote(threads))
+        worker = RayWorker(actor, threads, self._in_thread)
+        try:
+            worker.pid = await worker.call("pid")
+            await self._in_thread(self._note_processes)
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    async def give_back(self, worker: WorkerHandle, *, usable: bool) -> None:
+        if usable and len(self._idle) < self._cpus:
+            self._idle.append(worker)
+            return
+        await worker.kill()
+        self._warm_up(worker.threads)
+
+    def _warm_up(self, threads: int) -> None:
+        """Have a worker ready before it is asked for."""
+        task = asyncio.create_task(self._add_idle(threads), name="warm up a worker")
+        self._warming.add(task)
+        task.add_done_callback(self._warming.discard)
+
+    async def _add_idle(self, threads: int) -> None:
+        try:
+            self._idle.append(await self._make(threads))
+        except WorkerLost as error:
+            # Whoever takes a worker next makes one of their own, and hears of it when that fails too.
+            log.warning("a worker could not be made ready", error=str(error))
+
+    def _note_processes(self) -> None:
+        self._processes.write(self._rays_processes())
+
+    def _rays_processes(self) -> list[psutil.Process]:
+        """Ray's own processes, which are this process's children, and the workers, which are theirs."""
+        found: list[psutil.Process] = []
+        for child in psutil.Process().children():
+            try:
+                if any(str(self._temporary) in argument for argument in child.cmdline()):
+                    found += [child, *child.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    async def stop(self) -> None:
+        """End Ray and remove its files. Nothing is waited for: a job in the middle is run again."""
+        for task in self._warming:
+            task.cancel()
+        await asyncio.gather(*self._warming, return_exceptions=True)
+        await self._in_thread(self._stop)
+        self._thread.shutdown(wait=False)
+
+    def _stop(self) -> None:
+        if self._actor is not None:
+            import ray
+
+            self._note_processes()
+            ray.shutdown()
+        self._processes.end_all()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+class RayWorker:
+    """One actor and its process."""
+
+    def __init__(self, actor: Any, threads: int, in_thread: Callable[[Callable[[], Any]], Any]) -> None:
+        self._actor, self.threads, self._in_thread = actor, threads, in_thread
+        self.pid = 0
+
+    async def machine(self) -> Machine:
+        found: Machine = await self.call("machine")
+        return found
+
+    async def check(self, assignment: Assignment) -> Checked:
+        found: Checked = await self.call("check", assignment)
+        return found
+
+    async def run(self, assignment: Assignment) -> Outcome:
+        found: Outcome = await self.call("run", assignment)
+        return found
+
+    async def call(self, method: str, *arguments: object) -> Any:
+        import ray.exceptions
+
+        try:
+            reference = await self._in_thread(lambda: getattr(self._actor, method).remote(*arguments))
+            answer = asyncio.wrap_future(reference.future())
+            # Ray sets the answer also when nobody waits for it any more.
+            answer.add_done_callback(_seen)
+            return await asyncio.shield(answer)
+        except ray.exceptions.RayTaskError as error:
+            raise WorkerLost(f"the worker failed in {method}: {error.cause}") from error
+        except ray.exceptions.RayError as error:
+            raise WorkerLost(f"the worker process {self.pid or ''} is gone") from error
+
+    async def kill(self) -> None:
+        """SIGKILL, which reaches a process that is busy in native code too; its children go with it."""
+        import ray
+
+        await asyncio.to_thread(self._end_process)
+        await self._in_thread(lambda: ray.kill(self._actor))
+
+    def _end_process(self) -> None:
+        if self.pid:
+            try:
+                end([psutil.Process(self.pid)])
+            except psutil.NoSuchProcess:
+                return
+
+
+def _seen(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()
+
+
+def temporary_folder(folder: Path) -> Path:
+    """Where Ray keeps its sockets: below `folder`, or a short one under /tmp when that is too long."""
+    own = folder.absolute() / "ray"
+    if len(os.fsencode(own)) <= LONGEST_FOLDER:
+        return own
+    digest = hashlib.sha256(os.fsencode(own)).hexdigest()[:12]
+    return Path(f"/tmp/modelog-{digest}")  # noqa: S108 - named after its owner, with mode 700
