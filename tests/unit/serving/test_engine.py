@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import xgboost
 from modelog_common.domain.errors import NotAllowed, NotFound, Unavailable
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine import batcher as batcher_module
@@ -99,6 +101,25 @@ async def test_a_model_without_column_names_takes_the_signature_s() -> None:
     plain = Signature((TensorSpec("x", "FP32", (-1, 4)),), SIGNATURE.outputs)
     model = XGBoostRuntime(threads=2).load(model_file(0), plain)
     assert model.predict(ROWS).shape == (50, 1)
+
+
+def test_threads_do_not_disturb_each_other_s_predictions() -> None:
+    model = XGBoostRuntime().load(model_file(0, 50), SIGNATURE)
+    parts = [ROWS[n : n + 1 + n % 7] for n in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(model.predict, parts * 5))
+    for part, answer in zip(parts * 5, answers, strict=True):
+        assert np.allclose(answer[:, 0], answers_of(model_file(0, 50), part))
+
+
+def test_a_model_of_several_classes_answers_a_row_with_several_numbers() -> None:
+    draw = np.random.default_rng(0)
+    data = xgboost.DMatrix(ROWS, draw.integers(0, 3, 50), feature_names=list(COLUMNS))
+    content = bytes(xgboost.train({"objective": "multi:softprob", "num_class": 3}, data, 2).save_raw("json"))
+    three = Signature(SIGNATURE.inputs, (TensorSpec("class", "FP32", (-1, 3)),))
+    answers = XGBoostRuntime().load(content, three).predict(ROWS[:4, :].copy())
+    assert answers.shape == (4, 3)
+    assert np.allclose(answers.sum(axis=1), 1)
 
 
 class Gate:
