@@ -230,6 +230,16 @@ class Process:
 
     async def start(self) -> None:
         """Start it and wait until calls are answered."""
+        self.spawn()
+        address = f"127.0.0.1:{self.port}"
+        async with asyncio.timeout(PATIENCE_S):
+            async with grpc.aio.insecure_channel(address) as channel:
+                await channel.channel_ready()
+        if self.bench.channel is None:
+            self.bench.talk_to(address)
+
+    def spawn(self) -> None:
+        """Start it."""
         settings = self.bench.settings
         environment = {
             "MODELOG_DATA_DIR": str(settings.data_dir),
@@ -238,15 +248,9 @@ class Process:
             "MODELOG_PEERS": json.dumps(settings.peers),
         }
         with (self.bench.folder / "monitoring.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - it only starts it
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "modelog_monitoring"], env={**os.environ, **environment}, stdout=log, stderr=log
             )
-        address = f"127.0.0.1:{self.port}"
-        async with asyncio.timeout(PATIENCE_S):
-            async with grpc.aio.insecure_channel(address) as channel:
-                await channel.channel_ready()
-        if self.bench.channel is None:
-            self.bench.talk_to(address)
 
     def kill(self) -> None:
         """kill -9."""

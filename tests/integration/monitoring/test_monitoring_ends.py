@@ -39,7 +39,7 @@ async def test_a_challenger_that_gains_nothing_is_refused(bench: Any) -> None:
         assert "no gain beyond chance on 1500 fresh rows" in refused.reason
         assert not refused.evaluation.challenger_wins
         assert refused.ended_at.seconds > 0
-    assert bench.world.done == [("submit", "job-1")]
+    assert {step for step, *_ in bench.world.done} == {"submit"}
 
 
 async def test_a_rejected_challenger_never_sees_traffic(bench: Any) -> None:
@@ -66,7 +66,8 @@ async def test_a_canary_that_does_harm_is_taken_back(bench: Any) -> None:
         assert refused.evaluation.challenger_wins
         assert not refused.canary.challenger_wins
     assert bench.world.traffic == {"1.0.0": 100.0}
-    assert bench.world.done[-2:] == [("traffic", "1.0.0=100"), ("promote", "1.1.0", "archived")]
+    others = [done for done in bench.world.done if done[0] != "submit"]
+    assert others[-2:] == [("traffic", "1.0.0=100"), ("promote", "1.1.0", "archived")]
 
 
 async def test_a_failed_job_ends_the_retraining_and_a_later_window_starts_another(bench: Any) -> None:

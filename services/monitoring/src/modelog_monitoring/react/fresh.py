@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from modelog_monitoring.data.rows import Rows, Span, read_rows, to_micros
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
 from modelog_monitoring.retraining.events import RetrainingStarted
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A look that found too few: at which span, and how many rows it found, labelled or not."""
+
+    span: Span
+    rows: int
 
 
 class FreshRows:
@@ -19,7 +28,7 @@ class FreshRows:
 
     def __init__(self, store: WindowStore) -> None:
         self._store = store
-        self._needed: dict[tuple[str, str], int] = {}
+        self._looks: dict[tuple[str, str], _Look] = {}
 
     async def find(
         self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...], version: str = ""
@@ -36,16 +45,26 @@ class FreshRows:
         if span is None:
             return None
         key = (terms.retraining_id, version)
-        rows = self._store.rows_between(flow, span.since_us, span.until_us, version)
-        if rows < self._needed.get(key, wanted):
+        if self._most(flow, span, version, self._looks.get(key)) < wanted:
             return None
-        labelled = read_rows(self._store, flow, span, features, version).labelled
+        rows = read_rows(self._store, flow, span, features, version)
+        labelled = rows.labelled
         if len(labelled) >= wanted:
-            self._needed.pop(key, None)
+            self._looks.pop(key, None)
             return labelled.first(wanted)
-        # Counting batches is cheap, looking for labels is not: the next look needs at least as many rows as are missing.
-        self._needed[key] = rows + wanted - len(labelled)
+        self._looks[key] = _Look(span, len(rows))
         return None
+
+    def _most(self, flow: Flow, span: Span, version: str, last: _Look | None) -> int:
+        """How many labelled rows there can be at most: counting batches is cheap, looking for labels is not.
+
+        All rows that the last look found may have their labels by now, and all that came since.
+        """
+        if last is None:
+            return self._store.rows_between(flow, span.since_us, span.until_us, version)
+        if last.span == span:
+            return 0
+        return last.rows + self._store.rows_between(flow, last.span.until_us, span.until_us, version)
 
     def _span(self, flow: Flow, terms: RetrainingStarted) -> Span | None:
         predictions_us = self._store.watermark(flow)

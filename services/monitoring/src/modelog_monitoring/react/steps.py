@@ -17,7 +17,7 @@ from modelog_common.events.entities import Entities
 from modelog_proto.registry.v1.model_pb2 import STAGE_ARCHIVED, STAGE_PRODUCTION, STAGE_STAGING, Signature, Stage
 from modelog_proto.training.v1 import training_pb2
 
-from modelog_monitoring.data.rows import Floats64, Rows, to_moment
+from modelog_monitoring.data.rows import Floats64, Rows
 from modelog_monitoring.monitor.commands import MonitorCommand, MoveReference
 from modelog_monitoring.monitor.events import MonitorEvent
 from modelog_monitoring.monitor.state import Monitor
@@ -35,12 +35,11 @@ from modelog_monitoring.retraining.commands import (
     RetrainingCommand,
     StartCanary,
 )
-from modelog_monitoring.retraining.events import Comparison, Difference, RetrainingEvent
+from modelog_monitoring.retraining.events import Comparison, RetrainingEvent
 from modelog_monitoring.retraining.state import Phase, Retraining
 from modelog_monitoring.retraining.verdict import on_fresh_rows
 from modelog_monitoring.scoring import Scorer
 from modelog_monitoring.signature import features_of
-from modelog_monitoring.stats import compare
 
 ACTOR = "service:monitoring"
 RetrainingEntities = Entities[Retraining, RetrainingCommand, RetrainingEvent]
@@ -113,7 +112,7 @@ class Steps:
             return False
         champion = await self._score(owned, terms.champion, signature, rows)
         challenger = await self._score(owned, owned.state.challenger, signature, rows)
-        comparison = await asyncio.to_thread(comparison_of, rows, champion, challenger)
+        comparison = await asyncio.to_thread(_compared, rows, champion, challenger)
         verdict = on_fresh_rows(comparison)
         if verdict.wins:
             await self._promote(owned, owned.state.challenger, STAGE_STAGING, verdict.reason)
@@ -139,7 +138,7 @@ class Steps:
             return False
         champion = await self._score(owned, terms.champion, signature, rows)
         answered = np.asarray(rows.scores, np.float64)
-        comparison = await asyncio.to_thread(comparison_of, rows, champion, answered)
+        comparison = await asyncio.to_thread(_compared, rows, champion, answered)
         return await self._record(owned, RecordCanary(comparison), "judged")
 
     async def _conclude(self, owned: Owned[Retraining]) -> bool:
@@ -233,19 +232,8 @@ def _result_of(job: training_pb2.Job) -> JobResult | None:
             return None
 
 
-def comparison_of(rows: Rows, champion: Floats64, challenger: Floats64) -> Comparison:
-    """Both models' scores (rows,) on the same labelled rows, compared in pairs; raises Invalid as `compare` does."""
-    found = compare.compare(rows.labels, champion, challenger)
-    return Comparison(
-        rows=len(rows),
-        auc=_difference(found.auc),
-        log_loss=_difference(found.log_loss),
-        since=to_moment(int(rows.event_times_us[0])),
-        until=to_moment(int(rows.event_times_us[-1])),
-    )
+def _compared(rows: Rows, champion: Floats64, challenger: Floats64) -> Comparison:
+    # Imported when it is needed: scipy.stats takes longer to import than all the rest, and a restart must not wait.
+    from modelog_monitoring.react.compared import comparison_of
 
-
-def _difference(found: compare.Difference | None) -> Difference | None:
-    if found is None:
-        return None
-    return Difference(found.champion, found.challenger, found.value, found.low, found.high, found.p_value)
+    return comparison_of(rows, champion, challenger)

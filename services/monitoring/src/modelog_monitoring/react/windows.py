@@ -22,7 +22,6 @@ from modelog_monitoring.monitor.window import Window, window_at
 from modelog_monitoring.react.attempts import Attempts
 from modelog_monitoring.react.bell import Bell
 from modelog_monitoring.react.catalog import Catalog, Owned
-from modelog_monitoring.react.figures import findings_of
 from modelog_monitoring.react.settled import Settled, seen_until_us
 from modelog_monitoring.stats.profile import Profile
 
@@ -121,4 +120,7 @@ def evaluate(
     """The figures of a window, None when it has no rows. The same data gives the same figures, whenever it is asked."""
     span = Span(to_micros(window.start), to_micros(window.end), known_until_us(about, window))
     rows = read_rows(store, flow, span, list(profile.kinds))
+    # Imported when it is needed: scipy.stats takes longer to import than all the rest, and a restart must not wait.
+    from modelog_monitoring.react.figures import findings_of
+
     return findings_of(profile, about.drift, rows) if len(rows) else None
