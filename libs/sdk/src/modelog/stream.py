@@ -237,7 +237,7 @@ def _times(name: str, values: Array, rows: int) -> List[int]:
     elif times.dtype.kind not in "iu":
         raise _wrong(name, f"is of type {times.dtype}; expected whole microseconds since 1970-01-01 UTC, or datetime64")
     found: List[int] = times.astype("int64").tolist()
-    if min(found) < 0:
+    if min(found, default=0) < 0:
         raise _wrong(name, f"holds {min(found)}; times are microseconds since 1970-01-01 UTC")
     return found
 
