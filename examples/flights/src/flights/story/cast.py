@@ -93,7 +93,8 @@ class Story:
 
     def month(self, month: int) -> pl.DataFrame:
         """The flights whose prediction is due in a month (event time, UTC)."""
-        return self.frame.filter(pl.col("event_time").dt.month() == month)
+        due = pl.col("event_time").dt
+        return self.frame.filter((due.year() == 2013) & (due.month() == month))
 
     def say(self, text: str) -> None:
         self.console.print(f"  {text}", highlight=False)

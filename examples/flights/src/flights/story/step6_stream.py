@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from modelog.stream import StreamProducer
@@ -14,6 +14,7 @@ from flights.story import step2_datasets, step7_monitor, step8_challenger
 from flights.story.cast import MODEL, MONTHS, Story
 
 FIRST_MONTH, LAST_MONTH = 3, 12
+BEGIN = datetime(2013, FIRST_MONTH, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 # A month is closed half a day after its end, when its last flights have landed.
 LATENESS = timedelta(hours=36)
@@ -22,7 +23,7 @@ LATENESS = timedelta(hours=36)
 def tell(story: Story) -> None:
     story.step(6, "The year streams by: requests, answers, and outcomes once flights have landed")
     step7_monitor.watch(story)
-    served = story.frame.filter(pl.col("event_time").dt.month() >= FIRST_MONTH)
+    served = story.frame.filter(pl.col("event_time") >= BEGIN)
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with StreamProducer(story.alice, MODEL) as stream, Progress(*columns, console=story.console, transient=True) as bar:
         task = bar.add_task("streaming", total=served.height)
