@@ -46,9 +46,9 @@ class TrainingContext(Protocol):
 class Settings:
     """What may be set: trees, their depth, the learning rate, the seed, and how many threads may work."""
 
-    rounds: int = 200
+    rounds: int = 300
     max_depth: int = 6
-    learning_rate: float = 0.1
+    learning_rate: float = 0.07
     seed: int = 0
     threads: int = 1
 
