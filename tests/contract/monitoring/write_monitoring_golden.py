@@ -1,0 +1,236 @@
+"""Writes the golden file of every event type that has none yet; what is there stays, for it was once stored so.
+
+Run it after adding an event type, or a version of one, with an example below.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from modelog_common.domain.decider import Decider
+from modelog_common.events.store import StoredEvent
+from modelog_common.read.tables import Put
+from modelog_monitoring.events import EVENTS
+from modelog_monitoring.monitor.decide import MONITOR
+from modelog_monitoring.monitor.events import (
+    AlertDelivered,
+    AlertKind,
+    AlertRaised,
+    Channel,
+    ChannelKind,
+    DatasetRef,
+    DriftLimits,
+    FeatureFigures,
+    MonitorCreated,
+    QualityFigures,
+    ReferenceMoved,
+    WindowEvaluated,
+)
+from modelog_monitoring.monitor.window import WindowUnit
+from modelog_monitoring.policy.decide import POLICY
+from modelog_monitoring.policy.events import PolicyCreated
+from modelog_monitoring.read.project import monitor_rows, policy_rows, retraining_rows
+from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.retraining.decide import RETRAINING
+from modelog_monitoring.retraining.events import (
+    CanaryEvaluated,
+    CanaryStarted,
+    ChallengerEvaluated,
+    ChallengerPromoted,
+    ChallengerTrained,
+    Comparison,
+    Difference,
+    RetrainingFailed,
+    RetrainingRefused,
+    RetrainingStarted,
+    TrainingSet,
+)
+from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
+
+FOLDER = Path(__file__).parent / "golden"
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+START, END = datetime(2013, 4, 1, tzinfo=UTC), datetime(2013, 5, 1, tzinfo=UTC)
+QUALITY = QualityFigures(27004, 0.696, 0.688, 0.704, 0.51, 0.16, 0.21)
+BY_CANARY = QualityFigures(3, None, None, None, 0.7, 0.25, 0.0)
+FIGURES = (
+    FeatureFigures("temp", "ks", 0.63, 1e-300, 2e-300, 0.63, 5.1, True, 0.0, 0.25),
+    FeatureFigures("перевозчик", "chi2", 12.5, 0.4, 0.5, 0.01, 0.001, False, 0.0, 0.0),
+)
+COMPARED = Comparison(
+    10000,
+    Difference(0.71, 0.76, 0.05, 0.041, 0.059, 1e-27),
+    Difference(0.5, 0.47, -0.03, -0.035, -0.025, 1e-30),
+    END,
+    AT,
+)
+STARTED = RetrainingStarted(
+    "r-1",
+    "retrain",
+    "flights",
+    "w-1",
+    "2013-04",
+    END,
+    "flight-delay",
+    "flights",
+    "1.0.0",
+    "job-1",
+    TrainingSet("flights", (1, 2, 3, 4)),
+    10000,
+    10.0,
+    1000,
+    172800.0,
+    AT,
+)
+TRAINED = ChallengerTrained("r-1", "job-1", "1.1.0", AT)
+EVALUATED = ChallengerEvaluated("r-1", COMPARED, True, "better on 10000 fresh rows", AT)
+CANARY = CanaryStarted("r-1", "flights", "1.1.0", 10.0, "bob", AT)
+
+# Each list is the story of one entity, in order.
+STORIES: list[tuple[str, list[Any]]] = [
+    (
+        "monitoring.monitor",
+        [
+            MonitorCreated(
+                "m-1",
+                "flights",
+                "flights",
+                "flight-delay",
+                "1.0.0",
+                (DatasetRef("flights", 1), DatasetRef("flights", 2)),
+                "e" * 64,
+                "late",
+                WindowUnit.MONTH,
+                172800.0,
+                DriftLimits(0.05, 0.1, 0.1, 0.5),
+                0.02,
+                (
+                    Channel(ChannelKind.WEBHOOK, "http://127.0.0.1:9/a"),
+                    Channel(ChannelKind.SLACK, "https://hooks.example/x"),
+                ),
+                0.753,
+                0.47,
+                "alice",
+                AT,
+            ),
+            WindowEvaluated(
+                "m-1",
+                "flights",
+                "w-1",
+                "2013-04",
+                START,
+                END,
+                27007,
+                27004,
+                {"1.0.0": 27004, "1.1.0": 3},
+                FIGURES,
+                1,
+                QUALITY,
+                {"1.0.0": QUALITY, "1.1.0": BY_CANARY},
+                "1.0.0",
+                0.753,
+                True,
+                True,
+                "",
+                AT,
+            ),
+            AlertRaised("a-1", "m-1", "flights", "w-1", "2013-04", AlertKind.QUALITY, "the AUC is 0.696", AT),
+            AlertDelivered("a-1", "m-1", "flights", "slack https://hooks.example/x", 2, AT),
+            ReferenceMoved("m-1", "flights", "1.1.0", 0.76, 0.47, 10000, "1.1.0 replaced 1.0.0", AT),
+        ],
+    ),
+    (
+        "monitoring.policy",
+        [
+            PolicyCreated(
+                "p-1",
+                "retrain",
+                "flights",
+                False,
+                True,
+                {
+                    "name": "fit",
+                    "experiment": "delays",
+                    "entry_point": "flights.train:main",
+                    "parameters": {"depth": 6.0},
+                },
+                "flights",
+                10000,
+                10.0,
+                1000,
+                "alice",
+                AT,
+            )
+        ],
+    ),
+    (
+        "monitoring.retraining",
+        [
+            STARTED,
+            TRAINED,
+            EVALUATED,
+            CANARY,
+            CanaryEvaluated("r-1", COMPARED, True, "better beyond chance", AT),
+            ChallengerPromoted("r-1", "flight-delay", "1.1.0", "1.0.0", AT),
+        ],
+    ),
+    ("monitoring.retraining", [STARTED, TRAINED, EVALUATED, RetrainingRefused("r-1", "bob rejected it", AT)]),
+    ("monitoring.retraining", [STARTED, RetrainingFailed("r-1", "training failed: out of memory", AT)]),
+]
+DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (MONITOR, POLICY, RETRAINING)}
+ROWS: dict[str, Any] = {
+    MONITOR.category: monitor_rows,
+    POLICY.category: policy_rows,
+    RETRAINING.category: retraining_rows,
+}
+MESSAGES: dict[str, Any] = {
+    MONITORS.name: pb.Monitor,
+    WINDOWS.name: pb.Window,
+    ALERTS.name: pb.Alert,
+    POLICIES.name: pb.RetrainingPolicy,
+    RETRAININGS.name: pb.Retraining,
+}
+
+
+def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
+    """What a caller sees after an entity's events: the rows that the last one changes, as the contract's messages."""
+    state = DECIDERS[category].initial()
+    for event in events:
+        state = DECIDERS[category].evolve(state, event)
+    name, version, payload = EVENTS.encode(events[-1])
+    stored = StoredEvent(7, "e-7", f"{category}-1", 1, name, version, AT, "acme", "alice", "", "", "", payload)
+    seen = {}
+    for change in ROWS[category](state, stored):
+        assert isinstance(change, Put)
+        message = MESSAGES[change.table.name].FromString(change.body)
+        seen[change.table.name] = MessageToDict(message, preserving_proto_field_name=True)
+    return seen
+
+
+def main() -> None:
+    """Write what is missing."""
+    FOLDER.mkdir(exist_ok=True)
+    for category, story in STORIES:
+        before: list[str] = []
+        for n, event in enumerate(story, start=1):
+            name, version, payload = EVENTS.encode(event)
+            file = FOLDER / f"{name}.{version}.json"
+            if not file.exists():
+                golden = {
+                    "type": name,
+                    "version": version,
+                    "category": category,
+                    "before": before,
+                    "payload": json.loads(payload),
+                    "seen": seen_after(category, story[:n]),
+                }
+                file.write_text(json.dumps(golden, indent=2, ensure_ascii=False) + "\n")
+                print("wrote", file.name)
+            before = [*before, file.name]
+
+
+if __name__ == "__main__":
+    main()
