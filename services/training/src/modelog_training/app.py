@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
-from modelog_common.stores.blobs import FolderBlobStore
 from modelog_proto.training.v1.training_pb2_grpc import add_TrainingServiceServicer_to_server
 
 from modelog_training.api.training import TrainingServicer
 from modelog_training.compute.ray_local import RayWorkers
+from modelog_training.handle.files import Files
 from modelog_training.handle.folders import JobFolders
 from modelog_training.handle.jobs import Jobs
 from modelog_training.job.decide import JOB
@@ -29,17 +27,17 @@ async def build(host: Host) -> None:
     """Wire the training service into a host."""
     cpus = training_cpus()
     queries = JobQueries(host.project(TABLES, projections(host.store)))
-    blobs = FolderBlobStore(Path(host.settings.blobs.removeprefix("file://")))
     registry = Registry(host.peer("registry"))
+    files = Files(host.data_dir / "files", registry)
     folders = JobFolders(host.data_dir / "jobs")
     entities = Entities(host.store, JOB, EVENTS)
-    jobs = Jobs(entities, registry, blobs, cpus, host.verifier.verify(host.token).tenant)
+    jobs = Jobs(entities, registry, files, cpus, host.verifier.verify(host.token).tenant)
     host.serve(
         add_TrainingServiceServicer_to_server,
         TrainingServicer(jobs, queries, folders, host.clock),
         "modelog.training.v1.TrainingService",
     )
     workers = RayWorkers(host.data_dir, cpus)
-    tools = Tools(registry, workers, folders, blobs.folder, Patience())
+    tools = Tools(registry, workers, folders, files, Patience())
     runner = Runner(entities, host.store, tools, host.clock, cpus)
     host.background("runner", runner.run)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 import structlog
 from modelog_common.domain.errors import AlreadyExists, NotAllowed, NotFound
-from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
+from modelog_proto.registry.v1 import artifact_pb2, dataset_pb2, experiment_pb2, model_pb2
+from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
@@ -25,12 +26,28 @@ class Registry:
         self._models: Any = ModelRegistryStub(channel)
         self._experiments: Any = ExperimentRegistryStub(channel)
         self._datasets: Any = DatasetRegistryStub(channel)
+        self._files: Any = ArtifactStoreStub(channel)
 
     async def dataset(self, ref: DatasetRef) -> dataset_pb2.DatasetVersion:
         """A dataset version; raises NotFound, which names it."""
         request = dataset_pb2.GetDatasetVersionRequest(dataset=ref.dataset, version=ref.version)
         found: dataset_pb2.DatasetVersion = await self._datasets.GetDatasetVersion(request)
         return found
+
+    async def download(self, digest: str) -> AsyncIterator[bytes]:
+        """A stored file in pieces; raises NotFound at the first one when there is none."""
+        async for piece in self._files.DownloadArtifact(artifact_pb2.DownloadArtifactRequest(digest=digest)):
+            yield piece.chunk
+
+    async def upload(self, pieces: AsyncIterable[bytes], digest: str) -> None:
+        """Store a file; pieces of at most 1 MiB. Raises Invalid when they do not have this digest."""
+
+        async def messages() -> AsyncIterator[artifact_pb2.UploadArtifactRequest]:
+            async for piece in pieces:
+                yield artifact_pb2.UploadArtifactRequest(chunk=piece)
+            yield artifact_pb2.UploadArtifactRequest(expected_digest=digest)
+
+        await self._files.UploadArtifact(messages())
 
     async def ensure_experiment(self, name: str, request_id: str) -> None:
         await self._experiments.CreateExperiment(

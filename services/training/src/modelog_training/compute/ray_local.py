@@ -38,7 +38,7 @@ class RayWorkers:
         # Ray's processes die with the thread that started them (PR_SET_PDEATHSIG), so this one lives as long as we do.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
         self._idle: list[WorkerHandle] = []
-        self._warming: set[asyncio.Task[None]] = set()
+        self._coming: list[tuple[int, asyncio.Task[WorkerHandle]]] = []
         self._actor: Any = None
 
     async def start(self) -> None:
@@ -54,6 +54,8 @@ class RayWorkers:
         self._temporary.mkdir(parents=True, mode=0o700)
         os.environ |= {
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Signals are the service's to handle.
+            "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
             # Ray's ports are open to the network; only who has this incarnation's token may use them.
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -77,9 +79,20 @@ class RayWorkers:
             if worker.threads == threads:
                 del self._idle[n]
                 return worker
+        for n, (coming_threads, coming) in enumerate(self._coming):
+            if coming_threads == threads:
+                del self._coming[n]
+                return await self._made(coming, threads)
         return await self._make(threads)
 
-    async def _make(self, threads: int) -> RayWorker:
+    async def _made(self, coming: asyncio.Task[WorkerHandle], threads: int) -> WorkerHandle:
+        try:
+            return await asyncio.shield(coming)
+        except asyncio.CancelledError:
+            self._coming.append((threads, coming))
+            raise
+
+    async def _make(self, threads: int) -> WorkerHandle:
         actor = await self._in_thread(lambda: self._actor.remote(threads))
         worker = RayWorker(actor, threads, self._in_thread)
         try:
@@ -98,17 +111,10 @@ class RayWorkers:
         self._warm_up(worker.threads)
 
     def _warm_up(self, threads: int) -> None:
-        """Have a worker ready before it is asked for."""
-        task = asyncio.create_task(self._add_idle(threads), name="warm up a worker")
-        self._warming.add(task)
-        task.add_done_callback(self._warming.discard)
-
-    async def _add_idle(self, threads: int) -> None:
-        try:
-            self._idle.append(await self._make(threads))
-        except WorkerLost as error:
-            # Whoever takes a worker next makes one of their own, and hears of it when that fails too.
-            log.warning("a worker could not be made ready", error=str(error))
+        """Have a worker ready before it is asked for; whoever takes it hears when it could not be made."""
+        task = asyncio.create_task(self._make(threads), name="warm up a worker")
+        task.add_done_callback(_seen)
+        self._coming.append((threads, task))
 
     def _note_processes(self) -> None:
         self._processes.write(self._rays_processes())
@@ -126,9 +132,10 @@ class RayWorkers:
 
     async def stop(self) -> None:
         """End Ray and remove its files. Nothing is waited for: a job in the middle is run again."""
-        for task in self._warming:
+        coming = [task for _, task in self._coming]
+        for task in coming:
             task.cancel()
-        await asyncio.gather(*self._warming, return_exceptions=True)
+        await asyncio.gather(*coming, return_exceptions=True)
         await self._in_thread(self._stop)
         self._thread.shutdown(wait=False)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.events.entities import Entities
-from modelog_common.stores.blobs import BlobStore
 
+from modelog_training.handle.files import Files
 from modelog_training.job.commands import CancelJob, JobCommand, SubmitJob
 from modelog_training.job.events import JobEvent
 from modelog_training.job.state import Job
@@ -23,20 +23,21 @@ class Jobs:
         self,
         entities: Entities[Job, JobCommand, JobEvent],
         registry: Registry,
-        blobs: BlobStore,
+        files: Files,
         cpus: float,
         tenant: str,
     ) -> None:
-        self._entities, self._registry, self._blobs = entities, registry, blobs
+        self._entities, self._registry, self._files = entities, registry, files
         self._cpus, self._tenant = cpus, tenant
 
     async def submit(self, command: SubmitJob, ctx: Context) -> int:
         """Queue a job; returns the position. Raises Invalid, naming the field that asks for what there is not."""
         self._check_limits(command, ctx)
-        if command.source_digest and not await self._blobs.exists(command.source_digest):
-            raise Invalid.field(
-                "spec.source_digest", f"no file with the digest {command.source_digest} is stored; upload it first"
-            )
+        if command.source_digest:
+            try:
+                await self._files.fetch(command.source_digest)
+            except NotFound as missing:
+                raise Invalid.field("spec.source_digest", f"{missing}; upload it first") from None
         for n, ref in enumerate(command.datasets):
             try:
                 await self._registry.dataset(ref)

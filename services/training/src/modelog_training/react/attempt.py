@@ -12,6 +12,7 @@ from modelog_common.domain.errors import ModelogError, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2
 
+from modelog_training.handle.files import Files
 from modelog_training.handle.folders import JobFolders
 from modelog_training.job.commands import ConfirmCancelled, Fail, LinkRun, LoseAttempt, RecordChecks, Report, Succeed
 from modelog_training.job.events import CheckResult, JobSubmitted
@@ -47,7 +48,7 @@ class Tools:
     registry: Registry
     workers: Workers
     folders: JobFolders
-    blobs: Path
+    files: Files
     patience: Patience
 
 
@@ -97,6 +98,8 @@ class Attempt:
     async def _work(self) -> Succeed:
         self._note(f"attempt {self._number} of at most {self._job.max_attempts}")
         versions = [await self._dataset(n) for n in range(len(self._job.datasets))]
+        if self._job.source_digest:
+            await self._patiently(lambda: self._tools.files.fetch(self._job.source_digest))
         assignment = self._assignment(versions)
         worker = await self._bounded(self._tools.workers.take(threads_of(self._job)), None)
         usable = False
@@ -104,7 +107,9 @@ class Attempt:
             deadline = asyncio.get_running_loop().time() + self._job.timeout_s
             await self._check(worker, assignment, deadline)
             await self._start_run(worker, versions)
-            pump = self._pump = Pump(Path(assignment.folder), self._run_id, self._tools.registry, self.request_id)
+            pump = self._pump = Pump(
+                Path(assignment.folder), self._run_id, self._tools.registry, self._tools.files, self.request_id
+            )
             dirty = await self._run_code(worker, assignment, pump, deadline)
             usable = not dirty
         finally:
@@ -114,7 +119,9 @@ class Attempt:
     async def _dataset(self, n: int) -> dataset_pb2.DatasetVersion:
         ref = self._job.datasets[n]
         try:
-            return await self._patiently(lambda: self._tools.registry.dataset(ref))
+            version = await self._patiently(lambda: self._tools.registry.dataset(ref))
+            await self._patiently(lambda: self._tools.files.fetch(version.digest))
+            return version
         except NotFound as missing:
             raise Ended(f"spec.datasets[{n}]: {missing}") from None
 
@@ -197,7 +204,7 @@ class Attempt:
         return Assignment(
             folder=str(folders.open_attempt(job.job_id, self._fence)),
             log_file=str(folders.log(job.job_id)),
-            blobs=str(self._tools.blobs),
+            files=str(self._tools.files.folder),
             entry_point=job.entry_point,
             source_digest=job.source_digest,
             parameters=job.parameters,

@@ -25,14 +25,19 @@ class Patience:
     async def limited(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's answer; raises GaveUp after the limit, and the call's other errors as they come."""
         try:
-            return await _retrying(stop_after_delay(self._limit_s))(call)
+            return await _retrying(stop_after_delay(self._limit_s))(_once, call)
         except RetryError as error:
             last = error.last_attempt.exception()
             raise GaveUp(f"another service did not answer for {self._limit_s:g} s: {last}") from error
 
     async def endless(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's answer, however long it takes."""
-        return await _retrying(stop_never)(call)
+        return await _retrying(stop_never)(_once, call)
+
+
+async def _once(call: Callable[[], Awaitable[T]]) -> T:
+    """Tenacity awaits what it knows to be a coroutine function, which a lambda is not."""
+    return await call()
 
 
 def _retrying(stop: object) -> AsyncRetrying:

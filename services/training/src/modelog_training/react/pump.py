@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from modelog_proto.registry.v1 import experiment_pb2, model_pb2
 
+from modelog_training.handle.files import Files
 from modelog_training.registry import Registry
 from modelog_training.work.journal import (
     JOURNAL,
@@ -35,9 +36,11 @@ class Waiting(Protocol):
 class Pump:
     """One attempt's. `metrics` holds last values by name (of the highest step), `model` what was saved last."""
 
-    def __init__(self, folder: Path, run_id: str, registry: Registry, request_id: Callable[..., str]) -> None:
+    def __init__(
+        self, folder: Path, run_id: str, registry: Registry, files: Files, request_id: Callable[..., str]
+    ) -> None:
         self._journal = JournalReader(folder / JOURNAL)
-        self._run_id, self._registry, self._request_id = run_id, registry, request_id
+        self._run_id, self._registry, self._files, self._request_id = run_id, registry, files, request_id
         self._last: dict[str, MetricLogged] = {}
         self._waiting: list[Record] = []
         self._batch: experiment_pb2.LogRunRequest | None = None
@@ -58,6 +61,8 @@ class Pump:
         """Send everything that is in the journal now."""
         while self._fill():
             batch = self._batch = self._batch or self._next_batch()
+            for artifact in batch.artifacts:
+                await waiting(lambda digest=artifact.digest: self._files.publish(digest))  # type: ignore[misc]
             await waiting(lambda sent=batch: self._registry.log_run(sent))  # type: ignore[misc]
             self._batch = None
             self._sent += 1

@@ -29,11 +29,11 @@ class AssignedDataset(msgspec.Struct, frozen=True):
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """One attempt at a job. `folder` is the attempt's own; `blobs` holds files by digest; `log_file` is appended to."""
+    """One attempt at a job. `folder` is the attempt's own; `files` holds files by digest; `log_file` is appended to."""
 
     folder: str
     log_file: str
-    blobs: str
+    files: str
     entry_point: str
     source_digest: str
     parameters: dict[str, Any]

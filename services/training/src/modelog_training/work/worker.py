@@ -84,7 +84,7 @@ class Worker:
         try:
             if assignment.source_digest:
                 source.unpack(self._verified(assignment, assignment.source_digest), code)
-        except (source.BadSource, BadBlob) as error:
+        except (source.BadSource, BadFile) as error:
             print(error)
             return str(error)
         return ""
@@ -106,20 +106,20 @@ class Worker:
 
     def _verified(self, assignment: Assignment, digest: str) -> Path:
         """The stored file, after a look whether it still is what its name says."""
-        file = FolderBlobStore(Path(assignment.blobs)).path(digest)
+        file = FolderBlobStore(Path(assignment.files)).path(digest)
         hashed = hashlib.sha256()
         try:
             with file.open("rb") as content:
                 while chunk := content.read(READ_BYTES):
                     hashed.update(chunk)
         except FileNotFoundError:
-            raise BadBlob(f"there is no stored file {digest}; upload it first") from None
+            raise BadFile(f"there is no stored file {digest}; upload it first") from None
         if hashed.hexdigest() != digest:
-            raise BadBlob(f"the stored file {digest} was altered: its SHA-256 is {hashed.hexdigest()}")
+            raise BadFile(f"the stored file {digest} was altered: its SHA-256 is {hashed.hexdigest()}")
         return file
 
 
-class BadBlob(Exception):
+class BadFile(Exception):
     """A stored file is missing or not what it was."""
 
 
@@ -138,7 +138,7 @@ def _journal(assignment: Assignment) -> Iterator[Context]:
     # As the job names them, whatever their versions.
     named = {d.dataset: files[d.dataset] for d in assignment.datasets}
     try:
-        sink = JournalSink(journal, FolderBlobStore(Path(assignment.blobs)))
+        sink = JournalSink(journal, FolderBlobStore(Path(assignment.files)))
         yield Context(assignment.parameters, named, sink, cpus=assignment.cpus)
     finally:
         journal.close()
