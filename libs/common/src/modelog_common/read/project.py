@@ -19,7 +19,7 @@ from modelog_common.events.store import EventStore, StoredEvent
 from modelog_common.events.types import EventTypes
 from modelog_common.read.database import load_progress, save_progress
 from modelog_common.read.database import metadata as progress_metadata
-from modelog_common.read.tables import Change, apply
+from modelog_common.read.tables import Change, Dated, write
 
 State = TypeVar("State")
 BATCH = 500
@@ -170,9 +170,12 @@ class Projector:
     async def _apply(self, batch: Sequence[StoredEvent], position: int) -> None:
         try:
             async with self._engine.begin() as connection:
-                for stored in batch:
-                    for change in await self._projections[stored.category].changes(stored):
-                        await apply(connection, change, stored.tenant, stored.position)
+                changes = [
+                    Dated(change, stored.tenant, stored.position)
+                    for stored in batch
+                    for change in await self._projections[stored.category].changes(stored)
+                ]
+                await write(connection, changes)
                 await save_progress(connection, self.name, self._schema(), position)
         except BaseException:
             for projection in self._projections.values():

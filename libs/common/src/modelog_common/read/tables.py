@@ -5,7 +5,7 @@ Current rows have a partial index, so a query about now costs what it would with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     or_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -92,14 +93,56 @@ class Remove:
 Change = Put | Remove
 
 
-async def apply(connection: AsyncConnection, change: Change, tenant: str, position: int) -> None:
-    """Write one change as of `position`; applying it a second time changes nothing."""
-    table = change.table.table
-    key = {"tenant": tenant, **change.key}
-    same = and_(*(table.c[k] == v for k, v in key.items()))
-    await connection.execute(table.delete().where(same, table.c.valid_from == position))
-    await connection.execute(table.update().where(same, table.c.valid_until.is_(None)).values(valid_until=position))
-    if isinstance(change, Put):
-        await connection.execute(
-            table.insert().values(**key, **change.values, body=change.body, valid_from=position, valid_until=None)
-        )
+@dataclass(frozen=True)
+class Dated:
+    """A change, whose it is, and the position of the event that made it."""
+
+    change: Change
+    tenant: str
+    position: int
+
+
+async def write(connection: AsyncConnection, changes: Sequence[Dated]) -> None:
+    """Write changes, in the order of their events; writing the same ones a second time changes nothing.
+
+    Each table takes three statements however many changes there are: a statement's way to the database costs more
+    than the rows that it writes.
+    """
+    by_table: dict[TemporalTable, list[Dated]] = {}
+    for dated in changes:
+        by_table.setdefault(dated.change.table, []).append(dated)
+    for table, its_changes in by_table.items():
+        await _write_table(connection, table, its_changes)
+
+
+async def _write_table(connection: AsyncConnection, temporal: TemporalTable, changes: Sequence[Dated]) -> None:
+    by_key: dict[tuple[str, ...], dict[int, Dated]] = {}
+    for dated in changes:
+        key = {"tenant": dated.tenant, **dated.change.key}
+        # Of two changes that one event makes to a row, the later one stays.
+        by_key.setdefault(tuple(key[k] for k in temporal.key), {})[dated.position] = dated
+    table = temporal.table
+    same = and_(*(table.c[k] == bindparam(f"key_{k}") for k in temporal.key))
+    first = bindparam("first", type_=BigInteger)
+    touched = [
+        {**{f"key_{k}": part for k, part in zip(temporal.key, key, strict=True)}, "first": min(at_positions)}
+        for key, at_positions in by_key.items()
+    ]
+    await connection.execute(table.delete().where(same, table.c.valid_from >= first), touched)
+    closed = table.update().where(same, table.c.valid_until.is_(None)).values(valid_until=first)
+    await connection.execute(closed, touched)
+    rows = [row for at_positions in by_key.values() for row in _rows(temporal, at_positions)]
+    if rows:
+        await connection.execute(table.insert(), rows)
+
+
+def _rows(temporal: TemporalTable, at_positions: Mapping[int, Dated]) -> Iterator[dict[str, Any]]:
+    """One key's rows: each is true until the next change of that key."""
+    columns = dict.fromkeys(c.name for c in temporal.table.columns if c.name != "row")
+    positions = sorted(at_positions)
+    for position, until in zip(positions, [*positions[1:], None], strict=True):
+        dated = at_positions[position]
+        change = dated.change
+        if isinstance(change, Put):
+            own = {"tenant": dated.tenant, **change.key, **change.values, "body": change.body}
+            yield {**columns, **own, "valid_from": position, "valid_until": until}
