@@ -24,6 +24,8 @@ from modelog_registry.model.signature import check_signature
 from modelog_registry.model.stage import Decision, Stage
 from modelog_registry.model.state import Model, Version, evolve
 
+# The tag by which a service says in whose name it registers a version.
+SUBMITTED_BY = "submitted_by"
 _VERBS = {Decision.APPROVED: "approve", Decision.REJECTED: "reject"}
 
 
@@ -74,7 +76,7 @@ def register_version(model: Model, command: RegisterVersion, ctx: Context) -> Se
         named.model_id,
         named.name,
         str(version),
-        ctx.actor,
+        _author(command, ctx),
         command.description,
         command.run_id,
         command.datasets,
@@ -144,6 +146,15 @@ def promote(model: Model, command: PromoteVersion, ctx: Context) -> Sequence[Mod
             ctx.now,
         )
     ]
+
+
+def _author(command: RegisterVersion, ctx: Context) -> str:
+    """Who the version belongs to: the caller or, when a service calls, whoever asked the service for it.
+
+    Otherwise the four eyes could be one pair: who submits a training job could review what it registers.
+    """
+    asked = command.tags.get(SUBMITTED_BY, "")
+    return asked if asked and "service" in ctx.roles else ctx.actor
 
 
 def _content(event: VersionRegistered) -> tuple[object, ...]:
