@@ -41,7 +41,9 @@ from numpy.typing import NDArray
 
 COLUMNS = ("hour", "wind", "rain", "delay")
 TENANT = "acme"
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
+# Eight processes on two cores may take this long to import what they need.
+START_S = 90.0
 PEOPLE = ("developer", "reviewer", "admin")
 
 
@@ -270,7 +272,7 @@ class Process:
         self._process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL)  # noqa: ASYNC220
         channel = grpc.aio.insecure_channel(self._rig.control)
         try:
-            await asyncio.wait_for(channel.channel_ready(), PATIENCE_S)
+            await asyncio.wait_for(channel.channel_ready(), START_S)
         finally:
             await channel.close()
 

@@ -17,7 +17,7 @@ from modelog_serving.deployment.split import point_of, version_at
 from modelog_serving.deployment.state import STOPPED, Deployment, Variant, evolve
 from modelog_serving.engine.models import ModelRef
 
-POLL_S = 30.0
+FOLLOW_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Routes:
             self._position = max(head, self._position)
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Follow what other processes decide, until cancelled; this one's own commands call `catch_up` themselves."""
         while True:
             await self.catch_up()
-            await self._store.wait_beyond(self._position, POLL_S)
+            await asyncio.sleep(FOLLOW_S)
