@@ -1,7 +1,7 @@
 """The training job: what it fits, measures, logs and refuses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ QUICK = Settings(rounds=20)
 class Recorded:
     """A training context that keeps what a job hands over, and reads files at once, as the platform does."""
 
-    def __init__(self, params: Mapping[str, Any], datasets: Mapping[str, Path]) -> None:
+    def __init__(self, params: Mapping[str, Any], datasets: Mapping[str, Sequence[Path]]) -> None:
         self.params = params
         self.datasets = datasets
         self.metrics: list[tuple[str, float, int | None]] = []
@@ -48,7 +48,7 @@ def recorded(flights: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) ->
     files = {f"flights-{month:02}": folder / f"{month}.parquet" for month in (2, 1)}
     for month, file in zip((2, 1), files.values(), strict=True):
         flights.filter(pl.col("month") == month).write_parquet(file)
-    context = Recorded({"rounds": 20, "threads": 1}, files)
+    context = Recorded({"rounds": 20, "threads": 1}, {name: [file] for name, file in files.items()})
     main(context)
     return context
 
@@ -66,7 +66,8 @@ def test_the_job_logs_its_metrics_and_the_curve(recorded: Recorded) -> None:
 def test_the_job_saves_a_model_that_scores(recorded: Recorded, flights: pl.DataFrame) -> None:
     ((model, flavor, given),) = recorded.models
     assert flavor == "xgboost"
-    assert [entry["name"] for entry in given["inputs"]] == list(FEATURES)
+    assert given["inputs"][0]["columns"] == list(FEATURES)
+    assert given["inputs"][0]["kinds"].count("categorical") == 3
     loaded = xgb.Booster()
     loaded.load_model(bytearray(model))
     march = flights.filter((pl.col("month") == 3) & pl.col("label").is_not_null())
@@ -82,7 +83,7 @@ def test_the_job_keeps_the_reference_and_the_gains(recorded: Recorded) -> None:
 
 
 def test_months_are_read_in_the_order_in_which_they_were_built(recorded: Recorded, flights: pl.DataFrame) -> None:
-    rows = read_months(list(recorded.datasets.values()))
+    rows = read_months([path for paths in recorded.datasets.values() for path in paths])
     assert_frame_equal(rows, flights.filter(pl.col("month") <= 2))
 
 

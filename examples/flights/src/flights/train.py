@@ -18,7 +18,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from flights.compare import Labels, auc, log_loss
-from flights.features import FEATURES
+from flights.features import CATEGORY_COLUMNS, FEATURES
 
 HOLDOUT_EVERY = 5
 CURVE_EVERY = 10
@@ -33,7 +33,7 @@ class TrainingContext(Protocol):
     def params(self) -> Mapping[str, Any]: ...
 
     @property
-    def datasets(self) -> Mapping[str, Path]: ...
+    def datasets(self) -> Mapping[str, Sequence[Path]]: ...
 
     def log_metric(self, name: str, value: float, step: int | None = None) -> None: ...
 
@@ -177,15 +177,23 @@ def read_months(files: Sequence[Path]) -> pl.DataFrame:
 def signature() -> dict[str, Any]:
     """What the model takes and gives, in the words of the Open Inference Protocol."""
     return {
-        "inputs": [{"name": name, "datatype": "FP32", "shape": [-1, 1]} for name in FEATURES],
-        "outputs": [{"name": "late_probability", "datatype": "FP32", "shape": [-1, 1]}],
+        "inputs": [
+            {
+                "name": "features",
+                "datatype": "FP32",
+                "shape": [-1, len(FEATURES)],
+                "columns": list(FEATURES),
+                "kinds": ["categorical" if name in CATEGORY_COLUMNS else "numeric" for name in FEATURES],
+            }
+        ],
+        "outputs": [{"name": "late_probability", "datatype": "FP32", "shape": [-1]}],
     }
 
 
 def main(context: TrainingContext) -> None:
     """The job's entry point: fits on all datasets it is given, logs metrics and the reference, and saves the model."""
     settings = Settings.of(context.params)
-    fitted = fit(read_months(list(context.datasets.values())), settings)
+    fitted = fit(read_months([path for paths in context.datasets.values() for path in paths]), settings)
     for name, value in fitted.metrics.items():
         context.log_metric(name, value)
     for tree, loss in fitted.curve.items():
