@@ -77,6 +77,8 @@ class SqliteEventStore:
         self._writing = False
         self._closed = False
         self._committed = asyncio.Event()
+        self._waiting = 0
+        self._watcher: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, path: Path, clock: Clock | None = None) -> SqliteEventStore:
@@ -197,30 +199,39 @@ class SqliteEventStore:
 
     async def wait_beyond(self, position: int, timeout_s: float) -> int:
         deadline = time.monotonic() + timeout_s
-        seen: int | None = None
-        while not self._closed:
-            committed = self._committed
-            version = self._data_version()
-            if version != seen:
-                seen = version
+        self._waiting += 1
+        try:
+            while not self._closed:
+                self._keep_watching()
+                committed = self._committed
                 head = await self.head()
-                if head > position:
+                remaining = deadline - time.monotonic()
+                if head > position or remaining <= 0:
                     return head
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return await self.head()
-            try:
-                # asyncio.wait_for of Python 3.11 loses a cancellation that comes together with the result.
-                async with asyncio.timeout(min(POLL_S, remaining)):
-                    await committed.wait()
-                seen = None
-            except TimeoutError:
-                continue
+                try:
+                    # asyncio.wait_for of Python 3.11 loses a cancellation that comes together with the result.
+                    async with asyncio.timeout(remaining):
+                        await committed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._waiting -= 1
         raise Unavailable("the event store is closed")
 
-    def _data_version(self) -> int:
-        """A number that changes when another connection commits; read in place, since it costs microseconds."""
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+    def _keep_watching(self) -> None:
+        """One task for all who wait: it looks for commits of other connections."""
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.get_running_loop().create_task(self._watch_commits(), name="event store watch")
+
+    async def _watch_commits(self) -> None:
+        seen: int | None = None
+        while self._waiting and not self._closed:
+            # A number that changes when another connection commits; read in place, since it costs microseconds.
+            version = int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+            if version != seen:
+                seen = version
+                self._wake()
+            await asyncio.sleep(POLL_S)
 
     async def position_at(self, moment: datetime) -> int:
         text = _text_of(moment)
@@ -239,6 +250,8 @@ class SqliteEventStore:
     async def close(self) -> None:
         self._closed = True
         self._wake()
+        if self._watcher is not None:
+            await asyncio.gather(self._watcher, return_exceptions=True)
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
