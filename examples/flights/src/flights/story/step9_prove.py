@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import xgboost as xgb
-from modelog.cli.lineage import tree_of
+from modelog.cli.lineage import origins, tree_of
 from modelog.types import Graph
 from modelog_proofs import verify_store
 
@@ -52,9 +52,9 @@ def way_back(story: Story) -> Graph:
     if missing:
         raise StoryWentWrong(f"the way back of {last} lacks {', '.join(sorted(missing))}")
     root = next(node.id for node in graph.nodes if node.kind == "Prediction")
-    story.console.print(tree_of(graph, root))
+    story.console.print(tree_of(origins(graph), root))
     story.facts["prediction"] = last
-    return graph
+    return origins(graph)
 
 
 def the_past(story: Story) -> None:

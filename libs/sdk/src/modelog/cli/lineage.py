@@ -30,12 +30,17 @@ def trace(
 
 
 @app.command()
-def prediction(deployment: str, prediction_id: str, as_json: bool = AsJson) -> None:
+def prediction(
+    deployment: str,
+    prediction_id: str,
+    everything: bool = typer.Option(False, "--all", help="Also what called for the model, and what it replaced."),
+    as_json: bool = AsJson,
+) -> None:
     """From one prediction back to model version, run, dataset versions and approval."""
     with told(), modelog.connect() as client:
         graph = client.lineage.prediction(deployment, prediction_id)
         root = next((n.id for n in graph.nodes if n.kind == "Prediction"), "")
-        _show(graph, root, False, as_json)
+        _show(graph if everything or as_json else origins(graph), root, False, as_json)
 
 
 def _show(graph: Graph, root: str, reverse: bool, as_json: bool) -> None:
@@ -43,6 +48,30 @@ def _show(graph: Graph, root: str, reverse: bool, as_json: bool) -> None:
         show_json(graph)
         return
     console.print(tree_of(graph, root, reverse))
+
+
+# What made a thing what it is; the rest (who replaced whom, which window called for it) is history beside it.
+ORIGINS = (
+    "ANSWERED_BY",
+    "APPROVED_BY",
+    "GIVEN_BY",
+    "PRODUCED_BY",
+    "EXECUTED_BY",
+    "TRAINED_ON",
+    "SERVES",
+)
+
+
+def origins(graph: Graph) -> Graph:
+    """The part of a graph that tells what made things what they are, each link once."""
+    edges = {(e.source, e.kind, e.target): e for e in graph.edges if e.kind in ORIGINS}
+    through_runs = {e.target for e in edges.values() if e.kind == "TRAINED_ON" and e.source.startswith("Run:")}
+    kept = [
+        e
+        for e in edges.values()
+        if e.kind != "TRAINED_ON" or e.source.startswith("Run:") or e.target not in through_runs
+    ]
+    return Graph(nodes=graph.nodes, edges=kept)
 
 
 def tree_of(graph: Graph, root: str, reverse: bool = False) -> Tree:
