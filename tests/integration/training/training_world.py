@@ -160,7 +160,9 @@ class User:
         )
         return common.DatasetRef(dataset=name, version=version.version)
 
-    async def submit(self, code: str = "", *, request_id: str = "", entry_point: str = "job:main", **spec: Any) -> pb.Job:
+    async def submit(
+        self, code: str = "", *, request_id: str = "", entry_point: str = "job:main", **spec: Any
+    ) -> pb.Job:
         """Queue a job with this code."""
         if code:
             spec["source_digest"] = await self.source(code)

@@ -64,10 +64,13 @@ def users_part(trace: TracebackType | None, own: Path) -> TracebackType | None:
 def in_short(error: BaseException, trace: TracebackType | None, source: Path) -> str:
     """An error in one line: what it says, and the innermost line of the user's own code that led to it."""
     text = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{text[-1]} ({_place(error.filename, source)}:{error.lineno})"
     frames = traceback.extract_tb(trace)
     own = [f for f in frames if Path(f.filename).is_relative_to(source)] or list(frames)
-    if not own:
-        return text[-1]
-    file = Path(own[-1].filename)
-    place = file.relative_to(source) if file.is_relative_to(source) else file
-    return f"{text[-1]} ({place}:{own[-1].lineno} in {own[-1].name})"
+    return f"{text[-1]} ({_place(own[-1].filename, source)}:{own[-1].lineno} in {own[-1].name})" if own else text[-1]
+
+
+def _place(filename: str, source: Path) -> Path:
+    file = Path(filename)
+    return file.relative_to(source) if file.is_relative_to(source) else file
