@@ -1,102 +1,17 @@
-"""Gateway, registry and lineage in this process, on a thread of their own, as the SDK and the command line see them."""
+"""What the SDK and the command line are tested against: the small platform of the gateway's tests."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import threading
+import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
 
 import modelog
-import modelog_gateway.app
-import modelog_lineage.app
-import modelog_registry.app
 import pytest
-from modelog_common.config import Settings
-from modelog_common.domain.clock import SystemClock
-from modelog_common.security.keys import create_key_pair
-from modelog_common.security.tokens import Identity, TokenSigner
-from modelog_common.service import Host
-from modelog_common.telemetry import logs
-from modelog_platform.parts.ports import free_port
 
-BUILDERS = {
-    "registry": modelog_registry.app.build,
-    "lineage": modelog_lineage.app.build,
-    "gateway": modelog_gateway.app.build,
-}
-START_S = 60
+sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 
-
-class SmallPlatform:
-    """Three services without broker and graph, for what does not need them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        keys = folder / "keys"
-        self._signer = TokenSigner(create_key_pair(keys / "signing.pem", keys / "public.pem"), SystemClock())
-        self._ports = {name: free_port() for name in BUILDERS}
-        self.http_port = free_port()
-        self.url = f"http://127.0.0.1:{self.http_port}"
-        self._loop = asyncio.new_event_loop()
-        self._ready, self._stop = threading.Event(), asyncio.Event()
-        self._trouble: BaseException | None = None
-        logs.configure("test", "error")
-        self._thread = threading.Thread(target=self._run, name="platform", daemon=True)
-
-    def token(self, user: str, *roles: str, tenant: str = "default", lifetime_s: float = 3600) -> str:
-        return self._signer.sign(Identity(user, tenant, frozenset(roles)), timedelta(seconds=lifetime_s))
-
-    def client(self, user: str = "alice", *roles: str, tenant: str = "default") -> modelog.Client:
-        return modelog.Client(self.url, self.token(user, *(roles or ("admin",)), tenant=tenant))
-
-    def start(self) -> None:
-        self._thread.start()
-        if not self._ready.wait(START_S) or self._trouble is not None:
-            raise RuntimeError(f"the small platform did not start within {START_S} s") from self._trouble
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(START_S)
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        except BaseException as error:
-            self._trouble = error
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-            hosts = []
-            for name, build in BUILDERS.items():
-                host = await stack.enter_async_context(Host(name, self._settings(name)))
-                await build(host)
-                up = asyncio.Event()
-                group.create_task(host.run(lambda _, up=up: up.set()))
-                await up.wait()
-                hosts.append(host)
-            self._ready.set()
-            await self._stop.wait()
-            for host in hosts:
-                host.stop()
-
-    def _settings(self, name: str) -> Settings:
-        token = self.folder / "keys" / f"{name}.token"
-        token.write_text(self.token(f"service:{name}", "service"))
-        return Settings(
-            data_dir=self.folder / "data",
-            grpc_port=self._ports[name],
-            http_port=self.http_port if name == "gateway" else 0,
-            peers=json.loads(json.dumps({n: f"127.0.0.1:{p}" for n, p in self._ports.items()})),
-            public_key_file=self.folder / "keys" / "public.pem",
-            signing_key_file=self.folder / "keys" / "signing.pem",
-            service_token_file=token,
-            drain_s=0.2,
-        )
+from small_platform import SmallPlatform
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from modelog_gateway.user.state import User
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 FIRST_USER = "admin"
 FIRST_TENANT = "default"
+# A parameter of 4,096 characters, each of four bytes, takes 48 KiB in a path or query.
+LINE_BYTES = 64 * 1024
 
 
 async def build(host: Host) -> None:
@@ -50,7 +52,9 @@ async def start_http(host: Host) -> None:
     discovery |= {"version": VERSION, "kafka": host.settings.kafka_bootstrap}
     app = build_app(host.peer, host.verifier, VERSION, discovery)
     # A caller who goes away takes the call along: a broken upload stores nothing, a closed page ends its stream.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True, max_line_size=LINE_BYTES
+    )
     await runner.setup()
     place = (host.settings.service_host, host.settings.http_port)
     site = web.TCPSite(runner, *place)

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from google.protobuf.message_factory import GetMessageClass
-from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauthenticated
+from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauthenticated, Unavailable
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import Call, calling
 from modelog_common.rpc.errors import PeerFailed
@@ -84,7 +84,8 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     except web.HTTPException as error:
         answer = http_problem(request, error, correlation)
     except ConnectionError:
-        raise  # the caller is gone: there is nobody to answer
+        # The caller is gone. aiohttp wants an answer all the same, and drops it.
+        answer = problem(Unavailable("the connection was closed"), correlation)
     except Exception:
         log.exception("a request could not be answered", path=request.path, correlation_id=correlation)
         text = f"internal error; the gateway's log has it under correlation id {correlation}"

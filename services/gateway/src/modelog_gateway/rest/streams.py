@@ -21,6 +21,8 @@ from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_gateway.rest.transcode import to_json
 
 CHUNK_BYTES = 512 * 1024
+SHA256_HEADER = "X-Content-SHA256"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 POSITION = re.compile(r"[0-9]{1,18}")
 STREAM_EVENTS = lineage_pb2.DESCRIPTOR.services_by_name["AuditService"].methods_by_name["StreamEvents"]
 
@@ -34,7 +36,9 @@ class Streams:
     async def upload(self, request: web.Request) -> web.StreamResponse:
         """Body -> blob store. `X-Content-SHA256` is checked when it is given."""
         stub = ArtifactStoreStub(self._peer("registry"))
-        expected = request.headers.get("X-Content-SHA256", "")
+        expected = request.headers.get(SHA256_HEADER, "")
+        if SHA256_HEADER in request.headers and not SHA256.fullmatch(expected):
+            raise Invalid.field(SHA256_HEADER, f"{expected[:80]!r} is no SHA-256; it must be 64 digits of 0-9 and a-f")
         stored = await stub.UploadArtifact(chunks(request, expected))
         return web.Response(text=to_json(stored), content_type="application/json")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,11 +13,11 @@ from google.protobuf.message_factory import GetMessageClass
 from modelog_common.domain.errors import Invalid
 
 from modelog_gateway.rest.contracts import Route
+from modelog_gateway.rest.mismatch import mismatch
 
 # Query parameters of every list and get, short for the nested fields.
 SHORT = {"as_of": "read.as_of", "at_least": "read.at_least", "page_size": "page.size", "page_token": "page.token"}
-_NO_FIELD = re.compile(r'has no field named "(?P<field>[^"]+)"(?: at "(?P<at>[^"]+)")?')
-_BAD_VALUE = re.compile(r"Failed to parse (?P<field>[\w.\[\]\"]+) field: (?P<why>.+?)\.?$", re.DOTALL)
+WRITTEN = {dotted: short for short, dotted in SHORT.items()}
 
 
 def request_message(route: Route, path: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> Message:
@@ -38,10 +37,8 @@ def request_message(route: Route, path: Mapping[str, str], query: Iterable[tuple
     message = GetMessageClass(route.method.input_type)()
     try:
         json_format.ParseDict(fields, message)
-    except json_format.ParseError as error:
-        raise _named(error) from None
-    except UnicodeEncodeError:
-        raise Invalid.field("body", "holds half of a surrogate pair (\\ud800 to \\udfff), which is no text") from None
+    except (json_format.ParseError, UnicodeEncodeError):
+        raise mismatch(route.method.input_type, fields, WRITTEN) from None
     return message
 
 
@@ -97,18 +94,3 @@ def _unknown(written: str, message: Descriptor) -> Invalid:
     known = [f.name for f in message.fields if f.message_type is None]
     known += [short for short, dotted in SHORT.items() if dotted.split(".")[0] in message.fields_by_name]
     return Invalid.field(written, f"is not a parameter here; there are {', '.join(sorted(known)) or 'none'}")
-
-
-def _named(error: json_format.ParseError) -> Invalid:
-    """protobuf's own message, turned into one that names the field first."""
-    text = str(error)
-    if found := _NO_FIELD.search(text):
-        at = (found["at"] or "").partition(".")[2]
-        return Invalid.field(f"{at}.{found['field']}" if at else found["field"], "is not a field of this request")
-    names: list[str] = []
-    while found := _BAD_VALUE.search(text):
-        names.append(found["field"])
-        text = found["why"]
-        if not _BAD_VALUE.search(text):
-            break
-    return Invalid.field(".".join(names) or "body", text)
