@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-QUALITY: dict[str, float] = {"auc_loss": 0.02}
+QUALITY: dict[str, float] = {"auc_loss": 0.01}
 POLICY: dict[str, Any] = {
     "on_drift": True,
     "on_quality": True,
-    "evaluation_rows": 10_000,
+    "evaluation_rows": 25_000,
     "canary_percent": 10.0,
-    "canary_rows": 1_500,
+    "canary_rows": 2_500,
 }
