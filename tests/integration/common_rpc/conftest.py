@@ -172,7 +172,7 @@ class Lines:
         """The lines of an event once there are `count`: a server writes its line after the client has the answer."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while len(self.all(event)) < count:  # noqa: ASYNC110
+                while len(self.all(event)) < count:
                     await asyncio.sleep(0)
         except TimeoutError:
             pytest.fail(f"the log has {len(self.all(event))} lines {event!r}, expected {count}: {self.out.getvalue()}")

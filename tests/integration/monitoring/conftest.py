@@ -68,6 +68,7 @@ class Bench:
     settings: Settings
     token: Callable[[str, Iterable[str]], str]
     channel: Any = None
+    address: str = ""
 
     @property
     def calls(self) -> Any:
@@ -77,7 +78,12 @@ class Bench:
     def admin(self) -> Any:
         return AdminServiceStub(self.channel)
 
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
     def talk_to(self, address: str) -> None:
+        self.address = address
         self.channel = connect(address, self.token("alice", ("developer", "admin")))
 
     @asynccontextmanager
@@ -164,7 +170,7 @@ class Bench:
         """Wait for a condition; fails with `what` when it does not come true."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not await condition():  # noqa: ASYNC110 - the answer is another process's
+                while not await condition():
                     await asyncio.sleep(0.02)
         except TimeoutError:
             pytest.fail(f"not in {PATIENCE_S} s: {what}. {told()}")

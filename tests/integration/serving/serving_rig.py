@@ -269,7 +269,7 @@ class Process:
 
     async def start(self) -> None:
         command = [sys.executable, "-m", "modelog_serving"]
-        self._process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL)  # noqa: ASYNC220
+        self._process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL)
         channel = grpc.aio.insecure_channel(self._rig.control)
         try:
             await asyncio.wait_for(channel.channel_ready(), START_S)
@@ -297,7 +297,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: 
     """Wait until something is so; fails, saying what was waited for."""
     try:
         async with asyncio.timeout(timeout_s):
-            while not await condition():  # noqa: ASYNC110 - the condition is another process's
+            while not await condition():
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"waited {timeout_s:g} s for this, in vain: {what}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import json
 import os
@@ -13,7 +12,7 @@ import sys
 import textwrap
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,12 @@ class World:
         return self._processes[service].pid
 
     async def close(self) -> None:
+        """Hang up."""
         for channel in self._channels:
             await channel.close()
+        self._channels.clear()
+
+    def end_processes(self) -> None:
         for service in list(self._processes):
             self.stop(service)
 
@@ -227,16 +230,18 @@ def expect(kind: str, column: str = "", **bounds: Any) -> dataset_pb2.Expectatio
     return dataset_pb2.Expectation(kind=kind, column=column, **bounds)
 
 
-def digest_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def saves(model: Mapping[str, Any] | str = "b'a model'") -> str:
-    """Code that saves a model of these bytes."""
-    return f"""
-        import pathlib
-        def save(context):
-            file = pathlib.Path("model.ubj")
-            file.write_bytes({model})
-            context.save_model(file, flavor="xgboost", signature={SIGNATURE})
-    """
+SAVES = f"""
+import pathlib
+def save(context, content=b"a model", **more):
+    file = pathlib.Path("model.ubj")
+    file.write_bytes(content)
+    context.save_model(file, flavor="xgboost", signature={SIGNATURE}, **more)
+"""
+# Code that stops in the middle until the file `gate` exists.
+WAITS = """
+import pathlib, time
+def wait(context):
+    print("working", flush=True)
+    while not pathlib.Path(context.params["gate"]).exists():
+        time.sleep(0.05)
+"""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from flights.compare import Z_95, auc, auc_gain, auc_gain_by_group, log_loss
+from flights.compare import Z_95, auc, auc_gain, auc_gain_by_group, log_loss, log_loss_gain
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +64,22 @@ def test_groups_of_one_change_nothing() -> None:
 
 def test_log_loss() -> None:
     assert log_loss(np.array([1, 0]), np.array([0.5, 0.75], np.float32)) == pytest.approx(1.5 * np.log(2))
+
+
+def test_a_gain_in_log_loss_has_the_interval_of_paired_means() -> None:
+    rng = np.random.default_rng(4)
+    labels, before, after = (
+        (rng.random(300) < 0.3).astype(np.int8),
+        rng.uniform(0.1, 0.9, 300),
+        rng.uniform(0.1, 0.9, 300),
+    )
+    each = [
+        log_loss(labels[i : i + 1], after[i : i + 1]) - log_loss(labels[i : i + 1], before[i : i + 1])
+        for i in range(300)
+    ]
+    gain = log_loss_gain(labels, before, after)
+    assert gain.value == pytest.approx(log_loss(labels, after) - log_loss(labels, before))
+    assert gain.high - gain.value == pytest.approx(Z_95 * np.std(each) / np.sqrt(300))
 
 
 def test_one_class_has_no_area() -> None:

@@ -1,0 +1,58 @@
+"""Alerts reach their channels: again until they are taken, after a restart too, and with the same key each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelog_monitoring.monitor.events import AlertDelivered
+from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
+
+
+async def deliveries(bench: Any) -> list[str]:
+    """How each alert stands with each channel."""
+    alerts = (await bench.calls.ListAlerts(pb.ListAlertsRequest())).alerts
+    return [status for alert in alerts for status in alert.deliveries.values()]
+
+
+async def until_all(bench: Any, count: int, status: str) -> None:
+    async def reached() -> bool:
+        found = await deliveries(bench)
+        return len(found) == count and all(s.startswith(status) for s in found)
+
+    await bench.until(reached, f"{count} deliveries are {status}")
+
+
+async def test_a_channel_that_refuses_is_asked_again(bench: Any) -> None:
+    bench.hook.refusals = [503, 500]
+    async with bench.monitoring():
+        await bench.create_monitor()
+        bench.streams.hour(0)
+        bench.streams.hour(1)
+        await until_all(bench, 2, "answered 50")
+        assert set(await deliveries(bench)) <= {"answered 503: not now", "answered 500: not now"}
+        await until_all(bench, 2, "delivered")
+    attempts = [e.attempts for e in await bench.events() if isinstance(e, AlertDelivered)]
+    assert attempts == [2, 2]
+    assert len(set(bench.hook.keys)) == 2
+
+
+async def test_what_was_not_taken_is_delivered_after_a_restart(bench: Any) -> None:
+    bench.hook.refusals = [503] * 2
+    async with bench.monitoring():
+        await bench.create_monitor()
+        bench.streams.hour(0)
+        bench.streams.hour(1)
+        await until_all(bench, 2, "answered 503")
+    assert bench.hook.bodies == []
+    async with bench.monitoring():
+        await until_all(bench, 2, "delivered")
+    assert len(bench.hook.bodies) == 2
+
+
+async def test_nobody_at_the_address_is_told(bench: Any) -> None:
+    nobody = [pb.AlertChannel(kind=pb.CHANNEL_KIND_WEBHOOK, url="http://127.0.0.1:9/nobody")]
+    async with bench.monitoring():
+        await bench.create_monitor(channels=nobody)
+        bench.streams.hour(0)
+        bench.streams.hour(1)
+        await until_all(bench, 1, "ClientConnectorError: Cannot connect to host 127.0.0.1:9")
