@@ -48,8 +48,20 @@ def auc_gain_by_group(labels: Labels, before: Scores, after: Scores, group: NDAr
 
 def log_loss(labels: Labels, scores: Scores) -> float:
     """The mean negative log likelihood, natural logarithm. Scores must lie strictly between 0 and 1."""
+    return float(_losses(labels, scores).mean())
+
+
+def log_loss_gain(labels: Labels, before: Scores, after: Scores) -> Estimate:
+    """The log loss of `after` less that of `before` on the same rows, from the differences per row: less is better."""
+    difference = _losses(labels, after) - _losses(labels, before)
+    value = float(difference.mean())
+    return _interval(value, (difference - value) / len(difference))
+
+
+def _losses(labels: Labels, scores: Scores) -> Floats:
     probability = scores.astype(np.float64)
-    return float(-np.mean(np.where(labels == 1, np.log(probability), np.log1p(-probability))))
+    losses: Floats = -np.where(labels == 1, np.log(probability), np.log1p(-probability))
+    return losses
 
 
 def _influence(labels: Labels, scores: Scores) -> tuple[float, Floats]:
