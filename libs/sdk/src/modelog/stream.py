@@ -62,6 +62,8 @@ class StreamProducer:
         the platform takes nothing for two minutes.
         """
         rows = _rows(prediction_ids)
+        if not 1 <= rows <= MAX_ROWS:
+            raise _wrong("prediction_ids", f"has {rows} items; 1 to {MAX_ROWS} are allowed in a batch of requests")
         matrix = np.ascontiguousarray(features, dtype="<f4")
         if matrix.shape != (rows, len(feature_names)):
             raise _wrong(
@@ -96,7 +98,7 @@ class StreamProducer:
     ) -> None:
         """Tell what really happened: one label (0 or 1) a prediction id, and when it came to be known.
 
-        Raises Invalid and Unavailable as `send_requests` does.
+        Without prediction ids it only moves the watermark. Raises Invalid and Unavailable as `send_requests` does.
         """
         rows = _rows(prediction_ids, fewest=0)
         values = np.asarray(labels, dtype=float)
@@ -232,6 +234,8 @@ def _times(name: str, values: Array, rows: int) -> List[int]:
     times = np.asarray(values)
     if times.shape != (rows,):
         raise _wrong(name, f"has the shape {times.shape}; expected ({rows},), one for each prediction id")
+    if not rows:
+        return []
     if times.dtype.kind == "M":
         times = times.astype("datetime64[us]")
     elif times.dtype.kind not in "iu":
