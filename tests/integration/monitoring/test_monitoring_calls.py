@@ -103,11 +103,11 @@ async def test_what_does_not_exist_is_named(running: Any) -> None:
     await running.create_monitor()
     with pytest.raises(Invalid, match="'accuracy' is not a series; there are auc, log_loss"):
         await running.calls.GetSeries(pb.GetSeriesRequest(monitor="flights", metric="accuracy"))
+    await running.create_monitor(name="later")
     with pytest.raises(NotFound, match=r"as of 1$"):
-        await running.create_monitor(name="later")
         await running.calls.GetMonitor(pb.GetMonitorRequest(name="later", read={"as_of": "1"}))
     request = common_pb2.GetStreamProgressRequest(producer="p", topic="modelog.predictions")
-    with pytest.raises(NotFound, match="counts no producers of 'modelog.predictions'"):
+    with pytest.raises(NotFound, match=r"counts no producers of 'modelog\.predictions'"):
         await running.admin.GetStreamProgress(request)
     request = common_pb2.GetStreamProgressRequest(producer="nobody", topic="modelog.outcomes")
     assert (await running.admin.GetStreamProgress(request)).sequence == 0

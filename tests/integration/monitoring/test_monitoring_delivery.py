@@ -23,27 +23,28 @@ async def until_all(bench: Any, count: int, status: str) -> None:
 
 
 async def test_a_channel_that_refuses_is_asked_again(bench: Any) -> None:
-    bench.hook.refusals = [503, 500]
+    bench.hook.refusals = [503] * 1000
     async with bench.monitoring():
         await bench.create_monitor()
         bench.streams.hour(0)
         bench.streams.hour(1)
-        await until_all(bench, 2, "answered 50")
-        assert set(await deliveries(bench)) <= {"answered 503: not now", "answered 500: not now"}
+        await until_all(bench, 2, "answered 503: not now")
+        bench.hook.refusals.clear()
         await until_all(bench, 2, "delivered")
     attempts = [e.attempts for e in await bench.events() if isinstance(e, AlertDelivered)]
-    assert attempts == [2, 2]
+    assert min(attempts) >= 2
     assert len(set(bench.hook.keys)) == 2
 
 
 async def test_what_was_not_taken_is_delivered_after_a_restart(bench: Any) -> None:
-    bench.hook.refusals = [503] * 2
+    bench.hook.refusals = [503] * 1000
     async with bench.monitoring():
         await bench.create_monitor()
         bench.streams.hour(0)
         bench.streams.hour(1)
         await until_all(bench, 2, "answered 503")
     assert bench.hook.bodies == []
+    bench.hook.refusals.clear()
     async with bench.monitoring():
         await until_all(bench, 2, "delivered")
     assert len(bench.hook.bodies) == 2

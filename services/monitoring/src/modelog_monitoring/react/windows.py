@@ -110,7 +110,12 @@ def is_complete(store: WindowStore, about: MonitorCreated, flow: Flow, window: W
 
 
 def known_until_us(about: MonitorCreated, window: Window) -> int:
-    """Outcomes that were known before this count for the window; what comes to be known later does not."""
+    """Outcomes that were known before this count for the window; what comes to be known later does not.
+
+    None count for a monitor without a label column, which does not wait for them: whether they are there is chance.
+    """
+    if not about.label_column:
+        return 0
     return to_micros(window.end + timedelta(seconds=about.allowed_lateness_s))
 
 
