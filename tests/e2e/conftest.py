@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from running_platform import RunningPlatform  # noqa: E402
+from running_platform import RunningPlatform
 
 
 @pytest.fixture(scope="session")
