@@ -58,7 +58,8 @@ def summary(story: Story) -> str:
 
 
 def plot(figure: go.Figure) -> str:
-    figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 20, "b": 40}, height=380)
+    height = figure.layout.height or 380
+    figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 20, "b": 40}, height=height)
     return f'<div class="plot">{figure.to_html(full_html=False, include_plotlyjs=False)}</div>'
 
 

@@ -52,9 +52,10 @@ def way_back(story: Story) -> Graph:
     if missing:
         raise StoryWentWrong(f"the way back of {last} lacks {', '.join(sorted(missing))}")
     root = next(node.id for node in graph.nodes if node.kind == "Prediction")
-    story.console.print(tree_of(origins(graph), root))
+    made_by = origins(graph, root)
+    story.console.print(tree_of(made_by, root))
     story.facts["prediction"] = last
-    return origins(graph)
+    return made_by
 
 
 def the_past(story: Story) -> None:

@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 import modelog
 from modelog.cli.output import AsJson, console, show_json, told
-from modelog.types import Graph, Node
+from modelog.types import Edge, Graph, Node
 
 app = typer.Typer(help="What led to what.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def prediction(
     with told(), modelog.connect() as client:
         graph = client.lineage.prediction(deployment, prediction_id)
         root = next((n.id for n in graph.nodes if n.kind == "Prediction"), "")
-        _show(graph if everything or as_json else origins(graph), root, False, as_json)
+        _show(graph if everything or as_json else origins(graph, root), root, False, as_json)
 
 
 def _show(graph: Graph, root: str, reverse: bool, as_json: bool) -> None:
@@ -62,16 +62,22 @@ ORIGINS = (
 )
 
 
-def origins(graph: Graph) -> Graph:
-    """The part of a graph that tells what made things what they are, each link once."""
+def origins(graph: Graph, root: str) -> Graph:
+    """The part of a graph that tells what made `root` what it is, each link once."""
     edges = {(e.source, e.kind, e.target): e for e in graph.edges if e.kind in ORIGINS}
     through_runs = {e.target for e in edges.values() if e.kind == "TRAINED_ON" and e.source.startswith("Run:")}
-    kept = [
-        e
-        for e in edges.values()
-        if e.kind != "TRAINED_ON" or e.source.startswith("Run:") or e.target not in through_runs
-    ]
-    return Graph(nodes=graph.nodes, edges=kept)
+    kept: List[Edge] = []
+    reached, waiting = {root}, [root]
+    while waiting:
+        start = waiting.pop()
+        for edge in edges.values():
+            beside_the_run = edge.kind == "TRAINED_ON" and not start.startswith("Run:") and edge.target in through_runs
+            if edge.source == start and not beside_the_run:
+                kept.append(edge)
+                if edge.target not in reached:
+                    reached.add(edge.target)
+                    waiting.append(edge.target)
+    return Graph(nodes=[n for n in graph.nodes if n.id in reached], edges=kept)
 
 
 def tree_of(graph: Graph, root: str, reverse: bool = False) -> Tree:
