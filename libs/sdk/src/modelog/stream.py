@@ -62,8 +62,6 @@ class StreamProducer:
         the platform takes nothing for two minutes.
         """
         rows = _rows(prediction_ids)
-        if not 1 <= rows <= MAX_ROWS:
-            raise _wrong("prediction_ids", f"has {rows} items; 1 to {MAX_ROWS} are allowed in a batch of requests")
         matrix = np.ascontiguousarray(features, dtype="<f4")
         if matrix.shape != (rows, len(feature_names)):
             raise _wrong(
@@ -241,7 +239,7 @@ def _times(name: str, values: Array, rows: int) -> List[int]:
     elif times.dtype.kind not in "iu":
         raise _wrong(name, f"is of type {times.dtype}; expected whole microseconds since 1970-01-01 UTC, or datetime64")
     found: List[int] = times.astype("int64").tolist()
-    if min(found, default=0) < 0:
+    if min(found) < 0:
         raise _wrong(name, f"holds {min(found)}; times are microseconds since 1970-01-01 UTC")
     return found
 

@@ -1,0 +1,211 @@
+"""Jobs, deployments, predictions and monitors through the SDK and the command line, against running services."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import modelog
+import numpy as np
+import polars as pl
+import pytest
+import xgboost
+from modelog.api.jobs import JobFailed
+from modelog.cli.main import app
+from modelog.inference import predict
+from modelog.types import AlertChannel, DatasetRef, Job, Signature, TensorSpec
+from small_platform import SmallPlatform
+from typer.testing import CliRunner, Result
+
+COLUMNS = ["hour", "wind"]
+SIGNATURE = Signature(
+    inputs=[TensorSpec(name="features", datatype="FP32", shape=[-1, 2], columns=COLUMNS)],
+    outputs=[TensorSpec(name="late", datatype="FP32", shape=[-1])],
+)
+ROWS = [{"hour": 1.0, "wind": 2.0}, {"wind": 0.5, "hour": 0.25}]
+
+
+@pytest.fixture
+def run(platform: SmallPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("MODELOG_PROFILE", str(tmp_path / "profile.json"))
+    monkeypatch.setenv("MODELOG_URL", platform.url)
+    monkeypatch.setenv("MODELOG_TOKEN", platform.token("alice", "admin"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object, status: int = 0) -> Result:
+        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        assert result.exit_code == status, result.output
+        return result
+
+    return run
+
+
+def booster() -> xgboost.Booster:
+    draw = np.random.default_rng(7)
+    features = draw.normal(size=(200, 2)).astype(np.float32)
+    labels = (features[:, 0] > 0).astype(int)
+    data = xgboost.DMatrix(features, labels, feature_names=COLUMNS)
+    return xgboost.train({"objective": "binary:logistic", "max_depth": 2, "nthread": 1}, data, 3)
+
+
+@pytest.fixture(scope="module")
+def deployed(platform: SmallPlatform) -> str:
+    """A deployment in dev that answers."""
+    with platform.client("alice", "developer") as alice:
+        alice.models.create("late")
+        artifact = alice.artifacts.upload_bytes(bytes(booster().save_raw("ubj")), "model.ubj")
+        alice.models.register("late", artifact, flavor="xgboost", signature=SIGNATURE)
+        alice.deployments.create("late", "late", "1.0.0", "dev")
+    return "late"
+
+
+def test_a_deployment_answers_records_by_feature_name(deployed: str, alice: modelog.Client) -> None:
+    answer = predict(alice, deployed, ROWS)
+    expected = booster().inplace_predict(np.array([[1.0, 2.0], [0.25, 0.5]], np.float32))
+    assert np.allclose(np.array(answer["outputs"])[:, 0], expected, atol=1e-6)
+    assert answer["version"] == "1.0.0"
+    assert len(set(answer["prediction_ids"])) == 2
+    logged = alice.deployments.prediction(deployed, answer["prediction_ids"][0])
+    assert (logged.version, logged.features) == ("1.0.0", ROWS[0])
+    assert predict(alice, deployed, ROWS[:1], version="1.0.0")["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "records", "error", "text"),
+    [
+        ("late", [], modelog.Invalid, "at least one record"),
+        ("late", [{}], modelog.Invalid, "at least one record"),
+        ("late", [{"hour": 1}, {"wind": 1}], modelog.Invalid, r"records\[1\]: has the features \['wind'\]"),
+        ("late", [{"hour": 1, "rain": 1}], modelog.Invalid, "rain"),
+        ("nothing", [{"hour": 1}], modelog.NotFound, "nothing"),
+    ],
+)
+def test_wrong_records_are_refused_in_words(
+    deployed: str, alice: modelog.Client, deployment: str, records: Any, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        predict(alice, deployment, records)
+
+
+def test_predicting_needs_a_token(deployed: str, platform: SmallPlatform, alice: modelog.Client) -> None:
+    alice._transport.authorization["Authorization"] = f"Bearer {platform.token('late', 'admin', lifetime_s=-1)}"
+    with pytest.raises(modelog.Unauthenticated, match="expired"):
+        predict(alice, deployed, ROWS)
+
+
+def test_deployments_on_the_command_line(run: Any, deployed: str, tmp_path: Path) -> None:
+    assert "nothing is deployed yet" in run("deploy", "list", "--as-of", "1").output
+    assert deployed in run("deploy", "list").output
+    assert json.loads(run("deploy", "list", "--json").output)[0]["name"] == deployed
+    assert "1.0.0=100 %" in run("deploy", "show", deployed).output
+    assert json.loads(run("deploy", "show", deployed, "--json").output)["model"] == "late"
+    assert "1.0.0" in run("deploy", "traffic", deployed, "1.0.0=100").output
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(ROWS))
+    answer = json.loads(run("predict", deployed, "--file", file, "--json").output)
+    assert len(answer["outputs"]) == 2
+    shown = run("predict", deployed, "-f", "hour=1", "-f", "wind=2").output
+    assert "late 1.0.0" in shown
+    file.write_text(json.dumps(ROWS[0]))
+    assert "late 1.0.0" in run("predict", deployed, "--file", file, "--version", "1.0.0").output
+    found = answer["prediction_ids"][0]
+    assert "hour=1" in run("deploy", "prediction", deployed, found).output
+    assert json.loads(run("deploy", "prediction", deployed, found, "--json").output)["prediction_id"] == found
+    assert "other serves late 1.0.0" in run("deploy", "create", "other", "late", "1.0.0", "--environment", "dev").output
+    assert "other is stopped." in run("deploy", "stop", "other", "--reason", "done").output
+    assert "no deployment" in run("deploy", "show", "nothing", status=1).stderr
+
+
+def test_a_monitor_watches_a_deployment(run: Any, deployed: str, alice: modelog.Client) -> None:
+    frame = pl.DataFrame({"hour": [0.1, 0.2, 0.7] * 40, "wind": [1.0, 2.0, 3.0] * 40, "label": [0, 1, 0] * 40})
+    reference = alice.datasets.register("reference", frame)
+    made = alice.monitors.create(
+        "watch",
+        deployed,
+        [reference.ref],
+        label_column="label",
+        reference_auc=0.7,
+        drift={"ks_distance": 0.2},
+        quality={"auc_loss": 0.05},
+        channels=[AlertChannel(kind="CHANNEL_KIND_WEBHOOK", url="http://127.0.0.1:9/")],
+    )
+    assert (made.name, made.window) == ("watch", "WINDOW_UNIT_MONTH")
+    assert alice.monitors.get("watch").reference == [reference.ref]
+    assert "watch" in run("monitor", "list").output
+    assert json.loads(run("monitor", "list", "--json").output)[0]["deployment"] == deployed
+    assert "no window has closed yet" in run("monitor", "windows", "watch").output
+    assert json.loads(run("monitor", "windows", "watch", "--json").output) == []
+    assert "no alerts" in run("monitor", "alerts").output
+    assert json.loads(run("monitor", "alerts", "watch", "--json").output) == []
+    assert "no challenger yet" in run("monitor", "retrainings").output
+    assert json.loads(run("monitor", "retrainings", "--json").output) == []
+    assert alice.monitors.series("watch", "auc") == []
+    job = alice.jobs.spec("again", "train:main", register="late")
+    policy = alice.monitors.create_policy("retrain", "watch", job, "reference", canary_percent=10, canary_rows=100)
+    assert [p.name for p in alice.monitors.policies()] == [policy.name] == ["retrain"]
+    assert alice.monitors.retrainings("retrain") == []
+
+
+def test_a_job_is_queued_shown_and_cancelled(run: Any, alice: modelog.Client, tmp_path: Path) -> None:
+    """The small platform has no workers, so the job waits until it is cancelled."""
+    data = alice.datasets.register("job-data", pl.DataFrame({"a": [1, 2]}))
+    (tmp_path / "train.py").write_text("def main(job): ...\n")
+    queued = run(
+        *("job", "submit", "by-hand", "train:main", "--source", tmp_path),
+        *("--dataset", "job-data=1", "--param", "depth=3", "--param", "kind=fast", "--register", "by-hand"),
+    )
+    job_id = queued.output.split()[1]
+    found = alice.jobs.get(job_id)
+    assert found.spec["parameters"] == {"depth": 3, "kind": "fast"}
+    assert found.spec["datasets"] == [{"dataset": "job-data", "version": 1}]
+    assert found.spec["register"]["model"] == "by-hand"
+    assert job_id in run("job", "list").output
+    assert json.loads(run("job", "list", "--json", "--limit", "1").output)[0]["id"] == job_id
+    assert "queued" in run("job", "show", job_id).output
+    assert json.loads(run("job", "show", job_id, "--json").output)["status"] == "JOB_STATUS_QUEUED"
+    assert run("job", "logs", job_id).output.strip() == ""
+    with pytest.raises(TimeoutError, match="JOB_STATUS_QUEUED after 0 s"):
+        alice.jobs.wait(job_id, timeout_s=0)
+    assert f"Job {job_id} is cancelled." in run("job", "cancel", job_id, "--reason", "no need").output
+    seen: list[str] = []
+    with pytest.raises(JobFailed, match="JOB_STATUS_CANCELLED"):
+        alice.jobs.wait(job_id, progress=lambda job: seen.append(job.status))
+    assert seen == ["JOB_STATUS_CANCELLED"]
+    assert data.ref == DatasetRef(dataset="job-data", version=1)
+
+
+def wait_for_job(client: modelog.Client, name: str, timeout_s: float = 60) -> Job:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        for job in client.jobs.list():
+            if job.spec["name"] == name:
+                return job
+    raise TimeoutError(f"job {name} was not queued within {timeout_s:g} s")
+
+
+def test_following_a_job_ends_with_it(run: Any, alice: modelog.Client, tmp_path: Path, platform: SmallPlatform) -> None:
+    """`--follow` waits for the end, which here is somebody's cancel."""
+    (tmp_path / "train.py").write_text("def main(job): ...\n")
+    results: list[Result] = []
+
+    def follow() -> None:
+        results.append(run("job", "submit", "followed", "train:main", "--source", tmp_path, "--follow", status=1))
+
+    following = threading.Thread(target=follow)
+    following.start()
+    try:
+        job = wait_for_job(alice, "followed")
+        alice.jobs.cancel(job.id)
+    finally:
+        following.join(60)
+    assert "JOB_STATUS_CANCELLED" in results[0].stderr
+    assert alice.jobs.logs(job.id, follow=True) == ""
+
+
+def test_what_needs_the_graph_says_that_it_is_away(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelog.transport.RETRIES", 0)
+    assert "MODELOG_GRAPH_URI" in run("lineage", "trace", "Model:late", status=1).stderr
+    assert "no prediction 'p'" in run("lineage", "prediction", "late", "p", status=1).stderr
