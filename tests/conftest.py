@@ -6,8 +6,13 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from modelog_platform.parts.broker import bootstrap_of, start_broker
 from modelog_platform.parts.ports import free_port
+
+# No test asserts a time: by default hypothesis fails an example that takes longer than 200 ms, as on a busy machine.
+settings.register_profile("modelog", deadline=None)
+settings.load_profile("modelog")
 
 
 class FreshBroker:

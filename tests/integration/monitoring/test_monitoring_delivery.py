@@ -15,11 +15,13 @@ async def deliveries(bench: Any) -> list[str]:
 
 
 async def until_all(bench: Any, count: int, status: str) -> None:
+    found: list[str] = []
+
     async def reached() -> bool:
-        found = await deliveries(bench)
+        found[:] = await deliveries(bench)
         return len(found) == count and all(s.startswith(status) for s in found)
 
-    await bench.until(reached, f"{count} deliveries are {status}")
+    await bench.until(reached, f"{count} deliveries are {status}", lambda: f"They are {found}")
 
 
 async def test_a_channel_that_refuses_is_asked_again(bench: Any) -> None:

@@ -86,6 +86,26 @@ async def test_a_failed_job_ends_the_retraining_and_a_later_window_starts_anothe
         assert (await bench.retrainings())[1].window_id != failed.window_id
 
 
+async def test_a_job_that_registers_nothing_is_a_failure(bench: Any) -> None:
+    async with bench.monitoring():
+        retraining = await begin(bench)
+        bench.streams.job_succeeded(retraining.job_id, "")
+        failed = await bench.until_state(pb.RETRAINING_STATE_FAILED)
+        assert failed.reason == "the job registered no model version"
+
+
+async def test_a_canary_that_cannot_be_taken_back_is_told(bench: Any) -> None:
+    async with bench.monitoring():
+        await to_canary(bench)
+        bench.world.models["1.1.0"] = lambda x: sigmoid(-2.0 * x[:, 1])
+        bench.world.refuse["traffic"] = (grpc.StatusCode.FAILED_PRECONDITION, "the deployment was stopped")
+        bench.streams.hour(4, 2000)
+        bench.streams.hour(5, 2000)
+        failed = await bench.until_state(pb.RETRAINING_STATE_FAILED)
+        expected = "the deployment was stopped; and the traffic stays split: the deployment was stopped"
+        assert failed.reason == expected
+
+
 async def test_a_job_that_is_refused_is_told_as_a_failure(bench: Any) -> None:
     bench.world.refuse["submit"] = (grpc.StatusCode.INVALID_ARGUMENT, "spec.experiment: there is none of that name")
     async with bench.monitoring():

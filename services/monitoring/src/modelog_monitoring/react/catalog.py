@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import structlog
 from modelog_common.domain.decider import Decider
+from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import EventStore, StoredEvent
 
 from modelog_monitoring.events import EVENTS
@@ -20,6 +22,8 @@ from modelog_monitoring.retraining.state import Retraining
 
 State = TypeVar("State")
 WAIT_S = 30.0
+RETRY_S = 1.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -99,5 +103,9 @@ class Catalog:
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
-            await self.refresh()
-            await self._store.wait_beyond(self._position, WAIT_S)
+            try:
+                await self.refresh()
+                await self._store.wait_beyond(self._position, WAIT_S)
+            except Unavailable as error:
+                log.warning("own events cannot be read now", position=self._position, error=str(error))
+                await asyncio.sleep(RETRY_S)

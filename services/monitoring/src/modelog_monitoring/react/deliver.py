@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
+from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 
@@ -102,15 +103,25 @@ class Deliverer:
         before = self._ledger.find(alert.alert_id, channel.name)
         attempts = 1 + (before.attempts if before else 0)
         error = await _post(session, delivery)
+        if not error:
+            error = await self._record(delivery, attempts)
         if error:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 20))
             self._ledger.failed(alert.alert_id, channel.name, Attempted(attempts, error, self._clock.now() + pause))
             log.warning("alert was not delivered", alert=alert.alert_id, channel=channel.kind, error=error)
             return
-        ctx = Context(self._clock.now(), ACTOR, delivery.tenant, delivery.key)
-        await self._monitors.handle(delivery.monitor_id, RecordDelivery(alert.alert_id, channel.name, attempts), ctx)
         self._ledger.delivered(alert.alert_id, channel.name)
         await self._catalog.refresh()
+
+    async def _record(self, delivery: Delivery, attempts: int) -> str:
+        """Say so in the log of events; returns the error when that cannot be done now, and then it is sent again."""
+        ctx = Context(self._clock.now(), ACTOR, delivery.tenant, delivery.key)
+        command = RecordDelivery(delivery.alert.alert_id, delivery.channel.name, attempts)
+        try:
+            await self._monitors.handle(delivery.monitor_id, command, ctx)
+        except (Unavailable, Conflict) as error:
+            return f"delivered, but not recorded: {error}"
+        return ""
 
 
 async def _post(session: aiohttp.ClientSession, delivery: Delivery) -> str:

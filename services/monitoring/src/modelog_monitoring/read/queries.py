@@ -76,7 +76,8 @@ class MonitoringQueries:
         found = await self._queries.page(ALERTS, pb.Alert, read, tenant, page, where=where, order_by=[t.raised.desc()])
         if not read.as_of:
             for alert in found.items:
-                for channel, status in alert.deliveries.items():
+                # A protobuf map that is set while it is walked skips entries, one time in ten.
+                for channel, status in list(alert.deliveries.items()):
                     if status == WAITING:
                         alert.deliveries[channel] = self._status(alert.id, channel)
         return found
