@@ -67,6 +67,11 @@ class Catalog:
         self._listeners.append(listener)
 
     @property
+    def position(self) -> int:
+        """Everything up to this position is folded."""
+        return self._position
+
+    @property
     def monitors(self) -> Iterable[Owned[Monitor]]:
         return list(self._monitors.owned.values())
 

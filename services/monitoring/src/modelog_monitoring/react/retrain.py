@@ -69,7 +69,7 @@ class Retrainer:
                 if owned.state.active:
                     decided &= await self._attempt(attempts, owned.id, owned)
             if decided:
-                self._settled.done(windows)
+                self._settled.done(windows, self._catalog.position)
             await self.bell.wait(self._pause_s(attempts))
 
     def _pause_s(self, attempts: Attempts) -> float | None:

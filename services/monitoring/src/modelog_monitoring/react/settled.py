@@ -16,6 +16,7 @@ class Settled:
     def __init__(self) -> None:
         self._windows: dict[str, int] = {}
         self._all: dict[str, int] = {}
+        self._position = 0
         self._ring: Callable[[], None] = lambda: None
 
     def on_change(self, ring: Callable[[], None]) -> None:
@@ -32,9 +33,18 @@ class Settled:
         """How far the windows of each monitor were looked at."""
         return dict(self._windows)
 
-    def done(self, windows: dict[str, int]) -> None:
-        """Everything that follows from these windows, and from the rows up to then, was decided."""
+    def done(self, windows: dict[str, int], position: int) -> None:
+        """Everything that follows from these windows, and from the rows up to then, was decided.
+
+        What was decided stands in the log up to `position`.
+        """
         self._all.update(windows)
+        self._position = max(self._position, position)
+
+    @property
+    def position(self) -> int:
+        """Who is told that something is settled should see the log up to here."""
+        return self._position
 
     def of(self, monitor_id: str) -> int | None:
         """Up to when everything was decided; None before the first time."""

@@ -56,6 +56,8 @@ class MonitoringQueries:
         if not read.as_of:
             settled_us = self._settled.of(monitor.id)
             if settled_us is not None:
+                # Who sees that a moment is settled finds its windows and retrainings in the next answer.
+                await self._queries.moment(ReadOptionsMessage(at_least=self._settled.position))
                 monitor.settled_watermark.CopyFrom(timestamp(to_moment(settled_us)))
             await asyncio.to_thread(_add_progress, self._data, monitor, tenant)
         return monitor
