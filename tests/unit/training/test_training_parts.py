@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -12,8 +14,9 @@ import pytest
 from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_proto.training.v1 import training_pb2 as pb
 from modelog_training.api.parse import object_of, status_wanted, submit_job
-from modelog_training.compute.leftovers import ProcessList
+from modelog_training.compute.leftovers import OWNER, ProcessList, remove_abandoned
 from modelog_training.compute.ray_local import LONGEST_FOLDER, temporary_folder
+from modelog_training.compute.thread import OwnThread
 from modelog_training.job.events import Resources
 from modelog_training.job.state import JobStatus
 from modelog_training.react.patience import GaveUp, Patience
@@ -151,3 +154,40 @@ def test_rays_sockets_have_names_that_are_short_enough(tmp_path: Path) -> None:
     assert len(str(temporary_folder(deep))) < LONGEST_FOLDER
     assert temporary_folder(deep) == temporary_folder(deep)
     assert temporary_folder(deep) != temporary_folder(deep / "other")
+
+
+def test_folders_whose_owner_is_gone_are_removed(tmp_path: Path) -> None:
+    child = subprocess.Popen(SLEEPER)
+    kept, abandoned, unowned = (tmp_path / name for name in ("kept", "abandoned", "unowned"))
+    for folder in (kept, abandoned, unowned):
+        folder.mkdir()
+    elsewhere = tmp_path / "link"
+    elsewhere.symlink_to(unowned)
+    ProcessList(kept / OWNER).write([psutil.Process()])
+    ProcessList(abandoned / OWNER).write([psutil.Process(child.pid)])
+    child.kill()
+    child.wait()
+    remove_abandoned([kept, abandoned, elsewhere])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "link", "unowned"]
+
+
+async def test_a_thread_of_ones_own_gives_results_and_errors() -> None:
+    thread = OwnThread("test")
+    assert await thread.run(lambda: 6 * 7) == 42
+    with pytest.raises(ZeroDivisionError):
+        await thread.run(lambda: 1 / 0)
+    assert await thread.run(threading.current_thread) is await thread.run(threading.current_thread)
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    thread, gate = OwnThread("test"), threading.Event()
+    first = asyncio.create_task(thread.run(gate.wait))
+    done: list[str] = []
+    second = asyncio.create_task(thread.run(lambda: done.append("second")))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    gate.set()
+    assert await first
+    await thread.run(lambda: done.append("third"))
+    assert done == ["third"]

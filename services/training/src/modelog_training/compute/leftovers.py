@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 END_S = 5.0
+OWNER = "owner.json"
 
 
 class ProcessList:
@@ -33,12 +35,23 @@ class ProcessList:
 
     def end_all(self) -> int:
         """End what is on the list and still runs, with its children; returns how many processes that were."""
-        if not self._file.exists():
-            return 0
-        found = [p for pid, at in json.loads(self._file.read_text()).items() if (p := _same(int(pid), at)) is not None]
-        ended = end(found)
-        self._file.unlink()
+        ended = end(self.alive())
+        self._file.unlink(missing_ok=True)
         return ended
+
+    def alive(self) -> list[psutil.Process]:
+        """What is on the list and still runs."""
+        if not self._file.exists():
+            return []
+        return [p for pid, at in json.loads(self._file.read_text()).items() if (p := _same(int(pid), at)) is not None]
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove those of our folders whose owners, listed in their file OWNER, no longer run."""
+    for folder in folders:
+        ours = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+        if ours and not ProcessList(folder / OWNER).alive():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def end(processes: Iterable[psutil.Process]) -> int:

@@ -7,24 +7,23 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import structlog
 
-from modelog_training.compute.leftovers import ProcessList, end
+from modelog_training.compute.leftovers import OWNER, ProcessList, end, remove_abandoned
+from modelog_training.compute.thread import OwnThread
 from modelog_training.work.assignment import Assignment, Checked, Machine, Outcome
 from modelog_training.work.worker import Worker
 from modelog_training.work.workers import WorkerHandle, WorkerLost
 
-T = TypeVar("T")
 OBJECT_STORE_BYTES = 80_000_000
 # Ray adds "/session_<date>_<time>_<process id>/sockets/plasma_store"; a Unix socket's name has at most 107 bytes.
 LONGEST_FOLDER = 107 - len("/session_2026-11-24_04-05-01_382338_1234567/sockets/plasma_store")
-STOP_S = 10.0
+SHORT_NAME = "modelog-ray-"
+SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - each is named after its owner, who alone may read it
 log = structlog.get_logger()
 
 
@@ -36,14 +35,14 @@ class RayWorkers:
         self._temporary = temporary_folder(folder)
         self._processes = ProcessList(folder / "processes.json")
         # Ray's processes die with the thread that started them (PR_SET_PDEATHSIG), so this one lives as long as we do.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
+        self._thread = OwnThread("ray")
         self._idle: list[WorkerHandle] = []
         self._coming: list[tuple[int, asyncio.Task[WorkerHandle]]] = []
         self._actor: Any = None
 
     async def start(self) -> None:
         """Start Ray, and one worker to have it ready; some ten seconds on two busy cores."""
-        await self._in_thread(self._start)
+        await self._thread.run(self._start)
         self._warm_up(1)
 
     def _start(self) -> None:
@@ -51,7 +50,9 @@ class RayWorkers:
         if ended:
             log.warning("processes of an earlier incarnation were ended", processes=ended)
         shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True, mode=0o700)
+        remove_abandoned(SHORT_FOLDERS.glob(f"{SHORT_NAME}*"))
+        self._temporary.mkdir(parents=True)
+        ProcessList(self._temporary / OWNER).write([psutil.Process()])
         os.environ |= {
             "RAY_USAGE_STATS_ENABLED": "0",
             # Signals are the service's to handle.
@@ -70,7 +71,10 @@ class RayWorkers:
             configure_logging=False,
             object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=str(self._temporary),
+            # Idle processes for tasks, of which there are none.
+            _system_config={"prestart_worker_first_driver": False},
         )
+        self._temporary.chmod(0o700)  # Ray lets everybody in
         self._actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Worker)
         self._note_processes()
 
@@ -83,6 +87,8 @@ class RayWorkers:
             if coming_threads == threads:
                 del self._coming[n]
                 return await self._made(coming, threads)
+        if len(self._idle) >= self._cpus:
+            await self._idle.pop(0).kill()
         return await self._make(threads)
 
     async def _made(self, coming: asyncio.Task[WorkerHandle], threads: int) -> WorkerHandle:
@@ -93,11 +99,11 @@ class RayWorkers:
             raise
 
     async def _make(self, threads: int) -> WorkerHandle:
-        actor = await self._in_thread(lambda: self._actor.remote(threads))
-        worker = RayWorker(actor, threads, self._in_thread)
+        actor = await self._thread.run(lambda: self._actor.remote(threads))
+        worker = RayWorker(actor, threads, self._thread)
         try:
             worker.pid = await worker.call("pid")
-            await self._in_thread(self._note_processes)
+            await self._thread.run(self._note_processes)
         except BaseException:
             await worker.kill()
             raise
@@ -136,27 +142,27 @@ class RayWorkers:
         for task in coming:
             task.cancel()
         await asyncio.gather(*coming, return_exceptions=True)
-        await self._in_thread(self._stop)
-        self._thread.shutdown(wait=False)
-
-    def _stop(self) -> None:
         if self._actor is not None:
-            import ray
+            await self._thread.run(self._shut_down)
+        await asyncio.to_thread(self._clean_up)
 
-            self._note_processes()
-            ray.shutdown()
+    def _shut_down(self) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def _clean_up(self) -> None:
+        """Also when Ray is only half started."""
+        end(self._rays_processes())
         self._processes.end_all()
         shutil.rmtree(self._temporary, ignore_errors=True)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 class RayWorker:
     """One actor and its process."""
 
-    def __init__(self, actor: Any, threads: int, in_thread: Callable[[Callable[[], Any]], Any]) -> None:
-        self._actor, self.threads, self._in_thread = actor, threads, in_thread
+    def __init__(self, actor: Any, threads: int, thread: OwnThread) -> None:
+        self._actor, self.threads, self._thread = actor, threads, thread
         self.pid = 0
 
     async def machine(self) -> Machine:
@@ -175,7 +181,7 @@ class RayWorker:
         import ray.exceptions
 
         try:
-            reference = await self._in_thread(lambda: getattr(self._actor, method).remote(*arguments))
+            reference = await self._thread.run(lambda: getattr(self._actor, method).remote(*arguments))
             answer = asyncio.wrap_future(reference.future())
             # Ray sets the answer also when nobody waits for it any more.
             answer.add_done_callback(_seen)
@@ -190,7 +196,7 @@ class RayWorker:
         import ray
 
         await asyncio.to_thread(self._end_process)
-        await self._in_thread(lambda: ray.kill(self._actor))
+        await self._thread.run(lambda: ray.kill(self._actor))
 
     def _end_process(self) -> None:
         if self.pid:
@@ -211,4 +217,4 @@ def temporary_folder(folder: Path) -> Path:
     if len(os.fsencode(own)) <= LONGEST_FOLDER:
         return own
     digest = hashlib.sha256(os.fsencode(own)).hexdigest()[:12]
-    return Path(f"/tmp/modelog-{digest}")  # noqa: S108 - named after its owner, with mode 700
+    return SHORT_FOLDERS / f"{SHORT_NAME}{digest}"
