@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import modelog
+from modelog.cli.main import app as command_line
+from typer.testing import CliRunner
 
 T = TypeVar("T")
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
@@ -65,8 +67,11 @@ class RunningPlatform:
         return done
 
     def json(self, *arguments: str, user: str = "") -> Any:
-        """What `modelog ... --json` prints."""
-        return json.loads(self.cli(*arguments, "--json", user=user).stdout)
+        """What `modelog ... --json` prints: the same command, in this process, since many are asked."""
+        environment = {"MODELOG_PROFILE": str(self.folder / "profile.json"), "MODELOG_USER": user or None}
+        done = CliRunner().invoke(command_line, [*arguments, "--json"], env=environment)
+        assert done.exit_code == 0, f"modelog {' '.join(arguments)}: {done.output}"
+        return json.loads(done.stdout)
 
     def up(self) -> None:
         self.cli("up", "--detach", "--port", "0", "--data-dir", str(self.data_dir), timeout_s=READY_S)

@@ -66,7 +66,8 @@ async def test_defaults(served) -> None:
         metadata = (("authorization", f"Bearer {served.token()}"),)
         await ModelRegistryStub(channel).GetModel(REQUEST, metadata=metadata)
     ours, foreign = (call.deadline_s for call in served.models.calls)
-    assert 25 < ours <= 30
+    # gRPC rounds what is left of a deadline up when it writes it into the header.
+    assert 25 < ours <= 31
     assert foreign == 60
 
 

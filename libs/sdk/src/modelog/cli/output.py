@@ -17,7 +17,8 @@ from modelog.errors import Invalid, ModelogError
 from modelog.types import Record
 
 AsJson = typer.Option(False, "--json", help="Print JSON instead of a table.")
-console = Console()
+# What is read by a program or a file is not cut to the width of a screen.
+console = Console(width=None if sys.stdout.isatty() else 240)
 errors = Console(stderr=True)
 EXIT_REFUSED = 1
 
