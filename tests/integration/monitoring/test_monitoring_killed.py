@@ -64,10 +64,11 @@ async def patient_until_state(bench: Any, state: int) -> Any:
 
 
 async def check_once(bench: Any) -> None:
-    """Every step happened once, in the world and in the log."""
-    assert bench.world.done == ALL_DONE
+    """Every step of the first retraining happened once, in the world and in the log; a later window may start another."""
+    assert [done for done in bench.world.done if done != ("submit", "job-2")] == ALL_DONE
     events = await bench.events()
-    named = [type(e).__name__ for e in events if isinstance(e, RetrainingEvent)]
+    steps = [e for e in events if isinstance(e, RetrainingEvent)]
+    named = [type(e).__name__ for e in steps if e.retraining_id == steps[0].retraining_id]
     assert named == RETRAINING_EVENTS
     windows = Counter(e.start for e in events if isinstance(e, WindowEvaluated))
     assert set(windows.values()) == {1}
