@@ -64,7 +64,7 @@ async def patient_until_state(bench: Any, state: int) -> Any:
 
 
 async def check_once(bench: Any) -> None:
-    """Every step of the first retraining happened once, in the world and in the log; a later window may start another."""
+    """Every step of the first retraining happened once; a later window may start another."""
     assert [done for done in bench.world.done if done != ("submit", "job-2")] == ALL_DONE
     events = await bench.events()
     steps = [e for e in events if isinstance(e, RetrainingEvent)]
