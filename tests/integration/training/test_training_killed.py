@@ -37,9 +37,10 @@ async def test_a_killed_service_runs_the_job_again_and_goes_on_with_the_queue(wo
     assert any("ray" in process.name() for process in processes)
 
     world.kill("training")
+    world.start("training")
+    # Ray's head and the worker die with the service; its agents would look for them for a minute.
     await all_gone(processes)
     gate.touch()
-    world.start("training")
     await world.answers("training")
     await alice.jobs.CancelJob(pb.CancelJobRequest(job_id=stopped.id), wait_for_ready=True)
 
