@@ -72,6 +72,28 @@ async def all_gone(processes: list[psutil.Process]) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_a_service_whose_ray_is_killed_ends_and_runs_the_job_again(world: World, tmp_path: Path) -> None:
+    world.start("registry")
+    world.start("training")
+    await world.answers("registry")
+    await world.answers("training")
+    alice = world.user()
+    gate = tmp_path / "gate"
+    job = await alice.submit(f"{WAITS}\ndef main(context): wait(context)", parameters={"gate": str(gate)})
+    await alice.running(job)
+    processes = psutil.Process(world.pid("training")).children(recursive=True)
+    next(process for process in processes if process.name() == "raylet").kill()
+    assert await asyncio.to_thread(world.wait, "training") == 1
+    assert "Ray's raylet ended; the service has to be started again" in world.log("training")
+    await all_gone(processes)
+    gate.touch()
+    world.start("training")
+    await world.answers("training")
+    job = await alice.ended(job)
+    assert (job.status, job.attempt) == (pb.JOB_STATUS_SUCCEEDED, 2)
+    await world.close()
+
+
 async def test_a_registry_that_is_killed_meanwhile_is_waited_for(world: World, tmp_path: Path) -> None:
     world.start("registry")
     world.start("training")

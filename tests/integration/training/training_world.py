@@ -106,6 +106,13 @@ class World:
         process.send_signal(signal.SIGTERM)
         return process.wait(PATIENCE_S)
 
+    def wait(self, service: str) -> int:
+        """Wait until a service ends by itself; returns the exit status."""
+        return self._processes.pop(service).wait(PATIENCE_S)
+
+    def log(self, service: str) -> str:
+        return (self.folder / f"{service}.log").read_text()
+
     def pid(self, service: str) -> int:
         return self._processes[service].pid
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import structlog
+from modelog_common.domain.errors import Unavailable
 
 from modelog_training.compute.leftovers import OWNER, ProcessList, end, remove_abandoned
 from modelog_training.compute.thread import OwnThread
@@ -24,6 +25,8 @@ OBJECT_STORE_BYTES = 80_000_000
 LONGEST_FOLDER = 107 - len("/session_2026-11-24_04-05-01_382338_1234567/sockets/plasma_store")
 SHORT_NAME = "modelog-ray-"
 SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - each is named after its owner, who alone may read it
+HEAD = ("gcs_server", "raylet")
+LOOK_S = 1.0
 log = structlog.get_logger()
 
 
@@ -39,6 +42,7 @@ class RayWorkers:
         self._idle: list[WorkerHandle] = []
         self._coming: list[tuple[int, asyncio.Task[WorkerHandle]]] = []
         self._actor: Any = None
+        self._head: list[psutil.Process] = []
 
     async def start(self) -> None:
         """Start Ray, and one worker to have it ready; some ten seconds on two busy cores."""
@@ -77,6 +81,15 @@ class RayWorkers:
         self._temporary.chmod(0o700)  # Ray lets everybody in
         self._actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Worker)
         self._note_processes()
+        self._head = [process for process in self._rays_processes() if process.name() in HEAD]
+
+    async def watch(self) -> None:
+        """Without its head Ray answers nothing and reports nothing: calls would wait for ever."""
+        while True:
+            gone = [process.name() for process in self._head if not _runs(process)]
+            if gone:
+                raise Unavailable(f"Ray's {' and '.join(gone)} ended; the service has to be started again")
+            await asyncio.sleep(LOOK_S)
 
     async def take(self, threads: int) -> WorkerHandle:
         for n, worker in enumerate(self._idle):
@@ -142,7 +155,7 @@ class RayWorkers:
         for task in coming:
             task.cancel()
         await asyncio.gather(*coming, return_exceptions=True)
-        if self._actor is not None:
+        if self._head and all(_runs(process) for process in self._head):
             await self._thread.run(self._shut_down)
         await asyncio.to_thread(self._clean_up)
 
@@ -209,6 +222,13 @@ class RayWorker:
 def _seen(answer: asyncio.Future[Any]) -> None:
     if not answer.cancelled():
         answer.exception()
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def temporary_folder(folder: Path) -> Path:

@@ -83,6 +83,7 @@ class Runner:
         self._ready = True
         log.info("workers are ready", cpus=self._cpus)
         self._start_what_fits(group)
+        await self._tools.workers.watch()
 
     def _start_what_fits(self, group: asyncio.TaskGroup) -> None:
         """The first in the queue goes first: a small job does not overtake a big one that waits for CPUs."""

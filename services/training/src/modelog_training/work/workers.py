@@ -37,6 +37,10 @@ class Workers(Protocol):
         """Make ready to give out workers; ends what an earlier incarnation left behind."""
         ...
 
+    async def watch(self) -> None:
+        """Wait, after the start, until no worker can be had any more; raises Unavailable, which says why."""
+        ...
+
     async def take(self, threads: int) -> WorkerHandle:
         """A worker whose libraries use this many threads; raises WorkerLost when none can be had."""
         ...
