@@ -55,7 +55,7 @@ def of_platform(name: str) -> Callable[..., Any]:
 def show_endpoints(endpoints: Mapping[str, str], here: bool = False) -> None:
     profile = read_profile()
     console.print("Ready.", style="bold green")
-    say(f"  web page     {endpoints['web']}/#token={profile['users'][profile['user']]}")
+    say(f"  {'web page':<15}{endpoints['web']}/#token={profile['users'][profile['user']]}")
     for name in ("inference_rest", "inference_grpc", "kafka", "graph"):
         say(f"  {name:<15}{endpoints[name]}")
     console.print("Stop it with Ctrl-C." if here else "Stop it with `modelog down`.")

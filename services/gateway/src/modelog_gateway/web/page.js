@@ -13,7 +13,15 @@ async function get(path) {
   throw Object.assign(new Error(problem.detail), { status: answer.status });
 }
 
-function rows(body, cells) {
+function rows(body, cells, empty) {
+  if (!cells.length) {
+    const place = document.createElement("tr").insertCell();
+    place.colSpan = 9;
+    place.className = "quiet";
+    place.textContent = empty;
+    body.replaceChildren(place.parentElement);
+    return;
+  }
   body.replaceChildren(...cells.map((row) => {
     const line = document.createElement("tr");
     for (const cell of row) {
@@ -42,7 +50,7 @@ async function services() {
     { number: status ? duration(status.uptime_s) : "" },
     { number: status ? `${(status.memory_bytes / 1048576).toFixed(0)} MB` : "" },
     { number: status?.projections?.length ? Math.min(...status.projections.map((p) => p.position)) : "" },
-  ]));
+  ]), "No service is known.");
 }
 
 async function models() {
@@ -52,23 +60,29 @@ async function models() {
     const approved = v.reviews.filter((r) => r.decision === "REVIEW_DECISION_APPROVED").map((r) => r.reviewer);
     return [`${m.name} ${v.version}`, badge(words(v.stage, "STAGE_")), v.author, approved.join(", "),
       { number: auc ? auc[1].toFixed(3) : "" }];
-  })));
+  })), "No version is registered yet.");
 }
 
 async function traffic() {
   const { deployments } = await get("/api/v1/deployments");
+  $("no-traffic").hidden = deployments.length > 0;
   $("traffic").replaceChildren(...deployments.flatMap((d) => {
     const title = document.createElement("div");
     title.textContent = `${d.name}: ${d.model}, ${words(d.environment, "DEPLOYMENT_ENVIRONMENT_")}, ${words(d.status, "DEPLOYMENT_STATUS_")}`;
     const split = document.createElement("div");
     split.className = "split";
+    split.ariaHidden = "true";
+    const shares = document.createElement("div");
+    shares.className = "shares";
     for (const v of d.variants.filter((v) => v.percent > 0)) {
       const part = document.createElement("span");
       part.style.flexBasis = `${v.percent}%`;
-      part.textContent = part.title = `${v.version}: ${v.percent.toFixed(0)} %`;
+      const label = document.createElement("span");
+      label.textContent = `${v.version}: ${v.percent.toFixed(0)} %`;
       split.append(part);
+      shares.append(label);
     }
-    return [title, split];
+    return [title, split, shares];
   }));
 }
 
@@ -79,14 +93,16 @@ async function challengers() {
     const gain = c && c.rows !== "0" ? `${c.auc_difference.toFixed(3)} (${c.auc_low.toFixed(3)} to ${c.auc_high.toFixed(3)})` : "";
     const state = words(r.state, "RETRAINING_STATE_");
     return [r.challenger || "in training", badge(state), r.champion, { number: gain }, r.reason || c?.reason || ""];
-  }));
+  }), "No challenger was trained yet.");
 }
 
 let plot;
 async function quality() {
   const { monitors } = await get("/api/v1/monitors");
-  if (!monitors.length) return;
-  const { points } = await get(`/api/v1/monitors/${monitors[0].name}/series/auc`);
+  const { points } = monitors.length ? await get(`/api/v1/monitors/${monitors[0].name}/series/auc`) : { points: [] };
+  $("quality").hidden = !points.length;
+  $("no-quality").hidden = points.length > 0;
+  if (!points.length) return;
   const lines = Map.groupBy ? Map.groupBy(points, (p) => p.line) : group(points);
   const ink = getComputedStyle(document.body).color;
   plot ??= echarts.init($("quality"));
