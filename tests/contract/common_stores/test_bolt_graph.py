@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from graph_suite import GraphSuite
 from modelog_common.domain.errors import Unavailable
-from modelog_common.stores.graph import BoltGraph, Graph, Statement
+from modelog_common.stores.graph import Graph, Statement
+from modelog_common.stores.graph.bolt import BoltGraph
 
 Server = Any
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from blob_suite import BlobStoreSuite, chunks, digest_of
 from modelog_common.domain.errors import Invalid, Unavailable
-from modelog_common.stores.blobs import BlobStore, FolderBlobStore
+from modelog_common.stores.blobs import BlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
 
 
 class TestFolderBlobStore(BlobStoreSuite):

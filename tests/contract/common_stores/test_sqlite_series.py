@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from modelog_common.domain.errors import Unavailable
-from modelog_common.stores.series import Point, SeriesStore, SqliteSeriesStore
+from modelog_common.stores.series import Point, SeriesStore
+from modelog_common.stores.series.sqlite import SqliteSeriesStore
 from series_suite import SeriesStoreSuite
 
 POINT = Point("s", "l", datetime(2026, 1, 1, tzinfo=UTC), 1.5)

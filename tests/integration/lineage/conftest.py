@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from modelog_common.events.sqlite import SqliteEventStore
-from modelog_common.stores.graph import BoltGraph, Statement
+from modelog_common.stores.graph import Statement
+from modelog_common.stores.graph.bolt import BoltGraph
 
 sys.path.insert(0, str(Path(__file__).parent))
 

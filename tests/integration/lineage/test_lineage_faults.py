@@ -10,7 +10,8 @@ import pytest
 from lineage_support import PASSWORD, GraphServer, Log, Person, Place, until
 from modelog_common.bus.topics import EVENTS
 from modelog_common.domain.errors import NotFound, Unavailable
-from modelog_common.stores.graph import BoltGraph, Statement
+from modelog_common.stores.graph import Statement
+from modelog_common.stores.graph.bolt import BoltGraph
 from modelog_lineage.graph import project
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.lineage.v1 import lineage_pb2 as pb

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from modelog_common.stores.blobs import FolderBlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
 from modelog_training.work.assignment import AssignedDataset, Assignment, Expectation, Outcome
 from modelog_training.work.journal import (
     JOURNAL,

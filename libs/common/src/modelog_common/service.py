@@ -18,15 +18,13 @@ import structlog
 import uvloop
 from sqlalchemy import MetaData
 
-from modelog_common.bus.progress import SqliteRelayProgress
+from modelog_common.adapters import open_event_store, open_read_tables, open_relay_progress
 from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import topic_of
 from modelog_common.config import Settings, load_settings
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
-from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import EventStore
-from modelog_common.read.database import open_database
 from modelog_common.read.project import Projection, Projector
 from modelog_common.read.queries import Queries
 from modelog_common.rpc.admin import AdminServicer, add_admin
@@ -95,7 +93,7 @@ class Host:
 
     def project(self, tables: MetaData, projections: Sequence[Projection], name: str = "tables") -> Queries:
         """Keep read tables up to date with this service's own events; returns the queries over them."""
-        engine = open_database(f"sqlite+aiosqlite:///{self.data_dir / (name + '.db')}")
+        engine = open_read_tables(self.settings, self.name, name)
         projector = Projector(f"{self.name}.{name}", self.store, engine, tables, projections)
         self._engines.append(engine)
         self._categories.extend(p.category for p in projections)
@@ -139,7 +137,7 @@ class Host:
         self._progress = of
 
     async def __aenter__(self) -> Host:
-        self._store = await SqliteEventStore.open(self.settings.event_store_path(), self.clock)
+        self._store = await open_event_store(self.settings, self.clock)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -189,7 +187,7 @@ class Host:
             self._categories,
             topic_of(f"{self.name}.x-0"),
             self.settings.kafka_bootstrap,
-            SqliteRelayProgress(self.settings.event_store_path()),
+            open_relay_progress(self.settings),
         )
         self.background("relay", relay.run)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from modelog_common.adapters import open_graph
 from modelog_common.service import Host
-from modelog_common.stores.graph import BoltGraph, Graph
 from modelog_proto.lineage.v1.lineage_pb2_grpc import (
     add_AuditServiceServicer_to_server,
     add_LineageServiceServicer_to_server,
@@ -28,20 +28,13 @@ async def build(host: Host) -> None:
 
 def build_graph(host: Host) -> None:
     """The graph of all services' events, and the questions to it."""
-    graph = open_graph(host)
+    graph = open_graph(host.settings) if host.settings.kafka_bootstrap else None
+    graph = graph or NoGraph()
     projection = GraphProjection(graph, host.settings.kafka_bootstrap, host.store)
     host.rebuildable("graph", projection)
     host.background("graph", projection.run)
     lineage = LineageServicer(GraphQueries(graph, projection, host.store), lambda: host.peer("serving"))
     host.serve(add_LineageServiceServicer_to_server, lineage, "modelog.lineage.v1.LineageService")
-
-
-def open_graph(host: Host) -> Graph:
-    """The graph that the settings name."""
-    settings = host.settings
-    if not settings.graph_uri or not settings.kafka_bootstrap:
-        return NoGraph()
-    return BoltGraph(settings.graph_uri, settings.graph_user, settings.graph_password.get_secret_value())
 
 
 def build_audit(host: Host) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
+from modelog_common.adapters import open_blobs, open_series
 from modelog_common.bus.source import Consumer, of_events
 from modelog_common.bus.topics import EVENTS as EVENT_TOPICS
 from modelog_common.bus.topics import OUTCOMES
 from modelog_common.domain.errors import NotFound
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
-from modelog_common.stores.blobs import FolderBlobStore
-from modelog_common.stores.series import SqliteSeriesStore
 from modelog_proto.monitoring.v1.monitoring_pb2_grpc import add_MonitoringServiceServicer_to_server
 
 from modelog_monitoring.api.monitoring import MonitoringServicer
@@ -43,6 +41,8 @@ from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.scoring import Scorer
 
 SERVICE = "modelog.monitoring.v1.MonitoringService"
+# Profiles of reference data stand beside the other blobs, in a folder of monitoring's own.
+PROFILES = "monitoring"
 
 
 async def build(host: Host) -> None:
@@ -51,8 +51,8 @@ async def build(host: Host) -> None:
     registry, training = Registry(host.peer("registry")), Training(host.peer("training"))
     serving, scorer = Serving(host.peer("serving")), Scorer(host.peer("serving_oip"))
     data = WindowStore(host.data_dir / "windows.db")
-    series = SqliteSeriesStore(host.data_dir / "series.db")
-    references = References(registry, FolderBlobStore(profiles_folder(host)))
+    series = open_series(host.settings, host.name)
+    references = References(registry, open_blobs(host.settings, PROFILES))
     monitors, policies = Entities(store, MONITOR, EVENTS), Entities(store, POLICY, EVENTS)
     retrainings = Entities(store, RETRAINING, EVENTS)
 
@@ -95,11 +95,6 @@ async def build(host: Host) -> None:
         )
         host.background("data plane", lambda: batches.run(ingest.handle))
         host.background("inbox", lambda: told.run(of_events(inbox.handle)))
-
-
-def profiles_folder(host: Host) -> Path:
-    """Where profiles of reference data are kept: beside the other blobs, in a folder of monitoring's own."""
-    return Path(host.settings.blobs.removeprefix("file://")) / "monitoring"
 
 
 async def stream_progress(data: WindowStore, producer: str, topic: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import cache
 
+from modelog_common.adapters import open_blobs
+from modelog_common.config import Settings
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
-from modelog_common.stores.blobs import FolderBlobStore
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
@@ -38,7 +39,7 @@ async def build(host: Host) -> None:
     """Wire the registry into a host."""
     store = host.store
     queries = RegistryQueries(host.project(TABLES, projections(store)))
-    artifacts = Artifacts(_stores_in(Path(host.settings.blobs.removeprefix("file://"))))
+    artifacts = Artifacts(_stores_of(host.settings))
     references = References(queries, store, artifacts)
     models = Models(Entities(store, MODEL, EVENTS), references)
     experiments = Experiments(Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS), references)
@@ -61,6 +62,6 @@ async def build(host: Host) -> None:
     host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(artifacts), f"{PACKAGE}.ArtifactStore")
 
 
-def _stores_in(folder: Path) -> StoreOf:
+def _stores_of(settings: Settings) -> StoreOf:
     """A folder for each tenant: who knows the digest of another tenant's file still does not get it."""
-    return lambda tenant: FolderBlobStore(folder / derived_id("tenant", tenant))
+    return cache(lambda tenant: open_blobs(settings, derived_id("tenant", tenant)))

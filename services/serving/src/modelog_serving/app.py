@@ -14,7 +14,7 @@ from modelog_common.events.entities import Entities
 from modelog_common.read.project import EntityProjection
 from modelog_common.security.permissions import PUBLIC
 from modelog_common.service import Host
-from modelog_common.stores.blobs import FolderBlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
 from modelog_proto.inference.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
 

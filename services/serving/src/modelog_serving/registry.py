@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import grpc.aio
-from modelog_common.stores.blobs import FolderBlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
 from modelog_proto.registry.v1 import artifact_pb2 as artifact_pb
 from modelog_proto.registry.v1 import model_pb2 as pb
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub

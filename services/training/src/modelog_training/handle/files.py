@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelog_common.stores.blobs import FolderBlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
 
 from modelog_training.registry import Registry
 

@@ -14,7 +14,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from modelog.training import Context
-from modelog_common.stores.blobs import FolderBlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
 
 from modelog_training.job.events import CheckResult
 from modelog_training.work import source

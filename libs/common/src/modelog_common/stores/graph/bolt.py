@@ -1,56 +1,20 @@
-"""The graph: the port, and the adapter for databases that speak Bolt and Cypher (Neo4j, ArcadeDB)."""
+"""The graph behind a Bolt address: Neo4j, and ArcadeDB as the embedded default."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from neo4j import AsyncGraphDatabase, AsyncManagedTransaction
 from neo4j.exceptions import AuthError, ConstraintError, DriverError, Neo4jError, TransientError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from modelog_common.domain.errors import Unavailable
+from modelog_common.stores.graph import Row, Statement
 
 DATABASE = "modelog"
 RETRY_FOR_S = 10.0
 T = TypeVar("T")
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A Cypher statement with its parameters: numbers, text, booleans, None, lists and maps of these."""
-
-    cypher: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Graph(Protocol):
-    """A property graph that is asked in Cypher.
-
-    Every method raises Unavailable when the database does not answer or a conflict does not go away, and the driver's
-    own error when a statement is wrong.
-    """
-
-    async def run_write(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """Run the statements in one transaction; gives the rows of each.
-
-        A transaction that conflicts with another one is run again from its first statement.
-        """
-        ...
-
-    async def run_read(self, cypher: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """The rows of a query that changes nothing."""
-        ...
-
-    async def run_schema(self, statements: Sequence[str]) -> None:
-        """Run statements about constraints and indexes, each in a transaction of its own."""
-        ...
-
-    async def close(self) -> None:
-        """Close the connections."""
-        ...
 
 
 class BoltGraph:

@@ -1,4 +1,4 @@
-"""Time series: the port, and the adapter that keeps them in one SQLite file."""
+"""Time series in one SQLite file: the embedded default."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from modelog_common.domain.errors import Unavailable
+from modelog_common.stores.series import Point
 
 T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,46 +23,6 @@ CREATE TABLE IF NOT EXISTS points (
   PRIMARY KEY (series, time_us, line, tags)
 ) WITHOUT ROWID
 """
-
-
-@dataclass(frozen=True)
-class Point:
-    """One value of a line at a moment; a series has one or more lines ("auc", "log_loss"), told apart by tags too.
-
-    `time` has a zone; microseconds count, nothing finer.
-    """
-
-    series: str
-    line: str
-    time: datetime
-    value: float
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-class SeriesStore(Protocol):
-    """Points by time. Writing (series, line, tags, time) again replaces the value, so a replay changes nothing."""
-
-    async def write(self, points: Sequence[Point]) -> None:
-        """Store all points or none; raises Unavailable when they cannot be stored."""
-        ...
-
-    async def query(
-        self,
-        series: str,
-        tags: Mapping[str, str] | None = None,
-        start: datetime | None = None,
-        end: datetime | None = None,
-    ) -> list[Point]:
-        """The points that carry all of `tags`, from `start` and before `end`, by time, then line, then tags."""
-        ...
-
-    async def drop(self) -> None:
-        """Forget every point."""
-        ...
-
-    async def close(self) -> None:
-        """Close the store's files or connections."""
-        ...
 
 
 class SqliteSeriesStore:

@@ -1,4 +1,4 @@
-"""Blobs by content: the port, and the adapter that keeps them in a local folder."""
+"""Blobs in a local folder: the embedded default."""
 
 from __future__ import annotations
 
@@ -6,58 +6,16 @@ import asyncio
 import errno
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, TypeVar
 
 from modelog_common.domain.errors import Invalid, NotFound, Unavailable
+from modelog_common.stores.blobs import CHUNK_BYTES, Blob, check_digest
 
-CHUNK_BYTES = 1 << 20
-_DIGEST = re.compile("[0-9a-f]{64}")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Blob:
-    """What was stored: its SHA-256 as 64 hexadecimal digits, and its length."""
-
-    digest: str
-    size_bytes: int
-
-
-class BlobStore(Protocol):
-    """Bytes, named by their SHA-256. What is stored never changes, and storing it twice is storing it once.
-
-    Every method that takes a digest raises Invalid for one that is not 64 lower-case hexadecimal digits.
-    """
-
-    async def put(self, chunks: AsyncIterable[bytes], expected_digest: str | None = None) -> Blob:
-        """Store the bytes that these chunks make together.
-
-        Raises Invalid when they do not have the expected digest, Unavailable when they cannot be stored; then, and when
-        `chunks` itself fails, nothing is stored.
-        """
-        ...
-
-    def open(self, digest: str) -> AsyncIterator[bytes]:
-        """The bytes, in chunks of at most 1 MiB; raises NotFound at the first one when there is no such blob."""
-        ...
-
-    async def exists(self, digest: str) -> bool:
-        """Whether the blob is there."""
-        ...
-
-    async def size(self, digest: str) -> int:
-        """The blob's length in bytes; raises NotFound."""
-        ...
-
-    async def verify(self, digest: str) -> bool:
-        """Whether the stored bytes still have this digest; raises NotFound."""
-        ...
 
 
 class FolderBlobStore:
@@ -68,12 +26,12 @@ class FolderBlobStore:
 
     def path(self, digest: str) -> Path:
         """The file of a blob, for readers on this machine, whether it is there or not."""
-        _check(digest)
+        check_digest(digest)
         return self.folder / digest[:2] / digest[2:4] / digest
 
     async def put(self, chunks: AsyncIterable[bytes], expected_digest: str | None = None) -> Blob:
         if expected_digest is not None:
-            _check(expected_digest, "expected_digest")
+            check_digest(expected_digest, "expected_digest")
         file = await self._run(lambda: _new_file(self.folder))
         try:
             hashed, size = hashlib.sha256(), 0
@@ -129,11 +87,6 @@ class FolderBlobStore:
         except OSError as error:
             full = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be used"
             raise Unavailable(f"the blob folder {self.folder} {full}: {error.strerror or error}") from error
-
-
-def _check(digest: str, field: str = "digest") -> None:
-    if not _DIGEST.fullmatch(digest):
-        raise Invalid.field(field, f"{digest[:80]!r} is not a SHA-256; it must be 64 lower-case hexadecimal digits")
 
 
 def _new_file(folder: Path) -> BinaryIO:

@@ -1,0 +1,52 @@
+"""Which adapter stands behind each port: chosen here, by the address that the settings give, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from modelog_common.bus.progress import RelayProgress, SqliteRelayProgress
+from modelog_common.config import Settings
+from modelog_common.domain.clock import Clock
+from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.events.store import EventStore
+from modelog_common.read.database import open_database
+from modelog_common.stores.blobs import BlobStore
+from modelog_common.stores.blobs.folder import FolderBlobStore
+from modelog_common.stores.graph import Graph
+from modelog_common.stores.graph.bolt import BoltGraph
+from modelog_common.stores.series import SeriesStore
+from modelog_common.stores.series.sqlite import SqliteSeriesStore
+
+
+async def open_event_store(settings: Settings, clock: Clock) -> EventStore:
+    """The log of the platform; raises Unavailable when it cannot be used."""
+    return await SqliteEventStore.open(settings.event_store_path(), clock)
+
+
+def open_relay_progress(settings: Settings) -> RelayProgress:
+    """Where relays remember how far they have come: in the event store's own database."""
+    return SqliteRelayProgress(settings.event_store_path())
+
+
+def open_read_tables(settings: Settings, service: str, name: str) -> AsyncEngine:
+    """The database that holds a service's read tables `name`."""
+    return open_database(f"sqlite+aiosqlite:///{settings.data_dir / service / (name + '.db')}")
+
+
+def open_blobs(settings: Settings, *folders: str) -> BlobStore:
+    """Blobs under the address of the settings, in folders of their own."""
+    return FolderBlobStore(Path(settings.blobs.removeprefix("file://"), *folders))
+
+
+def open_series(settings: Settings, service: str) -> SeriesStore:
+    """The time series of a service."""
+    return SqliteSeriesStore(settings.data_dir / service / "series.db")
+
+
+def open_graph(settings: Settings) -> Graph | None:
+    """The graph database; None when the settings name none."""
+    if not settings.graph_uri:
+        return None
+    return BoltGraph(settings.graph_uri, settings.graph_user, settings.graph_password.get_secret_value())
