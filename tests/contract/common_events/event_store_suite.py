@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Conflict, Invalid, Unavailable
 from modelog_common.domain.ids import uuid7
-from modelog_common.events.store import EventStore, Expected, NewEvent, StoredEvent
+from modelog_common.events.store import Appended, EventStore, Expected, NewEvent, StoredEvent
 
 Reopen = Callable[[], Awaitable[EventStore]]
 
 
 def new(n: int = 0, *, event_id: str | None = None, payload: bytes | None = None, actor: str = "alice") -> NewEvent:
-    return NewEvent(event_id or str(uuid7()), "test.Happened", 1, payload or b'{"n":%d}' % n, "acme", actor)
+    body = b'{"n":%d}' % n if payload is None else payload
+    return NewEvent(event_id or str(uuid7()), "test.Happened", 1, body, "acme", actor)
+
+
+def history(count: int) -> list[StoredEvent]:
+    """What another store held: two streams, one event a minute."""
+    start = datetime(2026, 2, 1, tzinfo=UTC)
+    return [
+        StoredEvent(
+            n, f"held-{n}", f"a.b-{n % 2}", (n + 1) // 2, "test.Happened", 1, start + timedelta(minutes=n),
+            "acme", "bob", "c", "why", "trace", b'{"n":%d}' % n,
+        )
+        for n in range(1, count + 1)
+    ]  # fmt: skip
 
 
 async def collect(events: AsyncIterator[StoredEvent], count: int | None = None) -> list[StoredEvent]:
@@ -62,10 +78,10 @@ class EventStoreSuite:
 
     async def test_what_is_read_is_what_was_appended(self, store: EventStore, clock: ManualClock) -> None:
         event = NewEvent("id-1", "test.Happened", 3, b'{"x":"\\u0000"}', "acme", "alice", "c", "why", "trace")
-        await store.append("a.b-\u00e9\u4e2d\x00", [event])
+        await store.append("a.b-\u00e9\u4e2d\x01", [event])
         found = await store.find("id-1")
         assert found == StoredEvent(
-            1, "id-1", "a.b-\u00e9\u4e2d\x00", 1, "test.Happened", 3, clock.now(),
+            1, "id-1", "a.b-\u00e9\u4e2d\x01", 1, "test.Happened", 3, clock.now(),
             "acme", "alice", "c", "why", "trace", b'{"x":"\\u0000"}',
         )  # fmt: skip
 
@@ -108,11 +124,72 @@ class EventStoreSuite:
         ]:
             with pytest.raises(Invalid):
                 await store.append(stream, events)
-        with pytest.raises(Invalid, match="Unicode"):
-            await store.append("a.b-\ud800", [new()])
-        with pytest.raises(Invalid, match="Unicode"):
-            await store.append("a.b-1", [new(actor="\udfff")])
         assert await store.head() == 0
+
+    @pytest.mark.parametrize("field", ["id", "type", "tenant", "actor", "correlation_id", "causation_id", "trace_id"])
+    @pytest.mark.parametrize(
+        ("text", "wrong"),
+        [("a\0b", "holds the character NUL"), ("a\ud800", "not valid Unicode"), ("é" * 600, "bytes; at most 1,024")],
+    )
+    async def test_a_text_that_no_store_holds_is_refused_by_name(
+        self, store: EventStore, field: str, text: str, wrong: str
+    ) -> None:
+        with pytest.raises(Invalid, match=rf"^events\[1\]\.{field}: .*{wrong}"):
+            await store.append("a.b-1", [new(1), msgspec.structs.replace(new(2), **{field: text})])
+        with pytest.raises(Invalid, match=f"^stream: .*{wrong}"):
+            await store.append(f"a.b-{text}", [new()])
+        assert await store.head() == 0
+
+    async def test_hostile_text_comes_back_as_it_was(self, store: EventStore) -> None:
+        text = "' OR 1=1 --\x01\r\n\t\\{}$1%s\u202e\U0001f6eb\ufffe"
+        payload = json.dumps({"name": "n" * 1_000_000, "nul": "\0", "lone": "\ud800", "text": text}).encode()
+        event = NewEvent(f"id{text}", f"type{text}", 1, payload, text, text, text, text, text)
+        stream = f"a.b-{text}"
+        await store.append(stream, [event])
+        (found,) = await collect(store.read_stream(stream))
+        assert found == await store.find(event.id)
+        assert (found.stream, found.type, found.tenant, found.trace_id) == (stream, event.type, text, text)
+        assert found.payload == payload
+        assert [e.position for e in await collect(store.read_all(categories=["a.b"]))] == [1]
+
+    async def test_a_payload_need_not_be_text(self, store: EventStore) -> None:
+        payload = bytes(range(256))
+        await store.append("a.b-1", [new(payload=payload), new(payload=b"")])
+        assert [e.payload for e in await collect(store.read_all())] == [payload, b""]
+
+    async def test_restored_events_are_the_same_events(self, store: EventStore, clock: ManualClock) -> None:
+        held = history(4)
+        await store.restore(held[:3])
+        await store.restore(held[3:])
+        assert await collect(store.read_all()) == held
+        clock.advance(timedelta(days=-500))
+        assert await store.append("a.b-0", [new()], expected=2) == Appended(5, 3)
+        assert (await store.append("a.b-1", [new(event_id=held[0].id)])).repeated
+        assert (await collect(store.read_all()))[-1].recorded_at == held[-1].recorded_at
+
+    @pytest.mark.parametrize(
+        ("wrong", "field"),
+        [
+            ({"position": 4}, r"events\[1\]\.position: is 4; the store goes on at position 3"),
+            ({"position": 2}, r"events\[1\]\.position"),
+            ({"version": 2}, r"events\[1\]\.version: is 2; a.b-0 goes on at version 1"),
+            ({"recorded_at": datetime(2026, 1, 1, tzinfo=UTC)}, r"events\[1\]\.recorded_at"),
+            ({"recorded_at": datetime(2026, 5, 1)}, r"events\[1\]\.recorded_at: has no time zone"),  # noqa: DTZ001
+            ({"stream": "nodash"}, r"events\[1\]\.stream"),
+            ({"actor": "\0"}, r"events\[1\]\.actor"),
+            ({"id": "known"}, r"events: "),
+        ],
+    )
+    async def test_what_does_not_go_on_is_not_restored(
+        self, store: EventStore, wrong: dict[str, Any], field: str
+    ) -> None:
+        held = history(3)
+        await store.restore([msgspec.structs.replace(held[0], id="known", stream="c.d-1", version=1)])
+        restored = [msgspec.structs.replace(e, stream=f"a.b-{n}", version=1) for n, e in enumerate(held[1:], start=1)]
+        restored[1] = msgspec.structs.replace(restored[1], **{"stream": "a.b-0", **wrong})
+        with pytest.raises(Invalid, match=f"^{field}"):
+            await store.restore(restored)
+        assert await store.head() == 1
 
     async def test_concurrent_appends_to_one_stream_never_share_a_version(self, store: EventStore) -> None:
         answers = await asyncio.gather(

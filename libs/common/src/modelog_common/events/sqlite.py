@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import Conflict, Invalid, ModelogError, Unavailable
+from modelog_common.events.checks import check_append, check_restored, check_restored_texts
 from modelog_common.events.store import Appended, Expected, ExpectedVersion, NewEvent, StoredEvent
 
 FORMAT = 1
@@ -51,6 +53,7 @@ CREATE INDEX IF NOT EXISTS events_by_category ON events (category, position);
 CREATE INDEX IF NOT EXISTS events_by_time ON events (recorded_at);
 INSERT OR IGNORE INTO meta VALUES ('format', '{FORMAT}');
 """
+_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
 T = TypeVar("T")
 
 
@@ -88,7 +91,7 @@ class SqliteEventStore:
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY
     ) -> Appended:
-        _check_append(stream, events)
+        check_append(stream, events)
         if self._closed:
             raise Unavailable("the event store is closed")
         loop = asyncio.get_running_loop()
@@ -133,27 +136,41 @@ class SqliteEventStore:
     def _commit(self, batch: list[_Append]) -> list[Appended | ModelogError]:
         """One transaction for all; an append that is refused leaves no trace and does not disturb the others."""
         db = self._write
+        answers: list[Appended | ModelogError] = []
         try:
-            db.execute("BEGIN IMMEDIATE")
-            head, last = db.execute(
-                "SELECT coalesce(max(position), 0), "
-                "(SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1) FROM events"
-            ).fetchone()
-            recorded_at = max(_text_of(self._clock.now()), last or "")
-            answers: list[Appended | ModelogError] = []
-            for item in batch:
-                try:
-                    answer = _insert(db, item, head, recorded_at)
-                    head = head if answer.repeated else answer.position
-                    answers.append(answer)
-                except ModelogError as refused:
-                    answers.append(refused)
-            db.execute("COMMIT")
+            with _transaction(db):
+                head, last = _last_of(db)
+                recorded_at = max(_text_of(self._clock.now()), last)
+                for item in batch:
+                    try:
+                        answer = _insert(db, item, head, recorded_at)
+                        head = head if answer.repeated else answer.position
+                        answers.append(answer)
+                    except ModelogError as refused:
+                        answers.append(refused)
         except sqlite3.Error as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
             raise _unavailable(self.path, error) from error
         return answers
+
+    async def restore(self, events: Sequence[StoredEvent]) -> None:
+        check_restored_texts(events)
+        if self._closed:
+            raise Unavailable("the event store is closed")
+        await asyncio.get_running_loop().run_in_executor(self._writer_thread, self._restore, events)
+        self._wake()
+
+    def _restore(self, events: Sequence[StoredEvent]) -> None:
+        db = self._write
+        try:
+            with _transaction(db):
+                head, last = _last_of(db)
+                versions = {stream: _version_of(db, stream) for stream in {e.stream for e in events}}
+                check_restored(events, head, datetime.fromisoformat(last) if last else None, versions)
+                db.executemany(_INSERT, map(_row_of, events))
+        except sqlite3.IntegrityError as error:
+            raise Invalid.field("events", "an event with one of these ids is in the store already") from error
+        except sqlite3.Error as error:
+            raise _unavailable(self.path, error) from error
 
     async def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[StoredEvent]:
         limit = until if until is not None else 1 << 62
@@ -303,11 +320,33 @@ def _refuse_newer_format(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Alone from the first moment on: what is read inside cannot change before the commit."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _last_of(db: sqlite3.Connection) -> tuple[int, str]:
+    """Position and time of the last event."""
+    return db.execute("SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1").fetchone() or (0, "")
+
+
+def _version_of(db: sqlite3.Connection, stream: str) -> int:
+    return int(db.execute("SELECT coalesce(max(version), 0) FROM events WHERE stream = ?", (stream,)).fetchone()[0])
+
+
 def _insert(db: sqlite3.Connection, item: _Append, head: int, recorded_at: str) -> Appended:
     repeated = _already_there(db, item)
     if repeated is not None:
         return repeated
-    (version,) = db.execute("SELECT coalesce(max(version), 0) FROM events WHERE stream = ?", (item.stream,)).fetchone()
+    version = _version_of(db, item.stream)
     wanted = 0 if item.expected is Expected.NONE else item.expected
     if wanted is not Expected.ANY and wanted != version:
         raise Conflict(f"{item.stream} is at version {version}, not at the expected {wanted}")
@@ -318,7 +357,7 @@ def _insert(db: sqlite3.Connection, item: _Append, head: int, recorded_at: str) 
         )
         for n, e in enumerate(item.events, start=1)
     ]  # fmt: skip
-    db.executemany(f"INSERT INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
+    db.executemany(_INSERT, rows)
     return Appended(head + len(rows), version + len(rows))
 
 
@@ -337,25 +376,6 @@ def _already_there(db: sqlite3.Connection, item: _Append) -> Appended | None:
     return Appended(position, version, repeated=True)
 
 
-def _check_append(stream: str, events: Sequence[NewEvent]) -> None:
-    category, dash, name = stream.partition("-")
-    if not (category and dash and name):
-        raise Invalid.field("stream", f"{stream[:80]!r} is not a stream name; it must look like category-id")
-    if not events:
-        raise Invalid.field("events", "is empty; an append takes at least one event")
-    ids = {e.id for e in events}
-    if len(ids) != len(events):
-        raise Invalid.field("events", "two events have the same id; ids must differ")
-    try:
-        for text in (
-            stream,
-            *(t for e in events for t in (e.id, e.type, e.tenant, e.actor, e.correlation_id, e.causation_id)),
-        ):
-            text.encode()
-    except UnicodeEncodeError as error:
-        raise Invalid.field("events", f"text that is not valid Unicode cannot be stored: {error.reason}") from error
-
-
 def _in_categories(categories: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
     if categories is None:
         return "", ()
@@ -366,6 +386,13 @@ def _event(row: tuple[Any, ...]) -> StoredEvent:
     position, event_id, stream, version, kind, schema, recorded_at, *rest = row
     at = datetime.fromisoformat(recorded_at)
     return StoredEvent(position, event_id, stream, version, kind, schema, at, *rest)
+
+
+def _row_of(e: StoredEvent) -> tuple[object, ...]:
+    return (
+        e.position, e.id, e.stream, e.version, e.type, e.schema, _text_of(e.recorded_at),
+        e.tenant, e.actor, e.correlation_id, e.causation_id, e.trace_id, e.payload,
+    )  # fmt: skip
 
 
 def _text_of(moment: datetime) -> str:

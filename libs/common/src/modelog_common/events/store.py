@@ -74,6 +74,8 @@ class EventStore(Protocol):
 
     Positions count from 1 without gaps. Readers never find a new event at or below a position they have passed.
     Stream versions count from 1; a stream that does not exist has version 0. `recorded_at` never goes back.
+    The payload is kept as the bytes that were given. The texts of the envelope are valid Unicode without the character
+    NUL, which some databases cannot hold, and at most 1,024 bytes each; other texts are refused with Invalid.
     """
 
     async def append(
@@ -83,7 +85,16 @@ class EventStore(Protocol):
 
         Appending the same event ids to the same stream again gives the first answer, with `repeated` set.
         Raises Conflict when the stream's version is not the expected one, and when some but not all of the ids are
-        there already or belong to another stream; Invalid for an empty list.
+        there already or belong to another stream; Invalid for an empty list or a text that is not allowed, naming the
+        field; Unavailable when the store did not answer. Whether the events were appended is then unknown, and the same
+        append can be repeated.
+        """
+        ...
+
+    async def restore(self, events: Sequence[StoredEvent]) -> None:
+        """Append events as another store held them, with their own positions, versions and times: all or none.
+
+        They must go on exactly where this store ends; Invalid names the first that does not.
         """
         ...
 
