@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from modelog_common.bus.progress import RelayProgress, SqliteRelayProgress
 from modelog_common.config import Settings
 from modelog_common.domain.clock import Clock
+from modelog_common.events.snapshots import Snapshots
+from modelog_common.events.snapshots.sqlite import SqliteSnapshots
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import EventStore
 from modelog_common.read.database import open_database
@@ -23,6 +25,11 @@ from modelog_common.stores.series.sqlite import SqliteSeriesStore
 async def open_event_store(settings: Settings, clock: Clock) -> EventStore:
     """The log of the platform; raises Unavailable when it cannot be used."""
     return await SqliteEventStore.open(settings.event_store_path(), clock)
+
+
+def open_snapshots(settings: Settings, service: str) -> Snapshots:
+    """The cache of a service's folded states: a file of its own, whatever the log is kept in."""
+    return SqliteSnapshots(settings.data_dir / service / "snapshots.db")
 
 
 def open_relay_progress(settings: Settings) -> RelayProgress:

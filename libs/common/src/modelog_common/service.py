@@ -18,7 +18,7 @@ import structlog
 import uvloop
 from sqlalchemy import MetaData
 
-from modelog_common.adapters import open_event_store, open_read_tables, open_relay_progress
+from modelog_common.adapters import open_event_store, open_read_tables, open_relay_progress, open_snapshots
 from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import topic_of
 from modelog_common.config import Settings, load_settings
@@ -74,6 +74,7 @@ class Host:
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._progress: StreamProgressOf = _no_streams
         self._stop = asyncio.Event()
+        self.snapshots = open_snapshots(settings, name)
         self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier)
 
     @property
@@ -145,6 +146,7 @@ class Host:
             await channel.close()
         for engine in self._engines:
             await engine.dispose()
+        await self.snapshots.close()
         await self.store.close()
 
     def stop(self) -> None:

@@ -53,7 +53,8 @@ async def build(host: Host) -> None:
     data = WindowStore(host.data_dir / "windows.db")
     series = open_series(host.settings, host.name)
     references = References(registry, open_blobs(host.settings, PROFILES))
-    monitors, policies = Entities(store, MONITOR, EVENTS), Entities(store, POLICY, EVENTS)
+    monitors = Entities(store, MONITOR, EVENTS, host.snapshots)
+    policies = Entities(store, POLICY, EVENTS)
     retrainings = Entities(store, RETRAINING, EVENTS)
 
     catalog = Catalog(store)

@@ -41,9 +41,10 @@ async def build(host: Host) -> None:
     queries = RegistryQueries(host.project(TABLES, projections(store)))
     artifacts = Artifacts(_stores_of(host.settings))
     references = References(queries, store, artifacts)
-    models = Models(Entities(store, MODEL, EVENTS), references)
-    experiments = Experiments(Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS), references)
-    datasets = Datasets(Entities(store, DATASET, EVENTS))
+    models = Models(Entities(store, MODEL, EVENTS, host.snapshots), references)
+    runs = Entities(store, RUN, EVENTS, host.snapshots)
+    experiments = Experiments(Entities(store, EXPERIMENT, EVENTS), runs, references)
+    datasets = Datasets(Entities(store, DATASET, EVENTS, host.snapshots))
     host.serve(
         add_ModelRegistryServicer_to_server,
         ModelServicer(models, queries, host.clock),

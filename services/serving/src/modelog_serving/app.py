@@ -68,7 +68,7 @@ def _control_plane(
     host: Host, log: PredictionLog, routes: Routes, models: Models, live: Live, versions: RegistryVersions
 ) -> None:
     queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, TYPES, rows)])
-    control = Control(Entities(host.store, DEPLOYMENTS, TYPES), versions, models, routes)
+    control = Control(Entities(host.store, DEPLOYMENTS, TYPES, host.snapshots), versions, models, routes)
     servicer = DeploymentServicer(control, queries, live, log, host.clock)
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
 

@@ -30,7 +30,7 @@ async def build(host: Host) -> None:
     registry = Registry(host.peer("registry"))
     files = Files(host.data_dir / "files", registry)
     folders = JobFolders(host.data_dir / "jobs")
-    entities = Entities(host.store, JOB, EVENTS)
+    entities = Entities(host.store, JOB, EVENTS, host.snapshots)
     jobs = Jobs(entities, registry, files, cpus, host.verifier.verify(host.token).tenant)
     host.serve(
         add_TrainingServiceServicer_to_server,

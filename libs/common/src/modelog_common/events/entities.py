@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
+import structlog
+
 from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
-from modelog_common.domain.errors import Conflict
+from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.domain.ids import derived_id
+from modelog_common.events.snapshots import Snapshot, Snapshots, StateCodec
 from modelog_common.events.store import EventStore, NewEvent, StoredEvent
 from modelog_common.events.types import EventTypes
 
@@ -21,24 +24,40 @@ Command = TypeVar("Command")
 Event = TypeVar("Event")
 CACHED = 2000
 TRIES = 5
+# A snapshot is taken each time a stream passes a multiple of this many events.
+SNAPSHOT_EVERY = 500
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Loaded(Generic[State]):
-    """An entity as of its stream's version; `position` is that of its last event, 0 when there is none."""
+    """An entity as of its stream's version; position and id are of its last event, 0 and "" when there is none."""
 
     state: State
     version: int
     position: int
+    event_id: str = ""
 
 
 class Entities(Generic[State, Command, Event]):
-    """All entities of one decider."""
+    """All entities of one decider.
 
-    def __init__(self, store: EventStore, decider: Decider[State, Command, Event], types: EventTypes) -> None:
+    With `snapshots`, long streams are not folded from their first event. Streams with personal data get none: a
+    snapshot would be a copy that erasing does not reach.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        decider: Decider[State, Command, Event],
+        types: EventTypes,
+        snapshots: Snapshots | None = None,
+    ) -> None:
         self.decider = decider
         self._store = store
         self._types = types
+        self._snapshots = snapshots
+        self._codec = StateCodec(decider)
         self._cache: OrderedDict[str, Loaded[State]] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -47,7 +66,7 @@ class Entities(Generic[State, Command, Event]):
 
     async def load(self, entity_id: str, *, until: int | None = None) -> Loaded[State]:
         """The entity now, or as of a position; a stream without events gives the initial state."""
-        return await self._fold(self.stream(entity_id), Loaded(self.decider.initial(), 0, 0), until)
+        return await self._from_log(self.stream(entity_id), until)
 
     async def handle(self, entity_id: str, command: Command, ctx: Context) -> Loaded[State]:
         """Decide and append; returns the entity after its new events.
@@ -77,7 +96,9 @@ class Entities(Generic[State, Command, Event]):
         state = loaded.state
         for event in events:
             state = self.decider.evolve(state, event)
-        return self._remember(stream, Loaded(state, appended.version, appended.position))
+        after = Loaded(state, appended.version, appended.position, new[-1].id)
+        await self._keep(stream, loaded.version, after)
+        return self._remember(stream, after)
 
     def _new_event(self, event: Event, ctx: Context, event_id: str) -> NewEvent:
         name, schema, payload = self._types.encode(event)
@@ -95,15 +116,54 @@ class Entities(Generic[State, Command, Event]):
 
     async def _current(self, stream: str) -> Loaded[State]:
         """What is cached, brought up to date by the events that came since."""
-        start = self._cache.get(stream) or Loaded(self.decider.initial(), 0, 0)
-        return self._remember(stream, await self._fold(stream, start, None))
+        cached = self._cache.get(stream)
+        found = await (self._fold(stream, cached, None) if cached is not None else self._from_log(stream, None))
+        return self._remember(stream, found)
+
+    async def _from_log(self, stream: str, until: int | None) -> Loaded[State]:
+        start = await self._kept(stream, until)
+        found = await self._fold(stream, start, until)
+        if until is None:
+            await self._keep(stream, start.version, found)
+        return found
 
     async def _fold(self, stream: str, start: Loaded[State], until: int | None) -> Loaded[State]:
-        state, version, position = start.state, start.version, start.position
+        state, version, position, event_id = start.state, start.version, start.position, start.event_id
         async for stored in self._store.read_stream(stream, after=version, until=until):
             state = self.decider.evolve(state, self.decode(stored))
-            version, position = stored.version, stored.position
-        return Loaded(state, version, position)
+            version, position, event_id = stored.version, stored.position, stored.id
+        return Loaded(state, version, position, event_id)
+
+    async def _kept(self, stream: str, until: int | None) -> Loaded[State]:
+        """Where folding can begin: at the stream's snapshot, when it can be believed, else before the first event."""
+        nothing = Loaded(self.decider.initial(), 0, 0)
+        try:
+            snapshot = await self._snapshots.find(stream) if self._snapshots is not None else None
+        except Unavailable as trouble:
+            log.warning("folded without a snapshot", stream=stream, why=str(trouble))
+            return nothing
+        if snapshot is None or (until is not None and snapshot.position > until):
+            return nothing
+        state = self._codec.decode(snapshot)
+        if state is None or not await self._stands_on(snapshot):
+            return nothing
+        return Loaded(state, snapshot.version, snapshot.position, snapshot.event_id)
+
+    async def _stands_on(self, snapshot: Snapshot) -> bool:
+        """Whether the log has the event that the snapshot was taken after: it may be another log, or an older one."""
+        found = await self._store.find(snapshot.event_id)
+        known = (snapshot.stream, snapshot.version, snapshot.position)
+        return found is not None and (found.stream, found.version, found.position) == known
+
+    async def _keep(self, stream: str, before: int, loaded: Loaded[State]) -> None:
+        """Take a snapshot when the stream passed a multiple of SNAPSHOT_EVERY; that it fails costs time only."""
+        if self._snapshots is None or before // SNAPSHOT_EVERY == loaded.version // SNAPSHOT_EVERY:
+            return
+        at, code = (stream, loaded.version, loaded.position, loaded.event_id), self._codec.code
+        try:
+            await self._snapshots.keep(Snapshot(*at, code, self._codec.encode(loaded.state)).sealed())
+        except (Unavailable, ValueError, OverflowError, TypeError) as trouble:
+            log.warning("no snapshot was taken", stream=stream, why=str(trouble))
 
     def decode(self, stored: StoredEvent) -> Any:
         return self._types.decode(stored.type, stored.schema, stored.payload)
