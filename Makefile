@@ -34,7 +34,8 @@ demo: $(VENV)/.run ## The flights story, from raw data to production and back; E
 test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
-	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 40
+	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
+		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
 
 test-servers: ## The same suites on real servers
 	@echo "No suite runs on real servers yet; see docs/progress.md." && exit 1
