@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,6 +12,7 @@ import modelog
 import pytest
 from modelog import errors
 from modelog.errors import error_from
+from modelog.inference import predict
 from modelog.transport import Transport
 from modelog.types import Model, Token
 
@@ -141,3 +142,38 @@ def test_a_problem_of_an_unknown_kind_is_told_apart_by_its_status() -> None:
 def test_a_client_without_a_token_sends_none() -> None:
     with modelog.Client("http://127.0.0.1:9", "") as client:
         assert client.authorization == {}
+
+
+def test_a_client_of_the_past_asks_as_of_its_moment(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELOG_AS_OF", "2026-11-24T09:00:00Z")
+    gateway.answers = [(200, {"name": "m"})] * 3
+    with modelog.connect(gateway.url, "t") as client:
+        client.models.get("m")
+        client.models.get("m", as_of="7")
+    with modelog.connect(gateway.url, "t", as_of="12") as client:
+        client.models.get("m")
+    assert [asked["path"].partition("?")[2] for asked in gateway.asked] == [
+        "as_of=2026-11-24T09%3A00%3A00Z",
+        "as_of=7",
+        "as_of=12",
+    ]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda client: client.models.create("m"),
+        lambda client: client.artifacts.upload_bytes(b"x", "x"),
+        lambda client: client.jobs.wait("j"),
+        lambda client: next(client.audit.follow()),
+        lambda client: predict(client, "d", [{"x": 1.0}]),
+    ],
+    ids=["create", "upload", "wait", "follow", "predict"],
+)
+def test_a_client_of_the_past_changes_nothing(gateway: Gateway, act: Callable[[modelog.Client], Any]) -> None:
+    with (
+        modelog.connect(gateway.url, "t", as_of="12") as client,
+        pytest.raises(modelog.NotAllowed, match=r"looks at the past \(as_of=12\)"),
+    ):
+        act(client)
+    assert gateway.asked == []

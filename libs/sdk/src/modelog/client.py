@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Dict, List, Optional, Sequence, Type
 
@@ -37,11 +38,15 @@ class Client:
     >>> client = modelog.connect()                          # doctest: +SKIP
     >>> client.models.get("flight-delay").versions[0].stage  # doctest: +SKIP
     'STAGE_PRODUCTION'
+
+    With `as_of`, a position or an RFC 3339 time, all that it is asked is answered as of that moment, and it changes
+    nothing.
     """
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = 60.0) -> None:
-        self._transport = transport = Transport(url, token, timeout_s)
+    def __init__(self, url: str, token: str, *, timeout_s: float = 60.0, as_of: Optional[str] = None) -> None:
+        self._transport = transport = Transport(url, token, timeout_s, as_of)
         self.url = transport.url
+        self.as_of = as_of
         self.artifacts = Artifacts(transport)
         self.datasets = Datasets(transport, self.artifacts)
         self.models = Models(transport, self.artifacts)
@@ -78,6 +83,10 @@ class Client:
         """The header that says who this client is."""
         return self._transport.authorization
 
+    def present(self, what: str) -> None:
+        """Raises NotAllowed when this client looks at the past, where `what` cannot be done."""
+        self._transport.present(what)
+
     def close(self) -> None:
         self._transport.close()
 
@@ -90,10 +99,13 @@ class Client:
         self.close()
 
 
-def connect(url: Optional[str] = None, token: Optional[str] = None, *, user: Optional[str] = None) -> Client:
+def connect(
+    url: Optional[str] = None, token: Optional[str] = None, *, user: Optional[str] = None, as_of: Optional[str] = None
+) -> Client:
     """A client for the platform at `url`, or the one of MODELOG_URL, or the one that `modelog up` started last.
 
-    `user` picks one of the users whose tokens the profile holds. Raises Unavailable or Unauthenticated, which say what
+    `user` picks one of the users whose tokens the profile holds. `as_of` (or MODELOG_AS_OF), a position or an RFC 3339
+    time, makes it a client that looks at that moment. Raises Unavailable or Unauthenticated, which say what
     to set.
     """
-    return Client(*resolve(url, token, user))
+    return Client(*resolve(url, token, user), as_of=as_of or os.environ.get("MODELOG_AS_OF") or None)

@@ -37,6 +37,7 @@ def predict(
         {"name": name, "datatype": "FP32", "shape": [len(records)], "data": [_json(r[name]) for r in records]}
         for name in names
     ]
+    client.present("a prediction")
     path = f"/v2/models/{deployment}" + (f"/versions/{version}" if version else "") + "/infer"
     answer = _post(client, path, {"inputs": inputs})
     return _answer(answer, len(records))

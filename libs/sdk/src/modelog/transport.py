@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Type, TypeVar
 import httpx
 import msgspec
 
-from modelog.errors import ModelogError, Unavailable, error_from
+from modelog.errors import ModelogError, NotAllowed, Unavailable, error_from
 
 T = TypeVar("T")
 RETRIES = 6
@@ -21,10 +21,14 @@ class Transport:
 
     A call that finds the platform away is tried again with growing pauses, about six seconds in all. That is safe:
     every changing call carries a request id, and the platform acts on an id once.
+
+    With `as_of` (a position or an RFC 3339 time) every question that takes one, and does not bring its own, is asked as
+    of that moment, and what would change something is refused: whoever looks at the past changes nothing by mistake.
     """
 
-    def __init__(self, url: str, token: str, timeout_s: float = 60.0) -> None:
+    def __init__(self, url: str, token: str, timeout_s: float = 60.0, as_of: Optional[str] = None) -> None:
         self.url = url.rstrip("/")
+        self.as_of = as_of
         self.authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=self.url, timeout=timeout_s, headers=self.authorization)
 
@@ -32,7 +36,9 @@ class Transport:
         self._client.close()
 
     def get(self, path: str, answer: Type[T], **query: Any) -> T:
-        """GET with query parameters; those that are None are left out."""
+        """GET with query parameters; those that are None are left out. A question that takes `as_of` names it."""
+        if "as_of" in query:
+            query["as_of"] = query["as_of"] or self.as_of
         response = self._send("GET", path, params={k: v for k, v in query.items() if v is not None})
         return convert(response.json(), answer)
 
@@ -40,11 +46,13 @@ class Transport:
         """POST a JSON body; a request id is added, except for calls that are `repeatable` as they are."""
         fields: Dict[str, Any] = {k: v for k, v in body.items() if v is not None}
         if not repeatable:
+            self.present("this")
             fields.setdefault("request_id", str(uuid.uuid4()))
         return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
 
     def put_bytes(self, path: str, content: bytes, sha256: str) -> Dict[str, Any]:
         """Upload; the platform refuses content whose SHA-256 is another one."""
+        self.present("an upload")
         headers = {"X-Content-SHA256": sha256, "Content-Type": "application/octet-stream"}
         answer = self._send("PUT", path, content=content, headers=headers).json()
         return dict(answer)
@@ -59,6 +67,14 @@ class Transport:
                 response.read()
                 raise _problem(response)
             yield from response.iter_lines()
+
+    def present(self, what: str) -> None:
+        """Raises NotAllowed when this client looks at the past, where `what` cannot be done."""
+        if self.as_of:
+            raise NotAllowed(
+                f"this client looks at the past (as_of={self.as_of}), where {what} cannot be done; "
+                "use one without as_of, or unset MODELOG_AS_OF"
+            )
 
     def _send(self, verb: str, path: str, **arguments: Any) -> httpx.Response:
         pause_s = FIRST_PAUSE_S

@@ -72,7 +72,7 @@ async def build(host: Host) -> None:
     ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring)
 
     projected = SeriesProjection(store, series)
-    queries = MonitoringQueries(host.project(TABLES, projections(store)), data, series, settled, deliverer.status)
+    queries = MonitoringQueries(host.project(TABLES, projections(store)), data, projected, settled, deliverer.status)
     servicer = MonitoringServicer(
         Monitors(monitors, references, serving), Policies(policies, monitors, registry), queries, host.clock
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, and_, select
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.store import EventStore
+from modelog_common.read.moment import ReadOptions, as_of_time, moment_of
 from modelog_common.read.project import Projector
 from modelog_common.read.tables import TemporalTable
 
@@ -26,13 +27,6 @@ class Parsed(Protocol):
 
     @classmethod
     def FromString(cls, s: bytes) -> Parsed: ...  # noqa: N802 - protobuf's own name
-
-
-class ReadOptions(Protocol):
-    """modelog.common.v1.ReadOptions."""
-
-    as_of: str
-    at_least: int
 
 
 class Page(Protocol):
@@ -56,35 +50,12 @@ class Queries:
         self._store, self._engine, self._projector = store, engine, projector
 
     async def moment(self, read: ReadOptions) -> int | None:
-        """The position to look at, None for now; waits until the tables cover what the caller asks for.
+        """The position to look at, None for now; waits until the tables cover what the caller asks for."""
+        return await moment_of(read, self._store, self._projector)
 
-        Raises Invalid, naming read.as_of or read.at_least, for a position that the log has not reached.
-        """
-        as_of = await self._as_of(read.as_of)
-        wanted = max(as_of or 0, read.at_least)
-        if wanted > self._projector.position:
-            head = await self._store.head()
-            if wanted > head:
-                field = "read.as_of" if as_of == wanted else "read.at_least"
-                raise Invalid.field(field, f"position {wanted} is in the future; the log's last position is {head}")
-            await self._projector.wait_for(wanted)
-        return as_of
-
-    async def _as_of(self, text: str) -> int | None:
-        if not text:
-            return None
-        if text.isdigit():
-            return int(text)
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise Invalid.field("read.as_of", f"{text!r} is neither a position nor an RFC 3339 time") from None
-        if moment.tzinfo is None:
-            raise Invalid.field("read.as_of", f"{text!r} lacks a time zone; end it with Z or an offset such as +02:00")
-        try:
-            return await self._store.position_at(moment.astimezone(UTC))
-        except OverflowError:
-            raise Invalid.field("read.as_of", f"{text!r} lies outside the years 1 to 9999 in UTC") from None
+    async def moment_ends(self, read: ReadOptions) -> datetime | None:
+        """The last time that `read.as_of` covers, None for now: for what has a time and no position in the log."""
+        return await as_of_time(read.as_of, self._store)
 
     async def one(
         self, table: TemporalTable, message: type[Message], read: ReadOptions, tenant: str, **key: str
@@ -114,17 +85,24 @@ class Queries:
             at = await self.moment(read)
         size = page.size or DEFAULT_PAGE
         t = table.table
-        statement = (
-            select(t.c.body)
-            .where(t.c.tenant == tenant, table.at(at), *where)
-            .order_by(*order_by, *(t.c[k] for k in table.key))
-            .limit(size + 1)
-            .offset(offset)
-        )
-        async with self._engine.connect() as connection:
-            bodies = (await connection.execute(statement)).scalars().all()
-        seen = self._projector.position if at is None else at
-        token = _token(offset + size, seen) if len(bodies) > size else ""
+
+        async def bodies_at(at: int | None) -> Sequence[bytes]:
+            statement = (
+                select(t.c.body)
+                .where(t.c.tenant == tenant, table.at(at), *where)
+                .order_by(*order_by, *(t.c[k] for k in table.key))
+                .limit(size + 1)
+                .offset(offset)
+            )
+            async with self._engine.connect() as connection:
+                return (await connection.execute(statement)).scalars().all()
+
+        bodies = await bodies_at(at)
+        if len(bodies) > size and at is None:
+            # "Now" may be later than the position that the projector tells: only a position makes the pages one world.
+            at = self._projector.position
+            bodies = await bodies_at(at)
+        token = _token(offset + size, at or 0) if len(bodies) > size else ""
         return Found([message.FromString(b) for b in bodies[:size]], token)  # type: ignore[misc]
 
 

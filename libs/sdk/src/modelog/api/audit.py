@@ -36,8 +36,9 @@ class Audit:
         actor: Optional[str] = None,
         limit: int = 100,
         newest_first: bool = False,
+        as_of: Optional[str] = None,
     ) -> List[Event]:
-        """Events by filter."""
+        """Events by filter; as of a moment, those that there were."""
         flag = "true" if newest_first else None
         return self._transport.get(
             "/api/v1/events",
@@ -48,14 +49,16 @@ class Audit:
             actor=actor,
             limit=limit,
             newest_first=flag,
+            as_of=as_of,
         ).events
 
-    def head(self) -> int:
-        """Last position of the log."""
-        return self._transport.get("/api/v1/events", _Events, limit=1).head
+    def head(self, *, as_of: Optional[str] = None) -> int:
+        """Last position of the log: now, or at a time."""
+        return self._transport.get("/api/v1/events", _Events, limit=1, as_of=as_of).head
 
     def follow(self, after: int = 0) -> Iterator[Event]:
         """Events after a position, and then as they happen; does not end by itself."""
+        self._transport.present("following what happens")
         kind = ""
         for line in self._transport.lines("/api/v1/events/stream", after=after):
             if line.startswith("event: "):

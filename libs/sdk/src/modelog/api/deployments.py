@@ -44,6 +44,7 @@ class Deployments:
     def stop(self, name: str, reason: str = "") -> Deployment:
         return self._transport.post(f"/api/v1/deployments/{name}/stop", Deployment, {"reason": reason})
 
-    def prediction(self, deployment: str, prediction_id: str) -> Prediction:
-        """One answered request from the prediction log."""
-        return self._transport.get(f"/api/v1/deployments/{deployment}/predictions/{prediction_id}", Prediction)
+    def prediction(self, deployment: str, prediction_id: str, *, as_of: Optional[str] = None) -> Prediction:
+        """One answered request from the prediction log; NotFound as of a moment before it was answered."""
+        path = f"/api/v1/deployments/{deployment}/predictions/{prediction_id}"
+        return self._transport.get(path, Prediction, as_of=as_of)

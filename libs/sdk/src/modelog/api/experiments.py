@@ -30,8 +30,9 @@ class Runs:
         """The experiment of this name, made when there is none."""
         return self._transport.post("/api/v1/experiments", Experiment, {"name": name, "description": description})
 
-    def experiments(self) -> List[Experiment]:
-        return self._transport.get("/api/v1/experiments", _Experiments, page_size=1000).experiments
+    def experiments(self, *, as_of: Optional[str] = None) -> List[Experiment]:
+        """All experiments, by name."""
+        return self._transport.get("/api/v1/experiments", _Experiments, page_size=1000, as_of=as_of).experiments
 
     def start(
         self,
@@ -84,9 +85,9 @@ class Runs:
         """One run."""
         return self._transport.get(f"/api/v1/runs/{run_id}", Run, as_of=as_of)
 
-    def list(self, experiment: Optional[str] = None, *, limit: int = 100) -> List[Run]:
+    def list(self, experiment: Optional[str] = None, *, limit: int = 100, as_of: Optional[str] = None) -> List[Run]:
         """Runs, newest first."""
-        return self._transport.get("/api/v1/runs", _Runs, experiment=experiment, page_size=limit).runs
+        return self._transport.get("/api/v1/runs", _Runs, experiment=experiment, page_size=limit, as_of=as_of).runs
 
 
 def _number(value: float) -> Any:

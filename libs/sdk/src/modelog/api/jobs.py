@@ -76,12 +76,13 @@ class Jobs:
         fields = {k: v for k, v in spec.items() if v is not None}
         return self._transport.post("/api/v1/jobs", Job, {"spec": fields})
 
-    def get(self, job_id: str) -> Job:
-        return self._transport.get(f"/api/v1/jobs/{job_id}", Job)
+    def get(self, job_id: str, *, as_of: Optional[str] = None) -> Job:
+        """One job."""
+        return self._transport.get(f"/api/v1/jobs/{job_id}", Job, as_of=as_of)
 
-    def list(self, *, limit: int = 100) -> List[Job]:
+    def list(self, *, limit: int = 100, as_of: Optional[str] = None) -> List[Job]:
         """Jobs, newest first."""
-        return self._transport.get("/api/v1/jobs", _Jobs, page_size=limit).jobs
+        return self._transport.get("/api/v1/jobs", _Jobs, page_size=limit, as_of=as_of).jobs
 
     def cancel(self, job_id: str, reason: str = "") -> Job:
         """Stop a job; one that has ended is not changed."""
@@ -99,6 +100,7 @@ class Jobs:
 
     def wait(self, job_id: str, *, timeout_s: float = 3600.0, progress: Optional[Callable[[Job], None]] = None) -> Job:
         """Wait for the end. Raises JobFailed with the job's own words, or TimeoutError."""
+        self._transport.present("waiting for a job")
         deadline = time.monotonic() + timeout_s
         while True:
             job = self.get(job_id)

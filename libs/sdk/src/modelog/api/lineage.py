@@ -19,6 +19,10 @@ class LineageGraph:
         way = f"DIRECTION_{direction.upper()}"
         return self._transport.get("/api/v1/lineage", Graph, node=node, direction=way, depth=depth, as_of=as_of)
 
-    def prediction(self, deployment: str, prediction_id: str) -> Graph:
-        """From one prediction back to model version, run, dataset versions and approval."""
-        return self._transport.get(f"/api/v1/lineage/predictions/{deployment}/{prediction_id}", Graph)
+    def prediction(self, deployment: str, prediction_id: str, *, as_of: Optional[str] = None) -> Graph:
+        """From one prediction back to model version, run, dataset versions and approval, as they were when it was made.
+
+        NotFound as of a moment before that.
+        """
+        path = f"/api/v1/lineage/predictions/{deployment}/{prediction_id}"
+        return self._transport.get(path, Graph, as_of=as_of)

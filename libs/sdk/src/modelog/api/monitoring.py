@@ -79,23 +79,26 @@ class Monitors:
         }
         return self._transport.post("/api/v1/monitors", Monitor, body)
 
-    def get(self, name: str) -> Monitor:
-        return self._transport.get(f"/api/v1/monitors/{name}", Monitor)
+    def get(self, name: str, *, as_of: Optional[str] = None) -> Monitor:
+        """One monitor; its watermarks and counts are known of the present only."""
+        return self._transport.get(f"/api/v1/monitors/{name}", Monitor, as_of=as_of)
 
-    def list(self) -> List[Monitor]:
-        return self._transport.get("/api/v1/monitors", _Monitors, page_size=1000).monitors
+    def list(self, *, as_of: Optional[str] = None) -> List[Monitor]:
+        """All monitors, by name."""
+        return self._transport.get("/api/v1/monitors", _Monitors, page_size=1000, as_of=as_of).monitors
 
-    def windows(self, monitor: str) -> List[Window]:
+    def windows(self, monitor: str, *, as_of: Optional[str] = None) -> List[Window]:
         """What each window showed, oldest first."""
-        return self._transport.get(f"/api/v1/monitors/{monitor}/windows", _Windows, page_size=1000).windows
+        path = f"/api/v1/monitors/{monitor}/windows"
+        return self._transport.get(path, _Windows, page_size=1000, as_of=as_of).windows
 
-    def alerts(self, monitor: Optional[str] = None) -> List[Alert]:
+    def alerts(self, monitor: Optional[str] = None, *, as_of: Optional[str] = None) -> List[Alert]:
         """Alerts, newest first."""
-        return self._transport.get("/api/v1/alerts", _Alerts, monitor=monitor, page_size=1000).alerts
+        return self._transport.get("/api/v1/alerts", _Alerts, monitor=monitor, page_size=1000, as_of=as_of).alerts
 
-    def series(self, monitor: str, metric: str) -> List[SeriesPoint]:
+    def series(self, monitor: str, metric: str, *, as_of: Optional[str] = None) -> List[SeriesPoint]:
         """A metric over time, such as auc, log_loss, drifted_features, predictions."""
-        return self._transport.get(f"/api/v1/monitors/{monitor}/series/{metric}", _Series).points
+        return self._transport.get(f"/api/v1/monitors/{monitor}/series/{metric}", _Series, as_of=as_of).points
 
     def create_policy(
         self,
@@ -124,9 +127,12 @@ class Monitors:
         }
         return self._transport.post("/api/v1/retraining-policies", RetrainingPolicy, body)
 
-    def policies(self) -> List[RetrainingPolicy]:
-        return self._transport.get("/api/v1/retraining-policies", _Policies, page_size=1000).policies
+    def policies(self, *, as_of: Optional[str] = None) -> List[RetrainingPolicy]:
+        """All policies, by name."""
+        path = "/api/v1/retraining-policies"
+        return self._transport.get(path, _Policies, page_size=1000, as_of=as_of).policies
 
-    def retrainings(self, policy: Optional[str] = None) -> List[Retraining]:
+    def retrainings(self, policy: Optional[str] = None, *, as_of: Optional[str] = None) -> List[Retraining]:
         """Challengers and how they fared, oldest first."""
-        return self._transport.get("/api/v1/retrainings", _Retrainings, policy=policy, page_size=1000).retrainings
+        path = "/api/v1/retrainings"
+        return self._transport.get(path, _Retrainings, policy=policy, page_size=1000, as_of=as_of).retrainings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from modelog.transport import Transport
 from modelog.types import Record, Token, User
@@ -22,8 +22,9 @@ class Users:
         """Add a user with roles of viewer, developer, reviewer, admin."""
         return self._transport.post("/api/v1/users", User, {"name": name, "roles": list(roles)})
 
-    def list(self) -> List[User]:
-        return self._transport.get("/api/v1/users", _Users, page_size=1000).users
+    def list(self, *, as_of: Optional[str] = None) -> List[User]:
+        """All users, by name."""
+        return self._transport.get("/api/v1/users", _Users, page_size=1000, as_of=as_of).users
 
     def token(self, user: str, lifetime_s: int = 0) -> Token:
         """A token for a user; 24 hours unless told otherwise."""

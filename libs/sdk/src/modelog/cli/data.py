@@ -8,24 +8,26 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, say, show_json, show_table, told
+from modelog.cli.output import AsJson, AsOf, say, show_json, show_table, told
 
 app = typer.Typer(help="Datasets, each version named by its content.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_datasets(dataset: Optional[str] = typer.Argument(None), as_json: bool = AsJson) -> None:
-    """All datasets, or the versions of one. Example: `modelog dataset list flights`"""
+def list_datasets(
+    dataset: Optional[str] = typer.Argument(None), as_of: Optional[str] = AsOf, as_json: bool = AsJson
+) -> None:
+    """All datasets, or the versions of one. Example: `modelog dataset list flights --as-of 120`"""
     with told(), modelog.connect() as client:
         if dataset is None:
-            found = client.datasets.list()
+            found = client.datasets.list(as_of=as_of)
             if as_json:
                 show_json(found)
             else:
                 rows = [[d.name, d.latest_version, d.created_at] for d in found]
                 show_table(["dataset", "#latest version", "created"], rows, empty="no datasets yet")
             return
-        versions = client.datasets.versions(dataset)
+        versions = client.datasets.versions(dataset, as_of=as_of)
         if as_json:
             show_json(versions)
         else:

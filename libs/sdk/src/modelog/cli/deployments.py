@@ -9,7 +9,7 @@ from typing import Any, List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, number, pairs, say, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, number, pairs, say, show_fields, show_json, show_table, told, word
 from modelog.errors import Invalid
 from modelog.inference import predict as ask
 from modelog.types import Deployment
@@ -37,9 +37,7 @@ COLUMNS = ["deployment", "model", "environment", "status", "traffic"]
 
 
 @app.command("list")
-def list_deployments(
-    as_of: Optional[str] = typer.Option(None, "--as-of", help="A position or an RFC 3339 time."), as_json: bool = AsJson
-) -> None:
+def list_deployments(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """All deployments."""
     with told(), modelog.connect() as client:
         found = client.deployments.list(as_of=as_of)
@@ -74,10 +72,10 @@ def traffic(
 
 
 @app.command()
-def show(name: str, as_json: bool = AsJson) -> None:
+def show(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """One deployment."""
     with told(), modelog.connect() as client:
-        found = client.deployments.get(name)
+        found = client.deployments.get(name, as_of=as_of)
         if as_json:
             show_json(found)
         else:
@@ -93,10 +91,10 @@ def stop(name: str, reason: str = typer.Option("")) -> None:
 
 
 @app.command()
-def prediction(name: str, prediction_id: str, as_json: bool = AsJson) -> None:
+def prediction(name: str, prediction_id: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """One answered request from the prediction log."""
     with told(), modelog.connect() as client:
-        found = client.deployments.prediction(name, prediction_id)
+        found = client.deployments.prediction(name, prediction_id, as_of=as_of)
         if as_json:
             show_json(found)
         else:

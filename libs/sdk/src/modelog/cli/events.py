@@ -8,7 +8,7 @@ import typer
 
 import modelog
 from modelog.api.audit import to_line
-from modelog.cli.output import AsJson, console, show_json, show_table, told
+from modelog.cli.output import AsJson, AsOf, console, show_json, show_table, told
 from modelog.errors import NotFound
 from modelog.types import Event
 
@@ -23,12 +23,13 @@ def list_events(
     actor: Optional[str] = typer.Option(None, help="Who did it."),
     limit: int = typer.Option(50, min=1, max=1000),
     newest: bool = typer.Option(False, "--newest", help="Newest first."),
+    as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """Events by filter. Example: `modelog events list --type registry.VersionPromoted`"""
     with told(), modelog.connect() as client:
         found = client.audit.events(
-            after=after, stream=stream, type=kind, actor=actor, limit=limit, newest_first=newest
+            after=after, stream=stream, type=kind, actor=actor, limit=limit, newest_first=newest, as_of=as_of
         )
         if as_json:
             show_json(found)

@@ -8,7 +8,7 @@ from typing import List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, number, pairs, say, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, number, pairs, say, show_fields, show_json, show_table, told, word
 from modelog.errors import Invalid
 from modelog.types import DatasetRef
 
@@ -49,10 +49,12 @@ def _value(given: str) -> object:
 
 
 @app.command("list")
-def list_jobs(limit: int = typer.Option(100, min=1, max=1000), as_json: bool = AsJson) -> None:
+def list_jobs(
+    limit: int = typer.Option(100, min=1, max=1000), as_of: Optional[str] = AsOf, as_json: bool = AsJson
+) -> None:
     """Jobs, newest first."""
     with told(), modelog.connect() as client:
-        found = client.jobs.list(limit=limit)
+        found = client.jobs.list(limit=limit, as_of=as_of)
         if as_json:
             show_json(found)
         else:
@@ -71,10 +73,10 @@ def list_jobs(limit: int = typer.Option(100, min=1, max=1000), as_json: bool = A
 
 
 @app.command()
-def show(job_id: str, as_json: bool = AsJson) -> None:
+def show(job_id: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """One job."""
     with told(), modelog.connect() as client:
-        job = client.jobs.get(job_id)
+        job = client.jobs.get(job_id, as_of=as_of)
         if as_json:
             show_json(job)
         else:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 import modelog
-from modelog.cli.output import AsJson, console, show_json, told
+from modelog.cli.output import AsJson, AsOf, console, show_json, told
 from modelog.types import Edge, Graph, Node
 
 app = typer.Typer(help="What led to what.", no_args_is_help=True)
@@ -20,7 +20,7 @@ def trace(
     node: str = typer.Argument(..., help="Kind:key, such as ModelVersion:flight-delay/1.0.0"),
     downstream: bool = typer.Option(False, help="To what came of it, rather than what it came from."),
     depth: int = typer.Option(10, min=1, max=50),
-    as_of: Optional[str] = typer.Option(None, "--as-of", help="A position or an RFC 3339 time."),
+    as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """The graph around a node. Example: `modelog lineage trace ModelVersion:flight-delay/1.0.0`"""
@@ -34,11 +34,12 @@ def prediction(
     deployment: str,
     prediction_id: str,
     everything: bool = typer.Option(False, "--all", help="Also what called for the model, and what it replaced."),
+    as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """From one prediction back to model version, run, dataset versions and approval."""
     with told(), modelog.connect() as client:
-        graph = client.lineage.prediction(deployment, prediction_id)
+        graph = client.lineage.prediction(deployment, prediction_id, as_of=as_of)
         root = next((n.id for n in graph.nodes if n.kind == "Prediction"), "")
         _show(graph if everything or as_json else origins(graph, root), root, False, as_json)
 

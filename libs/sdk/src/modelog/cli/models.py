@@ -8,11 +8,10 @@ from typing import Any, Dict, List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, say, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, say, show_fields, show_json, show_table, told, word
 from modelog.types import ModelVersion
 
 app = typer.Typer(help="Models, their versions, stages and approvals.", no_args_is_help=True)
-AsOf = typer.Option(None, "--as-of", help="Look at a position of the log, or an RFC 3339 time.")
 
 
 def _row(v: ModelVersion) -> List[Any]:

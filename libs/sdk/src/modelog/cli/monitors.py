@@ -7,16 +7,16 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, show_json, show_table, told, word
 
 app = typer.Typer(help="Monitors, windows, alerts and challengers.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_monitors(as_json: bool = AsJson) -> None:
+def list_monitors(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """All monitors."""
     with told(), modelog.connect() as client:
-        found = client.monitors.list()
+        found = client.monitors.list(as_of=as_of)
         if as_json:
             show_json(found)
         else:
@@ -25,10 +25,10 @@ def list_monitors(as_json: bool = AsJson) -> None:
 
 
 @app.command()
-def windows(monitor: str, as_json: bool = AsJson) -> None:
+def windows(monitor: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """What each window showed."""
     with told(), modelog.connect() as client:
-        found = client.monitors.windows(monitor)
+        found = client.monitors.windows(monitor, as_of=as_of)
         if as_json:
             show_json(found)
         else:
@@ -49,10 +49,10 @@ def windows(monitor: str, as_json: bool = AsJson) -> None:
 
 
 @app.command()
-def alerts(monitor: Optional[str] = typer.Argument(None), as_json: bool = AsJson) -> None:
+def alerts(monitor: Optional[str] = typer.Argument(None), as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """Alerts, newest first."""
     with told(), modelog.connect() as client:
-        found = client.monitors.alerts(monitor)
+        found = client.monitors.alerts(monitor, as_of=as_of)
         if as_json:
             show_json(found)
         else:
@@ -61,10 +61,10 @@ def alerts(monitor: Optional[str] = typer.Argument(None), as_json: bool = AsJson
 
 
 @app.command()
-def retrainings(as_json: bool = AsJson) -> None:
+def retrainings(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """Challengers and how they fared."""
     with told(), modelog.connect() as client:
-        found = client.monitors.retrainings()
+        found = client.monitors.retrainings(as_of=as_of)
         if as_json:
             show_json(found)
         else:

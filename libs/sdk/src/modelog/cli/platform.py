@@ -11,7 +11,7 @@ from typing import Any, Callable, List, Mapping, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, console, say, show_json, show_table, told
+from modelog.cli.output import AsJson, AsOf, console, say, show_json, show_table, told
 from modelog.config import profile_path, read_profile, write_profile
 from modelog.errors import Unavailable
 
@@ -151,11 +151,12 @@ def token(
 def user(
     name: Optional[str] = typer.Argument(None, help="A new user's name; without one the users are listed."),
     role: Optional[List[str]] = typer.Option(None, help="viewer, developer, reviewer or admin; may be repeated."),
+    as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """List users, or add one. Example: `modelog user bob --role reviewer`"""
     with told(), modelog.connect() as client:
-        found = [client.users.create(name, role or ["viewer"])] if name else client.users.list()
+        found = [client.users.create(name, role or ["viewer"])] if name else client.users.list(as_of=as_of)
         if as_json:
             show_json(found)
         else:

@@ -7,7 +7,7 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, show_fields, show_json, show_table, told, word
 
 app = typer.Typer(help="Runs of experiments.", no_args_is_help=True)
 
@@ -16,11 +16,12 @@ app = typer.Typer(help="Runs of experiments.", no_args_is_help=True)
 def list_runs(
     experiment: Optional[str] = typer.Argument(None),
     limit: int = typer.Option(100, min=1, max=1000),
+    as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """Runs, newest first. Example: `modelog run list flight-delay`"""
     with told(), modelog.connect() as client:
-        found = client.runs.list(experiment, limit=limit)
+        found = client.runs.list(experiment, limit=limit, as_of=as_of)
         if as_json:
             show_json(found)
         else:
@@ -29,10 +30,10 @@ def list_runs(
 
 
 @app.command()
-def show(run_id: str, as_json: bool = AsJson) -> None:
+def show(run_id: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """One run: parameters, metrics, artifacts, datasets, environment."""
     with told(), modelog.connect() as client:
-        run = client.runs.get(run_id)
+        run = client.runs.get(run_id, as_of=as_of)
         if as_json:
             show_json(run)
             return

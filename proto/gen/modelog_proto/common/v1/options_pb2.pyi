@@ -87,8 +87,11 @@ class Rules(_message.Message):
 Global___Rules: _TypeAlias = Rules  # noqa: Y015
 
 RULES_FIELD_NUMBER: _builtins.int
+LIVE_FIELD_NUMBER: _builtins.int
 PERMISSION_FIELD_NUMBER: _builtins.int
 rules: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Rules]
 """What this field allows."""
+live: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
+"""Known of the present only, by a running process or the data plane: empty in an answer as of a moment."""
 permission: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """The permission a caller needs, such as "model.promote"; "public" needs none. A method without one is refused."""

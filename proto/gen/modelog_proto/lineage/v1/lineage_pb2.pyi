@@ -165,17 +165,23 @@ class TracePredictionRequest(_message.Message):
 
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
     PREDICTION_ID_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     prediction_id: _builtins.str
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions:
+        """The graph is always that of the moment when the prediction was made; as of an earlier one there is none."""
+
     def __init__(
         self,
         *,
         deployment: _builtins.str = ...,
         prediction_id: _builtins.str = ...,
+        read: _common_pb2.ReadOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "prediction_id", b"prediction_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "prediction_id", b"prediction_id", "read", b"read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,6 +280,7 @@ class ListEventsRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     NEWEST_FIRST_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
     after: _builtins.int
     """Events after this position."""
     stream: _builtins.str
@@ -284,6 +291,10 @@ class ListEventsRequest(_message.Message):
     """Most events; 0 means 100."""
     newest_first: _builtins.bool
     """Newest first, and then "after" means before (0: from the end)."""
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions:
+        """As of a moment there are the events that had been recorded by then, and head is the last of them."""
+
     def __init__(
         self,
         *,
@@ -293,10 +304,11 @@ class ListEventsRequest(_message.Message):
         actor: _builtins.str = ...,
         limit: _builtins.int = ...,
         newest_first: _builtins.bool = ...,
+        read: _common_pb2.ReadOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "limit", b"limit", "newest_first", b"newest_first", "stream", b"stream", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "limit", b"limit", "newest_first", b"newest_first", "read", b"read", "stream", b"stream", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,7 +321,7 @@ class ListEventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
     head: _builtins.int
-    """Last position in the log."""
+    """Last position in the log, as of the moment that was asked for."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]: ...
     def __init__(

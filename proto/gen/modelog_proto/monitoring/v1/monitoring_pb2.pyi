@@ -1083,18 +1083,24 @@ class GetSeriesRequest(_message.Message):
 
     METRIC_FIELD_NUMBER: _builtins.int
     MONITOR_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """A series' name, such as "auc", "log_loss", "drifted_features", "predictions"."""
     monitor: _builtins.str
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions:
+        """As of a moment the series end with the last window that had been evaluated by then."""
+
     def __init__(
         self,
         *,
         metric: _builtins.str = ...,
         monitor: _builtins.str = ...,
+        read: _common_pb2.ReadOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "monitor", b"monitor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "monitor", b"monitor", "read", b"read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -339,17 +339,23 @@ class GetPredictionRequest(_message.Message):
 
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
     PREDICTION_ID_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     prediction_id: _builtins.str
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions:
+        """What was answered never changes; as of a moment before it was answered there is no such prediction."""
+
     def __init__(
         self,
         *,
         deployment: _builtins.str = ...,
         prediction_id: _builtins.str = ...,
+        read: _common_pb2.ReadOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "prediction_id", b"prediction_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "prediction_id", b"prediction_id", "read", b"read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

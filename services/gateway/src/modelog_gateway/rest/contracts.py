@@ -84,6 +84,11 @@ def rules_of(described: FieldDescriptor) -> options_pb2.Rules:
     return described.GetOptions().Extensions[options_pb2.rules]
 
 
+def is_live(described: FieldDescriptor) -> bool:
+    """Whether the field is known of the present only."""
+    return bool(described.GetOptions().Extensions[options_pb2.live])
+
+
 @cache
 def _comments() -> dict[str, str]:
     """Full name of a message, field, enum value, service or method -> its comment."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from modelog_gateway.rest.contracts import Route, comment_of, rules_of
+from modelog_gateway.rest.contracts import Route, comment_of, is_live, rules_of
 from modelog_gateway.rest.transcode import SHORT
 
 Json = dict[str, Any]
@@ -103,6 +103,8 @@ def _query_parameters(route: Route) -> list[Json]:
 
 def _described(described: FieldDescriptor) -> Json:
     text = comment_of(described.full_name)
+    if is_live(described):
+        text = f"{text} Known of the present only: empty in an answer as of a moment.".strip()
     return {"description": text} if text else {}
 
 

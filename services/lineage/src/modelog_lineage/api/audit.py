@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc.aio
 from modelog_common.events.store import EventStore
+from modelog_common.read.moment import head_of
 from modelog_common.rpc.call import current_call
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceServicer
@@ -33,7 +34,7 @@ class AuditServicer(AuditServiceServicer):
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Call) -> pb.ListEventsResponse:
         wanted = Wanted(current_call().identity.tenant, request.stream, request.type, request.actor)
-        head = await self.store.head()
+        head = await head_of(request.read, self.store)
         found = await find(
             self.store, wanted, after=request.after, limit=request.limit, newest_first=request.newest_first, head=head
         )

@@ -43,7 +43,9 @@ class LineageServicer(LineageServiceServicer):
 
     async def TracePrediction(self, request: pb.TracePredictionRequest, context: Call) -> pb.Graph:
         tenant = current_call().identity.tenant
-        asked = serving.GetPredictionRequest(deployment=request.deployment, prediction_id=request.prediction_id)
+        asked = serving.GetPredictionRequest(
+            deployment=request.deployment, prediction_id=request.prediction_id, read=request.read
+        )
         prediction = await DeploymentServiceStub(self.serving()).GetPrediction(asked)
         version = node_id(Kind.MODEL_VERSION, version_key(prediction.model, prediction.version))
         answered_at = prediction.answered_at.ToDatetime(UTC)

@@ -47,9 +47,10 @@ async def find(
 ) -> list[StoredEvent]:
     """At most `limit` events (0 means 100), and at most ANSWER_BYTES of payloads but for a single event.
 
-    Positions lie above `after`; with `newest_first` below it, 0 meaning from the end.
+    Positions lie above `after`, and up to `head`; with `newest_first` below `after`, 0 meaning from `head`.
     """
-    events = _backwards(store, wanted, after or head + 1) if newest_first else _forwards(store, wanted, after, head)
+    before = min(after or head + 1, head + 1)
+    events = _backwards(store, wanted, before) if newest_first else _forwards(store, wanted, after, head)
     found: list[StoredEvent] = []
     size_bytes = 0
     async for event in events:

@@ -62,7 +62,8 @@ class MonitoringServicer(MonitoringServiceServicer):
         return pb.ListRetrainingsResponse(retrainings=found.items, next_page_token=found.next_page_token)
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Call) -> pb.GetSeriesResponse:
-        return pb.GetSeriesResponse(points=await self._queries.series(request.monitor, request.metric, tenant()))
+        points = await self._queries.series(request.monitor, request.metric, request.read, tenant())
+        return pb.GetSeriesResponse(points=points)
 
 
 def tenant() -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from modelog_common.domain.errors import Invalid, NotFound
-from modelog_common.read.queries import Found, Page, Queries, ReadOptions
-from modelog_common.stores.series import SeriesStore
+from modelog_common.read.moment import ReadOptions
+from modelog_common.read.queries import Found, Page, Queries
+from modelog_proto.common.v1.common_pb2 import Page as PageMessage
 from modelog_proto.common.v1.common_pb2 import ReadOptions as ReadOptionsMessage
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 
@@ -16,13 +18,13 @@ from modelog_monitoring.data.rows import to_moment
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
 from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.read.messages import WAITING, timestamp
-from modelog_monitoring.read.series import METRICS
+from modelog_monitoring.read.series import METRICS, SeriesProjection
 from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
 
 T = TypeVar("T")
 # What is known of an alert that a channel has not taken: (alert id, channel) -> "waiting" or the last error.
 DeliveryStatus = Callable[[str, str], str]
-NOW = ReadOptionsMessage()
+ONE = PageMessage(size=1)
 
 
 class MonitoringQueries:
@@ -32,7 +34,7 @@ class MonitoringQueries:
         self,
         queries: Queries,
         data: WindowStore,
-        series: SeriesStore,
+        series: SeriesProjection,
         settled: Settled,
         delivery_status: DeliveryStatus,
     ) -> None:
@@ -100,14 +102,28 @@ class MonitoringQueries:
             RETRAININGS, pb.Retraining, read, tenant, page, where=where, order_by=[t.started]
         )
 
-    async def series(self, monitor: str, metric: str, tenant: str) -> list[pb.SeriesPoint]:
-        """A metric over time, by time and then line; raises Invalid for a metric that is not kept."""
-        found = await self._queries.one(MONITORS, pb.Monitor, NOW, tenant, name=monitor)
-        _existing(found, f"there is no monitor {monitor!r}", NOW)
+    async def series(self, monitor: str, metric: str, read: ReadOptions, tenant: str) -> list[pb.SeriesPoint]:
+        """A metric over time, by time and then line; raises Invalid for a metric that is not kept.
+
+        As of a moment the series end with the last window of that moment: windows are evaluated in order, each once.
+        """
+        found = await self._queries.one(MONITORS, pb.Monitor, read, tenant, name=monitor)
+        _existing(found, f"there is no monitor {monitor!r}", read)
         if metric not in METRICS:
             raise Invalid.field("metric", f"{metric!r} is not a series; there are {', '.join(METRICS)}")
-        points = await self._series.query(metric, {"tenant": tenant, "monitor": monitor})
+        points = await self._series.points(metric, {"tenant": tenant, "monitor": monitor}, read)
+        if read.as_of:
+            last = await self._last_window(monitor, read, tenant)
+            points = [p for p in points if last is not None and p.time <= last]
         return [pb.SeriesPoint(at=timestamp(p.time), value=p.value, line=p.line) for p in points]
+
+    async def _last_window(self, monitor: str, read: ReadOptions, tenant: str) -> datetime | None:
+        """When the last window that had been evaluated begins."""
+        t = WINDOWS.table.c
+        last = await self._queries.page(
+            WINDOWS, pb.Window, read, tenant, ONE, where=[t.monitor == monitor], order_by=[t.start_us.desc()]
+        )
+        return last.items[0].start.ToDatetime(UTC) if last.items else None
 
 
 def _add_progress(data: WindowStore, monitor: pb.Monitor, tenant: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import EventStore
+from modelog_common.read.moment import ReadOptions, moment_of
 from modelog_common.stores.series import Point, SeriesStore
 
 from modelog_monitoring.events import EVENTS
@@ -17,6 +18,7 @@ CATEGORY = "monitoring.monitor"
 METRICS = ("auc", "log_loss", "brier", "base_rate", "labelled", "predictions", "drifted_features")
 WAIT_S = 30.0
 RETRY_S = 1.0
+COVER_S = 10.0
 log = structlog.get_logger()
 
 
@@ -27,12 +29,29 @@ class SeriesProjection:
         self._store, self._series = store, series
         self._position = 0
         self._turn = asyncio.Lock()
+        self._moved = asyncio.Condition()
         self.error = ""
 
     @property
     def position(self) -> int:
         """Everything up to this position is in the series."""
         return self._position
+
+    async def points(self, metric: str, tags: Mapping[str, str], read: ReadOptions) -> list[Point]:
+        """The points of a metric that carry all of `tags`; waits until the series cover what the caller asks for."""
+        await moment_of(read, self._store, self)
+        return await self._series.query(metric, tags)
+
+    async def wait_for(self, position: int) -> None:
+        """Wait until the series cover `position`; raises Unavailable when they do not in time."""
+        try:
+            async with asyncio.timeout(COVER_S), self._moved:
+                await self._moved.wait_for(lambda: self._position >= position)
+        except TimeoutError:
+            raise Unavailable(
+                f"the series are at position {self._position} and did not reach {position} in {COVER_S:g} s. "
+                f"{self.error}".strip()
+            ) from None
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -61,7 +80,9 @@ class SeriesProjection:
                 points += points_of(event, stored.tenant)
         if points:
             await self._series.write(points)
-        self._position = max(self._position, head)
+        async with self._moved:
+            self._position = max(self._position, head)
+            self._moved.notify_all()
         return self._position
 
     async def rebuild(self) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from modelog_common.domain.errors import NotFound
-from modelog_common.read.queries import Found, Page, Queries, ReadOptions
+from modelog_common.read.moment import ReadOptions
+from modelog_common.read.queries import Found, Page, Queries
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
 

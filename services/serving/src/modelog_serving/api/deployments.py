@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -62,9 +63,14 @@ class DeploymentServicer(DeploymentServiceServicer):
 
     async def GetPrediction(self, request: pb.GetPredictionRequest, context: Any) -> pb.Prediction:
         tenant = current_call().identity.tenant
+        await self._queries.moment(request.read)
+        until = await self._queries.moment_ends(request.read)
         found = await self._log.find(tenant, request.deployment, request.prediction_id)
-        if found is None:
-            raise NotFound(f"the prediction log has no prediction {request.prediction_id!r} of {request.deployment!r}")
+        if found is None or (until is not None and _timestamp(found.answered_at_us).ToDatetime(UTC) > until):
+            when = f" as of {request.read.as_of}" if found is not None else ""
+            raise NotFound(
+                f"the prediction log has no prediction {request.prediction_id!r} of {request.deployment!r}{when}"
+            )
         return to_prediction(found)
 
     def _context(self, request_id: str, method: str) -> Context:

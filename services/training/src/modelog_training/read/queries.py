@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelog_common.domain.errors import NotFound
-from modelog_common.read.queries import Found, Page, Queries, ReadOptions
+from modelog_common.read.moment import ReadOptions
+from modelog_common.read.queries import Found, Page, Queries
 from modelog_proto.training.v1 import training_pb2 as pb
 
 from modelog_training.job.state import JobStatus
