@@ -143,11 +143,11 @@ async def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path,
 async def test_a_full_disk_is_said_and_nothing_is_half_done(tmp_path: Path) -> None:
     store = await SqliteEventStore.open(tmp_path / "events.db")
     await store.append("a.b-1", [new()])
-    pages = store._write.execute("PRAGMA page_count").fetchone()[0]
-    store._write.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._writer.db.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Unavailable, match="full"):
         await store.append("a.b-1", [new(payload=b'"' + b"x" * 1_000_000 + b'"')])
     assert await store.head() == 1
-    store._write.execute("PRAGMA max_page_count = 1073741823")
+    store._writer.db.execute("PRAGMA max_page_count = 1073741823")
     assert (await store.append("a.b-1", [new()])).position == 2
     await store.close()
