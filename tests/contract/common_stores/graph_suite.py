@@ -9,7 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from modelog_common.domain.errors import Conflict
 from modelog_common.stores.graph import Graph, Statement
+
+BATCH = 10_000
 
 
 class GraphSuite(ABC):
@@ -75,6 +78,21 @@ class GraphSuite(ABC):
         await graph.run_write([merge, merge])
         assert await self._count(graph, label) == 1
 
+    async def test_a_second_node_with_a_unique_key_is_refused(self, graph: Graph, label: str) -> None:
+        await graph.run_schema([f"CREATE CONSTRAINT c{label} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"])
+        await graph.run_write([Statement(f"CREATE (:{label} {{id: 'one'}})")])
+        again = [Statement(f"CREATE (:{label} {{id: 'two'}})"), Statement(f"CREATE (:{label} {{id: 'one'}})")]
+        with pytest.raises(Conflict, match=r"a constraint of the graph at .* is in the way"):
+            await graph.run_write(again)
+        assert await graph.run_read(f"MATCH (n:{label}) RETURN n.id AS id") == [{"id": "one"}]
+
+    async def test_two_keys_together_are_unique(self, graph: Graph, label: str) -> None:
+        await graph.run_schema([f"CREATE CONSTRAINT c{label} FOR (n:{label}) REQUIRE (n.id, n.valid_from) IS UNIQUE"])
+        await graph.run_write([Statement(f"CREATE (:{label} {{id: 'a', valid_from: {n}}})") for n in (1, 2)])
+        with pytest.raises(Conflict):
+            await graph.run_write([Statement(f"CREATE (:{label} {{id: 'a', valid_from: 1}})")])
+        assert await self._count(graph, label) == 2
+
     async def test_writers_that_merge_the_same_keys_all_succeed(self, graph: Graph, label: str) -> None:
         await graph.run_schema([f"CREATE CONSTRAINT c{label} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"])
 
@@ -88,3 +106,53 @@ class GraphSuite(ABC):
         found = await graph.run_read(f"MATCH (n:{label}) RETURN n.id AS id, n.times AS times ORDER BY id")
         assert [row["id"] for row in found] == [f"{n}-{k}" for n in range(5) for k in range(5)]
         assert {row["times"] for row in found} == {6}
+
+    async def test_writers_that_lock_each_other_out_all_succeed(self, graph: Graph, label: str) -> None:
+        """Half of them take the keys in the other order, which deadlocks where rows are locked."""
+        await graph.run_schema([f"CREATE CONSTRAINT c{label} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"])
+        await graph.run_write([Statement(f"CREATE (:{label} {{id: '{key}', times: 0}})") for key in "ab"])
+
+        async def write(order: str) -> None:
+            for _ in range(5):
+                add = f"MATCH (n:{label} {{id: $key}}) SET n.times = n.times + 1"
+                await graph.run_write([Statement(add, {"key": key}) for key in order])
+
+        await asyncio.gather(*(write(order) for order in ("ab", "ba") * 3))
+        found = await graph.run_read(f"MATCH (n:{label}) RETURN n.id AS id, n.times AS times ORDER BY id")
+        assert found == [{"id": "a", "times": 30}, {"id": "b", "times": 30}]
+
+    async def test_a_batch_of_ten_thousand_is_written_at_once(self, graph: Graph, label: str) -> None:
+        await graph.run_schema([f"CREATE CONSTRAINT c{label} IF NOT EXISTS FOR (n:{label}) REQUIRE n.id IS UNIQUE"])
+        rows = [{"id": n, "next": (n + 1) % BATCH} for n in range(BATCH)]
+        nodes = Statement(f"UNWIND $rows AS row MERGE (n:{label} {{id: row.id}})", {"rows": rows})
+        edges = Statement(
+            f"UNWIND $rows AS row MATCH (a:{label} {{id: row.id}}) MATCH (b:{label} {{id: row.next}}) "
+            "MERGE (a)-[r:NEXT {valid_from: row.id}]->(b)",
+            {"rows": rows},
+        )
+        for _ in range(2):
+            await graph.run_write([nodes, edges])
+        found = await graph.run_read(f"MATCH (a:{label})-[r:NEXT]->(:{label}) RETURN count(r) AS n, sum(a.id) AS s")
+        assert found == [{"n": BATCH, "s": BATCH * (BATCH - 1) // 2}]
+
+    async def test_links_are_found_as_of_a_position(self, graph: Graph, label: str) -> None:
+        """A link that ended and began again stands there twice, each for its own span."""
+        rows = [{"to": 1, "from": 3, "until": 7}, {"to": 2, "from": 7, "until": 9}, {"to": 1, "from": 9, "until": None}]
+        await graph.run_write(
+            [
+                Statement(f"CREATE (:{label} {{id: 0, valid_from: 3}})"),
+                Statement(f"CREATE (:{label} {{id: 1, valid_from: 1}})"),
+                Statement(f"CREATE (:{label} {{id: 2, valid_from: 5}})"),
+                Statement(
+                    f"UNWIND $rows AS row MATCH (a:{label} {{id: 0}}) MATCH (b:{label} {{id: row.to}}) "
+                    "MERGE (a)-[r:SERVES {valid_from: row.from}]->(b) SET r.valid_until = row.until",
+                    {"rows": rows},
+                ),
+            ]
+        )
+        as_of = (
+            f"MATCH (a:{label} {{id: 0}})-[r:SERVES]->(b:{label}) WHERE r.valid_from <= $at "
+            "AND (r.valid_until IS NULL OR r.valid_until > $at) RETURN b.id AS id ORDER BY id"
+        )
+        seen = [[row["id"] for row in await graph.run_read(as_of, {"at": at})] for at in range(2, 11)]
+        assert seen == [[], [1], [1], [1], [1], [2], [2], [1], [1]]

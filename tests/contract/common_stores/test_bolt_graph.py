@@ -10,6 +10,7 @@ from graph_suite import GraphSuite
 from modelog_common.domain.errors import Unavailable
 from modelog_common.stores.graph import Graph, Statement
 from modelog_common.stores.graph.bolt import BoltGraph
+from neo4j.exceptions import ClientError, Neo4jError, SessionExpired
 
 Server = Any
 
@@ -39,4 +40,34 @@ async def test_what_was_written_survives_kill_9_and_the_adapter_finds_the_databa
         await graph.run_write([Statement("CREATE (:Kept {id: 2})")])
     fresh_graph_server.start()
     assert await graph.run_read("MATCH (n:Kept) RETURN n.id AS id") == [{"id": 1}]
+    await graph.close()
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        Neo4jError._hydrate_neo4j(code="Neo.ClientError.Cluster.NotALeader", message="no longer leader"),
+        Neo4jError._hydrate_neo4j(code="Neo.TransientError.Transaction.DeadlockDetected", message="deadlock"),
+        SessionExpired("the routing table is old"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_work_is_done_again_when_the_leader_changes_or_transactions_deadlock(passing: Exception) -> None:
+    """Errors of a cluster, which cannot be had here: handed to the place that every call goes through."""
+    graph = BoltGraph("bolt://127.0.0.1:1", "", "")
+    raised = [passing, passing]
+
+    async def work() -> str:
+        if raised:
+            raise raised.pop()
+        return "done"
+
+    assert await graph._retried(work) == "done"
+    await graph.close()
+
+
+async def test_a_database_that_does_not_exist_is_said(graph_server: Server) -> None:
+    graph = BoltGraph(graph_server.uri, graph_server.user, graph_server.password, "nowhere")
+    with pytest.raises(ClientError, match="nowhere"):
+        await graph.run_read("RETURN 1")
     await graph.close()

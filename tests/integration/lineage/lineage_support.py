@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import pytest
@@ -29,6 +29,7 @@ from modelog_common.rpc.server import GrpcServer
 from modelog_common.security.keys import create_key_pair
 from modelog_common.security.tokens import Identity, TokenSigner, TokenVerifier
 from modelog_common.service import Host
+from modelog_common.stores.graph.bolt import BoltGraph
 from modelog_lineage.app import build
 from modelog_platform.parts.ports import free_port
 from modelog_proto.common.v1 import common_pb2
@@ -64,6 +65,7 @@ class GraphServer:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.uri = f"bolt://127.0.0.1:{self.port}"
+        self.user, self.password = "root", PASSWORD
         self._folder, self._starts = folder, 0
         (folder / "password").write_text(PASSWORD)
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,6 +90,33 @@ class GraphServer:
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None
+
+
+class RunningGraph(Protocol):
+    """A graph server that a test may kill and start again: ArcadeDB, or Neo4j in tests/servers."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
+
+    def start(self, *, empty: bool = False) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def connected(server: RunningGraph) -> BoltGraph:
+    """A connection of the test's own to a graph server."""
+    return BoltGraph(server.uri, server.user, server.password)
+
+
+def graph_settings(server: RunningGraph) -> dict[str, str]:
+    """What a service is told of a graph server."""
+    return {"graph_uri": server.uri, "graph_user": server.user, "graph_password": server.password}
 
 
 class Log:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lineage_support import PASSWORD, GraphServer, Log, Person, Place, until
+from lineage_support import Log, Person, Place, RunningGraph, connected, graph_settings, until
 from modelog_common.bus.topics import EVENTS
 from modelog_common.domain.errors import NotFound, Unavailable
 from modelog_common.stores.graph import Statement
-from modelog_common.stores.graph.bolt import BoltGraph
 from modelog_lineage.graph import project
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
@@ -20,15 +19,9 @@ VERSION = "ModelVersion:flight-delay/1.0.0"
 
 
 @pytest.fixture
-def place(tmp_path: Path, fresh_broker: Any, fresh_graph: GraphServer) -> Place:
+def place(tmp_path: Path, fresh_broker: Any, fresh_graph: RunningGraph) -> Place:
     """A lineage service whose graph server may be killed."""
-    return Place(
-        tmp_path,
-        kafka_bootstrap=fresh_broker.bootstrap,
-        graph_uri=fresh_graph.uri,
-        graph_user="root",
-        graph_password=PASSWORD,
-    )
+    return Place(tmp_path, kafka_bootstrap=fresh_broker.bootstrap, **graph_settings(fresh_graph))
 
 
 async def graph_error(person: Person) -> str:
@@ -37,7 +30,7 @@ async def graph_error(person: Person) -> str:
 
 @pytest.mark.parametrize("empty", [False, True], ids=["with its data", "empty"])
 async def test_the_graph_catches_up_by_itself_when_its_server_is_back(
-    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: GraphServer, empty: bool
+    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: RunningGraph, empty: bool
 ) -> None:
     async with place.running(), log.relayed(fresh_broker.bootstrap):
         alice = place.person()
@@ -66,13 +59,13 @@ async def test_the_graph_catches_up_by_itself_when_its_server_is_back(
 
 
 async def test_a_graph_that_comes_back_empty_unnoticed_is_filled_again(
-    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: GraphServer
+    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: RunningGraph
 ) -> None:
     """No event comes while it is away, and it is back before anybody looked."""
     async with place.running(), log.relayed(fresh_broker.bootstrap):
         alice = place.person()
         before = await alice.trace(VERSION, at_least=story["archived"])
-        graph = BoltGraph(fresh_graph.uri, "root", PASSWORD)
+        graph = connected(fresh_graph)
         await graph.run_write([Statement("MATCH (n) DETACH DELETE n")])
         await graph.close()
 
@@ -86,7 +79,7 @@ async def test_a_graph_that_comes_back_empty_unnoticed_is_filled_again(
 
 
 async def test_a_batch_for_a_graph_that_was_emptied_is_not_lost(
-    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: GraphServer,
+    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: RunningGraph,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The next event finds the empty graph before the watch does: nothing is written over the gap."""
@@ -94,7 +87,7 @@ async def test_a_batch_for_a_graph_that_was_emptied_is_not_lost(
     async with place.running(), log.relayed(fresh_broker.bootstrap):
         alice = place.person()
         await alice.trace(VERSION, at_least=story["archived"])
-        graph = BoltGraph(fresh_graph.uri, "root", PASSWORD)
+        graph = connected(fresh_graph)
         await graph.run_write([Statement("MATCH (n) DETACH DELETE n")])
         last = await log.append("registry.model/ModelRegistered", "other", name="other", author="alice")
 
@@ -109,12 +102,12 @@ async def test_a_batch_for_a_graph_that_was_emptied_is_not_lost(
 
 
 async def test_a_restarted_service_goes_on_where_the_graph_stands(
-    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: GraphServer
+    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: RunningGraph
 ) -> None:
     async with log.relayed(fresh_broker.bootstrap):
         async with place.running():
             before = await place.person().trace(VERSION, at_least=story["archived"])
-        graph = BoltGraph(fresh_graph.uri, "root", PASSWORD)
+        graph = connected(fresh_graph)
         query = "MATCH (p:Projection) RETURN p.generation AS generation"
         first = await graph.run_read(query)
         last = await log.append("registry.model/ModelRegistered", "other", name="other", author="alice")

@@ -56,4 +56,5 @@ def open_graph(settings: Settings) -> Graph | None:
     """The graph database; None when the settings name none."""
     if not settings.graph_uri:
         return None
-    return BoltGraph(settings.graph_uri, settings.graph_user, settings.graph_password.get_secret_value())
+    password = settings.graph_password.get_secret_value()
+    return BoltGraph(settings.graph_uri, settings.graph_user, password, settings.graph_database)

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     graph_uri: str = Field(default="", description="a Bolt address such as bolt://127.0.0.1:7687")
     graph_user: str = ""
     graph_password: SecretStr = SecretStr("")
+    graph_database: str = Field(default="", description="a database's name; empty means the server's default one")
     blobs: str = Field(default="", description="file://<folder>; empty means <data_dir>/blobs")
     peers: dict[str, str] = Field(default_factory=dict, description=ADDRESS)
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")

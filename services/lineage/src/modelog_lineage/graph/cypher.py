@@ -19,6 +19,7 @@ from modelog_lineage.graph.vocabulary import Kind, Link
 SCHEMA = (
     "CREATE CONSTRAINT entity_uid IF NOT EXISTS FOR (n:Entity) REQUIRE n.uid IS UNIQUE",
     "CREATE INDEX state_uid IF NOT EXISTS FOR (s:State) ON (s.uid)",
+    "CREATE CONSTRAINT state_span IF NOT EXISTS FOR (s:State) REQUIRE (s.uid, s.valid_from) IS UNIQUE",
     "CREATE CONSTRAINT projection_name IF NOT EXISTS FOR (p:Projection) REQUIRE p.name IS UNIQUE",
 )
 # In parts, since one transaction that deletes a whole graph may not fit into a server's memory.

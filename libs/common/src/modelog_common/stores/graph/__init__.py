@@ -20,14 +20,15 @@ class Statement:
 class Graph(Protocol):
     """A property graph that is asked in Cypher.
 
-    Every method raises Unavailable when the database does not answer or a conflict does not go away, and the driver's
-    own error when a statement is wrong.
+    Every method raises Unavailable when the database does not answer or stays busy, Conflict when a uniqueness
+    constraint refuses what is written, and the driver's own error when a statement is wrong.
     """
 
     async def run_write(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run the statements in one transaction; gives the rows of each.
 
-        A transaction that conflicts with another one is run again from its first statement.
+        A transaction that conflicts with another one, or whose server gave up leading, is run again from its first
+        statement: statements must come to the same when they are run twice.
         """
         ...
 

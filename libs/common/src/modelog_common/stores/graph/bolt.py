@@ -6,22 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from neo4j import AsyncGraphDatabase, AsyncManagedTransaction
-from neo4j.exceptions import AuthError, ConstraintError, DriverError, Neo4jError, TransientError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from neo4j.exceptions import AuthError, ConstraintError, DriverError, Neo4jError, SessionExpired, TransientError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.stores.graph import Row, Statement
 
-DATABASE = "modelog"
 RETRY_FOR_S = 10.0
+# A lost race for a new key is over after a try or two: what is refused this often is a duplicate.
+MOST_REFUSALS = 12
 T = TypeVar("T")
 
 
 class BoltGraph:
-    """A Graph behind a Bolt address such as bolt://127.0.0.1:7687."""
+    """A Graph behind a Bolt address such as bolt://127.0.0.1:7687; without a `database` in the server's own default."""
 
-    def __init__(self, uri: str, user: str, password: str, database: str | None = DATABASE) -> None:
-        self._uri, self._database = uri, database
+    def __init__(self, uri: str, user: str, password: str, database: str = "") -> None:
+        self._uri, self._database = uri, database or None
         self._driver = AsyncGraphDatabase.driver(
             uri,
             auth=(user, password),
@@ -63,17 +64,19 @@ class BoltGraph:
     async def _retried(self, work: Callable[[], Awaitable[T]]) -> T:
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception(_is_conflict),
+                retry=retry_if_exception(_is_passing),
                 wait=wait_random_exponential(multiplier=0.02, max=1),
-                stop=stop_after_delay(RETRY_FOR_S),
+                stop=_is_enough,
                 reraise=True,
             ):
                 with attempt:
                     return await work()
         except (DriverError, AuthError, OSError) as error:
             raise Unavailable(f"the graph at {self._uri} does not answer: {error}") from error
+        except ConstraintError as error:
+            raise Conflict(f"a constraint of the graph at {self._uri} is in the way: {error.message}") from error
         except Neo4jError as error:
-            if _is_conflict(error) or error.is_retryable():
+            if error.is_retryable():
                 raise Unavailable(f"the graph at {self._uri} is busy: {error.message}") from error
             raise
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -84,6 +87,13 @@ async def _rows(transaction: AsyncManagedTransaction, cypher: str, parameters: M
     return [record.data() async for record in result]
 
 
-def _is_conflict(error: BaseException) -> bool:
-    """Whether another transaction was in the way: also when two of them MERGE the same new key."""
-    return isinstance(error, TransientError | ConstraintError)
+def _is_passing(error: BaseException) -> bool:
+    """Whether the same work may succeed at once: after a deadlock, a leader's change, or a race for one new key."""
+    return isinstance(error, TransientError | SessionExpired | ConstraintError)
+
+
+def _is_enough(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, ConstraintError) and state.attempt_number >= MOST_REFUSALS:
+        return True
+    return (state.seconds_since_start or 0.0) > RETRY_FOR_S
