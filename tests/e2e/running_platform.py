@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 T = TypeVar("T")
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
+PARTS = ("broker", "graph")
 POLL_S = 0.05
 READY_S = 180.0
 
@@ -116,6 +117,10 @@ class RunningPlatform:
             return now["restarts"] > restarts and now["state"] == "healthy"
 
         until(f"{name} is healthy again after kill -9", back, 90.0)
+
+    def all_healthy(self) -> bool:
+        """Whether the supervisor finds every process healthy."""
+        return all(self.process(name)["state"] == "healthy" for name in (*PARTS, *SERVICES))
 
     def until_projected(self) -> int:
         """Wait until every projection of every service has reached the end of the log; returns that position."""
