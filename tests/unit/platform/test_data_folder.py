@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import modelog_common.lockfile
 import pytest
 from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Unavailable
@@ -87,7 +88,7 @@ def test_a_look_at_the_holder_does_not_keep_a_platform_from_starting(
 ) -> None:
     folder.prepare()
     answers = iter([False, False, True])
-    monkeypatch.setattr(module, "_locked", lambda *_: next(answers))
+    monkeypatch.setattr(modelog_common.lockfile, "_locked", lambda *_: next(answers))
     os.close(folder.lock())
 
 

@@ -7,6 +7,7 @@ takes from it servicers, projections and background work.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ from modelog_common.config import Settings, load_settings
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
 from modelog_common.events.store import EventStore
+from modelog_common.lockfile import LockHeld, take_lock
 from modelog_common.read.project import Projection, Projector
 from modelog_common.read.queries import Queries
 from modelog_common.rpc.admin import AdminServicer, add_admin
@@ -34,6 +36,9 @@ from modelog_common.security.tokens import TokenVerifier
 from modelog_common.telemetry import logs, metrics, traces
 
 VERSION = "0.1.0"
+LOCK_FILE = "lock"
+# A process that is drained or killed may need a moment to let go.
+LOCK_TIMEOUT_S = 5.0
 Work = Callable[[], Awaitable[None]]
 StreamProgressOf = Callable[[str, str], Awaitable[int]]
 log = structlog.get_logger()
@@ -138,7 +143,12 @@ class Host:
         self._progress = of
 
     async def __aenter__(self) -> Host:
-        self._store = await open_event_store(self.settings, self.clock)
+        self._lock = await asyncio.to_thread(self._lock_folder)
+        try:
+            self._store = await open_event_store(self.settings, self.clock)
+        except BaseException:
+            os.close(self._lock)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -148,6 +158,20 @@ class Host:
             await engine.dispose()
         await self.snapshots.close()
         await self.store.close()
+        os.close(self._lock)
+
+    def _lock_folder(self) -> int:
+        """Two processes of one service would write the same tables: the second one must not run."""
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            return take_lock(self.data_dir / LOCK_FILE, LOCK_TIMEOUT_S)
+        except LockHeld as held:
+            raise Unavailable(
+                f"{self.data_dir} is in use by another {self.name} service (process {held.holder}); stop that one, or "
+                "give this one another MODELOG_DATA_DIR"
+            ) from None
+        except OSError as error:
+            raise Unavailable(f"the folder {self.data_dir} cannot be used: {error.strerror or error}") from error
 
     def stop(self) -> None:
         """Begin to drain."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Unavailable
+from modelog_common.lockfile import LockHeld, lock_holder, take_lock
 from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 
@@ -23,7 +22,6 @@ TENANT = "default"
 LIFETIME = timedelta(days=365)
 LEAST_FREE_BYTES = 128 * 1024 * 1024
 LOCK_TIMEOUT_S = 0.5
-POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -118,33 +116,17 @@ class PlatformFolder:
 
     def lock(self) -> int:
         """Take the directory for this process; raises Unavailable, naming the holder, when another has it."""
-        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
-        while not _locked(descriptor, fcntl.LOCK_EX):
-            # `holder` takes the lock for a moment to see whether it is free.
-            if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 20, 0).decode() or "unknown"
-                os.close(descriptor)
-                raise Unavailable(
-                    f"{self.root} is in use by a running platform (process {holder}); stop it with `modelog down`, "
-                    "or choose another --data-dir"
-                )
-            time.sleep(POLL_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        return descriptor
+        try:
+            return take_lock(self.lock_file, LOCK_TIMEOUT_S)
+        except LockHeld as held:
+            raise Unavailable(
+                f"{self.root} is in use by a running platform (process {held.holder}); stop it with `modelog down`, "
+                "or choose another --data-dir"
+            ) from None
 
     def holder(self) -> int | None:
         """The process that runs a platform here now; None when none does, whatever a stale state file says."""
-        try:
-            descriptor = os.open(self.lock_file, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        try:
-            found = os.pread(descriptor, 20, 0).decode()
-            return None if _locked(descriptor, fcntl.LOCK_SH) or not found else int(found)
-        finally:
-            os.close(descriptor)
+        return lock_holder(self.lock_file)
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Replace the state file in one step, so that a reader never sees half of it."""
@@ -165,11 +147,3 @@ def write_whole(file: Path, content: bytes) -> None:
     partial.unlink(missing_ok=True)
     write_secret(partial, content)
     partial.replace(file)
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
