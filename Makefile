@@ -32,7 +32,7 @@ demo: $(VENV)/.run ## The flights story, from raw data to production and back; E
 	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep)
 
 test: $(VENV)/.dev ## All tests, on embedded parts
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long" --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
 		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
