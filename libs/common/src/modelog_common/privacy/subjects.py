@@ -1,0 +1,120 @@
+"""Seals and opens the personal texts of subjects, erases subjects, and renews the master key."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from modelog_common.domain.errors import Conflict, NotAllowed
+from modelog_common.domain.sealed import Sealed
+from modelog_common.privacy.cipher import Altered, new_key, open_text, seal_text
+from modelog_common.privacy.keys import DataKey, Erasure, KeyStore, key_id_of
+from modelog_common.privacy.masters import MasterKeys, Wrapped
+
+ERASED = "[erased]"
+LOST = "[key lost]"
+ALTERED = "[altered]"
+CACHED = 10_000
+TRIES = 5
+log = structlog.get_logger()
+
+
+class Subjects:
+    """Everybody whose personal data the platform keeps, each with a data key of their own."""
+
+    def __init__(self, store: KeyStore, masters: MasterKeys) -> None:
+        self._store, self._masters = store, masters
+        # Unwrapped keys by their wrapping. The store is asked each time all the same: another process may erase.
+        self._keys: OrderedDict[bytes, bytes] = OrderedDict()
+
+    async def seal(self, tenant: str, subject: str, field: str, text: str) -> Sealed:
+        """Seal a text of a subject, such as "user/bob", for a field, such as "gateway.user.email".
+
+        Raises NotAllowed when the subject was erased, Unavailable when there is no master key.
+        """
+        key_id = key_id_of(tenant, subject)
+        known = (await self._store.find([key_id])).get(key_id)
+        key = known or await self._new_key(tenant, subject)
+        if not key.wrapped:
+            raise NotAllowed(f"{subject} was erased; nothing personal is kept of it any more")
+        return seal_text(await self._unwrapped(key), key_id, field, text)
+
+    async def open(self, field: str, sealed: Sealed) -> str:
+        """The text; "[erased]" when its key was destroyed."""
+        return (await self.open_all([(field, sealed)]))[0]
+
+    async def open_all(self, sealed: Sequence[tuple[str, Sealed]]) -> list[str]:
+        """Many texts, with one look into the key store.
+
+        A text whose key the store has lost, or that is not what was sealed for its field, becomes "[key lost]" or
+        "[altered]": one bad value does not hide the others. Raises Unavailable when keys cannot be unwrapped now.
+        """
+        keys = await self._store.find({s.key for _, s in sealed}) if sealed else {}
+        return [await self._text(field, each, keys.get(each.key)) for field, each in sealed]
+
+    async def destroy(self, erasure: Erasure) -> Erasure:
+        """Destroy a subject's key for good: what was sealed with it reads "[erased]"; returns the first erasure."""
+        key_id = key_id_of(erasure.tenant, erasure.subject)
+        known = (await self._store.find([key_id])).get(key_id)
+        first = await self._store.destroy(erasure)
+        if known is not None:
+            self._keys.pop(known.wrapped, None)
+        return first
+
+    async def erasures(self) -> Sequence[Erasure]:
+        """Everybody whose key was destroyed, in order of time."""
+        return await self._store.erasures()
+
+    async def rotate(self) -> int:
+        """Take a new master key into use and wrap every data key anew; returns how many were wrapped.
+
+        Killed in between, everything stays readable, and rotating again goes on.
+        """
+        wrapped = 0
+        async with self._masters.rotation() as master:
+            await self._store.use_master(master)
+            for before in await self._store.wrapped_by_others(master):
+                plain = await self._masters.unwrap(before.id, Wrapped(before.master, before.wrapped))
+                after = await self._masters.wrap(before.id, plain)
+                await self._store.rewrap(before, replace(before, master=after.master, wrapped=after.content))
+                wrapped += 1
+            left = await self._store.wrapped_by_others(master)
+            if left:
+                raise Conflict(f"{len(left)} keys are wrapped by another master key still: somebody else rotates too")
+        self._keys.clear()
+        return wrapped
+
+    async def _new_key(self, tenant: str, subject: str) -> DataKey:
+        key_id, key = key_id_of(tenant, subject), new_key()
+        for attempt in range(1, TRIES + 1):
+            wrapped = await self._masters.wrap(key_id, key)
+            try:
+                return await self._store.add(DataKey(key_id, tenant, subject, wrapped.master, wrapped.content))
+            except Conflict:
+                if attempt == TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _text(self, field: str, sealed: Sealed, key: DataKey | None) -> str:
+        if key is None:
+            log.error("a data key is lost", key=sealed.key, field=field)
+            return LOST
+        if not key.wrapped:
+            return ERASED
+        try:
+            return open_text(await self._unwrapped(key), field, sealed)
+        except Altered as error:
+            log.error("a sealed text was altered", key=sealed.key, field=field, why=str(error))
+            return ALTERED
+
+    async def _unwrapped(self, key: DataKey) -> bytes:
+        found = self._keys.get(key.wrapped)
+        if found is None:
+            found = await self._masters.unwrap(key.id, Wrapped(key.master, key.wrapped))
+            self._keys[key.wrapped] = found
+            if len(self._keys) > CACHED:
+                self._keys.popitem(last=False)
+        return found
