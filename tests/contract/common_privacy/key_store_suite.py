@@ -20,7 +20,7 @@ def data_key(subject: str = "user/bob", *, tenant: str = "acme", master: str = "
 def erasure(
     subject: str = "user/bob", *, tenant: str = "acme", reason: str = "asked to", at: datetime = NOW
 ) -> Erasure:
-    return Erasure(tenant, subject, "admin", at, reason, "request-1")
+    return Erasure(tenant, subject, "admin", at, reason)
 
 
 class KeyStoreSuite:

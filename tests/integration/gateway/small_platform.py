@@ -17,7 +17,8 @@ import modelog_serving.app
 import modelog_training.app
 from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
-from modelog_common.security.keys import create_key_pair
+from modelog_common.privacy.masters import new_master_key
+from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_common.service import Host
 from modelog_common.telemetry import logs
@@ -48,6 +49,7 @@ class SmallPlatform:
         self.folder = folder
         keys = folder / "keys"
         self._signer = TokenSigner(create_key_pair(keys / "signing.pem", keys / "public.pem"), SystemClock())
+        write_secret(folder / "data" / "keys" / "master.key", new_master_key().encode())
         self._ports = {name: free_port() for name in BUILDERS}
         self.http_port, self._oip_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"

@@ -97,9 +97,9 @@ def test_events_and_audit(run, alice: modelog.Client, tmp_path: Path, platform: 
 
 
 def test_users_tokens_and_login(run, platform: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    assert "cli-user" in run("user", "cli-user", "--role", "reviewer").output
-    assert "cli-user" in run("user").output
-    assert json.loads(run("user", "--json").output)
+    assert "cli-user" in run("user", "add", "cli-user", "--role", "reviewer").output
+    assert "cli-user" in run("user", "list").output
+    assert json.loads(run("user", "list", "--json").output)
     token = run("token", "cli-user", "--remember").output.strip()
     assert "reviewer" in run("login", platform.url, "--user", "cli", "--token", token).output  # type: ignore[attr-defined]
     monkeypatch.delenv("MODELOG_TOKEN")
@@ -161,3 +161,18 @@ def test_help(group: list[str]) -> None:
 
 def test_version() -> None:
     assert runner.invoke(app, ["--version"]).output.startswith("modelog 0.")
+
+
+def test_a_users_personal_data_is_shown_and_erased(run) -> None:  # type: ignore[no-untyped-def]
+    added = run("user", "add", "erika", "--full-name", "Erika Example", "--email", "erika@example.org")
+    assert "erika@example.org" in added.output
+    assert "Erika M" in run("user", "describe", "erika", "--full-name", "Erika M").output
+    assert "Erika M" in run("user", "list").output
+    assert "data keys were wrapped" in run("keys", "rotate").output
+    assert "Missing option '--reason'" in run("user", "erase", "erika", "--yes", status=2).output
+    # Nobody says yes here.
+    run("user", "erase", "erika", "--reason", "ticket 4711", status=1)
+    assert "Erika M" in run("user", "list").output
+    erased = json.loads(run("user", "erase", "erika", "--reason", "ticket 4711", "--yes", "--json").output)[0]
+    assert (erased["full_name"], erased["email"], erased["roles"]) == ("[erased]", "", [])
+    assert "Erika" not in run("user", "list").output

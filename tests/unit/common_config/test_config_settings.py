@@ -135,3 +135,17 @@ def test_the_service_token_is_read_from_its_file(clean: pytest.MonkeyPatch, tmp_
         load_settings().service_token()
     file.write_text("abc\n")
     assert load_settings().service_token() == "abc"
+
+
+def test_keys_stand_in_the_data_folder_and_a_master_key_in_place_of_its_address_is_not_repeated(
+    clean: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = load_settings()
+    assert settings.key_store == f"sqlite:///{tmp_path}/data-keys.db"
+    assert settings.master_key == f"file://{tmp_path}/keys/master.key"
+    clean.setenv("MODELOG_MASTER_KEY", "c2VjcmV0")
+    clean.setenv("MODELOG_KEY_STORE", "keys.db")
+    error = refused()
+    assert {v.field for v in error.violations} == {"MODELOG_MASTER_KEY", "MODELOG_KEY_STORE"}
+    assert "vault+https://<host:port>/<mount>/<key>" in str(error)
+    assert "c2VjcmV0" not in str(error)

@@ -44,7 +44,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 def erasure(name: str) -> Erasure:
-    return Erasure("acme", f"user/{name}", "admin", NOW, "asked to", f"erase {name}")
+    return Erasure("acme", f"user/{name}", "admin", NOW, "asked to")
 
 
 async def test_what_one_process_seals_another_opens(place: Place) -> None:

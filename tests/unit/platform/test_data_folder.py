@@ -33,9 +33,9 @@ def test_a_directory_is_made_once_with_secrets_of_its_own(folder: PlatformFolder
     folder.prepare()
     assert contents(folder.root) == made
     assert set(made) == {"format"} | {
-        f"secrets/{name}"
-        for name in ("signing.pem", "public.pem", "admin.token", "graph.password", *(f"{s}.token" for s in SERVICES))
-    }
+        f"secrets/{name}" for name in ("signing.pem", "public.pem", "admin.token", "graph.password", "master.key")
+    } | {f"secrets/{s}.token" for s in SERVICES}
+    assert stat.S_IMODE((folder.secrets / "master.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.secrets.stat().st_mode) == 0o700
     verifier = TokenVerifier.from_file(folder.secrets / "public.pem", SystemClock())
     admin = verifier.verify(folder.admin_token())

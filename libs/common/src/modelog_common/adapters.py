@@ -13,6 +13,9 @@ from modelog_common.events.snapshots import Snapshots
 from modelog_common.events.snapshots.sqlite import SqliteSnapshots
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import EventStore
+from modelog_common.privacy.masters import FileMasterKeys, MasterKeys, VariableMasterKeys
+from modelog_common.privacy.sqlite import SqliteKeyStore
+from modelog_common.privacy.subjects import Subjects
 from modelog_common.read.database import open_database
 from modelog_common.stores.blobs import BlobStore
 from modelog_common.stores.blobs.folder import FolderBlobStore
@@ -40,6 +43,22 @@ def open_relay_progress(settings: Settings) -> RelayProgress:
 def open_read_tables(settings: Settings, service: str, name: str) -> AsyncEngine:
     """The database that holds a service's read tables `name`."""
     return open_database(f"sqlite+aiosqlite:///{settings.data_dir / service / (name + '.db')}")
+
+
+def open_subjects(settings: Settings) -> Subjects:
+    """What seals and opens personal data."""
+    return Subjects(SqliteKeyStore(Path(settings.key_store.removeprefix("sqlite:///"))), _master_keys(settings))
+
+
+def _master_keys(settings: Settings) -> MasterKeys:
+    scheme, _, place = settings.master_key.partition("://")
+    if scheme == "file":
+        return FileMasterKeys(Path(place))
+    if scheme == "env":
+        return VariableMasterKeys(place)
+    from modelog_common.privacy.transit import open_transit
+
+    return open_transit(settings.master_key, settings.vault_token_file)
 
 
 def open_blobs(settings: Settings, *folders: str) -> BlobStore:

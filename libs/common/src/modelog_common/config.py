@@ -25,6 +25,14 @@ SQLITE = "sqlite:///"
 PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
+# Somebody may put the secret itself where its place is asked for.
+UNREPEATED = ("graph_password", "master_key")
+MASTER_KEYS = ("file://", "env://", "vault+http://", "vault+https://")
+MASTER_KEY = (
+    "file://<path>, env://<variable> or vault+https://<host:port>/<mount>/<key> (OpenBao or Vault transit): what wraps "
+    "the keys of personal data; empty means file://<data_dir>/keys/master.key"
+)
+
 
 class Settings(BaseSettings):
     """What one service process is told. Each field `x` is the variable MODELOG_X."""
@@ -47,6 +55,12 @@ class Settings(BaseSettings):
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
     service_token_file: Path = Field(default=Path(), description="the file with the service's own token")
     signing_key_file: Path = Field(default=Path(), description="the PEM file that the gateway signs tokens with")
+    key_store: str = Field(
+        default="",
+        description="sqlite:///<path>: the keys that personal data is sealed with; empty means <data_dir>/data-keys.db",
+    )
+    master_key: str = Field(default="", description=MASTER_KEY)
+    vault_token_file: Path = Field(default=Path(), description="the file with the token for OpenBao or Vault")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="one of debug, info, warning, error"
     )
@@ -81,6 +95,20 @@ class Settings(BaseSettings):
             raise ValueError("this event store is not known")
         return value
 
+    @field_validator("key_store")
+    @classmethod
+    def _key_store(cls, value: str) -> str:
+        if value and (not value.startswith(SQLITE) or value == SQLITE):
+            raise ValueError("this key store is not known")
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _master_key(cls, value: str) -> str:
+        if value and not any(value.startswith(scheme) and value != scheme for scheme in MASTER_KEYS):
+            raise ValueError("this is no place of a master key")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_from_data_dir(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +118,8 @@ class Settings(BaseSettings):
             derived: dict[str, object] = {
                 "event_store": f"{SQLITE}{folder / 'events.db'}",
                 "blobs": f"file://{folder / 'blobs'}",
+                "key_store": f"{SQLITE}{folder / 'data-keys.db'}",
+                "master_key": f"file://{keys / 'master.key'}",
                 "public_key_file": keys / "public.pem",
                 "signing_key_file": keys / "signing.pem",
                 "service_token_file": keys / "service.token",
@@ -153,7 +183,7 @@ def _violation(problem: Any) -> FieldViolation:
     field = str(problem["loc"][0]).removeprefix(PREFIX.lower())
     if problem["type"] == "missing":
         return FieldViolation(variable(field), f"is not set; {allowed(field)}")
-    found = "" if "password" in field else f"{json.dumps(problem['input'], default=str)[:80]}: "
+    found = "" if field in UNREPEATED else f"{json.dumps(problem['input'], default=str)[:80]}: "
     what = str(problem["msg"]).removeprefix("Value error, ")
     return FieldViolation(variable(field), f"is {found}{what[:1].lower() + what[1:]}; {allowed(field)}")
 

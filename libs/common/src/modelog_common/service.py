@@ -19,7 +19,13 @@ import structlog
 import uvloop
 from sqlalchemy import MetaData
 
-from modelog_common.adapters import open_event_store, open_read_tables, open_relay_progress, open_snapshots
+from modelog_common.adapters import (
+    open_event_store,
+    open_read_tables,
+    open_relay_progress,
+    open_snapshots,
+    open_subjects,
+)
 from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import topic_of
 from modelog_common.config import Settings, load_settings
@@ -80,6 +86,7 @@ class Host:
         self._progress: StreamProgressOf = _no_streams
         self._stop = asyncio.Event()
         self.snapshots = open_snapshots(settings, name)
+        self.subjects = open_subjects(settings)
         self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier)
 
     @property
@@ -157,6 +164,7 @@ class Host:
         for engine in self._engines:
             await engine.dispose()
         await self.snapshots.close()
+        await self.subjects.close()
         await self.store.close()
         os.close(self._lock)
 

@@ -13,6 +13,7 @@ from typing import Any
 from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Unavailable
 from modelog_common.lockfile import LockHeld, lock_holder, take_lock
+from modelog_common.privacy.masters import new_master_key
 from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 
@@ -106,7 +107,8 @@ class PlatformFolder:
         people = {f"{name}.token": Identity(f"service:{name}", TENANT, frozenset({"service"})) for name in SERVICES}
         people["admin.token"] = Identity("admin", TENANT, frozenset({"admin"}))
         secrets = {file: signer.sign(identity, LIFETIME) for file, identity in people.items()}
-        for file, secret in {**secrets, "graph.password": os.urandom(16).hex()}.items():
+        others = {"graph.password": os.urandom(16).hex(), "master.key": new_master_key()}
+        for file, secret in {**secrets, **others}.items():
             if not (self.secrets / file).exists():
                 write_whole(self.secrets / file, secret.encode())
 

@@ -434,6 +434,9 @@ class User(Record):
     tenant: str = ""
     created_at: Optional[datetime] = None
     position: int = 0
+    full_name: str = ""
+    email: str = ""
+    erased_at: Optional[datetime] = None
 
 
 class Token(Record):

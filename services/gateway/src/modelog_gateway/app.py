@@ -15,9 +15,10 @@ from modelog_proto.gateway.v1.platform_pb2_grpc import add_PlatformServiceServic
 
 from modelog_gateway.api.identity import IdentityServicer
 from modelog_gateway.api.platform import PlatformServicer
+from modelog_gateway.handle.users import Users
 from modelog_gateway.read.tables import metadata, rows
 from modelog_gateway.rest.app import build_app
-from modelog_gateway.user.commands import CreateUser, UserCommand
+from modelog_gateway.user.commands import UserCommand
 from modelog_gateway.user.decide import USERS
 from modelog_gateway.user.events import EVENTS, UserEvent
 from modelog_gateway.user.state import User
@@ -30,19 +31,21 @@ LINE_BYTES = 64 * 1024
 
 
 async def build(host: Host) -> None:
-    users: Entities[User, UserCommand, UserEvent] = Entities(host.store, USERS, EVENTS)
+    entities: Entities[User, UserCommand, UserEvent] = Entities(host.store, USERS, EVENTS)
+    users = Users(entities, host.subjects)
     queries = host.project(metadata, [EntityProjection(host.store, USERS, EVENTS, rows)])
     signer = TokenSigner.from_file(host.settings.signing_key_file, host.clock)
-    identity = IdentityServicer(users, queries, signer, host.clock)
+    identity = IdentityServicer(users, queries, host.subjects, signer, host.clock)
     host.serve(add_IdentityServiceServicer_to_server, identity, "modelog.gateway.v1.IdentityService")
     platform = PlatformServicer({name: host.peer(name) for name in SERVICES if name in host.settings.peers})
     host.serve(add_PlatformServiceServicer_to_server, platform, "modelog.gateway.v1.PlatformService")
 
     async def first_user() -> None:
         ctx = Context(host.clock.now(), "service:gateway", FIRST_TENANT, derived_id("first user"))
-        await users.handle(derived_id(FIRST_TENANT, FIRST_USER), CreateUser(FIRST_USER, ("admin",)), ctx)
+        await users.create(FIRST_USER, ("admin",), ctx)
 
     host.before_serving(first_user)
+    host.before_serving(lambda: users.finish_erasures(host.store))
     host.before_serving(lambda: start_http(host))
 
 

@@ -23,14 +23,13 @@ class DataKey:
 
 @dataclass(frozen=True)
 class Erasure:
-    """Whose key was destroyed, by whom, when, why, and under which request."""
+    """Whose key was destroyed, by whom, when and why."""
 
     tenant: str
     subject: str
     by: str
     at: datetime
     reason: str
-    request_id: str
 
 
 def key_id_of(tenant: str, subject: str) -> str:

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS data_keys (
 );
 CREATE TABLE IF NOT EXISTS erasures (
   id TEXT PRIMARY KEY, tenant TEXT NOT NULL, subject TEXT NOT NULL,
-  by TEXT NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL, request_id TEXT NOT NULL
+  by TEXT NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL
 );
 """
 _KEY = "id, tenant, subject, master, wrapped"
@@ -118,13 +118,8 @@ def _find(db: sqlite3.Connection, ids: list[str]) -> dict[str, DataKey]:
 def _destroy(db: sqlite3.Connection, erasure: Erasure) -> Erasure:
     key_id = key_id_of(erasure.tenant, erasure.subject)
     with _transaction(db):
-        db.execute(
-            "INSERT OR IGNORE INTO erasures VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                key_id, erasure.tenant, erasure.subject,
-                erasure.by, erasure.at.isoformat(), erasure.reason, erasure.request_id,
-            ),
-        )  # fmt: skip
+        first = (key_id, erasure.tenant, erasure.subject, erasure.by, erasure.at.isoformat(), erasure.reason)
+        db.execute("INSERT OR IGNORE INTO erasures VALUES (?, ?, ?, ?, ?, ?)", first)
         db.execute("DELETE FROM data_keys WHERE id = ?", (key_id,))
         values = (key_id, erasure.tenant, erasure.subject, "", b"")
         db.execute(f"INSERT INTO data_keys ({_KEY}) VALUES (?, ?, ?, ?, ?)", values)
@@ -136,10 +131,10 @@ def _destroy(db: sqlite3.Connection, erasure: Erasure) -> Erasure:
 
 
 def _erasures(db: sqlite3.Connection, where: str, *values: str) -> list[Erasure]:
-    query = f"SELECT tenant, subject, by, at, reason, request_id FROM erasures WHERE {where} ORDER BY at, id"
+    query = f"SELECT tenant, subject, by, at, reason FROM erasures WHERE {where} ORDER BY at, id"
     return [
-        Erasure(tenant, subject, by, datetime.fromisoformat(at), reason, request_id)
-        for tenant, subject, by, at, reason, request_id in db.execute(query, values)
+        Erasure(tenant, subject, by, datetime.fromisoformat(at), reason)
+        for tenant, subject, by, at, reason in db.execute(query, values)
     ]
 
 

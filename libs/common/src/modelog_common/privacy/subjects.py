@@ -87,6 +87,10 @@ class Subjects:
         self._keys.clear()
         return wrapped
 
+    async def close(self) -> None:
+        """Close the key store."""
+        await self._store.close()
+
     async def _new_key(self, tenant: str, subject: str) -> DataKey:
         key_id, key = key_id_of(tenant, subject), new_key()
         for attempt in range(1, TRIES + 1):

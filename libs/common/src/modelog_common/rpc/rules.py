@@ -103,10 +103,11 @@ def _of_string(rules: Rules) -> Check:
     wanted = rules.pattern_help or f"text that matches {rules.pattern}"
 
     def check(value: str) -> str | None:
+        said = "what was given" if rules.private else shown(value)
         if not fewest <= len(value) <= most:
-            return f"{shown(value)} has {len(value)} characters; allowed: {lengths}"
+            return f"{said} has {len(value)} characters; allowed: {lengths}"
         if pattern is not None and not pattern.fullmatch(value):
-            return f"{shown(value)} is not allowed; allowed: {wanted}"
+            return f"{said} is not allowed; allowed: {wanted}"
         return None
 
     return check

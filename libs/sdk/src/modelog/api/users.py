@@ -12,15 +12,36 @@ class _Users(Record):
     users: List[User] = []
 
 
+class _Rotated(Record):
+    keys: int = 0
+
+
 class Users:
     """Who may use the platform."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def create(self, name: str, roles: Sequence[str]) -> User:
-        """Add a user with roles of viewer, developer, reviewer, admin."""
-        return self._transport.post("/api/v1/users", User, {"name": name, "roles": list(roles)})
+    def create(self, name: str, roles: Sequence[str], *, full_name: str = "", email: str = "") -> User:
+        """Add a user with roles of viewer, developer, reviewer, admin.
+
+        The name stands in the log for good; full name and e-mail address are sealed and can be erased.
+        """
+        body = {"name": name, "roles": list(roles), "full_name": full_name, "email": email}
+        return self._transport.post("/api/v1/users", User, body)
+
+    def describe(self, name: str, *, full_name: str = "", email: str = "") -> User:
+        """Replace a user's full name and e-mail address; what is left out is removed."""
+        body = {"full_name": full_name, "email": email}
+        return self._transport.post(f"/api/v1/users/{name}/details", User, body)
+
+    def erase(self, name: str, reason: str) -> User:
+        """Erase a user's personal data for good, in all of the history. The reason is kept: name nobody in it."""
+        return self._transport.post(f"/api/v1/users/{name}/erase", User, {"reason": reason})
+
+    def rotate_master_key(self) -> int:
+        """Take a new master key into use; returns how many keys of personal data were wrapped with it."""
+        return self._transport.post("/api/v1/master-key/rotate", _Rotated, {}).keys
 
     def list(self, *, as_of: Optional[str] = None) -> List[User]:
         """All users, by name."""

@@ -1,4 +1,4 @@
-"""modelog up, down, status, rebuild, login, user, token."""
+"""modelog up, down, status, rebuild, login, token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Callable, List, Mapping, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, AsOf, console, say, show_json, show_table, told
+from modelog.cli.output import AsJson, console, say, show_json, show_table, told
 from modelog.config import profile_path, read_profile, write_profile
 from modelog.errors import Unavailable
 
@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the root."""
     for command in (up, down, status, rebuild, login, token):
         app.command()(command)
-    app.command("user")(user)
 
 
 def up(
@@ -146,21 +145,6 @@ def token(
         if remember:
             profile = read_profile()
             write_profile({**profile, "users": {**profile.get("users", {}), user: made.token}})
-
-
-def user(
-    name: Optional[str] = typer.Argument(None, help="A new user's name; without one the users are listed."),
-    role: Optional[List[str]] = typer.Option(None, help="viewer, developer, reviewer or admin; may be repeated."),
-    as_of: Optional[str] = AsOf,
-    as_json: bool = AsJson,
-) -> None:
-    """List users, or add one. Example: `modelog user bob --role reviewer`"""
-    with told(), modelog.connect() as client:
-        found = [client.users.create(name, role or ["viewer"])] if name else client.users.list(as_of=as_of)
-        if as_json:
-            show_json(found)
-        else:
-            show_table(["user", "roles", "created"], [[u.name, u.roles, u.created_at] for u in found], empty="no users")
 
 
 def _entries(name: str) -> List[Any]:

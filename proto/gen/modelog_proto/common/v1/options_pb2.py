@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmodelog/common/v1/options.proto\x12\x11modelog.common.v1\x1a google/protobuf/descriptor.proto\"\xe3\x01\n\x05Rules\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x12\n\nmin_length\x18\x02 \x01(\r\x12\x12\n\nmax_length\x18\x03 \x01(\r\x12\x0f\n\x07pattern\x18\x04 \x01(\t\x12\x14\n\x0cpattern_help\x18\x05 \x01(\t\x12\x14\n\x07minimum\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tmax_items\x18\x08 \x01(\r\x12\x11\n\tmin_items\x18\t \x01(\r\x12\x0f\n\x07\x65xample\x18\n \x01(\tB\n\n\x08_minimumB\n\n\x08_maximum:H\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x18.modelog.common.v1.Rules:-\n\x04live\x12\x1d.google.protobuf.FieldOptions\x18\xd3\x86\x03 \x01(\x08:4\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmodelog/common/v1/options.proto\x12\x11modelog.common.v1\x1a google/protobuf/descriptor.proto\"\xf4\x01\n\x05Rules\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x12\n\nmin_length\x18\x02 \x01(\r\x12\x12\n\nmax_length\x18\x03 \x01(\r\x12\x0f\n\x07pattern\x18\x04 \x01(\t\x12\x14\n\x0cpattern_help\x18\x05 \x01(\t\x12\x14\n\x07minimum\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tmax_items\x18\x08 \x01(\r\x12\x11\n\tmin_items\x18\t \x01(\r\x12\x0f\n\x07\x65xample\x18\n \x01(\t\x12\x0f\n\x07private\x18\x0b \x01(\x08\x42\n\n\x08_minimumB\n\n\x08_maximum:H\n\x05rules\x12\x1d.google.protobuf.FieldOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x18.modelog.common.v1.Rules:-\n\x04live\x12\x1d.google.protobuf.FieldOptions\x18\xd3\x86\x03 \x01(\x08:4\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'modelog.common.v1.options_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RULES']._serialized_start=89
-  _globals['_RULES']._serialized_end=316
+  _globals['_RULES']._serialized_end=333
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,7 @@ class Rules(_message.Message):
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
     MIN_ITEMS_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
     """The field must be present and not empty."""
     min_length: _builtins.int
@@ -57,6 +58,8 @@ class Rules(_message.Message):
     """Fewest items of a list or map."""
     example: _builtins.str
     """A value for the documentation."""
+    private: _builtins.bool
+    """Personal data or a secret: error messages, which are also logged, do not repeat it."""
     def __init__(
         self,
         *,
@@ -70,10 +73,11 @@ class Rules(_message.Message):
         max_items: _builtins.int = ...,
         min_items: _builtins.int = ...,
         example: _builtins.str = ...,
+        private: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "maximum", b"maximum", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "example", b"example", "max_items", b"max_items", "max_length", b"max_length", "maximum", b"maximum", "min_items", b"min_items", "min_length", b"min_length", "minimum", b"minimum", "pattern", b"pattern", "pattern_help", b"pattern_help", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "example", b"example", "max_items", b"max_items", "max_length", b"max_length", "maximum", b"maximum", "min_items", b"min_items", "min_length", b"min_length", "minimum", b"minimum", "pattern", b"pattern", "pattern_help", b"pattern_help", "private", b"private", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
     _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015

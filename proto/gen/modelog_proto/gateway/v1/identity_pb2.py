@@ -28,7 +28,7 @@ from modelog_proto.common.v1 import common_pb2 as modelog_dot_common_dot_v1_dot_
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!modelog/gateway/v1/identity.proto\x12\x12modelog.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"u\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x05 \x01(\x03\"\xb1\x01\n\x11\x43reateUserRequest\x12g\n\x04name\x18\x01 \x01(\tBY\x8a\xb5\x18U\x08\x01\x18\x64\"\x15[a-z0-9][a-z0-9._@-]**1lower-case letters, digits, \'.\', \'_\', \'@\' and \'-\'R\x05\x61lice\x12\x17\n\x05roles\x18\x02 \x03(\tB\x08\x8a\xb5\x18\x04@\x04H\x01\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"g\n\x10ListUsersRequest\x12%\n\x04page\x18\x01 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x02 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.modelog.gateway.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x11IssueTokenRequest\x12\x16\n\x04user\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12*\n\nlifetime_s\x18\x02 \x01(\x03\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x38\x13~A\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"F\n\x05Token\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rWhoAmIRequest\"L\n\x08Identity\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x13\n\x0bpermissions\x18\x04 \x03(\t2\xef\x03\n\x0fIdentityService\x12u\n\nCreateUser\x12%.modelog.gateway.v1.CreateUserRequest\x1a\x18.modelog.gateway.v1.User\"&\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/users:\x01*\x12|\n\tListUsers\x12$.modelog.gateway.v1.ListUsersRequest\x1a%.modelog.gateway.v1.ListUsersResponse\"\"\x92\xb5\x18\tuser.read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12w\n\nIssueToken\x12%.modelog.gateway.v1.IssueTokenRequest\x1a\x19.modelog.gateway.v1.Token\"\'\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x13\"\x0e/api/v1/tokens:\x01*\x12n\n\x06WhoAmI\x12!.modelog.gateway.v1.WhoAmIRequest\x1a\x1c.modelog.gateway.v1.Identity\"#\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/v1/meb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!modelog/gateway/v1/identity.proto\x12\x12modelog.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xc6\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x11\n\tfull_name\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12-\n\terased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x03\n\x11\x43reateUserRequest\x12g\n\x04name\x18\x01 \x01(\tBY\x8a\xb5\x18U\x08\x01\x18\x64\"\x15[a-z0-9][a-z0-9._@-]**1lower-case letters, digits, \'.\', \'_\', \'@\' and \'-\'R\x05\x61lice\x12\x17\n\x05roles\x18\x02 \x03(\tB\x08\x8a\xb5\x18\x04@\x04H\x01\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\x12P\n\tfull_name\x18\x04 \x01(\tB=\x8a\xb5\x18\x39\x18\xc8\x01\"\x11[^\\x00-\\x1f\\x7f]**\x10text of one lineR\rAlice ExampleX\x01\x12\x84\x01\n\x05\x65mail\x18\x05 \x01(\tBu\x8a\xb5\x18q\x18\xfe\x01\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\x11\x61lice@example.orgX\x01\"\xa4\x02\n\x15SetUserDetailsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12P\n\tfull_name\x18\x02 \x01(\tB=\x8a\xb5\x18\x39\x18\xc8\x01\"\x11[^\\x00-\\x1f\\x7f]**\x10text of one lineR\rAlice ExampleX\x01\x12\x84\x01\n\x05\x65mail\x18\x03 \x01(\tBu\x8a\xb5\x18q\x18\xfe\x01\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\x11\x61lice@example.orgX\x01\x12\x1a\n\nrequest_id\x18\x04 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"n\n\x10\x45raseUserRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12&\n\x06reason\x18\x02 \x01(\tB\x16\x8a\xb5\x18\x12\x08\x01\x18\xf4\x03R\x0bticket 4711\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"4\n\x16RotateMasterKeyRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\'\n\x17RotateMasterKeyResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x03\"g\n\x10ListUsersRequest\x12%\n\x04page\x18\x01 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x02 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.modelog.gateway.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x11IssueTokenRequest\x12\x16\n\x04user\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12*\n\nlifetime_s\x18\x02 \x01(\x03\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x38\x13~A\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"F\n\x05Token\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rWhoAmIRequest\"L\n\x08Identity\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x13\n\x0bpermissions\x18\x04 \x03(\t2\xa6\x07\n\x0fIdentityService\x12u\n\nCreateUser\x12%.modelog.gateway.v1.CreateUserRequest\x1a\x18.modelog.gateway.v1.User\"&\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/users:\x01*\x12\x8c\x01\n\x0eSetUserDetails\x12).modelog.gateway.v1.SetUserDetailsRequest\x1a\x18.modelog.gateway.v1.User\"5\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/{name}/details:\x01*\x12\x80\x01\n\tEraseUser\x12$.modelog.gateway.v1.EraseUserRequest\x1a\x18.modelog.gateway.v1.User\"3\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/users/{name}/erase:\x01*\x12\xa2\x01\n\x0fRotateMasterKey\x12*.modelog.gateway.v1.RotateMasterKeyRequest\x1a+.modelog.gateway.v1.RotateMasterKeyResponse\"6\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/master-key/rotate:\x01*\x12|\n\tListUsers\x12$.modelog.gateway.v1.ListUsersRequest\x1a%.modelog.gateway.v1.ListUsersResponse\"\"\x92\xb5\x18\tuser.read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12w\n\nIssueToken\x12%.modelog.gateway.v1.IssueTokenRequest\x1a\x19.modelog.gateway.v1.Token\"\'\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x13\"\x0e/api/v1/tokens:\x01*\x12n\n\x06WhoAmI\x12!.modelog.gateway.v1.WhoAmIRequest\x1a\x1c.modelog.gateway.v1.Identity\"#\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/v1/meb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST'].fields_by_name['roles']._serialized_options = b'\212\265\030\004@\004H\001'
   _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['full_name']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['full_name']._serialized_options = b'\212\265\0309\030\310\001\"\021[^\\x00-\\x1f\\x7f]**\020text of one lineR\rAlice ExampleX\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['email']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['email']._serialized_options = b'\212\265\030q\030\376\001\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\021alice@example.orgX\001'
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['name']._serialized_options = b'\212\265\030\004\010\001\030d'
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['full_name']._loaded_options = None
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['full_name']._serialized_options = b'\212\265\0309\030\310\001\"\021[^\\x00-\\x1f\\x7f]**\020text of one lineR\rAlice ExampleX\001'
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['email']._loaded_options = None
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['email']._serialized_options = b'\212\265\030q\030\376\001\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\021alice@example.orgX\001'
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETUSERDETAILSREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['name']._serialized_options = b'\212\265\030\004\010\001\030d'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['reason']._serialized_options = b'\212\265\030\022\010\001\030\364\003R\013ticket 4711'
+  _globals['_ERASEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ERASEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
+  _globals['_ROTATEMASTERKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ROTATEMASTERKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['user']._loaded_options = None
   _globals['_ISSUETOKENREQUEST'].fields_by_name['user']._serialized_options = b'\212\265\030\004\010\001\030d'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['lifetime_s']._loaded_options = None
@@ -49,28 +69,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
   _globals['_IDENTITYSERVICE'].methods_by_name['CreateUser']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002\022\"\r/api/v1/users:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['SetUserDetails']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['SetUserDetails']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002!\"\034/api/v1/users/{name}/details:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['EraseUser']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['EraseUser']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002\037\"\032/api/v1/users/{name}/erase:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['RotateMasterKey']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['RotateMasterKey']._serialized_options = b'\222\265\030\016platform.admin\202\323\344\223\002\036\"\031/api/v1/master-key/rotate:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\222\265\030\tuser.read\202\323\344\223\002\017\022\r/api/v1/users'
   _globals['_IDENTITYSERVICE'].methods_by_name['IssueToken']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002\023\"\016/api/v1/tokens:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['WhoAmI']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['WhoAmI']._serialized_options = b'\222\265\030\rplatform.read\202\323\344\223\002\014\022\n/api/v1/me'
-  _globals['_USER']._serialized_start=185
-  _globals['_USER']._serialized_end=302
-  _globals['_CREATEUSERREQUEST']._serialized_start=305
-  _globals['_CREATEUSERREQUEST']._serialized_end=482
-  _globals['_LISTUSERSREQUEST']._serialized_start=484
-  _globals['_LISTUSERSREQUEST']._serialized_end=587
-  _globals['_LISTUSERSRESPONSE']._serialized_start=589
-  _globals['_LISTUSERSRESPONSE']._serialized_end=674
-  _globals['_ISSUETOKENREQUEST']._serialized_start=676
-  _globals['_ISSUETOKENREQUEST']._serialized_end=791
-  _globals['_TOKEN']._serialized_start=793
-  _globals['_TOKEN']._serialized_end=863
-  _globals['_WHOAMIREQUEST']._serialized_start=865
-  _globals['_WHOAMIREQUEST']._serialized_end=880
-  _globals['_IDENTITY']._serialized_start=882
-  _globals['_IDENTITY']._serialized_end=958
-  _globals['_IDENTITYSERVICE']._serialized_start=961
-  _globals['_IDENTITYSERVICE']._serialized_end=1456
+  _globals['_USER']._serialized_start=186
+  _globals['_USER']._serialized_end=384
+  _globals['_CREATEUSERREQUEST']._serialized_start=387
+  _globals['_CREATEUSERREQUEST']._serialized_end=781
+  _globals['_SETUSERDETAILSREQUEST']._serialized_start=784
+  _globals['_SETUSERDETAILSREQUEST']._serialized_end=1076
+  _globals['_ERASEUSERREQUEST']._serialized_start=1078
+  _globals['_ERASEUSERREQUEST']._serialized_end=1188
+  _globals['_ROTATEMASTERKEYREQUEST']._serialized_start=1190
+  _globals['_ROTATEMASTERKEYREQUEST']._serialized_end=1242
+  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_start=1244
+  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_end=1283
+  _globals['_LISTUSERSREQUEST']._serialized_start=1285
+  _globals['_LISTUSERSREQUEST']._serialized_end=1388
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1390
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1475
+  _globals['_ISSUETOKENREQUEST']._serialized_start=1477
+  _globals['_ISSUETOKENREQUEST']._serialized_end=1592
+  _globals['_TOKEN']._serialized_start=1594
+  _globals['_TOKEN']._serialized_end=1664
+  _globals['_WHOAMIREQUEST']._serialized_start=1666
+  _globals['_WHOAMIREQUEST']._serialized_end=1681
+  _globals['_IDENTITY']._serialized_start=1683
+  _globals['_IDENTITY']._serialized_end=1759
+  _globals['_IDENTITYSERVICE']._serialized_start=1762
+  _globals['_IDENTITYSERVICE']._serialized_end=2696
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,21 @@ class IdentityServiceStub:
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.CreateUserRequest.SerializeToString,
                 response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
                 _registered_method=True)
+        self.SetUserDetails = channel.unary_unary(
+                '/modelog.gateway.v1.IdentityService/SetUserDetails',
+                request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.SetUserDetailsRequest.SerializeToString,
+                response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
+                _registered_method=True)
+        self.EraseUser = channel.unary_unary(
+                '/modelog.gateway.v1.IdentityService/EraseUser',
+                request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseUserRequest.SerializeToString,
+                response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
+                _registered_method=True)
+        self.RotateMasterKey = channel.unary_unary(
+                '/modelog.gateway.v1.IdentityService/RotateMasterKey',
+                request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.SerializeToString,
+                response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyResponse.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/modelog.gateway.v1.IdentityService/ListUsers',
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListUsersRequest.SerializeToString,
@@ -63,6 +78,27 @@ class IdentityServiceServicer:
 
     def CreateUser(self, request, context):
         """Adds a user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserDetails(self, request, context):
+        """Replaces a user's full name and e-mail address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseUser(self, request, context):
+        """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateMasterKey(self, request, context):
+        """Takes a new master key into use and wraps with it the keys that personal data is sealed with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +132,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.CreateUser,
                     request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.CreateUserRequest.FromString,
                     response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.SerializeToString,
+            ),
+            'SetUserDetails': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserDetails,
+                    request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.SetUserDetailsRequest.FromString,
+                    response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.SerializeToString,
+            ),
+            'EraseUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseUser,
+                    request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseUserRequest.FromString,
+                    response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.SerializeToString,
+            ),
+            'RotateMasterKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateMasterKey,
+                    request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.FromString,
+                    response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyResponse.SerializeToString,
             ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsers,
@@ -141,6 +192,87 @@ class IdentityService:
             '/modelog.gateway.v1.IdentityService/CreateUser',
             modelog_dot_gateway_dot_v1_dot_identity__pb2.CreateUserRequest.SerializeToString,
             modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserDetails(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.IdentityService/SetUserDetails',
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.SetUserDetailsRequest.SerializeToString,
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.IdentityService/EraseUser',
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseUserRequest.SerializeToString,
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateMasterKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.IdentityService/RotateMasterKey',
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.SerializeToString,
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

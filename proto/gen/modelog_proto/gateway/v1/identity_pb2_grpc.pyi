@@ -35,6 +35,12 @@ class IdentityServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IdentityServiceAsyncStub: ...
     CreateUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.CreateUserRequest, _identity_pb2.User]
     """Adds a user."""
+    SetUserDetails: _grpc.UnaryUnaryMultiCallable[_identity_pb2.SetUserDetailsRequest, _identity_pb2.User]
+    """Replaces a user's full name and e-mail address."""
+    EraseUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.EraseUserRequest, _identity_pb2.User]
+    """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
+    RotateMasterKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RotateMasterKeyRequest, _identity_pb2.RotateMasterKeyResponse]
+    """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]
     """All users, by name."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.IssueTokenRequest, _identity_pb2.Token]
@@ -49,6 +55,12 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.CreateUserRequest, _identity_pb2.User]  # type: ignore[assignment]
     """Adds a user."""
+    SetUserDetails: _aio.UnaryUnaryMultiCallable[_identity_pb2.SetUserDetailsRequest, _identity_pb2.User]  # type: ignore[assignment]
+    """Replaces a user's full name and e-mail address."""
+    EraseUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.EraseUserRequest, _identity_pb2.User]  # type: ignore[assignment]
+    """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
+    RotateMasterKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RotateMasterKeyRequest, _identity_pb2.RotateMasterKeyResponse]  # type: ignore[assignment]
+    """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]  # type: ignore[assignment]
     """All users, by name."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.IssueTokenRequest, _identity_pb2.Token]  # type: ignore[assignment]
@@ -66,6 +78,30 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.User, _abc.Awaitable[_identity_pb2.User]]:
         """Adds a user."""
+
+    @_abc_1.abstractmethod
+    def SetUserDetails(
+        self,
+        request: _identity_pb2.SetUserDetailsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.User, _abc.Awaitable[_identity_pb2.User]]:
+        """Replaces a user's full name and e-mail address."""
+
+    @_abc_1.abstractmethod
+    def EraseUser(
+        self,
+        request: _identity_pb2.EraseUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.User, _abc.Awaitable[_identity_pb2.User]]:
+        """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
+
+    @_abc_1.abstractmethod
+    def RotateMasterKey(
+        self,
+        request: _identity_pb2.RotateMasterKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.RotateMasterKeyResponse, _abc.Awaitable[_identity_pb2.RotateMasterKeyResponse]]:
+        """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
 
     @_abc_1.abstractmethod
     def ListUsers(

@@ -7,7 +7,8 @@ from typing import Any
 
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.ids import derived_id
-from modelog_common.events.entities import Entities
+from modelog_common.privacy.messages import open_fields
+from modelog_common.privacy.subjects import Subjects
 from modelog_common.read.queries import Queries
 from modelog_common.rpc.call import command_context, current_call
 from modelog_common.security.permissions import permissions_of
@@ -16,46 +17,50 @@ from modelog_proto.common.v1 import common_pb2
 from modelog_proto.gateway.v1 import identity_pb2 as pb
 from modelog_proto.gateway.v1.identity_pb2_grpc import IdentityServiceServicer
 
+from modelog_gateway.handle.users import EMAIL, FULL_NAME, Users
 from modelog_gateway.read.tables import users as users_table
-from modelog_gateway.user.commands import CreateUser, IssueToken, UserCommand
-from modelog_gateway.user.events import UserEvent
-from modelog_gateway.user.state import User
 
 DAY_S = 86_400
+PERSONAL = {"full_name": FULL_NAME, "email": EMAIL}
 Call = Any
 
 
 class IdentityServicer(IdentityServiceServicer):
     """modelog.gateway.v1.IdentityService."""
 
-    def __init__(
-        self,
-        users: Entities[User, UserCommand, UserEvent],
-        queries: Queries,
-        signer: TokenSigner,
-        clock: Clock,
-    ) -> None:
-        self.users, self.queries, self.signer, self.clock = users, queries, signer, clock
+    def __init__(self, users: Users, queries: Queries, subjects: Subjects, signer: TokenSigner, clock: Clock) -> None:
+        self.users, self.queries, self.subjects, self.signer, self.clock = users, queries, subjects, signer, clock
 
     async def CreateUser(self, request: pb.CreateUserRequest, context: Call) -> pb.User:
         ctx = command_context(self.clock, request.request_id)
-        command = CreateUser(request.name, tuple(request.roles))
-        done = await self.users.handle(derived_id(ctx.tenant, request.name), command, ctx)
-        read = common_pb2.ReadOptions(at_least=done.position)
-        found = await self.queries.one(users_table, pb.User, read, ctx.tenant, name=request.name)
-        return found or pb.User()
+        roles = tuple(request.roles)
+        done = await self.users.create(request.name, roles, ctx, request.full_name, request.email)
+        return await self._user(request.name, done.position)
+
+    async def SetUserDetails(self, request: pb.SetUserDetailsRequest, context: Call) -> pb.User:
+        ctx = command_context(self.clock, request.request_id)
+        done = await self.users.describe(request.name, request.full_name, request.email, ctx)
+        return await self._user(request.name, done.position)
+
+    async def EraseUser(self, request: pb.EraseUserRequest, context: Call) -> pb.User:
+        ctx = command_context(self.clock, request.request_id)
+        done = await self.users.erase(request.name, request.reason, ctx)
+        return await self._user(request.name, done.position)
+
+    async def RotateMasterKey(self, request: pb.RotateMasterKeyRequest, context: Call) -> pb.RotateMasterKeyResponse:
+        return pb.RotateMasterKeyResponse(keys=await self.subjects.rotate())
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Call) -> pb.ListUsersResponse:
         tenant = current_call().identity.tenant
         found = await self.queries.page(users_table, pb.User, request.read, tenant, request.page)
+        await open_fields(self.subjects, found.items, PERSONAL)
         return pb.ListUsersResponse(users=found.items, next_page_token=found.next_page_token)
 
     async def IssueToken(self, request: pb.IssueTokenRequest, context: Call) -> pb.Token:
         ctx = command_context(self.clock, request.request_id)
         lifetime = timedelta(seconds=request.lifetime_s or DAY_S)
         token_id = derived_id(ctx.request_id, "token")
-        entity = derived_id(ctx.tenant, request.user)
-        user = (await self.users.handle(entity, IssueToken(request.user, token_id, lifetime), ctx)).state
+        user = (await self.users.issue_token(request.user, token_id, lifetime, ctx)).state
         identity = Identity(user.name, ctx.tenant, frozenset(user.roles))
         answer = pb.Token(token=self.signer.sign(identity, lifetime, token_id))
         answer.expires_at.FromDatetime(ctx.now + lifetime)
@@ -66,3 +71,11 @@ class IdentityServicer(IdentityServiceServicer):
         return pb.Identity(
             user=me.user, tenant=me.tenant, roles=sorted(me.roles), permissions=sorted(permissions_of(me.roles))
         )
+
+    async def _user(self, name: str, at_least: int) -> pb.User:
+        """A user as a command left it."""
+        read = common_pb2.ReadOptions(at_least=at_least)
+        found = await self.queries.one(users_table, pb.User, read, current_call().identity.tenant, name=name)
+        user = found or pb.User()
+        await open_fields(self.subjects, [user], PERSONAL)
+        return user

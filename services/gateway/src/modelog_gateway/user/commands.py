@@ -5,11 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from modelog_common.domain.sealed import Sealed
+
 
 @dataclass(frozen=True)
 class CreateUser:
     name: str
     roles: tuple[str, ...]
+    full_name: Sealed | None = None
+    email: Sealed | None = None
+
+
+@dataclass(frozen=True)
+class DescribeUser:
+    name: str
+    full_name: Sealed | None
+    email: Sealed | None
+
+
+@dataclass(frozen=True)
+class EraseUser:
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -19,4 +36,4 @@ class IssueToken:
     lifetime: timedelta
 
 
-UserCommand = CreateUser | IssueToken
+UserCommand = CreateUser | DescribeUser | EraseUser | IssueToken

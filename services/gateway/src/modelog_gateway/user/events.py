@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from modelog_common.domain.sealed import Sealed
 from modelog_common.events.types import EventTypes, event
 
 
@@ -24,5 +25,26 @@ class TokenIssued:
     at: datetime
 
 
-UserEvent = UserCreated | TokenIssued
-EVENTS = EventTypes([UserCreated, TokenIssued])
+@event("gateway.UserDescribed")
+class UserDescribed:
+    """The user's full name and e-mail address from now on, sealed; None where there is none."""
+
+    name: str
+    full_name: Sealed | None
+    email: Sealed | None
+    by: str
+    at: datetime
+
+
+@event("gateway.UserErased")
+class UserErased:
+    """The key that the user's personal data is sealed with was destroyed."""
+
+    name: str
+    reason: str
+    by: str
+    at: datetime
+
+
+UserEvent = UserCreated | TokenIssued | UserDescribed | UserErased
+EVENTS = EventTypes([UserCreated, TokenIssued, UserDescribed, UserErased])

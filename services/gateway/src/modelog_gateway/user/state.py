@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from modelog_gateway.user.events import TokenIssued, UserCreated, UserEvent
+from modelog_common.domain.sealed import Sealed
+
+from modelog_gateway.user.events import TokenIssued, UserCreated, UserDescribed, UserErased, UserEvent
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,9 @@ class User:
     created_at: datetime | None = None
     token_id: str = ""
     token_expires_at: datetime | None = None
+    full_name: Sealed | None = None
+    email: Sealed | None = None
+    erased_at: datetime | None = None
 
 
 def evolve(user: User, event: UserEvent) -> User:
@@ -26,5 +31,9 @@ def evolve(user: User, event: UserEvent) -> User:
             return replace(user, name=name, roles=tuple(roles), created_at=at)
         case TokenIssued(token_id=token_id, expires_at=expires_at):
             return replace(user, token_id=token_id, token_expires_at=expires_at)
+        case UserDescribed(full_name=full_name, email=email):
+            return replace(user, full_name=full_name, email=email)
+        case UserErased(at=at):
+            return replace(user, roles=(), erased_at=at)
         case _:
             assert_never(event)

@@ -1,0 +1,1 @@
+"""What commands need besides the rules: sealing personal texts, and destroying keys."""
