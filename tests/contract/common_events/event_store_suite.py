@@ -242,7 +242,7 @@ class EventStoreSuite:
         assert len(await collect(store.read_all(after=1))) == 2499
 
     async def test_large_payloads(self, store: EventStore) -> None:
-        payload = b'"' + b"x" * 8_000_000 + b'"'
+        payload = b'"' + b"x" * 10_000_000 + b'"'
         await store.append("a.b-" + "n" * 1000, [new(payload=payload)])
         assert (await collect(store.read_all()))[0].payload == payload
 
@@ -254,6 +254,22 @@ class EventStoreSuite:
             await store.append("a.b-1", [new(n)])
             await store.append("c.d-1", [new(n)])
         assert [e.position for e in await seen] == [3, 4, 5, 6, 8, 10, 12, 14]
+
+    async def test_a_subscription_that_starts_amid_appends_has_no_gap_and_no_repeat(
+        self, store: EventStore, reopen: Reopen
+    ) -> None:
+        async def keep_appending(stream: str) -> None:
+            for _ in range(60):
+                await store.append(stream, [new(n) for n in range(5)])
+
+        writers = [asyncio.create_task(keep_appending(f"a.b-{n}")) for n in range(4)]
+        other = await reopen()
+        subscriptions = [
+            asyncio.create_task(collect(other.subscribe(after=after), 1200 - after)) for after in (0, 100, 700)
+        ]
+        await asyncio.gather(*writers)
+        for after, seen in zip((0, 100, 700), subscriptions, strict=True):
+            assert [e.position for e in await seen] == list(range(after + 1, 1201))
 
     async def test_waiting_ends_when_the_head_moves_and_when_time_is_over(
         self, store: EventStore, reopen: Reopen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from event_store_race import EventStoreRace, PlainSequenceRace
 from event_store_suite import EventStoreSuite, Reopen, collect, new
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Unavailable
@@ -39,6 +39,12 @@ class TestSqliteEventStore(EventStoreSuite):
             await other.close()
 
 
+class TestRacingForOneFile(EventStoreRace, PlainSequenceRace):
+    @pytest.fixture
+    async def address(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'events.db'}"
+
+
 WRITER = """
 import asyncio, sys
 from pathlib import Path
@@ -64,30 +70,6 @@ def start_writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
     )
 
 
-async def test_a_tailing_reader_misses_nothing_of_four_writing_processes(tmp_path: Path) -> None:
-    path = tmp_path / "events.db"
-    store = await SqliteEventStore.open(path)
-    total = 4 * sum(1 + n % 3 for n in range(60))
-    tail = asyncio.create_task(collect_for(store, total))
-    writers = [start_writer(path, f"w{n}", 60) for n in range(4)]
-    found = await tail
-    for writer in writers:
-        await asyncio.to_thread(writer.communicate)
-        assert writer.returncode == 0
-    assert found == list(range(1, total + 1))
-    await store.close()
-
-
-async def collect_for(store: SqliteEventStore, count: int) -> list[int]:
-    positions: list[int] = []
-    async with asyncio.timeout(120):
-        async for stored in store.subscribe():
-            positions.append(stored.position)
-            if len(positions) == count:
-                break
-    return positions
-
-
 async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     await (await SqliteEventStore.open(path)).close()
@@ -104,19 +86,6 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert [e.position for e in stored] == list(range(1, len(stored) + 1))
     for name in acknowledged:
         assert appends[name] == 1 + int(name.split("-")[1]) % 3
-
-
-async def test_a_plain_sequence_would_lose_events(tmp_path: Path) -> None:
-    """Positions drawn before the commit, as SQL sequences do, are passed by readers: what this store avoids."""
-    db = sqlite3.connect(tmp_path / "plain.db", isolation_level=None)
-    db.execute("CREATE TABLE events (position INTEGER PRIMARY KEY)")
-    sequence = iter(range(1, 10))
-    slow, quick = next(sequence), next(sequence)  # two writers draw a number each; the second commits first
-    db.execute("INSERT INTO events VALUES (?)", (quick,))
-    (passed,) = db.execute("SELECT max(position) FROM events").fetchone()
-    db.execute("INSERT INTO events VALUES (?)", (slow,))
-    assert db.execute("SELECT count(*) FROM events WHERE position > ?", (passed,)).fetchone() == (0,)
-    db.close()
 
 
 async def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:

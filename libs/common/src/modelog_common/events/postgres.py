@@ -1,0 +1,217 @@
+"""The event store in PostgreSQL: for platforms that span machines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from modelog_common.domain.clock import Clock, SystemClock
+from modelog_common.domain.errors import Conflict, Invalid, ModelogError, Unavailable
+from modelog_common.events.checks import check_restored, check_restored_texts
+from modelog_common.events.group import Answers, GroupCommit, Pending
+from modelog_common.events.postgres_link import PostgresLink
+from modelog_common.events.postgres_schema import (
+    APPENDED,
+    CHANNEL,
+    COLUMNS,
+    CREATE,
+    FORMAT,
+    LOCK,
+    REPEATED,
+    SCHEMA,
+    WRONG_VERSION,
+)
+from modelog_common.events.postgres_watch import HEAD, CommitWatch
+from modelog_common.events.store import Appended, Expected, ExpectedVersion, NewEvent, StoredEvent
+
+PAGE = 1000
+_SELECT = f"SELECT {COLUMNS} FROM {SCHEMA}.events WHERE"
+_APPEND = f"SELECT * FROM {SCHEMA}.append({', '.join(f'${n}' for n in range(1, 17))})"
+_LAST = f"SELECT position, recorded_at FROM {SCHEMA}.events ORDER BY position DESC LIMIT 1"
+_VERSIONS = f"SELECT stream, max(version) FROM {SCHEMA}.events WHERE stream = ANY ($1) GROUP BY stream"
+
+
+class PostgresEventStore:
+    """An EventStore in the schema `modelog_events` of a database."""
+
+    def __init__(self, link: PostgresLink, clock: Clock) -> None:
+        self.link = link
+        self._clock = clock
+        self._group = GroupCommit(self._commit)
+        self._watch = CommitWatch(link, self.head)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, url: str, clock: Clock | None = None) -> PostgresEventStore:
+        """Open or make the store; raises Unavailable when the server does not answer or a newer release wrote it."""
+        link = await PostgresLink.open(url)
+        try:
+            await link.run(_prepare)
+        except BaseException:
+            await link.close()
+            raise
+        return cls(link, clock or SystemClock())
+
+    async def append(
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY
+    ) -> Appended:
+        return await self._group.append(stream, events, expected)
+
+    async def _commit(self, batch: list[Pending]) -> Answers:
+        """One call for all: a transaction that never waits for this process while it holds the lock."""
+        arguments = _arguments(batch, self._clock.now())
+        try:
+            rows = await self.link.run(lambda connection: connection.fetch(_APPEND, *arguments))
+        except Unavailable as error:
+            raise Unavailable(f"{error}. Whether the events were appended is not known: append them again") from error
+        return [_answer(item, *row) for item, row in zip(batch, rows, strict=True)]
+
+    async def restore(self, events: Sequence[StoredEvent]) -> None:
+        check_restored_texts(events)
+        self._refuse_when_closed()
+        await self.link.run(lambda connection: _restore(connection, events), again=False)
+
+    async def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[StoredEvent]:
+        limit = until if until is not None else (1 << 63) - 1
+        while True:
+            page = await self._page(
+                "stream = $1 AND version > $2 AND position <= $3 ORDER BY version", stream, after, limit
+            )
+            for found in page:
+                yield found
+            if len(page) < PAGE:
+                return
+            after = page[-1].version
+
+    async def read_all(
+        self, *, after: int = 0, categories: Sequence[str] | None = None, until: int | None = None
+    ) -> AsyncIterator[StoredEvent]:
+        limit = until if until is not None else await self.head()
+        where, wanted = _in_categories(categories)
+        while after < limit:
+            page = await self._page(
+                f"position > $1 AND position <= $2 {where} ORDER BY position", after, limit, *wanted
+            )
+            for found in page:
+                yield found
+            if len(page) < PAGE:
+                return
+            after = page[-1].position
+
+    async def subscribe(self, *, after: int = 0, categories: Sequence[str] | None = None) -> AsyncIterator[StoredEvent]:
+        while True:
+            head = await self.wait_beyond(after, timeout_s=60)
+            async for found in self.read_all(after=after, categories=categories, until=head):
+                yield found
+            after = max(after, head)
+
+    async def head(self) -> int:
+        self._refuse_when_closed()
+        return int(await self.link.run(lambda connection: connection.fetchval(HEAD)))
+
+    async def wait_beyond(self, position: int, timeout_s: float) -> int:
+        return await self._watch.wait_beyond(position, timeout_s)
+
+    async def position_at(self, moment: datetime) -> int:
+        query = f"SELECT {SCHEMA}.position_at($1)"
+        return int(await self.link.run(lambda connection: connection.fetchval(query, moment)))
+
+    async def find(self, event_id: str) -> StoredEvent | None:
+        found = await self._page("event_id = $1", event_id)
+        return found[0] if found else None
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._group.close()
+        await self._watch.close()
+        await self.link.close()
+
+    async def _page(self, where: str, *arguments: object) -> list[StoredEvent]:
+        self._refuse_when_closed()
+        query = f"{_SELECT} {where} LIMIT {PAGE}"
+        rows = await self.link.run(lambda connection: connection.fetch(query, *arguments))
+        return [StoredEvent(*row) for row in rows]
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("the event store is closed")
+
+
+async def _prepare(connection: Any) -> None:
+    """Make the tables and functions when they are missing; two processes that start at once make them once."""
+    (encoding,) = await connection.fetchrow("SHOW server_encoding")
+    if encoding != "UTF8":
+        raise Unavailable(f"the database has the encoding {encoding}; an event store needs UTF8")
+    async with connection.transaction():
+        if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.meta") is None:
+            await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.meta") is None:
+                await connection.execute(CREATE)
+        found = await connection.fetchval(f"SELECT value FROM {SCHEMA}.meta WHERE key = 'format'")
+    if int(found or FORMAT) > FORMAT:
+        raise Unavailable(
+            f"the event store was written by a newer release (format {found}); this one reads up to format {FORMAT}. "
+            "Nothing was changed."
+        )
+
+
+async def _restore(connection: Any, events: Sequence[StoredEvent]) -> None:
+    async with connection.transaction():
+        # A process that stops in here must not keep everybody from appending for ever.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '30s'")
+        await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        last = await connection.fetchrow(_LAST) or (0, None)
+        versions = dict(await connection.fetch(_VERSIONS, list({e.stream for e in events})))
+        check_restored(events, last[0], last[1], versions)
+        ids = [e.id for e in events]
+        if await connection.fetchval(f"SELECT true FROM {SCHEMA}.events WHERE event_id = ANY ($1) LIMIT 1", ids):
+            raise Invalid.field("events", "an event with one of these ids is in the store already")
+        rows = [
+            (e.position, e.id, e.stream, e.version, e.type, e.schema, e.recorded_at,
+             e.tenant, e.actor, e.correlation_id, e.causation_id, e.trace_id, e.payload)
+            for e in events
+        ]  # fmt: skip
+        await connection.copy_records_to_table("events", schema_name=SCHEMA, columns=COLUMNS.split(", "), records=rows)
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(last[0] + len(events)))
+
+
+def _arguments(batch: list[Pending], now: datetime) -> tuple[object, ...]:
+    """What the function `append` takes: one entry an append, then one an event."""
+    streams = [item.stream for item in batch]
+    expected = [
+        None if item.expected is Expected.ANY else 0 if item.expected is Expected.NONE else item.expected
+        for item in batch
+    ]
+    counts = [len(item.events) for item in batch]
+    owners = [owner for owner, count in enumerate(counts, start=1) for _ in range(count)]
+    nths = [nth for count in counts for nth in range(1, count + 1)]
+    events = [e for item in batch for e in item.events]
+    ids = [e.id for e in events]
+    careful = len(set(streams)) < len(streams) or len(set(ids)) < len(ids)
+    return (
+        careful, now, streams, expected, counts, owners, nths, ids,
+        [e.type for e in events], [e.schema for e in events], [e.tenant for e in events], [e.actor for e in events],
+        [e.correlation_id for e in events], [e.causation_id for e in events], [e.trace_id for e in events],
+        [e.payload for e in events],
+    )  # fmt: skip
+
+
+def _answer(item: Pending, outcome: int, position: int, version: int) -> Appended | ModelogError:
+    if outcome == APPENDED:
+        return Appended(position, version)
+    if outcome == REPEATED:
+        return Appended(position, version, repeated=True)
+    if outcome == WRONG_VERSION:
+        wanted = 0 if item.expected is Expected.NONE else item.expected
+        return Conflict(f"{item.stream} is at version {version}, not at the expected {wanted}")
+    return Conflict(f"{position} of {len(item.events)} event ids for {item.stream} are in the store already")
+
+
+def _in_categories(categories: Sequence[str] | None) -> tuple[str, tuple[object, ...]]:
+    if categories is None:
+        return "", ()
+    if len(categories) == 1:
+        return "AND category = $3", tuple(categories)
+    # Joined to nothing, the column is no longer the index's, with which a page would sort all events of the categories.
+    return "AND category || '' = ANY ($3)", (list(categories),)
