@@ -96,6 +96,8 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_PEERS", "[1]", "a JSON object of service names and addresses"),
         ("MODELOG_EVENT_STORE", "mongodb://x", "allowed: sqlite:///<path>; empty means <data_dir>/events.db"),
         ("MODELOG_EVENT_STORE", "sqlite:///", "this event store is not known"),
+        ("MODELOG_SERIES", "http://x/modelog/modelog", "allowed: influxdb://host:port/organisation/bucket"),
+        ("MODELOG_SERIES", "influxdb://x:8086/modelog", "these series are not known"),
         ("MODELOG_OTLP_ENDPOINT", "127.0.0.1:4318", "it does not start with http:// or https://"),
     ],
 )

@@ -7,8 +7,9 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.bus.progress import RelayProgress, SqliteRelayProgress
-from modelog_common.config import Settings
+from modelog_common.config import Settings, variable
 from modelog_common.domain.clock import Clock
+from modelog_common.domain.errors import Invalid
 from modelog_common.events.snapshots import Snapshots
 from modelog_common.events.snapshots.sqlite import SqliteSnapshots
 from modelog_common.events.sqlite import SqliteEventStore
@@ -67,8 +68,14 @@ def open_blobs(settings: Settings, *folders: str) -> BlobStore:
 
 
 def open_series(settings: Settings, service: str) -> SeriesStore:
-    """The time series of a service."""
-    return SqliteSeriesStore(settings.data_dir / service / "series.db")
+    """The time series of a service: in a bucket or a file of its own."""
+    if not settings.series:
+        return SqliteSeriesStore(settings.data_dir / service / "series.db")
+    try:
+        from modelog_common.stores.series.influx import InfluxSeriesStore
+    except ImportError as error:
+        raise _missing("series", "an influxdb:// address", "influx") from error
+    return InfluxSeriesStore(f"{settings.series}-{service}", settings.series_token.get_secret_value())
 
 
 def open_graph(settings: Settings) -> Graph | None:
@@ -77,3 +84,7 @@ def open_graph(settings: Settings) -> Graph | None:
         return None
     password = settings.graph_password.get_secret_value()
     return BoltGraph(settings.graph_uri, settings.graph_user, password, settings.graph_database)
+
+
+def _missing(field: str, what: str, extra: str) -> Invalid:
+    return Invalid.field(variable(field), f"{what} needs modelog-common[{extra}]; install it")

@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     graph_user: str = ""
     graph_password: SecretStr = SecretStr("")
     graph_database: str = Field(default="", description="a database's name; empty means the server's default one")
+    series: str = Field(
+        default="",
+        description="influxdb://host:port/organisation/bucket, or influxdbs:// over TLS; empty means files in data_dir",
+    )
+    series_token: SecretStr = SecretStr("")
     blobs: str = Field(default="", description="file://<folder>; empty means <data_dir>/blobs")
     peers: dict[str, str] = Field(default_factory=dict, description=ADDRESS)
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
@@ -108,6 +114,15 @@ class Settings(BaseSettings):
         if value and not any(value.startswith(scheme) and value != scheme for scheme in MASTER_KEYS):
             raise ValueError("this is no place of a master key")
         return value
+
+    @field_validator("series")
+    @classmethod
+    def _influxdb(cls, value: str) -> str:
+        parts = urlsplit(value)
+        named = parts.path.strip("/").split("/")
+        if value and (parts.scheme not in ("influxdb", "influxdbs") or not parts.netloc or len(named) != 2):
+            raise ValueError("these series are not known")
+        return value.rstrip("/")
 
     @model_validator(mode="before")
     @classmethod

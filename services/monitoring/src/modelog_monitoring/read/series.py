@@ -60,11 +60,20 @@ class SeriesProjection:
                 await self.catch_up()
                 self.error = ""
             except Unavailable as error:
-                self.error = str(error)
-                log.warning("series are behind", position=self._position, error=self.error)
+                self._report(str(error))
+                await asyncio.sleep(RETRY_S)
+                continue
+            except Exception as error:
+                # Whatever a store makes of the points, monitoring goes on without them, and says why.
+                self._report(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RETRY_S)
                 continue
             await self._store.wait_beyond(self._position, WAIT_S)
+
+    def _report(self, trouble: str) -> None:
+        if trouble != self.error:
+            log.warning("series are behind", position=self._position, error=trouble)
+        self.error = trouble
 
     async def catch_up(self) -> int:
         """Write everything that is in the log now; returns the position reached."""

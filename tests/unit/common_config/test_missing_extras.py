@@ -1,0 +1,20 @@
+"""An address of a store whose driver is not installed is told what to install."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from modelog_common.adapters import open_series
+from modelog_common.config import Settings
+from modelog_common.domain.errors import Invalid
+
+
+def test_series_in_influxdb_need_their_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "modelog_common.stores.series.influx", raising=False)
+    monkeypatch.setitem(sys.modules, "influxdb_client", None)
+    monkeypatch.setitem(sys.modules, "influxdb_client.client.exceptions", None)
+    settings = Settings(data_dir=tmp_path, series="influxdb://127.0.0.1:8086/modelog/modelog")
+    with pytest.raises(Invalid, match=r"MODELOG_SERIES: an influxdb:// address needs modelog-common\[influx\]"):
+        open_series(settings, "monitoring")
