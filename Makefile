@@ -8,7 +8,7 @@ SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
-.PHONY: help demo test test-servers check format proto bench clean
+.PHONY: help demo test servers test-servers check format proto bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,8 +37,11 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
 		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
 
-test-servers: ## The same suites on real servers
-	@echo "No suite runs on real servers yet; see docs/progress.md." && exit 1
+servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
+	@$(BIN)/python -m modelog_platform.servers install
+
+test-servers: servers ## The suites on real servers, which it installs, starts and stops
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/servers $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

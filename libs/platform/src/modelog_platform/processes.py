@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_platform.folder import SERVICES, PlatformFolder
 from modelog_platform.parts.broker import bootstrap_of, broker_command
 from modelog_platform.parts.graph import USER as GRAPH_USER
-from modelog_platform.parts.ports import LOOPBACK, is_listening
+from modelog_platform.parts.ports import LOOPBACK, free_ports, is_listening
 
 DEFAULT_PORT = 8080
 
@@ -48,7 +47,7 @@ def choose_ports(web_port: int) -> Ports:
         raise Unavailable(
             f"port {web_port} is in use by another process; choose another with --port, or --port 0 for any"
         )
-    chosen = _free_ports(4 + len(SERVICES) + (0 if web_port else 1))
+    chosen = list(free_ports(4 + len(SERVICES) + (0 if web_port else 1)))
     return Ports(
         broker=chosen.pop(),
         graph=chosen.pop(),
@@ -57,18 +56,6 @@ def choose_ports(web_port: int) -> Ports:
         grpc={name: chosen.pop() for name in SERVICES},
         gateway_http=web_port or chosen.pop(),
     )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ports: each is held until all are found."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 @dataclass(frozen=True)

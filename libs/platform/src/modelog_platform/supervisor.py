@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from modelog_common.domain.errors import Unavailable
 
 from modelog_platform.folder import LEAST_FREE_BYTES, PlatformFolder
+from modelog_platform.lifeline import die_with
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.processes import Ports, ProcessSpec
 
@@ -31,16 +31,7 @@ STEADY_S = 30.0
 TAIL_BYTES = 2000
 HOPELESS_RESTARTS = 3
 PARTS = ("broker", "graph")
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)  # loaded here: a child between fork and exec must not load anything
 Progress = Callable[[str, str], None]
-
-
-def die_with(parent: int) -> None:
-    """Runs in the child: have the kernel stop it when the supervisor is gone, however it went (prctl(2))."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it went before the kernel was told
-        os._exit(1)
 
 
 @dataclass

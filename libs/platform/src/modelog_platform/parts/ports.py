@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+LOWEST = 10_000
+OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
@@ -14,6 +18,23 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Different free ports for servers that may stop and come back at the same ones.
+
+    Below those that the kernel gives to outgoing connections: a client that asks for a stopped server again and again
+    would at some time be given the server's own port, connect to itself and keep the server out.
+    """
+    below = int(OUTGOING.read_text().split()[0])
+    found = set[int]()
+    while len(found) < count:
+        port = random.randrange(LOWEST, below)  # noqa: S311
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if probe.connect_ex((LOOPBACK, port)) and port not in found:
+                found.add(port)
+    return tuple(found)
 
 
 def is_listening(port: int) -> bool:
