@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import modelog
 import modelog_gateway.app
@@ -40,24 +42,24 @@ BUILDERS = {
     "gateway": modelog_gateway.app.build,
 }
 START_S = 60
+Builder = Callable[[Host], Awaitable[None]]
 
 
 class SmallPlatform:
-    """Six services without broker, graph and Ray."""
+    """Six services without broker, graph and Ray; `settings` are for all of them. It can be started again after a stop.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `builders` may name other composition roots.
+    """
+
+    def __init__(self, folder: Path, builders: Mapping[str, Builder] = BUILDERS, **settings: Any) -> None:
+        self.folder, self._builders, self._extra = folder, builders, settings
         keys = folder / "keys"
         self._signer = TokenSigner(create_key_pair(keys / "signing.pem", keys / "public.pem"), SystemClock())
         write_secret(folder / "data" / "keys" / "master.key", new_master_key().encode())
         self._ports = {name: free_port() for name in BUILDERS}
         self.http_port, self._oip_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
-        self._loop = asyncio.new_event_loop()
-        self._ready, self._stop = threading.Event(), asyncio.Event()
-        self._trouble: BaseException | None = None
         logs.configure("test", "error")
-        self._thread = threading.Thread(target=self._run, name="platform", daemon=True)
 
     def token(self, user: str, *roles: str, tenant: str = "default", lifetime_s: float = 3600) -> str:
         return self._signer.sign(Identity(user, tenant, frozenset(roles)), timedelta(seconds=lifetime_s))
@@ -65,7 +67,15 @@ class SmallPlatform:
     def client(self, user: str = "alice", *roles: str, tenant: str = "default") -> modelog.Client:
         return modelog.Client(self.url, self.token(user, *(roles or ("admin",)), tenant=tenant))
 
+    def address(self, service: str) -> str:
+        """Where a service answers gRPC."""
+        return f"127.0.0.1:{self._ports[service]}"
+
     def start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._stop = threading.Event(), asyncio.Event()
+        self._trouble: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="platform", daemon=True)
         self._thread.start()
         if not self._ready.wait(START_S) or self._trouble is not None:
             raise RuntimeError(f"the small platform did not start within {START_S} s") from self._trouble
@@ -84,7 +94,7 @@ class SmallPlatform:
     async def _serve(self) -> None:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             hosts = []
-            for name, build in BUILDERS.items():
+            for name, build in self._builders.items():
                 host = await stack.enter_async_context(Host(name, self._settings(name)))
                 await build(host)
                 up = asyncio.Event()
@@ -109,4 +119,5 @@ class SmallPlatform:
             signing_key_file=self.folder / "keys" / "signing.pem",
             service_token_file=token,
             drain_s=0.2,
+            **self._extra,
         )

@@ -1,0 +1,191 @@
+"""What people do with a platform: steps that may be taken in any order, and that a rule may refuse."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import modelog
+import numpy as np
+from modelog.stream import StreamProducer
+from modelog.types import AlertChannel, Artifact
+from modelog_proto.serving.v1.deployment_pb2 import Prediction
+from toy_model import FEATURES, PROJECT, SIGNATURE, deployed, fitted, toy_rows
+
+NAMES = ("flights", "trains")
+STAGES = ("development", "staging", "production", "archived")
+START = datetime(2013, 4, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ROWS = 200
+PATIENCE_S = 60
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes every alert."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def receiver() -> Iterator[str]:
+    """The address of a webhook."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Life:
+    """Two people, what they have made so far, and an hour of traffic after the other."""
+
+    def __init__(self, alice: modelog.Client, bob: modelog.Client, folder: Path, webhook: str) -> None:
+        self.alice, self.bob, self._folder, self._webhook = alice, bob, folder, webhook
+        self._hour, self._runs, self._jobs, self._users = 0, [""], [""], 0
+        self._file = fitted(folder)
+        self._random = np.random.default_rng(1)
+        self._streams: dict[str, StreamProducer] = {}
+        self.predictions: list[Prediction] = []
+
+    def story(self) -> Iterator[None]:
+        """A beginning in which something of everything happens; each step is over when it is yielded."""
+        deployed(self.alice, self.bob, "flights", self._folder)
+        yield
+        data = self.alice.datasets.version("flights", 1)
+        self.alice.monitors.create(
+            "flights",
+            "flights",
+            [data.ref],
+            window="hour",
+            label_column="label",
+            reference_auc=0.99,
+            reference_log_loss=0.1,
+            channels=[AlertChannel(kind="CHANNEL_KIND_WEBHOOK", url=self._webhook)],
+        )
+        yield
+        job = self.alice.jobs.spec("flights", "job:main", source=self._project(), parameters={"rounds": 3})
+        self.alice.monitors.create_policy("flights", "flights", job, "flights", on_quality=False, evaluation_rows=100)
+        yield
+        for verb, a, b in (
+            ("run", 0, 0), ("metric", 1, 1), ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
+            ("end", 1, 0),
+        ):  # fmt: skip
+            self.take(verb, a, b)
+            yield
+        self.alice.jobs.wait(self._jobs[1], timeout_s=PATIENCE_S)
+        yield
+
+    @property
+    def steps(self) -> dict[str, Callable[[int, int], object]]:
+        """What can be done, with two numbers that say to what and how."""
+        alice, bob = self.alice, self.bob
+        return {
+            "model": lambda a, b: alice.models.create(_name(a), tags={"b": str(b)}),
+            "version": lambda a, b: self._version(a),
+            "review": lambda a, b: (bob.models.approve if b else bob.models.reject)(_name(a), _version(b), "looked"),
+            "promote": lambda a, b: alice.models.promote(_name(a), _version(a // 2), STAGES[b % 4], "a step"),
+            "experiment": lambda a, b: alice.runs.experiment(_name(a)),
+            "run": lambda a, b: self._run(a),
+            "metric": lambda a, b: alice.runs.log(_of(self._runs, a), metrics={"auc": b / 7}, step=b),
+            "end": lambda a, b: alice.runs.end(_of(self._runs, a), ("completed", "failed", "cancelled")[b % 3]),
+            "dataset": lambda a, b: alice.datasets.register(_name(a), toy_rows(b, 50), label=self._label()),
+            "job": lambda a, b: self._job(a),
+            "cancel": lambda a, b: alice.jobs.cancel(_of(self._jobs, a), "a step"),
+            "deploy": lambda a, b: alice.deployments.create(_name(a), _name(a), _version(b), "dev"),
+            "split": lambda a, b: alice.deployments.set_traffic(_name(a), {"1.0.0": 100 - 10 * b, "1.1.0": 10 * b}),
+            "stop": lambda a, b: alice.deployments.stop("trains", "a step"),
+            "traffic": lambda a, b: self._traffic("flights", shift=float(b)),
+            "user": lambda a, b: self._user(),
+            "token": lambda a, b: alice.users.token(f"user{a}"),
+        }
+
+    def take(self, verb: str, a: int, b: int) -> bool:
+        """Take a step; whether no rule refused it."""
+        try:
+            self.steps[verb](a, b)
+        except (modelog.NotAllowed, modelog.NotFound, modelog.Invalid, modelog.AlreadyExists, modelog.Conflict):
+            return False
+        return True
+
+    def _version(self, a: int) -> None:
+        artifact: Artifact = self.alice.artifacts.upload(self._file)
+        self.alice.models.register(_name(a), artifact, flavor="xgboost", signature=SIGNATURE, metrics={"auc": a / 9})
+
+    def _run(self, a: int) -> None:
+        self.alice.runs.experiment(_name(a))
+        self._runs.append(self.alice.runs.start(_name(a), parameters={"depth": a, "rate": 0.1}).id)
+
+    def _job(self, a: int) -> None:
+        data = self.alice.datasets.version("flights", 1)
+        spec = self.alice.jobs.spec(
+            _name(a), "job:main", source=self._project(), parameters={"rounds": 2}, datasets=[data.ref]
+        )
+        self._jobs.append(self.alice.jobs.submit(spec).id)
+
+    def _user(self) -> None:
+        self._users += 1
+        self.alice.users.create(f"user{self._users}", ["viewer", "developer"][: 1 + self._users % 2])
+
+    def _project(self) -> Path:
+        folder = self._folder / "project"
+        folder.mkdir(exist_ok=True)
+        (folder / "job.py").write_text(PROJECT)
+        return folder
+
+    def _label(self) -> str:
+        return (START + self._hour * HOUR).isoformat()[:13]
+
+    def _traffic(self, deployment: str, shift: float) -> None:
+        """An hour of requests, whose outcomes are known ten minutes later; waits until its window is evaluated."""
+        start, self._hour = START + self._hour * HOUR, self._hour + 1
+        rows = toy_rows(self._hour, ROWS)
+        features = rows.select(FEATURES).to_numpy() + np.float32(shift)
+        times = np.array([_us(start + n * HOUR / ROWS) for n in range(ROWS)])
+        ids = [f"{self._hour}-{n}" for n in range(ROWS)]
+        stream = self._streams.setdefault(deployment, StreamProducer(self.alice, deployment))
+        until = _us(start + HOUR)
+        stream.send_requests(ids, times, features, FEATURES, watermark_us=until)
+        stream.send_outcomes(ids, rows["label"].to_numpy(), times + 600_000_000, watermark_us=until + 600_000_000)
+        stream.flush()
+        self.predictions.append(Prediction(deployment=deployment, prediction_id=ids[0]))
+        self._settle(deployment, start + HOUR)
+
+    def _settle(self, monitor: str, moment: datetime) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            found = self.alice.monitors.get(monitor)
+            if found.settled_watermark is not None and found.settled_watermark >= moment:
+                return
+            assert time.monotonic() < deadline, f"not settled in {PATIENCE_S} s: {json.dumps(found.to_dict())}"
+            time.sleep(0.05)
+
+
+def _name(a: int) -> str:
+    return NAMES[a % 2]
+
+
+def _version(b: int) -> str:
+    return f"1.{b % 3}.0"
+
+
+def _of(known: list[str], a: int) -> str:
+    """One of them; the first stands for something that does not exist."""
+    return known[a % len(known)] or "nothing"
+
+
+def _us(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
