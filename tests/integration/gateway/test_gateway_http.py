@@ -220,10 +220,9 @@ def test_progress_of_a_topic_that_has_no_producers_is_refused(http: httpx.Client
 
 async def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     small = SmallPlatform(tmp_path)
-    with socket.create_server(("127.0.0.1", small.http_port)):
-        small._thread.start()
-        await asyncio.to_thread(small._ready.wait, 60)
-    trouble = small._trouble
+    with socket.create_server(("127.0.0.1", small.http_port)), pytest.raises(RuntimeError) as failed:
+        await asyncio.to_thread(small.start)
+    trouble = failed.value.__cause__
     while isinstance(trouble, BaseExceptionGroup):
         trouble = trouble.exceptions[0]
     assert isinstance(trouble, Unavailable)
