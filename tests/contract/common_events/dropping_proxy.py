@@ -12,8 +12,9 @@ class DroppingProxy:
         self._server_address = (host, port)
         self._listener: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
-        self._answers = asyncio.Event()
+        self._answers, self._questions = asyncio.Event(), asyncio.Event()
         self._answers.set()
+        self._questions.set()
         self._refusing = False
         self.port = 0
 
@@ -25,11 +26,17 @@ class DroppingProxy:
         """From now on, what the server says does not arrive; what it is told does."""
         self._answers.clear()
 
+    def hold_everything(self) -> None:
+        """From now on, nothing passes in either direction, and nobody is told."""
+        self._questions.clear()
+        self._answers.clear()
+
     def cut(self, *, refuse: bool) -> None:
         """End every connection; refuse new ones until `mend`."""
         self._refusing = refuse
         for writer in list(self._open):
             writer.transport.abort()
+        self._questions.set()
         self._answers.set()
 
     def mend(self) -> None:
@@ -51,18 +58,19 @@ class DroppingProxy:
             server_reader, to_server = await asyncio.open_connection(*self._server_address)
             self._open |= {writer, to_server}
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_on(reader, to_server, held=False))
-                group.create_task(self._pass_on(server_reader, from_server, held=True))
+                group.create_task(self._pass_on(reader, to_server, held=self._questions))
+                group.create_task(self._pass_on(server_reader, from_server, held=self._answers))
         except* OSError:
             pass
         finally:
             self._open -= {writer, to_server}
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: asyncio.Event
+    ) -> None:
         try:
             while data := await reader.read(65536):
-                if held:
-                    await self._answers.wait()
+                await held.wait()
                 writer.write(data)
                 await writer.drain()
         finally:

@@ -10,7 +10,8 @@ from modelog_common.domain.errors import Unavailable
 
 MAX_CONNECTIONS = 8
 CONNECT_S = 10
-COMMAND_S = 60
+# A command is tried twice, so a cut network is told of within half a minute; none takes more than a page of events.
+COMMAND_S = 15
 # Durable commits and fresh snapshots whatever the server's defaults are; every query here has an index, which a table
 # without statistics would not be read by.
 SERVER_SETTINGS = {
