@@ -40,8 +40,9 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
 	@$(BIN)/python -m modelog_platform.servers install
 
-test-servers: servers ## The suites on real servers, which it installs, starts and stops
+test-servers: servers ## The suites on real servers, which it installs, starts and stops; then the long fault tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/servers $(ARGS)
+	@$(BIN)/python -m pytest -m long tests/chaos
 
 check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

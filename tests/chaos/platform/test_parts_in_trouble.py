@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import modelog
 import pytest
+from modelog_platform.servers.packages import apt_install
+from modelog_platform.servers.recipe import servers_home
 from running_platform import SERVICES, RunningPlatform, until
 from survivor import Survivor
 
@@ -93,7 +96,14 @@ def refusal(survivor: Survivor) -> str:
     return ""
 
 
-def test_fsync_is_slow(survivor: Survivor) -> None:
+@pytest.fixture
+def strace() -> str:
+    """The path of strace(1), which is installed when it is missing."""
+    apt_install(servers_home() / "strace", ["strace"], lambda: shutil.which("strace") is not None)
+    return str(shutil.which("strace"))
+
+
+def test_fsync_is_slow(survivor: Survivor, strace: str) -> None:
     """Each fsync of every service takes a third of a second (strace(1) holds it): slow, and nothing else."""
     pids = [survivor.own.process(name)["pid"] for name in SERVICES]
     with survivor.work.going_on():
@@ -101,7 +111,7 @@ def test_fsync_is_slow(survivor: Survivor) -> None:
         delay = f"inject=fsync,fdatasync:delay_enter={FSYNC_DELAY_US}"
         attach = [argument for pid in pids for argument in ("-p", str(pid))]
         tracer = subprocess.Popen(
-            ["strace", "--quiet=all", "-f", "-e", "trace=fsync,fdatasync", "-e", delay, "-o", "/dev/null", *attach]
+            [strace, "--quiet=all", "-f", "-e", "trace=fsync,fdatasync", "-e", delay, "-o", "/dev/null", *attach]
         )
         try:
             until("strace is attached", lambda: traced(pids))
