@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import modelog
@@ -80,6 +81,9 @@ def test_events_and_audit(run, alice: modelog.Client, tmp_path: Path, platform: 
     assert json.loads(run("events", "show", "1").output)["position"] == 1
     assert "there is no event at position 999999" in run("events", "show", "999999", status=1).stderr
     assert json.loads(run("events", "list", "--json", "--limit", "1").output)[0]["position"] == 1
+    assert "alice registered the model cli-audited" in run("events", "diff", "0").output
+    assert json.loads(run("events", "diff", "0", "1", "--json").output)["events"] == 1
+    assert "in the future" in run("events", "diff", "999999", status=1).stderr
     assert "intact" in run("audit", "verify").output
     assert json.loads(run("audit", "verify", "--json").output)["intact"]
     note, key = tmp_path / "checkpoint.txt", tmp_path / "audit.pub"
@@ -94,6 +98,32 @@ def test_events_and_audit(run, alice: modelog.Client, tmp_path: Path, platform: 
     assert json.loads(run("audit", "proof", "1").output)
     run("audit", "proof", "1", "--out", tmp_path / "proof.json")
     assert json.loads((tmp_path / "proof.json").read_text())
+
+
+def test_bisect_finds_the_event(run, alice: modelog.Client) -> None:  # type: ignore[no-untyped-def]
+    alice.models.create("cli-before")
+    before = alice.audit.head()
+    for n in range(5):
+        alice.models.create(f"cli-other-{n}")
+    alice.models.create("cli-culprit")
+    alice.models.create("cli-after")
+    absent = f"! {sys.executable} -m modelog.cli.main model show cli-culprit --as-of $MODELOG_AS_OF"
+    found = run("bisect", "--good", before, "--", "sh", "-c", absent)
+    assert f"fails since position {before + 6}" in found.output
+    assert "alice registered the model cli-culprit" in found.output
+    assert "about 2 more to check" in found.stderr
+    exact = json.loads(run("bisect", "--good", before, "--json", "--", "sh", "-c", absent).stdout)
+    assert (exact["bad"], exact["exact"], exact["event"]["type"]) == (before + 6, True, "registry.ModelRegistered")
+    unsure = run("bisect", "--good", before, "--", "sh", "-c", skipping(before, before + 7), status=2)
+    assert f"positions {before + 1} to {before + 7}" in unsure.output
+    assert "was said to be good" in run("bisect", "--good", before, "--", "false", status=1).stderr
+    assert "cannot be run" in run("bisect", "--good", before, "--", "/no/such/check", status=1).stderr
+    assert "stops the search" in run("bisect", "--good", before, "--", "sh", "-c", "exit 130", status=1).stderr
+
+
+def skipping(good: int, bad: int) -> str:
+    """A check that can judge the two ends only."""
+    return f"case $MODELOG_AS_OF in {good}) exit 0;; {bad}) exit 1;; *) exit 125;; esac"
 
 
 def test_users_tokens_and_login(run, platform: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -151,7 +181,20 @@ def test_wrong_arguments_are_named(run, arguments: list[str], text: str) -> None
         [],
         *(
             [g]
-            for g in ("model", "run", "dataset", "job", "deploy", "monitor", "events", "lineage", "audit", "up", "down")
+            for g in (
+                "model",
+                "run",
+                "dataset",
+                "job",
+                "deploy",
+                "monitor",
+                "events",
+                "lineage",
+                "audit",
+                "up",
+                "down",
+                "bisect",
+            )
         ),
     ],
 )

@@ -411,6 +411,32 @@ class Event(Record):
     causation_id: str = ""
     trace_id: str = ""
     payload: Optional[Dict[str, Any]] = None
+    sentence: str = ""
+
+
+class EntityChanges(Record):
+    """What happened to one model, deployment, run ... between two moments; `sentences` tell it in words."""
+
+    kind: str = ""
+    name: str = ""
+    stream: str = ""
+    is_new: bool = False
+    events: int = 0
+    sentences: List[str] = []
+    left_off: int = 0
+
+
+class Difference(Record):
+    """What changed after position `since` and up to `until`."""
+
+    since: int = 0
+    until: int = 0
+    first_at: Optional[datetime] = None
+    last_at: Optional[datetime] = None
+    events: int = 0
+    events_by_type: Dict[str, int] = {}
+    entities: List[EntityChanges] = []
+    left_off: int = 0
 
 
 class Checkpoint(Record):

@@ -8,6 +8,8 @@ from typing import Protocol
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.store import EventStore
 
+AS_OF = "read.as_of"
+
 
 class ReadOptions(Protocol):
     """modelog.common.v1.ReadOptions."""
@@ -57,13 +59,13 @@ def _not_beyond(head: int, as_of: int | None, read: ReadOptions) -> None:
             raise Invalid.field(field, f"position {wanted} is in the future; the log's last position is {head}")
 
 
-async def as_of_position(text: str, store: EventStore) -> int | None:
-    """The position that "1234" or an RFC 3339 time stands for; None for an empty text."""
+async def as_of_position(text: str, store: EventStore, field: str = AS_OF) -> int | None:
+    """The position that "1234" or an RFC 3339 time stands for; None for "". Raises Invalid, naming `field`."""
     if not text:
         return None
     if text.isdecimal():
         return int(text)
-    return await store.position_at(_time(text))
+    return await store.position_at(_time(text, field))
 
 
 async def as_of_time(text: str, store: EventStore) -> datetime | None:
@@ -74,20 +76,20 @@ async def as_of_time(text: str, store: EventStore) -> datetime | None:
     if not text:
         return None
     if not text.isdecimal():
-        return _time(text)
+        return _time(text, AS_OF)
     async for later in store.read_all(after=int(text), until=int(text) + 1):
         return later.recorded_at - timedelta(microseconds=1)
     return None
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid.field("read.as_of", f"{text!r} is neither a position nor an RFC 3339 time") from None
+        raise Invalid.field(field, f"{text!r} is neither a position nor an RFC 3339 time") from None
     if moment.tzinfo is None:
-        raise Invalid.field("read.as_of", f"{text!r} lacks a time zone; end it with Z or an offset such as +02:00")
+        raise Invalid.field(field, f"{text!r} lacks a time zone; end it with Z or an offset such as +02:00")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise Invalid.field("read.as_of", f"{text!r} lies outside the years 1 to 9999 in UTC") from None
+        raise Invalid.field(field, f"{text!r} lies outside the years 1 to 9999 in UTC") from None

@@ -9,7 +9,7 @@ import msgspec
 
 from modelog.errors import Unavailable
 from modelog.transport import Transport, convert
-from modelog.types import AuditReport, Checkpoint, Event, Record
+from modelog.types import AuditReport, Checkpoint, Difference, Event, Record
 
 
 class _Events(Record):
@@ -55,6 +55,11 @@ class Audit:
     def head(self, *, as_of: Optional[str] = None) -> int:
         """Last position of the log: now, or at a time."""
         return self._transport.get("/api/v1/events", _Events, limit=1, as_of=as_of).head
+
+    def diff(self, since: str, until: Optional[str] = None) -> Difference:
+        """What changed between two moments (positions, or RFC 3339 times; without `until`: up to now), in words."""
+        until = until or self._transport.as_of
+        return self._transport.get("/api/v1/events/diff", Difference, since=since, until=until)
 
     def follow(self, after: int = 0) -> Iterator[Event]:
         """Events after a position, and then as they happen; does not end by itself."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Dict, List, Optional
 
 import typer
 
 import modelog
 from modelog.api.audit import to_line
-from modelog.cli.output import AsJson, AsOf, console, show_json, show_table, told
+from modelog.cli.output import AsJson, AsOf, console, say, show_json, show_table, text, told
 from modelog.errors import NotFound
-from modelog.types import Event
+from modelog.types import Difference, Event
 
 app = typer.Typer(help="The event log: everything that happened.", no_args_is_help=True)
 
@@ -34,8 +34,8 @@ def list_events(
         if as_json:
             show_json(found)
         else:
-            rows = [[e.position, e.recorded_at, e.type, e.actor, e.stream] for e in found]
-            show_table(["#position", "recorded", "type", "actor", "stream"], rows, empty="no events")
+            rows = [[e.position, e.recorded_at, e.actor, e.type, e.sentence] for e in found]
+            show_table(["#position", "recorded", "actor", "type", "what happened"], rows, empty="no events")
 
 
 @app.command()
@@ -59,6 +59,40 @@ def follow(
                 _line(event)
         except KeyboardInterrupt:
             console.print()
+
+
+@app.command()
+def diff(
+    since: str = typer.Argument(..., help="A position or an RFC 3339 time."),
+    until: Optional[str] = typer.Argument(None, help="A position or a time; without it: now."),
+    as_json: bool = AsJson,
+) -> None:
+    """What changed between two moments, in words. Example: `modelog events diff 120 2013-06-01T00:00:00Z`"""
+    with told(), modelog.connect() as client:
+        found = client.audit.diff(since, until)
+        if as_json:
+            show_json(found)
+        else:
+            _tell(found)
+
+
+def _tell(found: Difference) -> None:
+    when = f", {text(found.first_at)} to {text(found.last_at)}" if found.first_at else ""
+    say(f"Position {found.since} to {found.until}{when}: {found.events} events")
+    new: Dict[str, List[str]] = {}
+    for entity in found.entities:
+        if entity.is_new:
+            new.setdefault(entity.kind, []).append(entity.name)
+    if new:
+        say("New: " + ", ".join(f"{kind} {', '.join(names)}" for kind, names in new.items()))
+    for entity in found.entities:
+        say(f"\n{entity.kind} {entity.name}{' (new)' if entity.is_new else ''}")
+        for sentence in entity.sentences:
+            say(f"  {sentence}")
+        if entity.left_off:
+            say(f"  ... and {entity.left_off} more")
+    if found.left_off:
+        say(f"\n... and {found.left_off} more things changed; `modelog events diff` over a shorter time tells them")
 
 
 def _line(event: Event) -> None:

@@ -7,7 +7,7 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli import audit, data, deployments, events, jobs, lineage, models, monitors, platform, runs, users
+from modelog.cli import audit, bisect, data, deployments, events, jobs, lineage, models, monitors, platform, runs, users
 
 app = typer.Typer(
     name="modelog",
@@ -29,6 +29,7 @@ app.add_typer(lineage.app, name="lineage")
 app.add_typer(audit.app, name="audit")
 app.add_typer(users.app, name="user")
 app.add_typer(users.keys, name="keys")
+bisect.register(app)
 
 
 def print_version(wanted: bool) -> None:

@@ -160,6 +160,11 @@ class AuditServiceStub:
                 request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.DiffEvents = channel.unary_unary(
+                '/modelog.lineage.v1.AuditService/DiffEvents',
+                request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.DiffEventsRequest.SerializeToString,
+                response_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.DiffEventsResponse.FromString,
+                _registered_method=True)
         self.StreamEvents = channel.unary_stream(
                 '/modelog.lineage.v1.AuditService/StreamEvents',
                 request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.StreamEventsRequest.SerializeToString,
@@ -193,6 +198,13 @@ class AuditServiceServicer:
 
     def ListEvents(self, request, context):
         """Events by filter.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffEvents(self, request, context):
+        """What changed between two moments, in words.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,6 +252,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.ListEventsRequest.FromString,
                     response_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'DiffEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffEvents,
+                    request_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.DiffEventsRequest.FromString,
+                    response_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.DiffEventsResponse.SerializeToString,
             ),
             'StreamEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamEvents,
@@ -295,6 +312,33 @@ class AuditService:
             '/modelog.lineage.v1.AuditService/ListEvents',
             modelog_dot_lineage_dot_v1_dot_lineage__pb2.ListEventsRequest.SerializeToString,
             modelog_dot_lineage_dot_v1_dot_lineage__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.lineage.v1.AuditService/DiffEvents',
+            modelog_dot_lineage_dot_v1_dot_lineage__pb2.DiffEventsRequest.SerializeToString,
+            modelog_dot_lineage_dot_v1_dot_lineage__pb2.DiffEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

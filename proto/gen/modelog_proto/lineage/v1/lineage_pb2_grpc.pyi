@@ -78,6 +78,8 @@ class AuditServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListEvents: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.ListEventsRequest, _lineage_pb2.ListEventsResponse]
     """Events by filter."""
+    DiffEvents: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.DiffEventsRequest, _lineage_pb2.DiffEventsResponse]
+    """What changed between two moments, in words."""
     StreamEvents: _grpc.UnaryStreamMultiCallable[_lineage_pb2.StreamEventsRequest, _lineage_pb2.AuditEvent]
     """Events from a position on, then as they happen. Over REST: server-sent events at /api/v1/events/stream."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.GetCheckpointRequest, _lineage_pb2.Checkpoint]
@@ -96,6 +98,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEvents: _aio.UnaryUnaryMultiCallable[_lineage_pb2.ListEventsRequest, _lineage_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Events by filter."""
+    DiffEvents: _aio.UnaryUnaryMultiCallable[_lineage_pb2.DiffEventsRequest, _lineage_pb2.DiffEventsResponse]  # type: ignore[assignment]
+    """What changed between two moments, in words."""
     StreamEvents: _aio.UnaryStreamMultiCallable[_lineage_pb2.StreamEventsRequest, _lineage_pb2.AuditEvent]  # type: ignore[assignment]
     """Events from a position on, then as they happen. Over REST: server-sent events at /api/v1/events/stream."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_lineage_pb2.GetCheckpointRequest, _lineage_pb2.Checkpoint]  # type: ignore[assignment]
@@ -117,6 +121,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lineage_pb2.ListEventsResponse, _abc.Awaitable[_lineage_pb2.ListEventsResponse]]:
         """Events by filter."""
+
+    @_abc_1.abstractmethod
+    def DiffEvents(
+        self,
+        request: _lineage_pb2.DiffEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_pb2.DiffEventsResponse, _abc.Awaitable[_lineage_pb2.DiffEventsResponse]]:
+        """What changed between two moments, in words."""
 
     @_abc_1.abstractmethod
     def StreamEvents(

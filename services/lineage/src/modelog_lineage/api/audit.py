@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from modelog_lineage.audit.log import AuditLog
 from modelog_lineage.audit.records import message_of
 from modelog_lineage.audit.report import report_of
 from modelog_lineage.audit.treefile import Signed
+from modelog_lineage.story.diff import Difference, difference, end_of
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -39,6 +41,11 @@ class AuditServicer(AuditServiceServicer):
             self.store, wanted, after=request.after, limit=request.limit, newest_first=request.newest_first, head=head
         )
         return pb.ListEventsResponse(events=[message_of(event) for event in found], head=head)
+
+    async def DiffEvents(self, request: pb.DiffEventsRequest, context: Call) -> pb.DiffEventsResponse:
+        since = await end_of(self.store, request.since, "since")
+        until = await end_of(self.store, request.until, "until")
+        return to_difference(await difference(self.store, current_call().identity.tenant, since, until))
 
     async def StreamEvents(self, request: pb.StreamEventsRequest, context: Call) -> AsyncIterator[pb.AuditEvent]:
         wanted = Wanted(current_call().identity.tenant)
@@ -71,6 +78,22 @@ class AuditServicer(AuditServiceServicer):
             note=signed.note,
             public_key=await self.audit.public_key(),
         )
+
+
+def to_difference(found: Difference) -> pb.DiffEventsResponse:
+    """The answer."""
+    answer = pb.DiffEventsResponse(
+        since=found.since,
+        until=found.until,
+        events=found.events,
+        events_by_type=found.by_type,
+        entities=[pb.EntityChanges(**asdict(entity)) for entity in found.entities],
+        left_off=found.left_off,
+    )
+    if found.first_at is not None and found.last_at is not None:
+        answer.first_at.FromDatetime(found.first_at)
+        answer.last_at.FromDatetime(found.last_at)
+    return answer
 
 
 def base64_of(value: bytes) -> str:

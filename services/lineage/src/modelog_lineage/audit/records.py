@@ -10,6 +10,8 @@ from modelog_common.events.store import StoredEvent
 from modelog_proofs import EventRecord, recorded_at_text
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 
+from modelog_lineage.story.sentences import sentence_of
+
 # Beyond these a message could not be sent or read (protobuf reads at most 100 levels; a level of a Struct takes three).
 DEEPEST = 20
 LONGEST_BYTES = 1 << 20
@@ -51,6 +53,7 @@ def message_of(stored: StoredEvent) -> pb.AuditEvent:
         causation_id=stored.causation_id,
         trace_id=stored.trace_id,
         payload=payload_of(stored.payload),
+        sentence=sentence_of(stored),
     )
     message.recorded_at.FromDatetime(stored.recorded_at)
     return message

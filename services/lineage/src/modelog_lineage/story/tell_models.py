@@ -1,0 +1,127 @@
+"""How the events of registry and training are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelog_lineage.story.telling import Happened, Past, Sentence
+from modelog_lineage.story.words import Payload, because, count, listed, short, word
+
+REVIEWED = "registry.VersionReviewed"
+
+
+def _version(p: Payload) -> str:
+    return f"{word(p['model'])} {word(p['version'])}"
+
+
+def _version_registered(p: Payload) -> str:
+    made = f", made by run {short(p['run_id'])}" if p.get("run_id") else ""
+    return f"{word(p['author'])} registered {_version(p)} ({word(p['flavor'])}{made})"
+
+
+def _promoted(p: Payload) -> str:
+    way = f"went from {word(p['from_stage'])} to {word(p['to_stage'])}"
+    return f"{_version(p)} {way}, promoted by {word(p['by'])}{because(p['reason'])}"
+
+
+def _promotions(h: Happened) -> str:
+    """Where a version stood before and where it stands now, and on whose approval."""
+    before, after = h.first["from_stage"], h.last["to_stage"]
+    approver = _approver(h.past, h.last["approval_id"])
+    approved = f", approved by {word(approver)}" if approver else ""
+    way = f"went from {word(before)} to {word(after)}"
+    if before == after:
+        way = f"moved {count(h.count, 'time')} and is back in {word(after)}"
+    return f"{_version(h.last)} {way}{approved}, promoted by {word(h.last['by'])}{because(h.last['reason'])}"
+
+
+def _approver(past: Past, approval_id: str) -> str:
+    found = (p["reviewer"] for kind, p in past if kind == REVIEWED and approval_id and p["approval_id"] == approval_id)
+    return next(found, "")
+
+
+def _reviewed(p: Payload) -> str:
+    return f"{word(p['reviewer'])} {word(p['decision'])} {_version(p)}{because(p['comment'])}"
+
+
+def _run_started(p: Payload) -> str:
+    named = f"run {word(p['name'])}" if p["name"] else f"run {short(p['run_id'])}"
+    return f"{word(p['author'])} started the {named} in the experiment {word(p['experiment'])}"
+
+
+def _logged(p: Payload) -> str:
+    parts = [
+        count(len(p[field]), one)
+        for field, one in (
+            ("parameters", "parameter"),
+            ("metrics", "metric point"),
+            ("artifacts", "artifact"),
+            ("tags", "tag"),
+        )
+        if p[field]
+    ]
+    if p["environment"]:
+        parts.append("its environment")
+    return f"run {short(p['run_id'])} logged {listed(parts)}"
+
+
+def _logs(h: Happened) -> str:
+    return _logged(h.last) if h.count == 1 else f"run {short(h.last['run_id'])} logged {count(h.count, 'time')}"
+
+
+def _run_ended(p: Payload) -> str:
+    return f"run {short(p['run_id'])} {word(p['status'])}{because(p['error'])}"
+
+
+def _dataset_version(p: Payload) -> str:
+    label = f" ({word(p['label'])})" if p["label"] else ""
+    version = f"version {word(p['version'])} of the dataset {word(p['dataset'])}{label}"
+    return f"{word(p['author'])} registered {version}: {count(p['rows'], 'row')}"
+
+
+def _submitted(p: Payload) -> str:
+    data = listed(f"{word(d['dataset'])} {word(d['version'])}" for d in p["datasets"][:5])
+    on = f" on {data}" if p["datasets"] else ""
+    more = f" and {len(p['datasets']) - 5} more" if len(p["datasets"]) > 5 else ""
+    return f"{word(p['author'])} submitted the job {word(p['name']) or short(p['job_id'])}{on}{more}"
+
+
+def _job(p: Payload) -> str:
+    return f"job {short(p['job_id'])}"
+
+
+def _checked(p: Payload) -> str:
+    if p["passed"]:
+        return f"{_job(p)} found its data as expected ({count(len(p['results']), 'check')})"
+    failed = [r for r in p["results"] if not r["passed"]]
+    first = f"{word(failed[0]['column'])} {word(failed[0]['kind'])}" if failed else "not said which"
+    return f"{_job(p)} found its data not as expected: {count(len(failed), 'failed check')}, the first is {first}"
+
+
+def _succeeded(p: Payload) -> str:
+    made = f" and made {word(p['model'])} {word(p['registered_version'])}" if p["registered_version"] else ""
+    return f"{_job(p)} succeeded{made}"
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    "registry.ModelRegistered": Sentence(lambda p: f"{word(p['author'])} registered the model {word(p['name'])}"),
+    "registry.VersionRegistered": Sentence(_version_registered),
+    REVIEWED: Sentence(_reviewed),
+    "registry.VersionPromoted": Sentence(_promoted, _promotions, lambda p: word(p["version"]), with_past=True),
+    "registry.ExperimentCreated": Sentence(lambda p: f"{word(p['author'])} created the experiment {word(p['name'])}"),
+    "registry.RunStarted": Sentence(_run_started),
+    "registry.RunLogged": Sentence(_logged, _logs),
+    "registry.RunEnded": Sentence(_run_ended),
+    "registry.DatasetVersionRegistered": Sentence(_dataset_version),
+    "training.JobSubmitted": Sentence(_submitted),
+    "training.JobStarted": Sentence(lambda p: f"{_job(p)} began attempt {word(p['attempt'])}"),
+    "training.DataChecked": Sentence(_checked),
+    "training.RunLinked": Sentence(lambda p: f"{_job(p)} is told of in run {short(p['run_id'])}"),
+    "training.AttemptLost": Sentence(lambda p: f"{_job(p)} lost attempt {word(p['attempt'])}{because(p['reason'])}"),
+    "training.JobSucceeded": Sentence(_succeeded),
+    "training.JobFailed": Sentence(lambda p: f"{_job(p)} failed{because(p['error'])}"),
+    "training.JobCancelRequested": Sentence(
+        lambda p: f"{word(p['by'])} asked to cancel {_job(p)}{because(p['reason'])}"
+    ),
+    "training.JobCancelled": Sentence(lambda p: f"{_job(p)} was cancelled by {word(p['by'])}{because(p['reason'])}"),
+}
