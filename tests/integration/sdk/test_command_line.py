@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -97,7 +98,28 @@ def test_events_and_audit(run, alice: modelog.Client, tmp_path: Path, platform: 
     assert "--checkpoint and --key" in run("audit", "verify", "--store", store, status=1).stderr
     assert json.loads(run("audit", "proof", "1").output)
     run("audit", "proof", "1", "--out", tmp_path / "proof.json")
-    assert json.loads((tmp_path / "proof.json").read_text())
+    assert "PROVEN: position 1 of modelog/" in run("audit", "check", tmp_path / "proof.json", "--key", key).output
+    bundle = (tmp_path / "proof.json").read_text()
+    (tmp_path / "proof.json").write_text(bundle.replace('"schema": 1', '"schema": 2'))
+    run("audit", "check", tmp_path / "proof.json", "--key", key, status=1)
+    alice.models.create("cli-audited-later")
+    assert "begins with the" in run("audit", "extends", note, "--key", key).output
+    note.write_text(note.read_text().replace("modelog/", "modelog-", 1))
+    run("audit", "extends", note, "--key", key, status=1)
+
+
+def test_an_export_over_the_api_is_what_the_store_holds(run, tmp_path: Path, platform: object) -> None:  # type: ignore[no-untyped-def]
+    over_api, offline = tmp_path / "api.jsonl", tmp_path / "store.jsonl.gz"
+    note, key = tmp_path / "checkpoint.txt", tmp_path / "audit.pub"
+    run("audit", "checkpoint", "--out", note, "--key-out", key)
+    run("events", "export", over_api)
+    store = platform.folder / "data" / "events.db"  # type: ignore[attr-defined]
+    until = len(over_api.read_bytes().splitlines())
+    run("events", "export", offline, "--store", f"sqlite:///{store}", "--until", until)
+    assert gzip.decompress(offline.read_bytes()) == over_api.read_bytes()
+    assert "VERIFIED" in run("audit", "verify", "--store", over_api, "--checkpoint", note, "--key", key).output
+    assert "exists already" in run("events", "export", over_api, status=1).stderr
+    assert "is no part of it" in run("events", "export", tmp_path / "x", "--from", "999999", status=1).stderr
 
 
 def test_bisect_finds_the_event(run, alice: modelog.Client) -> None:  # type: ignore[no-untyped-def]

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelog import errors
-from modelog_common.domain.errors import ModelogError, NotFound
+from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, NotFound
+from modelog_proofs import ProofsError
 
 from modelog_platform import up as platform
 
@@ -22,6 +23,10 @@ def for_the_caller() -> Iterator[None]:
         yield
     except NotFound as error:
         raise errors.NotFound(str(error)) from error
+    except NotAllowed as error:
+        raise errors.NotAllowed(str(error)) from error
+    except (Invalid, ProofsError) as error:
+        raise errors.Invalid(str(error)) from error
     except ModelogError as error:
         raise errors.Unavailable(str(error)) from error
 

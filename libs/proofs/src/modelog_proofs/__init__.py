@@ -2,10 +2,12 @@
 
 from .checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from .errors import InvalidEvent, InvalidKey, InvalidNote, InvalidProof, ProofsError, UnreadableStore
+from .export import ExportFile, export_line, is_gzip, read_export_line
 from .keys import PrivateKey, PublicKey, generate_key, parse_private_key, parse_public_key
 from .leaf import EventRecord, event_hash, leaf_bytes, leaf_index, recorded_at_text
 from .merkle import (
     EMPTY_ROOT,
+    Frontier,
     HashStore,
     MemoryHashStore,
     MerkleTree,
@@ -18,13 +20,16 @@ from .merkle import (
 from .note import Note, Signature, open_note, parse_note, sign_note
 from .proof import ProvenEvent, make_bundle, verify_bundle
 from .store import EventStoreFile
-from .verify import Report, verify_store
+from .verify import Audit, Report, open_events, verify_store
 
 __all__ = [
     "EMPTY_ROOT",
+    "Audit",
     "Checkpoint",
     "EventRecord",
     "EventStoreFile",
+    "ExportFile",
+    "Frontier",
     "HashStore",
     "InvalidEvent",
     "InvalidKey",
@@ -42,18 +47,22 @@ __all__ = [
     "Signature",
     "UnreadableStore",
     "event_hash",
+    "export_line",
     "generate_key",
     "hash_children",
     "hash_leaf",
+    "is_gzip",
     "leaf_bytes",
     "leaf_index",
     "make_bundle",
     "open_checkpoint",
+    "open_events",
     "open_note",
     "parse_checkpoint",
     "parse_note",
     "parse_private_key",
     "parse_public_key",
+    "read_export_line",
     "recorded_at_text",
     "sign_checkpoint",
     "sign_note",

@@ -1,4 +1,4 @@
-"""Checking a whole store file against a signed checkpoint: is this still the log that was signed?"""
+"""Checking a whole store against a signed checkpoint: is this still the log that was signed?"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Optional, Union
 
 from .checkpoint import Checkpoint, open_checkpoint
-from .errors import ProofsError, UnreadableStore
+from .errors import InvalidEvent, ProofsError, UnreadableStore
+from .export import ExportFile
 from .keys import PublicKey, encode_base64
 from .leaf import EventRecord, event_hash
 from .merkle import HASH_BYTES, Frontier
 from .store import EventStoreFile
+
+EXPORT_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -76,31 +79,18 @@ def verify_store(
     public_key: Union[PublicKey, str],
     leaf_hashes: Optional[Iterable[bytes]] = None,
 ) -> Report:
-    """Recompute the root of a store file and compare it with the one that was signed.
+    """Recompute the root of a store file, or of an export, and compare it with the one that was signed.
 
     `leaf_hashes`, 32 bytes each for positions 1, 2, 3 ..., are those kept when the events were recorded: with
     them the report names the first altered event. They are used only if they lead to the signed root. Whatever
     is wrong with the store, the checkpoint or the key is a failure in the report, never an exception.
     """
     try:
-        checkpoint = open_checkpoint(checkpoint_text, public_key)
+        audit = Audit(open_checkpoint(checkpoint_text, public_key), leaf_hashes)
     except ProofsError as error:
-        return Report(
-            str(path),
-            None,
-            None,
-            None,
-            None,
-            0,
-            0,
-            False,
-            None,
-            None,
-            (f"The checkpoint is not valid: {error}",),
-        )
-    audit = _Audit(checkpoint, leaf_hashes)
+        return _no_checkpoint(str(path), error)
     try:
-        with EventStoreFile(path) as store:
+        with open_events(path) as store:
             for record in store.events():
                 audit.add(record)
             audit.damage = store.damage()
@@ -109,8 +99,21 @@ def verify_store(
     return audit.report(str(path))
 
 
-class _Audit:
-    """The state of one verification while the events pass by."""
+def open_events(path: Union[str, Path]) -> Union[EventStoreFile, ExportFile]:
+    """The reader of a file of events, by its name: an export, or else an SQLite store."""
+    return ExportFile(path) if str(path).endswith(EXPORT_SUFFIXES) else EventStoreFile(path)
+
+
+def _no_checkpoint(store: str, error: ProofsError) -> Report:
+    failure = f"The checkpoint is not valid: {error}"
+    return Report(store, None, None, None, None, 0, 0, False, None, None, (failure,))
+
+
+class Audit:
+    """The state of one verification while the events pass by, whatever they are read from.
+
+    Add every event in order, then ask for the report. What cannot be read further is told as `unreadable`.
+    """
 
     def __init__(self, checkpoint: Checkpoint, leaf_hashes: Optional[Iterable[bytes]]) -> None:
         self.checkpoint = checkpoint
@@ -125,7 +128,13 @@ class _Audit:
         self.damage: list[str] = []
 
     def add(self, record: EventRecord) -> None:
-        leaf_hash = event_hash(record)
+        """The next event. Raises UnreadableStore when it cannot be one."""
+        try:
+            leaf_hash = event_hash(record)
+        except InvalidEvent as error:
+            raise UnreadableStore(
+                f"The event at position {record.position} was altered: {error}.", record.position
+            ) from None
         if self.first_gap is None and record.position != self.last_position + 1:
             self.first_gap = self.last_position + 1
         if self.first_gap is None:
@@ -138,6 +147,7 @@ class _Audit:
         self.last_position = record.position
 
     def report(self, store: str) -> Report:
+        """What was found; `store` is how the report names what was read."""
         kept_failure = self.kept.failure() if self.kept is not None else None
         altered = self.first_difference if kept_failure is None else None
         if self.unreadable is not None and self.unreadable.position is not None:

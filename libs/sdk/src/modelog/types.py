@@ -414,6 +414,12 @@ class Event(Record):
     sentence: str = ""
 
 
+class ExactEvent(Event):
+    """An event with its payload's bytes as they are stored and hashed."""
+
+    data: bytes = b""
+
+
 class EntityChanges(Record):
     """What happened to one model, deployment, run ... between two moments; `sentences` tell it in words."""
 
@@ -444,6 +450,15 @@ class Checkpoint(Record):
     root: str = ""
     note: str = ""
     public_key: str = ""
+
+
+class Consistency(Record):
+    """The proof that the log of `old_size` events is the beginning of that of `checkpoint`."""
+
+    old_size: int = 0
+    new_size: int = 0
+    path: List[str] = []
+    checkpoint: Checkpoint = msgspec.field(default_factory=Checkpoint)
 
 
 class AuditReport(Record):

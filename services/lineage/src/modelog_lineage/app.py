@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelog_common.adapters import open_graph
+from modelog_common.config import SQLITE
 from modelog_common.service import Host
 from modelog_proto.lineage.v1.lineage_pb2_grpc import (
     add_AuditServiceServicer_to_server,
@@ -44,5 +45,8 @@ def build_audit(host: Host) -> None:
     host.rebuildable("audit", audit)
     host.background("audit", audit.run)
     host.on_stop(audit.finish)
-    servicer = AuditServicer(audit, host.store, host.settings.event_store_path(), host.draining)
+    # Of a store in one file the file itself is checked: the bytes that a thief or a faulty disk would change.
+    in_a_file = host.settings.event_store.startswith(SQLITE)
+    store_file = host.settings.event_store_path() if in_a_file else None
+    servicer = AuditServicer(audit, host.store, store_file, host.draining)
     host.serve(add_AuditServiceServicer_to_server, servicer, "modelog.lineage.v1.AuditService")

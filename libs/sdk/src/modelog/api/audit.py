@@ -9,12 +9,16 @@ import msgspec
 
 from modelog.errors import Unavailable
 from modelog.transport import Transport, convert
-from modelog.types import AuditReport, Checkpoint, Difference, Event, Record
+from modelog.types import AuditReport, Checkpoint, Consistency, Difference, Event, ExactEvent, Record
 
 
 class _Events(Record):
     events: List[Event] = []
     head: int = 0
+
+
+class _ExactEvents(Record):
+    events: List[ExactEvent] = []
 
 
 class _Proof(Record):
@@ -52,6 +56,10 @@ class Audit:
             as_of=as_of,
         ).events
 
+    def exact_events(self, after: int, limit: int) -> List[ExactEvent]:
+        """Events after a position, with their bytes as they are stored and hashed."""
+        return self._transport.get("/api/v1/events", _ExactEvents, after=after, limit=limit, exact="true").events
+
     def head(self, *, as_of: Optional[str] = None) -> int:
         """Last position of the log: now, or at a time."""
         return self._transport.get("/api/v1/events", _Events, limit=1, as_of=as_of).head
@@ -80,6 +88,10 @@ class Audit:
     def proof(self, position: int) -> str:
         """A JSON bundle that proves, with the public key alone, that an event is in the log."""
         return self._transport.get(f"/api/v1/audit/proofs/{position}", _Proof).bundle
+
+    def consistency(self, old_size: int) -> Consistency:
+        """The proof that the log of an older checkpoint is the beginning of today's."""
+        return self._transport.get("/api/v1/audit/consistency", Consistency, old_size=old_size)
 
     def verify(self) -> AuditReport:
         """Have the platform hash its whole store again and compare it with the signed checkpoint."""

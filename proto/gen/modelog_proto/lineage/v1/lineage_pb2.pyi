@@ -231,6 +231,7 @@ class AuditEvent(_message.Message):
     TRACE_ID_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     event_id: _builtins.str
     stream: _builtins.str
@@ -244,6 +245,8 @@ class AuditEvent(_message.Message):
     trace_id: _builtins.str
     sentence: _builtins.str
     """What happened, in words."""
+    data: _builtins.bytes
+    """The payload's bytes as they are stored and hashed; empty unless they are asked for."""
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -265,10 +268,11 @@ class AuditEvent(_message.Message):
         trace_id: _builtins.str = ...,
         payload: _struct_pb2.Struct | None = ...,
         sentence: _builtins.str = ...,
+        data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "event_id", b"event_id", "payload", b"payload", "position", b"position", "recorded_at", b"recorded_at", "schema", b"schema", "sentence", b"sentence", "stream", b"stream", "tenant", b"tenant", "trace_id", b"trace_id", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "data", b"data", "event_id", b"event_id", "payload", b"payload", "position", b"position", "recorded_at", b"recorded_at", "schema", b"schema", "sentence", b"sentence", "stream", b"stream", "tenant", b"tenant", "trace_id", b"trace_id", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -285,6 +289,7 @@ class ListEventsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
     after: _builtins.int
     """Events after this position."""
     stream: _builtins.str
@@ -295,6 +300,8 @@ class ListEventsRequest(_message.Message):
     """Most events; 0 means 100."""
     newest_first: _builtins.bool
     """Newest first, and then "after" means before (0: from the end)."""
+    exact: _builtins.bool
+    """With the payloads' bytes as they are stored and hashed, for an export."""
     @_builtins.property
     def read(self) -> _common_pb2.ReadOptions:
         """As of a moment there are the events that had been recorded by then, and head is the last of them."""
@@ -309,10 +316,11 @@ class ListEventsRequest(_message.Message):
         limit: _builtins.int = ...,
         newest_first: _builtins.bool = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        exact: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "limit", b"limit", "newest_first", b"newest_first", "read", b"read", "stream", b"stream", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "exact", b"exact", "limit", b"limit", "newest_first", b"newest_first", "read", b"read", "stream", b"stream", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

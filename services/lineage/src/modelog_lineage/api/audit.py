@@ -30,7 +30,7 @@ class AuditServicer(AuditServiceServicer):
     """Lists a tenant's own events; proofs and checkpoints are of the whole log."""
 
     def __init__(
-        self, audit: AuditLog, store: EventStore, store_file: Path, draining: Callable[[], Awaitable[None]]
+        self, audit: AuditLog, store: EventStore, store_file: Path | None, draining: Callable[[], Awaitable[None]]
     ) -> None:
         self.audit, self.store, self.store_file, self.draining = audit, store, store_file, draining
 
@@ -40,7 +40,7 @@ class AuditServicer(AuditServiceServicer):
         found = await find(
             self.store, wanted, after=request.after, limit=request.limit, newest_first=request.newest_first, head=head
         )
-        return pb.ListEventsResponse(events=[message_of(event) for event in found], head=head)
+        return pb.ListEventsResponse(events=[message_of(event, exact=request.exact) for event in found], head=head)
 
     async def DiffEvents(self, request: pb.DiffEventsRequest, context: Call) -> pb.DiffEventsResponse:
         since = await end_of(self.store, request.since, "since")

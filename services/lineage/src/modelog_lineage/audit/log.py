@@ -7,6 +7,7 @@ says so, signs nothing more, and looks again from time to time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, NotFound
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_proofs import (
+    Audit,
     Checkpoint,
     InvalidEvent,
     InvalidProof,
     MerkleTree,
     PrivateKey,
     Report,
+    UnreadableStore,
     event_hash,
     make_bundle,
+    open_checkpoint,
     sign_checkpoint,
     verify_consistency,
     verify_store,
@@ -156,10 +160,11 @@ class AuditLog:
         root = await self._tree.ask(lambda tree: tree.root(size))
         return _note_of(size, root, await self._key())
 
-    async def verify(self, path: Path) -> tuple[Report, list[str]]:
-        """Hash the whole store file again and hold it against the newest checkpoint.
+    async def verify(self, store_file: Path | None) -> tuple[Report, list[str]]:
+        """Hash the whole store again and hold it against the newest checkpoint.
 
-        Returns what was found in the file, and what else is wrong, a sentence each.
+        Of a store in one file the bytes of the file are read, of any other what the store gives. Returns what was
+        found, and what else is wrong, a sentence each.
         """
         async with self._verifying:
             troubles: list[str] = []
@@ -172,11 +177,28 @@ class AuditLog:
                     raise
                 signed = kept
             key = await self._tree.public_key()
-            return await asyncio.to_thread(self._verify, path, signed, key), troubles
+            if store_file is not None:
+                return await asyncio.to_thread(self._verify_file, store_file, signed, key), troubles
+            return await self._verify_store(signed, key), troubles
 
-    def _verify(self, path: Path, signed: Signed, key: str) -> Report:
+    def _verify_file(self, path: Path, signed: Signed, key: str) -> Report:
         with closing(self._tree.leaf_hashes(signed.size)) as kept:
             return verify_store(path, signed.note, key, kept)
+
+    async def _verify_store(self, signed: Signed, key: str) -> Report:
+        with closing(self._tree.leaf_hashes(signed.size)) as kept:
+            audit = Audit(open_checkpoint(signed.note, key), kept)
+            batch: list[StoredEvent] = []
+            try:
+                async for event in self._store.read_all(until=await self._store.head()):
+                    batch.append(event)
+                    if len(batch) == BATCH:
+                        await asyncio.to_thread(_add_all, audit, batch)
+                        batch = []
+                await asyncio.to_thread(_add_all, audit, batch)
+            except UnreadableStore as error:
+                audit.unreadable = error
+            return await asyncio.to_thread(audit.report, "the event store")
 
     async def rebuild(self) -> int:
         """Hash the whole store again in place of the kept tree; raises Disagrees when it is not what was signed."""
@@ -268,6 +290,11 @@ class AuditLog:
                 f"({known.rpartition('+')[0]})"
             )
         return key
+
+
+def _add_all(audit: Audit, events: Sequence[StoredEvent]) -> None:
+    for event in events:
+        audit.add(record_of(event))
 
 
 def _note_of(size: int, root: bytes, key: PrivateKey) -> Signed:

@@ -38,8 +38,8 @@ def record_of(stored: StoredEvent) -> EventRecord:
     )
 
 
-def message_of(stored: StoredEvent) -> pb.AuditEvent:
-    """The event as an answer."""
+def message_of(stored: StoredEvent, *, exact: bool = False) -> pb.AuditEvent:
+    """The event as an answer; `exact` adds the payload's bytes as they are stored."""
     message = pb.AuditEvent(
         position=stored.position,
         event_id=stored.id,
@@ -54,6 +54,7 @@ def message_of(stored: StoredEvent) -> pb.AuditEvent:
         trace_id=stored.trace_id,
         payload=payload_of(stored.payload),
         sentence=sentence_of(stored),
+        data=stored.payload if exact else b"",
     )
     message.recorded_at.FromDatetime(stored.recorded_at)
     return message

@@ -131,8 +131,9 @@ class TreeFile:
         return await self._run(write)
 
     def leaf_hashes(self, size: int) -> Generator[bytes]:
-        """The kept hashes of positions 1 to `size`, over a connection of the calling thread's own."""
-        with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        """The kept hashes of positions 1 to `size`, over a connection of its own."""
+        uri = f"{self.path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as db:
             query = "SELECT hash FROM nodes WHERE level = 0 AND number < ? ORDER BY number"
             for (value,) in db.execute(query, (size,)):
                 yield bytes(value)

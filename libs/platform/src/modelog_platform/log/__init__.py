@@ -1,0 +1,1 @@
+"""Tools for the log of a platform that need no running platform: moving, verifying, backing up, restoring."""
