@@ -42,8 +42,7 @@ class Loaded(Generic[State]):
 class Entities(Generic[State, Command, Event]):
     """All entities of one decider.
 
-    With `snapshots`, long streams are not folded from their first event. Streams with personal data get none: a
-    snapshot would be a copy that erasing does not reach.
+    With `snapshots`, long streams are not folded from their first event.
     """
 
     def __init__(

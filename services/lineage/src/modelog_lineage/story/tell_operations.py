@@ -114,6 +114,17 @@ def _user(p: Payload) -> str:
     return f"{word(p['by'])} added the user {word(p['name'])} ({listed(word(r) for r in p['roles'])})"
 
 
+def _described(p: Payload) -> str:
+    """What it says is sealed: only that it was said is told."""
+    given = [name for field, name in (("full_name", "full name"), ("email", "e-mail address")) if p[field]]
+    what = f"set the {listed(given)}" if given else "removed the full name and the e-mail address"
+    return f"{word(p['by'])} {what} of the user {word(p['name'])}"
+
+
+def _erased(p: Payload) -> str:
+    return f"{word(p['by'])} erased the personal data of the user {word(p['name'])}{because(p['reason'])}"
+
+
 def _token(p: Payload) -> str:
     return f"{word(p['by'])} issued a token for {word(p['user'])}, good until {day(p['expires_at'])}"
 
@@ -145,5 +156,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "monitoring.RetrainingFailed": Sentence(lambda p: f"{_challenger(p)} failed{because(p['reason'])}"),
     "gateway.UserCreated": Sentence(_user),
+    "gateway.UserDescribed": Sentence(_described),
+    "gateway.UserErased": Sentence(_erased),
     "gateway.TokenIssued": Sentence(_token, _tokens),
 }
