@@ -122,6 +122,23 @@ def test_an_export_over_the_api_is_what_the_store_holds(run, tmp_path: Path, pla
     assert "is no part of it" in run("events", "export", tmp_path / "x", "--from", "999999", status=1).stderr
 
 
+def test_backups(run, tmp_path: Path, platform: object) -> None:  # type: ignore[no-untyped-def]
+    source, backups, restored = platform.folder, tmp_path / "backups", tmp_path / "restored"  # type: ignore[attr-defined]
+    note, key = tmp_path / "checkpoint.txt", tmp_path / "audit.pub"
+    run("audit", "checkpoint", "--out", note, "--key-out", key)
+    made = run("backup", "create", backups, "--data-dir", source).output
+    assert "signed" in made
+    assert "VERIFIED" in run("backup", "verify", backups, "--key", key).output
+    assert "restored up to position 1" in run(
+        "backup", "restore", backups, "--data-dir", restored, "--until", "1", "--key", key
+    ).output.replace("\n", " ")
+    assert (restored / "data" / "events.db").is_file()
+    assert "is not empty" in run("backup", "restore", backups, "--data-dir", restored, status=1).stderr
+    assert "no secrets" in run("backup", "create", backups, "--data-dir", source, "--secrets", status=1).stderr
+    next(backups.glob("*/checkpoints.jsonl")).write_text("")
+    assert "checkpoints.jsonl was altered" in run("backup", "verify", backups, status=1).stderr.replace("\n", " ")
+
+
 def test_bisect_finds_the_event(run, alice: modelog.Client) -> None:  # type: ignore[no-untyped-def]
     alice.models.create("cli-before")
     before = alice.audit.head()

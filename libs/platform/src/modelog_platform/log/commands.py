@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from modelog_common.config import SQLITE
 from modelog_proofs import Report
 
 from modelog_platform.commands import for_the_caller
-from modelog_platform.log import transfer
+from modelog_platform.folder import PlatformFolder
+from modelog_platform.log import backup, restore, transfer
+from modelog_platform.log.backup import Made, Source
+from modelog_platform.log.restore import Target
 from modelog_platform.log.stores import opened
 from modelog_platform.log.transfer import Moved, Progress, Signed
 
@@ -44,3 +48,40 @@ def verify_store_at(address: str, note: str, key: str) -> Report:
 
     with for_the_caller():
         return asyncio.run(run())
+
+
+def create_backup(
+    data_dir: Path, store: str, folder: Path, until: int | None, secrets: bool, progress: backup.Progress
+) -> Made:
+    """Back up the platform of a data directory; `store` is the address of its log, if that is not in it."""
+    platform = PlatformFolder(data_dir.absolute())
+
+    async def run() -> Made:
+        async with opened(store or f"{SQLITE}{platform.data / 'events.db'}") as log:
+            source = Source(platform.data, platform.secrets if secrets else None)
+            return await backup.create(log, source, folder, until, progress)
+
+    with for_the_caller():
+        return asyncio.run(run())
+
+
+def verify_backup(folder: Path, key: str, progress: backup.Progress) -> tuple[int, list[str]]:
+    """The position of the newest backup in a folder, and what is wrong with it."""
+    with for_the_caller():
+        chosen = restore.choose(folder, None)
+        return chosen.position, restore.failures(chosen, key, progress)
+
+
+def restore_backup(
+    folder: Path,
+    data_dir: Path,
+    store: str,
+    until: int | None,
+    keep_audit_key: bool,
+    key: str,
+    progress: backup.Progress,
+) -> int:
+    """Restore a platform into a data directory, or its log into a store; returns the last position."""
+    target = Target(data_dir.absolute(), store, until, keep_audit_key)
+    with for_the_caller():
+        return asyncio.run(restore.restore(restore.choose(folder, target.until), target, key, progress))

@@ -117,17 +117,22 @@ def check(
 def extends(
     old: Path = typer.Argument(..., exists=True, dir_okay=False, help="A checkpoint that was kept elsewhere."),
     key: Path = typer.Option(..., exists=True, dir_okay=False, help="The public key that was kept with it."),
+    new_key: Optional[Path] = typer.Option(
+        None,
+        exists=True,
+        dir_okay=False,
+        help="The key of today's log, when it is another one: a restored log has one.",
+    ),
 ) -> None:
     """Prove that today's log begins with the log of an old checkpoint: nothing of it was changed or left out since."""
     from modelog_proofs import ProofsError, open_checkpoint, verify_consistency
     from modelog_proofs.keys import decode_base64
 
-    public_key = key.read_text().strip()
     with told(), modelog.connect() as client:
         try:
-            before = open_checkpoint(old.read_text(), public_key)
+            before = open_checkpoint(old.read_text(), key.read_text().strip())
             proof = client.audit.consistency(before.size)
-            after = open_checkpoint(proof.checkpoint.note, public_key)
+            after = open_checkpoint(proof.checkpoint.note, (new_key or key).read_text().strip())
             verify_consistency(
                 before.size, before.root, after.size, after.root, [decode_base64(part) for part in proof.path]
             )

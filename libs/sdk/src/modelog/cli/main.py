@@ -7,7 +7,21 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli import audit, bisect, data, deployments, events, jobs, lineage, models, monitors, platform, runs, users
+from modelog.cli import (
+    audit,
+    backup,
+    bisect,
+    data,
+    deployments,
+    events,
+    jobs,
+    lineage,
+    models,
+    monitors,
+    platform,
+    runs,
+    users,
+)
 
 app = typer.Typer(
     name="modelog",
@@ -27,6 +41,7 @@ app.add_typer(monitors.app, name="monitor")
 app.add_typer(events.app, name="events")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(audit.app, name="audit")
+app.add_typer(backup.app, name="backup")
 app.add_typer(users.app, name="user")
 app.add_typer(users.keys, name="keys")
 bisect.register(app)

@@ -1,0 +1,271 @@
+"""Backing up a platform, while it runs, as of one position of its log.
+
+A folder of backups holds one folder for each, named after its position, and the blobs of all:
+
+    <position>/manifest.json      the position, the root and the signed checkpoint there, the digest of every file
+    <position>/events.jsonl.gz    the log up to the position
+    <position>/blobs.txt          which blobs belong to it
+    <position>/databases/         what no event tells: predictions, windows with their labels, keys of personal data
+    <position>/checkpoints.jsonl  what was signed before
+    <position>/secrets/           only when asked for: the platform's tokens and keys, and the key that signs the log
+    blobs/                        what artifacts, datasets and profiles are made of, each named by its SHA-256
+
+The log only grows, so what is read of it up to a position is one consistent state, whoever writes at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from modelog_common.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from modelog_common.events.store import EventStore
+from modelog_lineage.app import KEY_FILE, TREE_FILE
+from modelog_lineage.audit.records import record_of
+from modelog_proofs import Checkpoint, Frontier, PrivateKey, event_hash, export_line, parse_private_key, sign_checkpoint
+from modelog_proofs.keys import encode_base64
+
+from modelog_platform.log.transfer import new_file
+
+FORMAT = "modelog.backup/1"
+MANIFEST = "manifest.json"
+EVENTS = "events.jsonl.gz"
+BLOBS, BLOB_LIST = "blobs", "blobs.txt"
+CHECKPOINTS = "checkpoints.jsonl"
+DATABASES, SECRETS = "databases", "secrets"
+AUDIT_KEY = f"{SECRETS}/{KEY_FILE}"
+# Everything else in the data folder is made again from the log.
+KEPT_DATABASES = ("data-keys.db", "serving/predictions.db", "monitoring/windows.db")
+INCOMING = ".incoming-"
+CHUNK_BYTES = 1 << 20
+TELL_EVERY = 1000
+Progress = Callable[[str, int, int], None]
+# A checkpoint's size, root, note, and when it was signed.
+SignedRow = tuple[int, bytes, str, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is backed up: the services' data folder and, if they are wanted, the platform's secrets."""
+
+    data: Path
+    secrets: Path | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A backup that was made; `blobs` of them `copied` anew."""
+
+    position: int
+    root: str
+    is_signed: bool
+    blobs: int
+    copied: int
+
+
+async def create(store: EventStore, source: Source, folder: Path, until: int | None, progress: Progress) -> Made:
+    """Back up into `folder`, as of position `until` (None: the last one there is now); other backups there stay.
+
+    Raises Conflict when the log is not what was signed; then nothing was backed up.
+    """
+    head = await store.head()
+    position = head if until is None else until
+    if not 1 <= position <= head:
+        raise Invalid.field("until", f"is {position}; the log has the positions 1 to {head}")
+    whole = folder / str(position)
+    partial = whole.with_name(f"{position}.part")
+    try:
+        await asyncio.to_thread(_prepare, folder, partial)
+        signed = await asyncio.to_thread(_signed_before, source.data / "lineage" / TREE_FILE, position)
+        root = await _write_events(store, partial / EVENTS, position, {row[0]: row[1] for row in signed}, progress)
+        made = await asyncio.to_thread(_write_rest, source, folder, partial, position, root, signed, progress)
+        await asyncio.to_thread(_put_in_place, partial, whole)
+        return made
+    except OSError as error:
+        raise Unavailable(f"the backup {folder} cannot be written: {error.strerror or error}") from error
+    finally:
+        await asyncio.to_thread(shutil.rmtree, partial, True)
+
+
+def _prepare(folder: Path, partial: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+
+
+def _write_rest(
+    source: Source, folder: Path, partial: Path, position: int, root: bytes, signed: list[SignedRow], progress: Progress
+) -> Made:
+    note, public_key = _sign(source.data / "lineage" / KEY_FILE, position, root)
+    blobs, copied = _copy_blobs(source.data / BLOBS, folder / BLOBS, progress)
+    _write_lines(partial / BLOB_LIST, blobs)
+    _write_lines(partial / CHECKPOINTS, [_checkpoint_line(*row) for row in signed])
+    _copy_databases(source.data, partial)
+    _copy_secrets(source, partial)
+    files = sorted(file for file in partial.rglob("*") if file.is_file())
+    manifest = {
+        "format": FORMAT,
+        "made_at": datetime.now(UTC).isoformat(),
+        "position": position,
+        "root": encode_base64(root),
+        "checkpoint": note,
+        "public_key": public_key,
+        "files": {str(file.relative_to(partial)): described(file) for file in files},
+    }
+    write_whole(partial / MANIFEST, json.dumps(manifest, indent=2).encode())
+    return Made(position, encode_base64(root), bool(note), len(blobs), copied)
+
+
+def _put_in_place(partial: Path, whole: Path) -> None:
+    """In place of an older backup of the same position, if there is one."""
+    old = whole.with_name(f"{whole.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if whole.exists():
+        whole.rename(old)
+    partial.rename(whole)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+async def _write_events(
+    store: EventStore, file: Path, position: int, signed: Mapping[int, bytes], progress: Progress
+) -> bytes:
+    """Write the log up to a position; on the way its root is held against all that was signed. Returns the root."""
+    frontier = Frontier()
+    with new_file(file) as out:
+        async for event in store.read_all(until=position):
+            record = record_of(event)
+            frontier.append(event_hash(record))
+            if frontier.size in signed and signed[frontier.size] != frontier.root():
+                raise Conflict(
+                    f"the first {frontier.size} events of the store are not those that were signed: it was altered. "
+                    "Nothing was backed up; see `modelog audit verify`"
+                )
+            out.write(export_line(record))
+            if frontier.size % TELL_EVERY == 0 or frontier.size == position:
+                progress("events", frontier.size, position)
+    if frontier.size != position:
+        raise Conflict(f"the store gave {frontier.size} events up to position {position}: some are missing")
+    return frontier.root()
+
+
+def _signed_before(tree: Path, position: int) -> list[SignedRow]:
+    """The checkpoints that were signed up to a position: size, root, note, time."""
+    if not tree.is_file():
+        return []
+    query = "SELECT size, root, note, signed_at FROM checkpoints WHERE size BETWEEN 1 AND ? ORDER BY size"
+    try:
+        with closing(sqlite3.connect(f"{tree.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            return [(size, bytes(root), note, at) for size, root, note, at in db.execute(query, (position,))]
+    except sqlite3.Error as error:
+        raise Unavailable(f"the audit tree {tree} cannot be read: {error}") from error
+
+
+def _sign(key_file: Path, position: int, root: bytes) -> tuple[str, str]:
+    """A checkpoint at the position, and its key; empty texts when the log's key is not there."""
+    if not key_file.is_file():
+        return "", ""
+    key: PrivateKey = parse_private_key(key_file.read_text("ascii"))
+    return sign_checkpoint(Checkpoint(key.name, position, root), key), key.public_key.text()
+
+
+def _checkpoint_line(size: int, root: bytes, note: str, at: str) -> str:
+    return json.dumps({"size": size, "root": encode_base64(root), "note": note, "signed_at": at}, ensure_ascii=False)
+
+
+def _copy_databases(data: Path, partial: Path) -> None:
+    for name in KEPT_DATABASES:
+        if (data / name).is_file():
+            copy_database(data / name, partial / DATABASES / name)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of an SQLite file that others may be writing to, readable by its owner only."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".part")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    try:
+        readable = f"{source.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(readable, uri=True)) as original, closing(sqlite3.connect(partial)) as copy:
+            original.backup(copy)
+    except sqlite3.Error as error:
+        raise Unavailable(f"{source} cannot be copied: {error}") from error
+    sync(partial)
+    partial.replace(target)
+
+
+def _copy_secrets(source: Source, partial: Path) -> None:
+    if source.secrets is None:
+        return
+    if not source.secrets.is_dir():
+        raise NotFound(f"there are no secrets in {source.secrets}")
+    (partial / SECRETS).mkdir(mode=0o700)
+    files = [file for file in sorted(source.secrets.iterdir()) if file.is_file() and not file.name.endswith(".part")]
+    key = source.data / "lineage" / KEY_FILE
+    for file in [*files, *([key] if key.is_file() else [])]:
+        copy_file(file, partial / SECRETS / file.name)
+
+
+def _copy_blobs(source: Path, target: Path, progress: Progress) -> tuple[list[str], int]:
+    """Copy the blobs that are not there yet; returns the names of all, and how many were copied."""
+    files = sorted(f for f in source.rglob("*") if f.is_file() and not f.name.startswith(INCOMING))
+    copied = 0
+    for n, file in enumerate(files, start=1):
+        to = target / file.relative_to(source)
+        if not to.is_file() or to.stat().st_size != file.stat().st_size:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(file, to)
+            copied += 1
+        progress("blobs", n, len(files))
+    return [str(file.relative_to(source)) for file in files], copied
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file so that it has its name once it is whole and on the disk; readable by its owner only."""
+    partial = target.with_name(target.name + ".part")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    shutil.copyfile(source, partial)
+    sync(partial)
+    partial.replace(target)
+
+
+def sync(file: Path) -> None:
+    """See to it that a file's bytes are on the disk."""
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def described(file: Path) -> dict[str, Any]:
+    """A file's size and SHA-256."""
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while chunk := content.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return {"size": file.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _write_lines(file: Path, lines: list[str]) -> None:
+    write_whole(file, "".join(f"{line}\n" for line in lines).encode())
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file that has its name once it is whole and on the disk."""
+    partial = file.with_name(file.name + ".part")
+    partial.write_bytes(content)
+    sync(partial)
+    partial.replace(file)
