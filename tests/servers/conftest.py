@@ -54,7 +54,7 @@ def server_folder() -> Iterator[Path]:
 
 
 def running(server: RunningServer) -> Iterator[RunningServer]:
-    install([server.recipe.name], print)
+    install([server.recipe.name], lambda name, step: print(f"{name}: {step}"))
     server.start()
     yield server
     server.stop()

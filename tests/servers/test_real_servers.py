@@ -135,7 +135,8 @@ class TestKafka(ServerSuite):
 
     async def write(self, server: KafkaServer) -> None:
         settings = {"bootstrap.servers": server.bootstrap}
-        AdminClient(settings).create_topics([NewTopic(NAME, 1)])[NAME].result(30)
+        admin = AdminClient(settings)
+        admin.create_topics([NewTopic(NAME, 1)])[NAME].result(60)
         producer = Producer(settings | {"enable.idempotence": True})
         producer.produce(NAME, TEXT)
         assert producer.flush(30) == 0

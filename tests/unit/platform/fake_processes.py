@@ -39,7 +39,8 @@ def ports() -> Ports:
 
 def spec(folder: PlatformFolder, name: str, script: str) -> ProcessSpec:
     port = free_port()
-    return ProcessSpec(name, [sys.executable, "-c", script, str(port)], port, False, folder.logs / f"{name}.log")
+    command = [sys.executable, "-c", script, str(port)]
+    return ProcessSpec(name, command, port, False, folder.logs / f"{name}.log", part=name in ("broker", "graph"))
 
 
 def prepared(root: Path) -> PlatformFolder:

@@ -21,6 +21,7 @@ from modelog_platform.__main__ import main
 from modelog_platform.folder import SERVICES, PlatformFolder
 from modelog_platform.parts.ports import free_port
 from modelog_platform.processes import choose_ports, process_specs
+from modelog_platform.profile import load_profile
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -197,7 +198,8 @@ def test_down_without_a_platform_stops_nobody_else(
 
 def test_every_process_gets_ports_logs_and_settings_of_its_own(tmp_path: Path) -> None:
     folder = prepared(tmp_path / "data")
-    ports = choose_ports(0)
+    embedded = load_profile("embedded")
+    ports = choose_ports(0, embedded)
     numbers = [
         ports.broker,
         ports.graph,
@@ -208,8 +210,8 @@ def test_every_process_gets_ports_logs_and_settings_of_its_own(tmp_path: Path) -
     ]
     assert len(set(numbers)) == len(numbers) == 5 + len(SERVICES)
     fixed = free_port()
-    assert choose_ports(fixed).gateway_http == fixed
-    specs = {s.name: s for s in process_specs(folder, ports, {"MODELOG_LOG_LEVEL": "error"})}
+    assert choose_ports(fixed, embedded).gateway_http == fixed
+    specs = {s.name: s for s in process_specs(folder, ports, {"MODELOG_LOG_LEVEL": "error"}, embedded)}
     assert list(specs) == ["broker", "graph", *SERVICES]
     assert len({s.log for s in specs.values()}) == len(specs)
     assert [name for name, s in specs.items() if s.health] == list(SERVICES)

@@ -15,9 +15,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m modelog_platform", description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=Path(".modelog"))
     parser.add_argument("--port", type=int, default=8080, help="port of the web page and REST; 0 means any free one")
+    parser.add_argument("--profile", default="embedded", help="embedded, servers, or the path of a profile of your own")
     arguments = parser.parse_args()
+
+    def progress(name: str, how: str) -> None:
+        print(f"{name}: {how}", flush=True)
+
     try:
-        up(arguments.data_dir, arguments.port, lambda name, after: print(f"{name}: healthy after {after}"), print)
+        up(arguments.data_dir, arguments.port, progress, print, profile=arguments.profile)
     except ModelogError as error:
         print(f"modelog up: {error}", file=sys.stderr)
         return 1

@@ -31,16 +31,16 @@ def for_the_caller() -> Iterator[None]:
         raise errors.Unavailable(str(error)) from error
 
 
-def run_here(data_dir: Path, port: int, progress: Progress, ready: Ready) -> None:
+def run_here(data_dir: Path, port: int, progress: Progress, ready: Ready, profile: str = "embedded") -> None:
     """Run a platform until it is told to stop."""
     with for_the_caller():
-        platform.up(data_dir, port, progress, ready)
+        platform.up(data_dir, port, progress, ready, profile=profile)
 
 
-def start_detached(data_dir: Path, port: int, progress: Progress, ready: Ready) -> None:
+def start_detached(data_dir: Path, port: int, progress: Progress, ready: Ready, profile: str = "embedded") -> None:
     """Start a platform in the background; `ready` is called once it answers."""
     with for_the_caller():
-        ready(platform.start_detached(data_dir, port, progress))
+        ready(platform.start_detached(data_dir, port, progress, profile))
 
 
 def down(data_dir: Path | None) -> Path:

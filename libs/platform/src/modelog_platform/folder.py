@@ -112,6 +112,17 @@ class PlatformFolder:
             if not (self.secrets / file).exists():
                 write_whole(self.secrets / file, secret.encode())
 
+    def password_file(self, part: str) -> Path:
+        """Where the password of a part of the platform is kept."""
+        return self.secrets / f"{part}.password"
+
+    def password(self, part: str) -> str:
+        """The password of a part, made when it has none."""
+        file = self.password_file(part)
+        if not file.exists():
+            write_whole(file, os.urandom(16).hex().encode())
+        return file.read_text().strip()
+
     def admin_token(self) -> str:
         """The token of the user `admin`, who is there from the beginning."""
         return (self.secrets / "admin.token").read_text().strip()

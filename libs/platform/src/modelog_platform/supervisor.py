@@ -25,12 +25,13 @@ from modelog_platform.processes import Ports, ProcessSpec
 POLL_S = 0.1
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
+SERVER_START_TIMEOUT_S = 300.0
+SERVER_STOP_TIMEOUT_S = 60.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0
 TAIL_BYTES = 2000
 HOPELESS_RESTARTS = 3
-PARTS = ("broker", "graph")
 Progress = Callable[[str, str], None]
 
 
@@ -58,11 +59,13 @@ class Running:
 
 
 class Supervisor:
-    """Keeps an embedded platform running in one data directory."""
+    """Keeps a platform running in one data directory."""
 
     def __init__(self, folder: PlatformFolder, ports: Ports, specs: list[ProcessSpec]) -> None:
         self._folder, self._ports = folder, ports
         self._all = {spec.name: Running(spec) for spec in specs}
+        self._servers = [running for running in self._all.values() if running.spec.serves]
+        self._servers_serve = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ready = False
         self._changed = True
@@ -92,6 +95,8 @@ class Supervisor:
     async def _until_healthy(self, progress: Progress) -> bool:
         began, told = time.monotonic(), set[str]()
         while not self._stopping.is_set():
+            if all(server.state == "healthy" for server in self._servers):
+                self._servers_serve.set()
             for name, running in self._all.items():
                 if running.state == "healthy" and name not in told:
                     told.add(name)
@@ -104,7 +109,8 @@ class Supervisor:
 
     def _refuse_hopeless(self, elapsed_s: float) -> None:
         for name, running in self._all.items():
-            hopeless = running.restarts >= HOPELESS_RESTARTS or elapsed_s > START_TIMEOUT_S
+            limit_s = START_TIMEOUT_S + (SERVER_START_TIMEOUT_S if self._servers else 0)
+            hopeless = running.restarts >= HOPELESS_RESTARTS or elapsed_s > limit_s
             if hopeless and running.state != "healthy":
                 raise Unavailable(
                     f"{name} did not start (it is {running.state}, last exit status {running.last_exit}). "
@@ -120,6 +126,8 @@ class Supervisor:
 
     async def _keep(self, running: Running) -> None:
         """Start a process, watch it, start it again: with growing pauses while it keeps dying young."""
+        if not running.spec.part:
+            await self._servers_serve.wait()
         while True:
             self._start(running)
             await self._watch(running)
@@ -141,7 +149,7 @@ class Supervisor:
                 stderr=log,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=partial(die_with, os.getpid()),
+                preexec_fn=partial(die_with, os.getpid(), spec.stop_signal),
             )
         running.state, running.started_at = "starting", time.monotonic()
         self._changed = True
@@ -176,13 +184,14 @@ class Supervisor:
             "pid": os.getpid(),
             "ready": self._ready,
             "endpoints": self._ports.endpoints(),
+            "stops_within_s": 3 * STOP_TIMEOUT_S + (SERVER_STOP_TIMEOUT_S if self._servers else 0),
             "processes": {name: running.as_dict() for name, running in self._all.items()},
         }
 
     async def _stop_all(self) -> None:
         """Services first, so that they can drain into the parts; each gets time, then it is killed."""
-        services = [running for name, running in self._all.items() if name not in PARTS]
-        parts = [running for name, running in self._all.items() if name in PARTS]
+        services = [running for running in self._all.values() if not running.spec.part]
+        parts = [running for running in self._all.values() if running.spec.part]
         for group in (services, parts):
             await asyncio.gather(*(self._stop_one(running) for running in group))
         self._ready = False
@@ -194,9 +203,9 @@ class Supervisor:
         if process is None or process.poll() is not None:
             running.state = "stopped"
             return
-        process.terminate()
+        process.send_signal(running.spec.stop_signal)
         try:
-            await asyncio.to_thread(process.wait, STOP_TIMEOUT_S)
+            await asyncio.to_thread(process.wait, SERVER_STOP_TIMEOUT_S if running.spec.serves else STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -206,6 +215,8 @@ class Supervisor:
 
 async def is_healthy(spec: ProcessSpec) -> bool:
     """Whether the process does its work."""
+    if spec.serves:
+        return await asyncio.to_thread(spec.serves)
     if spec.health:
         return await says_serving(f"{LOOPBACK}:{spec.port}")
     try:

@@ -16,7 +16,9 @@ from modelog_common.domain.errors import NotFound, Unavailable
 
 from modelog_platform.folder import PlatformFolder
 from modelog_platform.processes import choose_ports, process_specs
-from modelog_platform.supervisor import STOP_TIMEOUT_S, Progress, Supervisor
+from modelog_platform.profile import load_profile
+from modelog_platform.servers.catalogue import install
+from modelog_platform.supervisor import SERVER_START_TIMEOUT_S, STOP_TIMEOUT_S, Progress, Supervisor
 
 DETACHED_TIMEOUT_S = 180.0
 POLL_S = 0.1
@@ -28,14 +30,17 @@ def up(
     progress: Progress,
     ready: Callable[[Mapping[str, str]], None],
     settings: Mapping[str, str] | None = None,
+    profile: str = "embedded",
 ) -> None:
-    """Run a platform until SIGTERM or SIGINT. Raises Unavailable when it cannot start."""
+    """Run a platform until SIGTERM or SIGINT. Raises Unavailable when it cannot start, Invalid for a wrong profile."""
+    wanted = load_profile(profile)
+    install(wanted.servers, progress)
     folder = PlatformFolder(root.absolute())
     folder.prepare()
     lock = folder.lock()
     try:
-        ports = choose_ports(port)
-        supervisor = Supervisor(folder, ports, process_specs(folder, ports, settings or {}))
+        ports = choose_ports(port, wanted)
+        supervisor = Supervisor(folder, ports, process_specs(folder, ports, settings or {}, wanted))
         asyncio.run(_run(supervisor, folder, progress, ready))
     finally:
         os.close(lock)
@@ -69,24 +74,28 @@ def first_of(group: BaseExceptionGroup[Unavailable | OSError]) -> Unavailable:
 
 def remember(folder: PlatformFolder, endpoints: Mapping[str, str]) -> None:
     """Make this platform the one that `modelog` talks to."""
-    profile = {"url": endpoints["web"], "user": "admin", "users": {"admin": folder.admin_token()}}
-    write_profile(profile | {"data_dir": str(folder.root), "endpoints": dict(endpoints)})
+    client = {"url": endpoints["web"], "user": "admin", "users": {"admin": folder.admin_token()}}
+    write_profile(client | {"data_dir": str(folder.root), "endpoints": dict(endpoints)})
 
 
-def start_detached(root: Path, port: int, progress: Progress) -> Mapping[str, str]:
+def start_detached(root: Path, port: int, progress: Progress, profile: str = "embedded") -> Mapping[str, str]:
     """Start a platform in the background and wait until it is ready; returns its endpoints.
 
-    Raises Unavailable with the supervisor's own words when it does not come up.
+    Raises Unavailable with the supervisor's own words when it does not come up, Invalid for a wrong profile.
     """
+    servers = load_profile(profile).servers
+    install(servers, progress)
     folder = PlatformFolder(root.absolute())
     folder.prepare()
     log = folder.logs / "supervisor.log"
     command = [sys.executable, "-m", "modelog_platform", "--data-dir", str(folder.root), "--port", str(port)]
+    command += ["--profile", profile]
     before = log.stat().st_size if log.exists() else 0
     with log.open("ab") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     told = set[str]()
-    deadline = time.monotonic() + DETACHED_TIMEOUT_S
+    limit_s = DETACHED_TIMEOUT_S + (SERVER_START_TIMEOUT_S if servers else 0)
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said = log.read_bytes()[before:].decode(errors="replace").strip().removeprefix("modelog up: ")
@@ -102,7 +111,7 @@ def start_detached(root: Path, port: int, progress: Progress) -> Mapping[str, st
         time.sleep(POLL_S)
     process.terminate()
     process.wait()
-    raise Unavailable(f"the platform was not ready within {DETACHED_TIMEOUT_S:g} s; see {folder.logs}")
+    raise Unavailable(f"the platform was not ready within {limit_s:g} s; see {folder.logs}")
 
 
 def down(root: Path | None) -> Path:
@@ -112,9 +121,10 @@ def down(root: Path | None) -> Path:
     if pid is None:
         raise NotFound(f"no platform runs in {folder.root}")
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 3 * STOP_TIMEOUT_S
+    limit_s = float(folder.read_state().get("stops_within_s", 3 * STOP_TIMEOUT_S))
+    deadline = time.monotonic() + limit_s
     while folder.holder() == pid:
         if time.monotonic() > deadline:
-            raise Unavailable(f"process {pid} did not stop within {3 * STOP_TIMEOUT_S:g} s; see {folder.logs}")
+            raise Unavailable(f"process {pid} did not stop within {limit_s:g} s; see {folder.logs}")
         time.sleep(POLL_S)
     return folder.root

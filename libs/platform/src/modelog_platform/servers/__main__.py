@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.action == "install":
-            install(options.names or list(RECIPES), lambda text: print(text, flush=True))
+            install(options.names or list(RECIPES), lambda name, text: print(f"{name}: {text}", flush=True))
         else:
             ports = tuple(int(port) for port in options.ports.split(","))
             become_server(options.name, options.folder.absolute(), ports, options.password_file.read_text().strip())

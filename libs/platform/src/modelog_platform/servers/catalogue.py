@@ -33,14 +33,19 @@ def recipe_of(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def install(names: Sequence[str], say: Callable[[str], None]) -> None:
+def install(names: Sequence[str], say: Callable[[str, str], None]) -> None:
     """Install what is not there yet, several at a time; raises Unavailable when one cannot be, with what is missing."""
 
     def one(recipe: Recipe) -> None:
-        began = time.monotonic()
-        say(f"{recipe.title}: installing")
-        recipe.install(servers_home() / recipe.name)
-        say(f"{recipe.title}: there after {time.monotonic() - began:.0f} s")
+        began, steps = time.monotonic(), list[str]()
+
+        def step(text: str) -> None:
+            steps.append(text)
+            say(recipe.name, text)
+
+        recipe.install(servers_home() / recipe.name, step)
+        if steps:
+            say(recipe.name, f"installed after {time.monotonic() - began:.0f} s")
 
     with ThreadPoolExecutor(AT_A_TIME) as several:
         for done in [several.submit(one, recipe_of(name)) for name in names]:

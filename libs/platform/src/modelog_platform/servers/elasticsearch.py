@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import maven_install
-from modelog_platform.servers.recipe import Recipe, Site, http_ok
+from modelog_platform.servers.recipe import Recipe, Say, Site, http_ok
 
 JAVA = Path(__file__).parent / "java" / "elasticsearch"
 PLUGIN = "transport-netty4"
@@ -25,8 +25,8 @@ FLAGS = (
 )  # fmt: skip
 
 
-def install(home: Path) -> None:
-    maven_install(home, JAVA, "ElasticsearchServer", modules)
+def install(home: Path, say: Say) -> None:
+    maven_install(home, say, JAVA, "ElasticsearchServer", modules)
 
 
 def modules(home: Path) -> list[str]:

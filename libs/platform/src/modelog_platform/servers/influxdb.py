@@ -11,13 +11,14 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from modelog_common.domain.errors import Unavailable
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import apt_install, go_build, installing, need, run
-from modelog_platform.servers.recipe import Recipe, Site, http_ok
+from modelog_platform.servers.recipe import Recipe, Say, Site, http_ok
 
 USER = "modelog"
 ORGANISATION = "modelog"
@@ -30,36 +31,37 @@ LENIENT = '#!/bin/sh\nexec "$@" --cap-lints allow\n'
 SETUP_TIMEOUT_S = 60.0
 
 
-def install(home: Path) -> None:
+def install(home: Path, say: Say) -> None:
     with installing(home, f"{PACKAGE}@{VERSION} {PKG_CONFIG}".encode()) as wanted:
         if not wanted:
             return
         need("cargo", "building InfluxDB", "install Rust (https://rustup.rs)")
         for program in ("clang", "pkg-config"):
-            apt_install(home, [program], Path("/usr/bin", program).exists)
+            apt_install(home, say, [program], Path("/usr/bin", program).exists)
         lenient = home / "rustc-lenient"
         lenient.write_text(LENIENT)
         lenient.chmod(0o755)
         run(home, ["go", "install", PKG_CONFIG], {"GOBIN": str(home)})
         rust = {"RUSTC_WRAPPER": str(lenient), "RUSTUP_TOOLCHAIN": "stable", "PKG_CONFIG": str(home / "pkg-config")}
-        go_build(home, PACKAGE, VERSION, "influxd", rust)
+        go_build(home, say, PACKAGE, VERSION, "influxd", rust)
 
 
 def prepare(site: Site) -> None:
-    """The first time, run it until it has taken its first user, organisation, bucket and token."""
+    """The first time, run it at its second port, where nobody looks for it, until it has its user and token."""
     if (site.folder / "set-up").exists():
         return
+    aside = replace(site, ports=site.ports[1:])
     with (site.folder / "set-up.log").open("wb") as log:
         server = subprocess.Popen(
-            command(site), env={**os.environ, **environment(site)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command(aside), env={**os.environ, **environment(aside)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         deadline = time.monotonic() + SETUP_TIMEOUT_S
-        while not serves(site):
+        while not serves(aside):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise Unavailable(f"InfluxDB did not come up to be set up; see {log.name}")
             time.sleep(0.05)
-        set_up(site)
+        set_up(aside)
     finally:
         server.terminate()
         server.wait()
@@ -113,4 +115,5 @@ INFLUXDB = Recipe(
     environment=environment,
     serves=serves,
     address=address,
+    ports=2,
 )

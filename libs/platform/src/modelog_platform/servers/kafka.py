@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import maven_install, run
-from modelog_platform.servers.recipe import Recipe, Site, answers
+from modelog_platform.servers.recipe import Recipe, Say, Site, answers
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 METADATA = struct.pack(">hhihi", 3, 1, 7, -1, 0)  # Metadata, version 1, correlation 7, no client name, no topics
@@ -30,8 +30,8 @@ auto.create.topics.enable=false
 """
 
 
-def install(home: Path) -> None:
-    maven_install(home, JAVA)
+def install(home: Path, say: Say) -> None:
+    maven_install(home, say, JAVA)
 
 
 def prepare(site: Site) -> None:

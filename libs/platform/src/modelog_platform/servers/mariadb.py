@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import apt_install, need, run
-from modelog_platform.servers.recipe import Recipe, Site, answers
+from modelog_platform.servers.recipe import Recipe, Say, Site, answers
 
 USER = "modelog"
 DATABASE = "modelog"
@@ -23,8 +23,8 @@ ALTER USER 'root'@'localhost' IDENTIFIED BY '{password}';
 """
 
 
-def install(home: Path) -> None:
-    apt_install(home, ["mariadb-server"], lambda: shutil.which("mariadbd", path=with_sbin()) is not None)
+def install(home: Path, say: Say) -> None:
+    apt_install(home, say, ["mariadb-server"], lambda: shutil.which("mariadbd", path=with_sbin()) is not None)
 
 
 def prepare(site: Site) -> None:

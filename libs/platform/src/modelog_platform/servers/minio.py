@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import go_build, installing
-from modelog_platform.servers.recipe import Recipe, Site, http_ok
+from modelog_platform.servers.recipe import Recipe, Say, Site, http_ok
 
 USER = "modelog"
 BUCKET = "modelog"
@@ -15,10 +15,10 @@ PACKAGE = "github.com/minio/minio"
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
 
-def install(home: Path) -> None:
+def install(home: Path, say: Say) -> None:
     with installing(home, f"{PACKAGE}@{VERSION}".encode()) as wanted:
         if wanted:
-            go_build(home, PACKAGE, VERSION, "minio")
+            go_build(home, say, PACKAGE, VERSION, "minio")
 
 
 def prepare(site: Site) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import maven_install
-from modelog_platform.servers.recipe import Recipe, Site, answers
+from modelog_platform.servers.recipe import Recipe, Say, Site, answers
 
 USER = "neo4j"
 DATABASE = "neo4j"
@@ -16,8 +16,8 @@ HANDSHAKE = b"\x60\x60\xb0\x17" + b"\x00\x04\x04\x05" + bytes(12)  # Bolt 5.4 to
 OPEN = ("java.nio", "java.io", "java.lang", "sun.nio.ch", "java.util.concurrent")
 
 
-def install(home: Path) -> None:
-    maven_install(home, JAVA, "Neo4jServer")
+def install(home: Path, say: Say) -> None:
+    maven_install(home, say, JAVA, "Neo4jServer")
 
 
 def command(site: Site) -> list[str]:

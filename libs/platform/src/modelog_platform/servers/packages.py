@@ -13,6 +13,8 @@ from pathlib import Path
 
 from modelog_common.domain.errors import Unavailable
 
+from modelog_platform.servers.recipe import Say
+
 TAIL_LINES = 15
 # A machine with an init system would start its own copy of a server with the package.
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -27,7 +29,7 @@ def need(program: str, why: str, remedy: str) -> str:
     return found
 
 
-def apt_install(home: Path, packages: Sequence[str], is_there: Callable[[], bool]) -> None:
+def apt_install(home: Path, say: Say, packages: Sequence[str], is_there: Callable[[], bool]) -> None:
     """Debian's packages, unless what they bring is there already."""
     if is_there():
         return
@@ -36,6 +38,7 @@ def apt_install(home: Path, packages: Sequence[str], is_there: Callable[[], bool
     if os.geteuid() != 0:
         raise Unavailable(f"{wanted} can only be installed by root: run `sudo apt-get install {wanted}` once")
     with locked(home.parent, "apt"):
+        say(f"apt-get install {wanted}")
         try:
             run(home, [*APT_INSTALL, *packages], APT_ENVIRONMENT)
         except Unavailable:  # the lists of packages may be missing, or older than the packages
@@ -46,7 +49,7 @@ def apt_install(home: Path, packages: Sequence[str], is_there: Callable[[], bool
 
 
 def maven_install(
-    home: Path, recipe: Path, main_class: str = "", module_flags: Callable[[Path], list[str]] | None = None
+    home: Path, say: Say, recipe: Path, main_class: str = "", module_flags: Callable[[Path], list[str]] | None = None
 ) -> None:
     """The jars that a pom.xml names, into `lib`; and the server's own main class, compiled, into `classes`."""
     sources = sorted(recipe.iterdir())
@@ -59,6 +62,7 @@ def maven_install(
         for source in sources:
             shutil.copy(source, home)
         copy = ["dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
+        say("mvn dependency:copy-dependencies")
         run(home, ["mvn", "-q", "-B", *copy])
         if main_class:
             flags = module_flags(home) if module_flags else ["-cp", "lib/*"]
@@ -66,11 +70,12 @@ def maven_install(
 
 
 def go_build(
-    home: Path, package: str, version: str, program: str, environment: Mapping[str, str] | None = None
+    home: Path, say: Say, package: str, version: str, program: str, environment: Mapping[str, str] | None = None
 ) -> None:
     """Build a program from its Go module, in a module of its own that asks for it."""
     need("go", f"building {program}", "install Go 1.24 or newer (https://go.dev/doc/install)")
     (home / "go.mod").write_text(f"module local/{program}\n\ngo 1.24\n")
+    say(f"go build {package}@{version}: takes minutes the first time")
     run(home, ["go", "get", "-tool", f"{package}@{version}"])
     run(home, ["go", "build", "-o", program, package], environment)
 

@@ -12,7 +12,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.account import give_to, run_as
 from modelog_platform.servers.packages import apt_install, run
-from modelog_platform.servers.recipe import Recipe, Site, answers
+from modelog_platform.servers.recipe import Recipe, Say, Site, answers
 
 USER = "modelog"
 DATABASE = "modelog"
@@ -28,8 +28,8 @@ def programs() -> Path | None:
     return found[-1].parent if found else None
 
 
-def install(home: Path) -> None:
-    apt_install(home, ["postgresql"], lambda: programs() is not None)
+def install(home: Path, say: Say) -> None:
+    apt_install(home, say, ["postgresql"], lambda: programs() is not None)
 
 
 def prepare(site: Site) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import apt_install
-from modelog_platform.servers.recipe import Recipe, Site, answers
+from modelog_platform.servers.recipe import Recipe, Say, Site, answers
 
 USER = "modelog"
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -29,8 +29,8 @@ GREETING = b"AMQP\x00\x00\x09\x01"
 METHOD_FRAME = b"\x01\x00\x00"
 
 
-def install(home: Path) -> None:
-    apt_install(home, ["rabbitmq-server"], PROGRAM.exists)
+def install(home: Path, say: Say) -> None:
+    apt_install(home, say, ["rabbitmq-server"], PROGRAM.exists)
 
 
 def prepare(site: Site) -> None:
@@ -46,7 +46,7 @@ def command(site: Site) -> list[str]:
 
 def environment(site: Site) -> Mapping[str, str]:
     own = {
-        "NODENAME": f"modelog{site.port}@localhost",
+        "NODENAME": "modelog@localhost",
         "NODE_IP_ADDRESS": LOOPBACK,
         "NODE_PORT": str(site.port),
         "DIST_PORT": str(site.ports[1]),

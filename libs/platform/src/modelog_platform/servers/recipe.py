@@ -13,6 +13,8 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 
+# Told each step of an installation that takes a while.
+Say = Callable[[str], None]
 ANSWER_TIMEOUT_S = 1.0
 CHECKOUT_MARK = "uv.lock"
 
@@ -51,7 +53,7 @@ class Recipe:
     name: str
     title: str
     user: str
-    install: Callable[[Path], None]
+    install: Callable[[Path, Say], None]
     command: Callable[[Site], list[str]]
     serves: Callable[[Site], bool]
     address: Callable[[Site], str]

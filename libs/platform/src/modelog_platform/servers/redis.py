@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers.packages import apt_install
-from modelog_platform.servers.recipe import Recipe, Site, answers
+from modelog_platform.servers.recipe import Recipe, Say, Site, answers
 
 SETTINGS = """\
 bind {host}
@@ -22,8 +22,8 @@ loglevel warning
 """
 
 
-def install(home: Path) -> None:
-    apt_install(home, ["redis-server"], lambda: shutil.which("redis-server") is not None)
+def install(home: Path, say: Say) -> None:
+    apt_install(home, say, ["redis-server"], lambda: shutil.which("redis-server") is not None)
 
 
 def prepare(site: Site) -> None:

@@ -28,8 +28,11 @@ def up(
     data_dir: Path = DATA_DIR,
     port: int = typer.Option(8080, min=0, max=65535, help="Port of the web page and REST; 0 takes any free one."),
     detach: bool = typer.Option(False, "--detach", help="Return once the platform is ready, and leave it running."),
+    profile: str = typer.Option(
+        "embedded", help="What it stands on: embedded (parts that come with pip), servers, or a file of your own."
+    ),
 ) -> None:
-    """Start the platform here: the embedded parts and the six services, watched and restarted when they die.
+    """Start the platform here: its parts and the six services, watched and restarted when they die.
 
     Example: `modelog up --detach --port 9000`
     """
@@ -40,7 +43,7 @@ def up(
     with told():
         start = of_platform("start_detached" if detach else "run_here")
         say(f"Starting the platform in {data_dir.absolute()} ...")
-        start(data_dir, port, progress, lambda endpoints: show_endpoints(endpoints, here=not detach))
+        start(data_dir, port, progress, lambda endpoints: show_endpoints(endpoints, here=not detach), profile)
 
 
 def of_platform(name: str) -> Callable[..., Any]:
@@ -55,8 +58,9 @@ def show_endpoints(endpoints: Mapping[str, str], here: bool = False) -> None:
     profile = read_profile()
     console.print("Ready.", style="bold green")
     say(f"  {'web page':<15}{endpoints['web']}/#token={profile['users'][profile['user']]}")
-    for name in ("inference_rest", "inference_grpc", "kafka", "graph"):
-        say(f"  {name:<15}{endpoints[name]}")
+    for name, address in endpoints.items():
+        if name != "web":
+            say(f"  {name:<15}{address}")
     console.print("Stop it with Ctrl-C." if here else "Stop it with `modelog down`.")
 
 
