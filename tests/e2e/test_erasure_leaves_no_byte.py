@@ -1,0 +1,140 @@
+"""An erased person's plain text is in no byte of any store of a running platform; what is not personal is found there.
+
+Personal texts are sealed before they are stored, so none is found before the erasure either; that the search would
+find them is shown with a text of the same kind in a field that is not personal.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import modelog
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from modelog_common.bus.topics import EVENTS
+from plain_text import forms, traces, traces_in
+from running_platform import RunningPlatform
+
+GATEWAY_EVENTS = EVENTS["gateway"].name
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    """A platform that logs as much as it can."""
+    own = RunningPlatform(tmp_path_factory.mktemp("erasure"))
+    own.environment["MODELOG_LOG_LEVEL"] = "debug"
+    own.up()
+    yield own
+    own.down()
+
+
+@pytest.mark.parametrize("name", forms("Zoë Unmistakable"))
+def test_the_search_finds_each_form_of_a_text(tmp_path: Path, name: str) -> None:
+    text = "Zoë Unmistakable"
+    (tmp_path / "store").write_bytes(b"\x00\x01before" + forms(text)[name] + b"after\xff")
+    assert f"store ({name})" in list(traces(tmp_path, text))
+    (tmp_path / "store").write_bytes(b"nothing of the kind")
+    assert list(traces(tmp_path, text)) == []
+
+
+def test_a_text_inside_base64_is_found_wherever_it_begins() -> None:
+    for before in (b"", b"1", b"12", b"123"):
+        assert traces_in(base64.b64encode(before + b"Zoe Unmistakable" + b"xyz"), "Zoe Unmistakable")
+
+
+def test_no_byte_of_an_erased_persons_data_is_left(own: RunningPlatform) -> None:
+    mark = uuid4().hex[:12]
+    full_name, email = f"Zoë Unmistakable {mark}", f"zoë.{mark}@unmistakable.example"
+    changed_name, public = f"Zoë Changed {mark}", f"Zoë Public {mark}"
+    refused = f"zoë.{mark}.unmistakable.example"
+    personal = (full_name, email, changed_name, refused)
+    with own.client() as admin:
+        created = admin.users.create("zoe", ["developer"], full_name=full_name, email=email)
+        _refused(own, refused, full_name)
+        admin.models.create("zoes-model", public)
+        changed = admin.users.describe("zoe", full_name=changed_name, email=email)
+        assert _seen(admin) == (changed_name, email)
+        assert _seen(admin, created.position) == (full_name, email)
+        admin.users.rotate_master_key()
+        assert _seen(admin, created.position) == (full_name, email)
+        head = own.until_projected()
+
+        # What is public is found where it was put, by the same search.
+        found = {place.partition(" ")[0] for place in traces(own.folder, public)}
+        assert {"data/data/events.db", "data/data/registry/tables.db"} <= {f.removesuffix("-wal") for f in found}
+        assert traces_in(_topic(own, EVENTS["registry"].name), public)
+        # What is personal is sealed from the first moment on.
+        topic = _topic(own, GATEWAY_EVENTS)
+        for text in personal:
+            assert list(traces(own.folder, text)) == []
+            assert traces_in(topic, text) == []
+        assert b'"zoe"' in topic
+        assert b"ciphertext" in topic
+
+        own.cli("user", "erase", "zoe", "--reason", "ticket 4711", "--yes")
+        own.until_projected()
+        for moment in (None, head, changed.position, created.position):
+            assert _seen(admin, moment) == ("[erased]", "[erased]")
+
+    own.down()
+    own.up()
+    own.cli("rebuild")
+    with own.client() as admin:
+        own.until_projected()
+        for moment in (None, head, changed.position, created.position):
+            assert _seen(admin, moment) == ("[erased]", "[erased]")
+        report = admin.audit.verify()
+        assert report.intact, report.findings
+        seen = json.dumps([e.to_dict() for e in admin.audit.events(limit=1000)], default=str, ensure_ascii=False)
+    everything = _topic(own, GATEWAY_EVENTS) + seen.encode()
+    for text in personal:
+        assert list(traces(own.folder, text)) == []
+        assert traces_in(everything, text) == []
+    with own.client() as admin:
+        model = admin.models.get("zoes-model")
+        assert model.description == public
+
+
+def _seen(client: modelog.Client, as_of: int | None = None) -> tuple[str, str]:
+    users = client.users.list(as_of=None if as_of is None else str(as_of))
+    return next((u.full_name, u.email) for u in users if u.name == "zoe")
+
+
+def _refused(own: RunningPlatform, email: str, full_name: str) -> None:
+    """Personal data that is refused must not get into logs or dead letters either."""
+    headers = {"Authorization": f"Bearer {own.profile['users']['admin']}"}
+    for body in (
+        {"email": email},
+        {"full_name": f"{full_name}\n"},
+        {"full_name": [full_name]},
+        {"full_name": full_name, "roles": ["king"]},
+    ):
+        answer = httpx.post(
+            f"{own.endpoints['web']}/api/v1/users",
+            json={"name": "refused", "roles": ["viewer"], **body},
+            headers=headers,
+            timeout=30,
+        )
+        assert answer.status_code == 400, answer.text
+
+
+def _topic(own: RunningPlatform, name: str) -> bytes:
+    """Everything that the broker holds of a topic: keys, headers and values."""
+    consumer = Consumer({"bootstrap.servers": own.endpoints["kafka"], "group.id": str(uuid4()), "log_level": 0})
+    found = bytearray()
+    try:
+        partitions = consumer.list_topics(name, timeout=20).topics[name].partitions
+        for number in partitions:
+            consumer.assign([TopicPartition(name, number, 0)])
+            while (message := consumer.poll(2.0)) is not None:
+                assert message.error() is None, message.error()
+                headers = b"".join(bytes(v or b"") for _, v in message.headers() or [])
+                found += (message.key() or b"") + headers + (message.value() or b"")
+    finally:
+        consumer.close()
+    return bytes(found)
