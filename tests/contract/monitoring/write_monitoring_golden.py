@@ -12,6 +12,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from modelog_common.domain.decider import Decider
+from modelog_common.domain.sealed import Sealed
 from modelog_common.events.store import StoredEvent
 from modelog_common.read.tables import Put
 from modelog_monitoring.events import EVENTS
@@ -87,6 +88,7 @@ STARTED = RetrainingStarted(
 )
 TRAINED = ChallengerTrained("r-1", "job-1", "1.1.0", AT)
 EVALUATED = ChallengerEvaluated("r-1", COMPARED, True, "better on 10000 fresh rows", AT)
+HOOK = Sealed("k-1", "AAECAwQFBgcICQoL", "c2VhbGVkIGJ5IGEga2V5IHRoYXQgbm9ib2R5IGhhcw==")
 CANARY = CanaryStarted("r-1", "flights", "1.1.0", 10.0, "bob", AT)
 
 # Each list is the story of one entity, in order.
@@ -108,8 +110,8 @@ STORIES: list[tuple[str, list[Any]]] = [
                 DriftLimits(0.05, 0.1, 0.1, 0.5),
                 0.02,
                 (
-                    Channel(ChannelKind.WEBHOOK, "http://127.0.0.1:9/a"),
-                    Channel(ChannelKind.SLACK, "https://hooks.example/x"),
+                    Channel(ChannelKind.WEBHOOK, HOOK, "http://127.0.0.1:9/..."),
+                    Channel(ChannelKind.SLACK, HOOK, "https://hooks.example/..."),
                 ),
                 0.753,
                 0.47,

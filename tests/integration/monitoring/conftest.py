@@ -20,8 +20,9 @@ from aiohttp import web
 from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
 from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.privacy.masters import new_master_key
 from modelog_common.rpc.client import connect
-from modelog_common.security.keys import create_key_pair
+from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_common.service import Host
 from modelog_monitoring.app import build
@@ -51,7 +52,7 @@ class Hook:
 
     async def receive(self, request: web.Request) -> web.Response:
         if self.refusals:
-            return web.Response(status=self.refusals.pop(0), text="not now")
+            return web.Response(status=self.refusals.pop(0), text=f"not now, {request.url}")
         self.bodies.append({"path": request.path, **await request.json()})
         self.keys.append(request.headers["Idempotency-Key"])
         return web.Response(text="ok")
@@ -216,6 +217,7 @@ async def bench(tmp_path: Path, fresh_broker: Any, world: World, hook: Hook) -> 
     def token(user: str, roles: Iterable[str]) -> str:
         return signer.sign(Identity(user, TENANT, frozenset(roles)), timedelta(hours=1))
 
+    write_secret(keys / "master.key", new_master_key().encode())
     (keys / "service.token").write_text(token("service:monitoring", ["service"]))
     server, address = await world.serve()
     settings = Settings(

@@ -59,3 +59,42 @@ async def test_nobody_at_the_address_is_told(bench: Any) -> None:
         bench.streams.hour(0)
         bench.streams.hour(1)
         await until_all(bench, 1, "ClientConnectorError: Cannot connect to host 127.0.0.1:9")
+
+
+async def test_the_address_of_a_channel_is_a_secret_that_only_the_channel_sees(bench: Any) -> None:
+    secret = "T0P-SECRET-9f8e7d"
+    channels = [
+        pb.AlertChannel(kind=pb.CHANNEL_KIND_WEBHOOK, url=f"{bench.hook.url}/{secret}"),
+        pb.AlertChannel(kind=pb.CHANNEL_KIND_WEBHOOK, url=f"{bench.hook.url}/{secret}-other"),
+        pb.AlertChannel(kind=pb.CHANNEL_KIND_SLACK, url=f"http://127.0.0.1:9/{secret}"),
+    ]
+    hidden = [f"{bench.hook.url}/...", f"{bench.hook.url}/...", "http://127.0.0.1:9/..."]
+    bench.hook.refusals = [503] * 1000
+    answers: list[Any] = []
+    async with bench.monitoring():
+        created = await bench.create_monitor(channels=channels)
+        assert (await bench.create_monitor(channels=channels)).position == created.position
+        bench.streams.hour(0)
+        bench.streams.hour(1)
+
+        async def refused() -> bool:
+            answers[:] = await deliveries(bench)
+            return len(answers) == 3 and "waiting" not in answers
+
+        await bench.until(refused, "every channel has refused", lambda: f"They are {answers}")
+        assert {f"answered 503: not now, {bench.hook.url}/..."} < set(answers)
+        bench.hook.refusals.clear()
+
+        async def taken() -> bool:
+            answers[:] = await deliveries(bench)
+            return answers.count("delivered") == 2
+
+        await bench.until(taken, "two channels took the alert", lambda: f"They are {answers}")
+        alerts = await bench.calls.ListAlerts(pb.ListAlertsRequest())
+        monitor = await bench.calls.GetMonitor(pb.GetMonitorRequest(name="flights"))
+    assert sorted(body["path"] for body in bench.hook.bodies) == [f"/{secret}", f"/{secret}-other"]
+    assert [c.url for c in monitor.channels] == hidden
+    stored = {file: file.read_bytes() for file in bench.folder.rglob("*") if file.is_file()}
+    assert any(b"http://127.0.0.1:9/..." in content for content in stored.values())
+    assert [file for file, content in stored.items() if secret.encode() in content] == []
+    assert secret not in f"{alerts}{monitor}{created}"

@@ -59,7 +59,7 @@ async def build(host: Host) -> None:
 
     catalog = Catalog(store)
     ledger = Ledger(host.data_dir / "deliveries.db")
-    deliverer = Deliverer(monitors, catalog, ledger, host.clock)
+    deliverer = Deliverer(monitors, catalog, ledger, host.subjects, host.clock)
     settled = Settled()
     watch = WindowWatch(monitors, catalog, data, references, settled, host.clock)
     inbox = Inbox(host.data_dir / "inbox.db")
@@ -74,7 +74,10 @@ async def build(host: Host) -> None:
     projected = SeriesProjection(store, series)
     queries = MonitoringQueries(host.project(TABLES, projections(store)), data, projected, settled, deliverer.status)
     servicer = MonitoringServicer(
-        Monitors(monitors, references, serving), Policies(policies, monitors, registry), queries, host.clock
+        Monitors(monitors, references, serving, host.subjects),
+        Policies(policies, monitors, registry),
+        queries,
+        host.clock,
     )
     host.serve(add_MonitoringServiceServicer_to_server, servicer, SERVICE)
     host.rebuildable("series", projected)

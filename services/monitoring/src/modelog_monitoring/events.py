@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelog_common.events.types import EventTypes
+from modelog_common.events.types import EventTypes, spec_of
 
 from modelog_monitoring.monitor.events import (
     AlertDelivered,
@@ -39,4 +39,8 @@ TYPES = (
     RetrainingRefused,
     RetrainingFailed,
 )
-EVENTS = EventTypes(TYPES)
+EVENTS = EventTypes(
+    TYPES,
+    # Version 1 held the addresses of channels as plain text, which is still read.
+    {(spec_of(MonitorCreated).name, 1): lambda fields: fields},
+)

@@ -170,6 +170,7 @@ class AlertChannel(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     kind: Global___ChannelKind.ValueType
     url: _builtins.str
+    """Kept sealed, since whoever knows it can post there: answers show the host only."""
     def __init__(
         self,
         *,

@@ -10,7 +10,9 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
+from modelog_common.privacy.subjects import Subjects
 
+from modelog_monitoring.handle.channels import check_channels, seal_channels
 from modelog_monitoring.handle.reference import References
 from modelog_monitoring.monitor.commands import CreateMonitor, MonitorCommand
 from modelog_monitoring.monitor.events import Channel, DatasetRef, DriftLimits, MonitorEvent
@@ -46,15 +48,15 @@ class NewMonitor:
 class Monitors:
     """All monitors of all tenants."""
 
-    def __init__(self, entities: MonitorEntities, references: References, serving: Serving) -> None:
-        self._entities, self._references, self._serving = entities, references, serving
+    def __init__(self, entities: MonitorEntities, references: References, serving: Serving, subjects: Subjects) -> None:
+        self._entities, self._references, self._serving, self._subjects = entities, references, serving, subjects
 
     async def create(self, new: NewMonitor, ctx: Context) -> int:
         """Watch a deployment; returns the position at which the monitor then stands.
 
         Raises NotFound for a deployment or dataset version that does not exist, AlreadyExists, or Invalid.
         """
-        _check_channels(new.channels)
+        check_channels(new.channels)
         deployment = await self._serving.deployment(new.deployment)
         digest = await self._references.build(new.reference, kinds_of(deployment.signature))
         command = CreateMonitor(
@@ -69,7 +71,7 @@ class Monitors:
             allowed_lateness_s=new.allowed_lateness_s,
             drift=new.drift,
             auc_loss=new.auc_loss,
-            channels=new.channels,
+            channels=await seal_channels(self._subjects, ctx.tenant, new.name, new.channels),
             reference_auc=new.reference_auc,
             reference_log_loss=new.reference_log_loss,
         )
@@ -104,11 +106,3 @@ def _check_model(job: Mapping[str, Any], model: str) -> None:
     named = job.get("register", {}).get("model", model)
     if named != model:
         raise Invalid.field("job.register.model", f"is {named!r}; the monitor's deployment serves {model!r}")
-
-
-def _check_channels(channels: tuple[Channel, ...]) -> None:
-    seen: set[str] = set()
-    for n, channel in enumerate(channels):
-        if channel.name in seen:
-            raise Invalid.field(f"channels[{n}]", f"{channel.name} stands there twice")
-        seen.add(channel.name)

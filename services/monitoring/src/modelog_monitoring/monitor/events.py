@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+from modelog_common.domain.sealed import Sealed
 from modelog_common.events.types import event
 
 from modelog_monitoring.monitor.window import WindowUnit
@@ -42,15 +43,22 @@ class DriftLimits(msgspec.Struct, frozen=True):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """Where alerts go."""
+    """Where alerts go.
+
+    The address lets everybody post who knows it, so it is sealed, and `shown` is what may be told of it. Version 1 of
+    the event held it as plain text.
+    """
 
     kind: ChannelKind
-    url: str
+    url: Sealed | str
+    shown: str = ""
 
     @property
     def name(self) -> str:
-        """How deliveries name it."""
-        return f"{self.kind} {self.url}"
+        """How deliveries name it; a few characters of the nonce tell two addresses of one host apart."""
+        if isinstance(self.url, str):
+            return f"{self.kind} {self.url}"
+        return f"{self.kind} {self.shown} {self.url.nonce[:6]}"
 
 
 class FeatureFigures(msgspec.Struct, frozen=True):
@@ -84,7 +92,7 @@ class QualityFigures(msgspec.Struct, frozen=True):
     base_rate: float
 
 
-@event("monitoring.MonitorCreated")
+@event("monitoring.MonitorCreated", version=2)
 class MonitorCreated:
     """A deployment is watched; `profile_digest` names the blob with the profile of the reference data.
 

@@ -14,7 +14,9 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
+from modelog_common.privacy.subjects import Subjects
 
+from modelog_monitoring.handle.channels import address_of, shown
 from modelog_monitoring.monitor.commands import MonitorCommand, RecordDelivery
 from modelog_monitoring.monitor.events import AlertRaised, Channel, MonitorEvent
 from modelog_monitoring.monitor.state import Monitor
@@ -56,9 +58,11 @@ class Deliverer:
         monitors: Entities[Monitor, MonitorCommand, MonitorEvent],
         catalog: Catalog,
         ledger: Ledger,
+        subjects: Subjects,
         clock: Clock,
     ) -> None:
         self._monitors, self._catalog, self._ledger, self._clock = monitors, catalog, ledger, clock
+        self._subjects = subjects
         self.bell = Bell()
 
     async def run(self) -> None:
@@ -102,7 +106,7 @@ class Deliverer:
         alert, channel = delivery.alert, delivery.channel
         before = self._ledger.find(alert.alert_id, channel.name)
         attempts = 1 + (before.attempts if before else 0)
-        error = await _post(session, delivery)
+        error = await self._send(session, delivery)
         if not error:
             error = await self._record(delivery, attempts)
         if error:
@@ -112,6 +116,14 @@ class Deliverer:
             return
         self._ledger.delivered(alert.alert_id, channel.name)
         await self._catalog.refresh()
+
+    async def _send(self, session: aiohttp.ClientSession, delivery: Delivery) -> str:
+        """Send it once; returns the error in words, without the address, and "" when the channel took it."""
+        try:
+            address = await address_of(self._subjects, delivery.channel)
+        except Unavailable as unavailable:
+            return str(unavailable)
+        return (await _post(session, address, delivery)).replace(address, shown(delivery.channel))[:SHOWN]
 
     async def _record(self, delivery: Delivery, attempts: int) -> str:
         """Say so in the log of events; returns the error when that cannot be done now, and then it is sent again."""
@@ -124,15 +136,14 @@ class Deliverer:
         return ""
 
 
-async def _post(session: aiohttp.ClientSession, delivery: Delivery) -> str:
-    """Send it once; returns the error in words, "" when the channel took it."""
+async def _post(session: aiohttp.ClientSession, address: str, delivery: Delivery) -> str:
     body = payload_for(delivery.channel.kind, delivery.alert)
     try:
-        async with session.post(delivery.channel.url, json=body, headers={IDEMPOTENCY_KEY: delivery.key}) as answer:
+        async with session.post(address, json=body, headers={IDEMPOTENCY_KEY: delivery.key}) as answer:
             if answer.status < 300:
                 return ""
-            return f"answered {answer.status}: {(await answer.text())[:SHOWN]}"
+            return f"answered {answer.status}: {await answer.text()}"
     except TimeoutError:
         return f"did not answer in {TIMEOUT_S:g} s"
     except (aiohttp.ClientError, UnicodeDecodeError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"[:SHOWN]
+        return f"{type(error).__name__}: {error}"

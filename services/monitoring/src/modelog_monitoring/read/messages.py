@@ -10,6 +10,7 @@ from modelog_proto.common.v1.common_pb2 import DatasetRef
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 from modelog_proto.training.v1.training_pb2 import JobSpec
 
+from modelog_monitoring.handle.channels import shown
 from modelog_monitoring.monitor.events import AlertKind, ChannelKind, QualityFigures, WindowEvaluated
 from modelog_monitoring.monitor.state import Alert, Monitor
 from modelog_monitoring.monitor.window import WindowUnit
@@ -56,7 +57,7 @@ def monitor_message(monitor: Monitor, position: int) -> pb.Monitor:
             feature_share=about.drift.feature_share,
         ),
         quality=pb.QualityThresholds(auc_loss=about.auc_loss),
-        channels=[pb.AlertChannel(kind=CHANNELS[c.kind], url=c.url) for c in about.channels],
+        channels=[pb.AlertChannel(kind=CHANNELS[c.kind], url=shown(c)) for c in about.channels],
         author=about.author,
         created_at=timestamp(about.at),
         position=position,
