@@ -146,8 +146,13 @@ def test_keys_stand_in_the_data_folder_and_a_master_key_in_place_of_its_address_
     assert settings.key_store == f"sqlite:///{tmp_path}/data-keys.db"
     assert settings.master_key == f"file://{tmp_path}/keys/master.key"
     clean.setenv("MODELOG_MASTER_KEY", "c2VjcmV0")
-    clean.setenv("MODELOG_KEY_STORE", "keys.db")
+    clean.setenv("MODELOG_KEY_STORE", "postgresql://modelog:hush@db/keys")
+    clean.setenv("MODELOG_MASTER_KEY", "env://KEYS")
+    assert load_settings().key_store == "postgresql://modelog:hush@db/keys"
+    clean.setenv("MODELOG_MASTER_KEY", "c2VjcmV0")
+    clean.setenv("MODELOG_KEY_STORE", "mysql://modelog:hush@db/keys")
     error = refused()
     assert {v.field for v in error.violations} == {"MODELOG_MASTER_KEY", "MODELOG_KEY_STORE"}
     assert "vault+https://<host:port>/<mount>/<key>" in str(error)
     assert "c2VjcmV0" not in str(error)
+    assert "hush" not in str(error)

@@ -14,6 +14,7 @@ from modelog_common.events.snapshots import Snapshots
 from modelog_common.events.snapshots.sqlite import SqliteSnapshots
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import EventStore
+from modelog_common.privacy.keys import KeyStore
 from modelog_common.privacy.masters import FileMasterKeys, MasterKeys, VariableMasterKeys
 from modelog_common.privacy.sqlite import SqliteKeyStore
 from modelog_common.privacy.subjects import Subjects
@@ -48,7 +49,15 @@ def open_read_tables(settings: Settings, service: str, name: str) -> AsyncEngine
 
 def open_subjects(settings: Settings) -> Subjects:
     """What seals and opens personal data."""
-    return Subjects(SqliteKeyStore(Path(settings.key_store.removeprefix("sqlite:///"))), _master_keys(settings))
+    return Subjects(_key_store(settings.key_store), _master_keys(settings))
+
+
+def _key_store(address: str) -> KeyStore:
+    if address.startswith("sqlite:///"):
+        return SqliteKeyStore(Path(address.removeprefix("sqlite:///")))
+    from modelog_common.privacy.postgres import PostgresKeyStore
+
+    return PostgresKeyStore(address)
 
 
 def _master_keys(settings: Settings) -> MasterKeys:

@@ -23,11 +23,12 @@ PREFIX = "MODELOG_"
 ENV_FILE = "MODELOG_ENV_FILE"
 ENV_FILE_ENCODING = "utf-8"
 SQLITE = "sqlite:///"
+POSTGRES = "postgresql://"
 PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 # Somebody may put the secret itself where its place is asked for.
-UNREPEATED = ("graph_password", "master_key")
+UNREPEATED = ("graph_password", "key_store", "master_key")
 MASTER_KEYS = ("file://", "env://", "vault+http://", "vault+https://")
 MASTER_KEY = (
     "file://<path>, env://<variable> or vault+https://<host:port>/<mount>/<key> (OpenBao or Vault transit): what wraps "
@@ -63,7 +64,8 @@ class Settings(BaseSettings):
     signing_key_file: Path = Field(default=Path(), description="the PEM file that the gateway signs tokens with")
     key_store: str = Field(
         default="",
-        description="sqlite:///<path>: the keys that personal data is sealed with; empty means <data_dir>/data-keys.db",
+        description="sqlite:///<path> or postgresql://<address>: the keys that personal data is sealed with; "
+        "empty means the database of a PostgreSQL event store, else <data_dir>/data-keys.db",
     )
     master_key: str = Field(default="", description=MASTER_KEY)
     vault_token_file: Path = Field(default=Path(), description="the file with the token for OpenBao or Vault")
@@ -104,7 +106,7 @@ class Settings(BaseSettings):
     @field_validator("key_store")
     @classmethod
     def _key_store(cls, value: str) -> str:
-        if value and (not value.startswith(SQLITE) or value == SQLITE):
+        if value and (not value.startswith((SQLITE, POSTGRES)) or value in (SQLITE, POSTGRES)):
             raise ValueError("this key store is not known")
         return value
 
@@ -130,10 +132,11 @@ class Settings(BaseSettings):
         if values.get("data_dir"):
             folder = Path(values["data_dir"]).absolute()
             keys = folder / "keys"
+            log = str(values.get("event_store") or "")
             derived: dict[str, object] = {
                 "event_store": f"{SQLITE}{folder / 'events.db'}",
                 "blobs": f"file://{folder / 'blobs'}",
-                "key_store": f"{SQLITE}{folder / 'data-keys.db'}",
+                "key_store": log if log.startswith(POSTGRES) else f"{SQLITE}{folder / 'data-keys.db'}",
                 "master_key": f"file://{keys / 'master.key'}",
                 "public_key_file": keys / "public.pem",
                 "signing_key_file": keys / "signing.pem",
