@@ -28,8 +28,8 @@ $(VENV)/.dev: $(BIN)/uv uv.lock
 	@$(SYNC) --all-groups
 	@touch $@ $(VENV)/.run
 
-demo: $(VENV)/.run ## The flights story, from raw data to production and back; EXIT=1 stops at the end, KEEP=1 keeps the data
-	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep)
+demo: $(VENV)/.run ## The flights story, from raw data to production; EXIT=1 stops at the end, KEEP=1 keeps the data, PROFILE=servers
+	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep) $(if $(PROFILE),--profile $(PROFILE))
 
 test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long" --cov --cov-report= $(ARGS)

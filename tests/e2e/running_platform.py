@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,8 @@ T = TypeVar("T")
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 PARTS = ("broker", "graph")
 POLL_S = 0.05
-READY_S = 180.0
+READY_S = 600.0
+DOWN_S = 120.0
 
 
 def until(what: str, condition: Callable[[], T], timeout_s: float = 60.0) -> T:
@@ -43,8 +44,8 @@ def until(what: str, condition: Callable[[], T], timeout_s: float = 60.0) -> T:
 class RunningPlatform:
     """One platform in `folder`, with a profile of its own; nothing of the machine's user is read or written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, profile: str = "embedded", parts: Sequence[str] = PARTS) -> None:
+        self.folder, self.stands_on, self.parts = folder, profile, parts
         self.data_dir = folder / "data"
         self.environment = {**os.environ, "MODELOG_PROFILE": str(folder / "profile.json"), "COLUMNS": "200"}
         for name in ("MODELOG_URL", "MODELOG_TOKEN", "MODELOG_USER", "MODELOG_HOME"):
@@ -75,10 +76,11 @@ class RunningPlatform:
         return json.loads(done.stdout)
 
     def up(self) -> None:
-        self.cli("up", "--detach", "--port", "0", "--data-dir", str(self.data_dir), timeout_s=READY_S)
+        where = ("--data-dir", str(self.data_dir), "--profile", self.stands_on)
+        self.cli("up", "--detach", "--port", "0", *where, timeout_s=READY_S)
 
     def down(self) -> None:
-        self.cli("down", "--data-dir", str(self.data_dir))
+        self.cli("down", "--data-dir", str(self.data_dir), timeout_s=DOWN_S)
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class RunningPlatform:
 
     def all_healthy(self) -> bool:
         """Whether the supervisor finds every process healthy."""
-        return all(self.process(name)["state"] == "healthy" for name in (*PARTS, *SERVICES))
+        return all(self.process(name)["state"] == "healthy" for name in (*self.parts, *SERVICES))
 
     def until_projected(self) -> int:
         """Wait until every projection of every service has reached the end of the log; returns that position."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from running_platform import PARTS, SERVICES, RunningPlatform
+from running_platform import SERVICES, RunningPlatform
 from survivor import Survivor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -26,25 +27,30 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Survived]:
     own = RunningPlatform(tmp_path_factory.mktemp("killed"))
     own.up()
     try:
-        one = Survivor(own, tmp_path_factory.mktemp("work"))
-        job_id = one.submit()
-        restarts = kill_each(one)
-        own.until_projected()
-        yield Survived(one, job_id, restarts)
+        yield survive(own, tmp_path_factory.mktemp("work"))
     finally:
         own.down()
+
+
+def survive(own: RunningPlatform, folder: Path) -> Survived:
+    """Give a running platform work, and kill its every process once."""
+    one = Survivor(own, folder)
+    job_id = one.submit()
+    restarts = kill_each(one)
+    own.until_projected()
+    return Survived(one, job_id, restarts)
 
 
 def kill_each(one: Survivor) -> dict[str, int]:
     """Kill one process after the other, training first, while its job runs; returns how often each was restarted."""
     with one.work.going_on():
-        for name in ("training", *PARTS, *(s for s in SERVICES if s != "training")):
+        for name in ("training", *one.own.parts, *(s for s in SERVICES if s != "training")):
             one.until_work_goes_on(f"before {name} is killed")
             restarts = one.own.kill(name)
             one.let_the_job_end()
             one.own.until_back(name, restarts)
         one.until_work_goes_on("after all of them were killed")
-    return {name: one.own.process(name)["restarts"] for name in (*PARTS, *SERVICES)}
+    return {name: one.own.process(name)["restarts"] for name in (*one.own.parts, *SERVICES)}
 
 
 def test_every_process_was_killed_and_came_back(survived: Survived) -> None:

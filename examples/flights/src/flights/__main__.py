@@ -24,12 +24,14 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the data directory when the platform is stopped")
     parser.add_argument("--port", type=int, help="port of the web page (default: 8080, or any when that is in use)")
     parser.add_argument("--report", type=Path, default=HOME / "flights-report.html", help="where the report goes")
+    parser.add_argument("--profile", default="embedded", help="what the platform stands on: embedded, servers, a file")
     arguments = parser.parse_args()
     console = Console()
     data_dir = HOME / f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        tell(console, data_dir.absolute(), arguments.report.absolute(), free_or_any(arguments.port))
+        web_port = free_or_any(arguments.port)
+        tell(console, data_dir.absolute(), arguments.report.absolute(), web_port, arguments.profile)
         if not arguments.exit:
             console.print("\nThe platform is up. Press Ctrl-C to stop it.")
             signal.pause()

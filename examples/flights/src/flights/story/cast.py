@@ -76,6 +76,7 @@ class Story:
     console: Console
     data_dir: Path
     web_port: int
+    profile: str
     endpoints: dict[str, str] = field(default_factory=dict)
     admin: Client = field(default=None)  # type: ignore[assignment]
     alice: Client = field(default=None)  # type: ignore[assignment]

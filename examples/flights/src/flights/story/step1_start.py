@@ -1,4 +1,4 @@
-"""Step 1: `modelog up` starts the embedded parts and the six services; three users get their tokens."""
+"""Step 1: `modelog up` starts the parts and the six services; three users get their tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def tell(story: Story, loading: Loading) -> None:
     story.step(1, "Start the platform (modelog up)")
     loading.start()
     command = [sys.executable, "-m", "modelog.cli.main", "up", "--detach", "--data-dir", str(story.data_dir)]
-    subprocess.run([*command, "--port", str(story.web_port)], check=True)
+    subprocess.run([*command, "--port", str(story.web_port), "--profile", story.profile], check=True)
     profile = read_profile()
     story.endpoints = profile["endpoints"]
     url = story.endpoints["web"]

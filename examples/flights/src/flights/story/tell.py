@@ -22,10 +22,10 @@ from flights.story import (
 from flights.story.cast import MODEL, MONTHS, Loading, Story
 
 
-def tell(console: Console, data_dir: Path, report: Path, web_port: int) -> Story:
+def tell(console: Console, data_dir: Path, report: Path, web_port: int, profile: str) -> Story:
     """Tell it; the platform is left up. Raises what went wrong."""
     began = time.monotonic()
-    story = Story(console, data_dir, web_port)
+    story = Story(console, data_dir, web_port, profile)
     step1_start.tell(story, Loading())
     step2_datasets.tell(story)
     step3_train.tell(story)
