@@ -97,6 +97,8 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_EVENT_STORE", "mongodb://x", "allowed: sqlite:///<path>; empty means <data_dir>/events.db"),
         ("MODELOG_EVENT_STORE", "sqlite:///", "this event store is not known"),
         ("MODELOG_SERIES", "http://x/modelog/modelog", "allowed: influxdb://host:port/organisation/bucket"),
+        ("MODELOG_SEARCH", "solr://x", "allowed: elasticsearch://, http:// or https://host:port"),
+        ("MODELOG_SEARCH", "http://x/a/b", "this search index is not known"),
         ("MODELOG_SERIES", "influxdb://x:8086/modelog", "these series are not known"),
         ("MODELOG_OTLP_ENDPOINT", "127.0.0.1:4318", "it does not start with http:// or https://"),
     ],

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from modelog_common.adapters import open_series
+from modelog_common.adapters import open_search, open_series
 from modelog_common.config import Settings
 from modelog_common.domain.errors import Invalid
 
@@ -18,3 +18,11 @@ def test_series_in_influxdb_need_their_driver(tmp_path: Path, monkeypatch: pytes
     settings = Settings(data_dir=tmp_path, series="influxdb://127.0.0.1:8086/modelog/modelog")
     with pytest.raises(Invalid, match=r"MODELOG_SERIES: an influxdb:// address needs modelog-common\[influx\]"):
         open_series(settings, "monitoring")
+
+
+def test_search_in_elasticsearch_needs_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "modelog_common.stores.search.elastic", raising=False)
+    monkeypatch.setitem(sys.modules, "elasticsearch", None)
+    settings = Settings(data_dir=tmp_path, search="elasticsearch://127.0.0.1:9200")
+    with pytest.raises(Invalid, match=r"MODELOG_SEARCH: an address of Elasticsearch needs modelog-common\[elastic\]"):
+        open_search(settings, "lineage")

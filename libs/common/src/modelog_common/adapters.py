@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,6 +24,8 @@ from modelog_common.stores.blobs import BlobStore
 from modelog_common.stores.blobs.folder import FolderBlobStore
 from modelog_common.stores.graph import Graph
 from modelog_common.stores.graph.bolt import BoltGraph
+from modelog_common.stores.search import SearchStore
+from modelog_common.stores.search.fts5 import Fts5SearchStore
 from modelog_common.stores.series import SeriesStore
 from modelog_common.stores.series.sqlite import SqliteSeriesStore
 
@@ -85,6 +88,20 @@ def open_series(settings: Settings, service: str) -> SeriesStore:
     except ImportError as error:
         raise _missing("series", "an influxdb:// address", "influx") from error
     return InfluxSeriesStore(f"{settings.series}-{service}", settings.series_token.get_secret_value())
+
+
+def open_search(settings: Settings, service: str) -> SearchStore:
+    """The search index of a service: an index or a file of its own."""
+    if not settings.search:
+        return Fts5SearchStore(settings.data_dir / service / "search.db")
+    try:
+        from modelog_common.stores.search.elastic import ElasticSearchStore
+    except ImportError as error:
+        raise _missing("search", "an address of Elasticsearch", "elastic") from error
+    parts = urlsplit(settings.search)
+    scheme = "https" if parts.scheme == "https" else "http"
+    index = f"{parts.path.strip('/') or 'modelog'}-{service}"
+    return ElasticSearchStore(f"{scheme}://{parts.netloc}", index, settings.search_api_key.get_secret_value())
 
 
 def open_graph(settings: Settings) -> Graph | None:

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         description="influxdb://host:port/organisation/bucket, or influxdbs:// over TLS; empty means files in data_dir",
     )
     series_token: SecretStr = SecretStr("")
+    search: str = Field(
+        default="",
+        description="elasticsearch://, http:// or https://host:port, or with /index; empty means files in data_dir",
+    )
+    search_api_key: SecretStr = SecretStr("")
     blobs: str = Field(default="", description="file://<folder>; empty means <data_dir>/blobs")
     peers: dict[str, str] = Field(default_factory=dict, description=ADDRESS)
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
@@ -124,6 +129,15 @@ class Settings(BaseSettings):
         named = parts.path.strip("/").split("/")
         if value and (parts.scheme not in ("influxdb", "influxdbs") or not parts.netloc or len(named) != 2):
             raise ValueError("these series are not known")
+        return value.rstrip("/")
+
+    @field_validator("search")
+    @classmethod
+    def _elasticsearch(cls, value: str) -> str:
+        parts = urlsplit(value)
+        known = parts.scheme in ("elasticsearch", "http", "https") and parts.netloc
+        if value and (not known or "/" in parts.path.strip("/")):
+            raise ValueError("this search index is not known")
         return value.rstrip("/")
 
     @model_validator(mode="before")
