@@ -1,0 +1,51 @@
+"""Gives the lineage tests Neo4j instead of the embedded graph; everything else is as in tests/integration/lineage."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "lineage"))
+
+from lineage_fixtures import bare, log, make_empty, place, process, story
+
+__all__ = ["bare", "log", "place", "process", "story"]
+
+
+class RestartedNeo4j:
+    """The session's Neo4j, which a test may kill and start again, with its data or emptied."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.uri, self.user, self.password = server.uri, server.user, server.password
+        self._running = True
+
+    def kill(self) -> None:
+        if self._running:
+            self._server.kill()
+        self._running = False
+
+    def start(self, *, empty: bool = False) -> None:
+        if not self._running:
+            self._server.start()
+        self._running = True
+
+
+@pytest.fixture
+async def empty_graph(neo4j: Any) -> Any:
+    """Neo4j without a node."""
+    await make_empty(neo4j)
+    return neo4j
+
+
+@pytest.fixture
+async def fresh_graph(neo4j: Any) -> AsyncIterator[RestartedNeo4j]:
+    """The same, to be killed and started again."""
+    await make_empty(neo4j)
+    own = RestartedNeo4j(neo4j)
+    yield own
+    own.start()
