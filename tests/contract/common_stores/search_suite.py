@@ -45,7 +45,7 @@ class SearchStoreSuite(ABC):
     async def test_a_new_store_is_empty(self, search: SearchStore) -> None:
         assert await search.mark() is None
         assert await search.find(Query("acme", "anything")) == Found([], 0, {}, {})
-        assert await search.current("acme", ["a"]) == []
+        assert await search.as_of("acme", ["a"], 1) == []
         await search.remove("acme", ["a"])
 
     async def test_documents_come_back_whole_with_the_mark(self, search: SearchStore) -> None:
@@ -57,7 +57,8 @@ class SearchStoreSuite(ABC):
         assert await search.mark() == "so far"
         assert (await search.find(Query("acme", "delay"))).documents == [one]
         assert (await search.find(Query("acme", at=8))).documents == [two, one]
-        assert await search.current("acme", ["Model:a", "Run:b", "Run:c"]) == [one]
+        assert await search.as_of("acme", ["Model:a", "Run:b", "Run:c"], 9) == [one]
+        assert {d.id for d in await search.as_of("acme", ["Model:a", "Run:b"], 8)} == {"Model:a", "Run:b"}
 
     async def test_all_words_must_be_there_and_the_last_may_be_begun(self, search: SearchStore) -> None:
         await search.write(
@@ -84,6 +85,14 @@ class SearchStoreSuite(ABC):
         assert await found(search, "RÉTARDS") == ["a"]
         assert await found(search, "straße") == ["b"]
         assert await found(search, "模型") == ["c"]
+
+    async def test_a_version_is_one_word(self, search: SearchStore) -> None:
+        await search.write([doc("a", "delay 1.0.0"), doc("b", "delay 1.1.0"), doc("c", "delay 11.0", text="0.73.")], "")
+        assert await found(search, "1.0.0") == ["a"]
+        assert set(await found(search, "delay 1.")) == {"a", "b", "c"}
+        assert await found(search, "1.1") == ["b"]
+        assert await found(search, "0.73") == ["c"]
+        assert await found(search, "0") == ["c"]
 
     async def test_better_matches_come_first_then_newer_ones(self, search: SearchStore) -> None:
         await search.write(
@@ -164,7 +173,7 @@ class SearchStoreSuite(ABC):
             assert answer.total == len(answer.documents)
         staging, production = ["staging"], ["production"]
         assert seen == {2: [], 3: staging, 6: staging, 7: production, 100: production, None: production}
-        assert await search.current("acme", ["a"]) == [second]
+        assert [await search.as_of("acme", ["a"], at) for at in (2, 6, 7)] == [[], [first], [second]]
 
     async def test_the_same_document_again_replaces_it(self, search: SearchStore) -> None:
         await search.write([doc("a", "old words", tags={"old": "tag"})], "1")
@@ -191,7 +200,7 @@ class SearchStoreSuite(ABC):
         assert (await search.find(Query("acme", "delay"))).documents == [same]
         assert await found(search, "secret") == []
         assert (await search.find(Query("acme", tags={"stage": "production"}))).tags == {"stage=production": 1}
-        assert await search.current("acme", ["Model:a"]) == [same]
+        assert await search.as_of("acme", ["Model:a"], 1) == [same]
         assert await search.find(Query("", "delay")) == Found([], 0, {}, {})
         assert await search.find(Query("acm*", "delay")) == Found([], 0, {}, {})
 
@@ -210,7 +219,7 @@ class SearchStoreSuite(ABC):
         assert await search.mark() == text
         assert ids(await search.find(Query("acme", kinds=[text]))) == [text]
         assert (await search.find(Query("acme", tags={text: text}))).documents == [hostile]
-        assert await search.current("acme", [text]) == [hostile]
+        assert await search.as_of("acme", [text], 1) == [hostile]
         if words_of(text):
             assert await found(search, text) == [text]
         else:
@@ -272,6 +281,6 @@ class SearchStoreSuite(ABC):
         answer = await search.find(Query("acme", "delay", tags={"odd": "1"}, limit=1))
         assert (ids(answer), answer.total) == (["d4499"], 2250)
         assert await found(search, "delay 4321") == ["d4321"]
-        assert len(await search.current("acme", [f"d{n}" for n in range(4500)])) == 4500
+        assert len(await search.as_of("acme", [f"d{n}" for n in range(4500)], 4500)) == 4500
         await search.remove("acme", [f"d{n}" for n in range(900)])
         assert (await search.find(Query("acme"))).total == 3600

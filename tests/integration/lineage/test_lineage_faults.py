@@ -11,7 +11,7 @@ from lineage_support import Log, Person, Place, RunningGraph, connected, graph_s
 from modelog_common.bus.topics import EVENTS
 from modelog_common.domain.errors import NotFound, Unavailable
 from modelog_common.stores.graph import Statement
-from modelog_lineage.graph import project
+from modelog_lineage import follow
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 
@@ -83,7 +83,7 @@ async def test_a_batch_for_a_graph_that_was_emptied_is_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The next event finds the empty graph before the watch does: nothing is written over the gap."""
-    monkeypatch.setattr(project.GraphProjection.__init__, "__kwdefaults__", {"watch_every_s": 3600.0})
+    monkeypatch.setattr(follow.Follower.__init__, "__kwdefaults__", {"watch_every_s": 3600.0})
     async with place.running(), log.relayed(fresh_broker.bootstrap):
         alice = place.person()
         await alice.trace(VERSION, at_least=story["archived"])

@@ -9,7 +9,7 @@ import pytest
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent
 from modelog_lineage.audit.listing import Wanted, find
-from modelog_lineage.graph.covered import Coverage
+from modelog_lineage.covered import Coverage
 
 
 @pytest.fixture

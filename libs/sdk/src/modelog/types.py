@@ -395,6 +395,34 @@ class Graph(Record):
     edges: List[Edge] = []
 
 
+class CatalogueEntry(Record):
+    """A thing as the catalogue describes it; `id` is a node of the lineage graph."""
+
+    id: str = ""
+    kind: str = ""
+    title: str = ""
+    text: str = ""
+    tags: Dict[str, str] = {}
+    since: int = 0
+
+
+class Facet(Record):
+    """How many of the things found have something in common."""
+
+    name: str = ""
+    count: int = 0
+
+
+class Found(Record):
+    """A page of the catalogue: what matches best, how many there are in all, and of which kinds and tags."""
+
+    entries: List[CatalogueEntry] = []
+    total: int = 0
+    kinds: List[Facet] = []
+    tags: List[Facet] = []
+    next_page_token: str = ""
+
+
 class Event(Record):
     """One event of the audit trail."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelog_common.adapters import open_graph
+from modelog_common.adapters import open_graph, open_search
 from modelog_common.config import SQLITE
 from modelog_common.service import Host
 from modelog_proto.lineage.v1.lineage_pb2_grpc import (
@@ -14,8 +14,12 @@ from modelog_lineage.api.audit import AuditServicer
 from modelog_lineage.api.lineage import LineageServicer
 from modelog_lineage.audit.log import AuditLog
 from modelog_lineage.audit.treefile import TreeFile
+from modelog_lineage.catalogue.absent import NoSearch
+from modelog_lineage.catalogue.project import CatalogueSink
+from modelog_lineage.catalogue.queries import CatalogueQueries
+from modelog_lineage.follow import Follower, Sink
 from modelog_lineage.graph.absent import NoGraph
-from modelog_lineage.graph.project import GraphProjection
+from modelog_lineage.graph.project import GraphSink
 from modelog_lineage.graph.queries import GraphQueries
 
 KEY_FILE = "audit-key"
@@ -23,19 +27,33 @@ TREE_FILE = "audit.db"
 
 
 async def build(host: Host) -> None:
-    build_graph(host)
+    graph, catalogue = build_graph(host), build_catalogue(host)
+    lineage = LineageServicer(graph, catalogue, lambda: host.peer("serving"))
+    host.serve(add_LineageServiceServicer_to_server, lineage, "modelog.lineage.v1.LineageService")
     build_audit(host)
 
 
-def build_graph(host: Host) -> None:
+def build_graph(host: Host) -> GraphQueries:
     """The graph of all services' events, and the questions to it."""
     graph = open_graph(host.settings) if host.settings.kafka_bootstrap else None
     graph = graph or NoGraph()
-    projection = GraphProjection(graph, host.settings.kafka_bootstrap, host.store)
-    host.rebuildable("graph", projection)
-    host.background("graph", projection.run)
-    lineage = LineageServicer(GraphQueries(graph, projection, host.store), lambda: host.peer("serving"))
-    host.serve(add_LineageServiceServicer_to_server, lineage, "modelog.lineage.v1.LineageService")
+    follower = followed(host, "graph", GraphSink(graph))
+    return GraphQueries(graph, follower, host.store)
+
+
+def build_catalogue(host: Host) -> CatalogueQueries:
+    """The search index of all services' events, and the questions to it."""
+    search = open_search(host.settings, host.name) if host.settings.kafka_bootstrap else NoSearch()
+    follower = followed(host, "catalogue", CatalogueSink(search))
+    return CatalogueQueries(search, follower, host.store)
+
+
+def followed(host: Host, name: str, sink: Sink) -> Follower:
+    """A store that is kept up to date for as long as the process runs."""
+    follower = Follower(name, sink, host.settings.kafka_bootstrap, host.store)
+    host.rebuildable(name, follower)
+    host.background(name, follower.run)
+    return follower
 
 
 def build_audit(host: Host) -> None:

@@ -20,6 +20,7 @@ from modelog.cli import (
     monitors,
     platform,
     runs,
+    search,
     users,
 )
 
@@ -37,6 +38,7 @@ app.add_typer(data.app, name="dataset")
 app.add_typer(jobs.app, name="job")
 app.add_typer(deployments.app, name="deploy")
 deployments.register(app)
+search.register(app)
 app.add_typer(monitors.app, name="monitor")
 app.add_typer(events.app, name="events")
 app.add_typer(lineage.app, name="lineage")

@@ -29,7 +29,7 @@ from modelog_proto.common.v1 import common_pb2 as modelog_dot_common_dot_v1_dot_
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n modelog/lineage/v1/lineage.proto\x12\x12modelog.lineage.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xae\x01\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12<\n\nattributes\x18\x04 \x03(\x0b\x32(.modelog.lineage.v1.Node.AttributesEntry\x12\r\n\x05since\x18\x05 \x01(\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x04\x45\x64ge\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05since\x18\x04 \x01(\x03\"\x90\x02\n\x0cTraceRequest\x12y\n\x04node\x18\x01 \x01(\tBk\x8a\xb5\x18g\x08\x01\x18\xf4\x03\"\x0c[A-Za-z]+:.+*1Kind:key, such as ModelVersion:flight-delay/1.0.0R\x1fModelVersion:flight-delay/1.0.0\x12\x30\n\tdirection\x18\x02 \x01(\x0e\x32\x1d.modelog.lineage.v1.Direction\x12%\n\x05\x64\x65pth\x18\x03 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00\x00I@\x12,\n\x04read\x18\x04 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"\x87\x01\n\x16TracePredictionRequest\x12\x1d\n\ndeployment\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12 \n\rprediction_id\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12,\n\x04read\x18\x03 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"Y\n\x05Graph\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.modelog.lineage.v1.Node\x12\'\n\x05\x65\x64ges\x18\x02 \x03(\x0b\x32\x18.modelog.lineage.v1.Edge\"\xc9\x02\n\nAuditEvent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06stream\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x0e\n\x06schema\x18\x06 \x01(\x05\x12/\n\x0brecorded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\n \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\x0b \x01(\t\x12\x10\n\x08trace_id\x18\x0c \x01(\t\x12(\n\x07payload\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08sentence\x18\x0e \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x0f \x01(\x0c\"\xf3\x01\n\x11ListEventsRequest\x12\x1c\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x17\n\x06stream\x18\x02 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xac\x02\x12\x15\n\x04type\x18\x03 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xc8\x01\x12\x16\n\x05\x61\x63tor\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xc8\x01\x12%\n\x05limit\x18\x05 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00@\x8f@\x12\x14\n\x0cnewest_first\x18\x06 \x01(\x08\x12,\n\x04read\x18\x07 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\"R\n\x12ListEventsResponse\x12.\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1e.modelog.lineage.v1.AuditEvent\x12\x0c\n\x04head\x18\x02 \x01(\x03\"\xf9\x02\n\x11\x44iffEventsRequest\x12\xb1\x01\n\x05since\x18\x01 \x01(\tB\xa1\x01\x8a\xb5\x18\x9c\x01\x08\x01\"H[0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})*Ha position such as 1234 or an RFC 3339 time such as 2026-11-24T09:00:00ZR\x04\x31\x32\x33\x34\x12\xaf\x01\n\x05until\x18\x02 \x01(\tB\x9f\x01\x8a\xb5\x18\x9a\x01\"H[0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})*Ha position such as 1234 or an RFC 3339 time such as 2026-11-24T09:00:00ZR\x04\x31\x32\x33\x34\"\x80\x01\n\rEntityChanges\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06stream\x18\x03 \x01(\t\x12\x0e\n\x06is_new\x18\x04 \x01(\x08\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12\x11\n\tsentences\x18\x06 \x03(\t\x12\x10\n\x08left_off\x18\x07 \x01(\x03\"\xeb\x02\n\x12\x44iffEventsResponse\x12\r\n\x05since\x18\x01 \x01(\x03\x12\r\n\x05until\x18\x02 \x01(\x03\x12,\n\x08\x66irst_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07last_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12P\n\x0e\x65vents_by_type\x18\x06 \x03(\x0b\x32\x38.modelog.lineage.v1.DiffEventsResponse.EventsByTypeEntry\x12\x33\n\x08\x65ntities\x18\x07 \x03(\x0b\x32!.modelog.lineage.v1.EntityChanges\x12\x10\n\x08left_off\x18\x08 \x01(\x03\x1a\x33\n\x11\x45ventsByTypeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"3\n\x13StreamEventsRequest\x12\x1c\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\"\x16\n\x14GetCheckpointRequest\"J\n\nCheckpoint\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x12\n\npublic_key\x18\x04 \x01(\t\";\n\x18GetInclusionProofRequest\x12\x1f\n\x08position\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\xf0?\" \n\x0eInclusionProof\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\"^\n\x1aGetConsistencyProofRequest\x12\x1f\n\x08old_size\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1f\n\x08new_size\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\"x\n\x10\x43onsistencyProof\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\x12\x0c\n\x04path\x18\x03 \x03(\t\x12\x32\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x1e.modelog.lineage.v1.Checkpoint\"\x14\n\x12VerifyAuditRequest\"d\n\x0b\x41uditReport\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\t\x12\x10\n\x08\x66indings\x18\x04 \x03(\t\x12\x15\n\rfirst_altered\x18\x05 \x01(\x03*X\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_UPSTREAM\x10\x01\x12\x18\n\x14\x44IRECTION_DOWNSTREAM\x10\x02\x32\xac\x02\n\x0eLineageService\x12m\n\x05Trace\x12 .modelog.lineage.v1.TraceRequest\x1a\x19.modelog.lineage.v1.Graph\"\'\x92\xb5\x18\x0clineage.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/lineage\x12\xaa\x01\n\x0fTracePrediction\x12*.modelog.lineage.v1.TracePredictionRequest\x1a\x19.modelog.lineage.v1.Graph\"P\x92\xb5\x18\x0clineage.read\x82\xd3\xe4\x93\x02:\x12\x38/api/v1/lineage/predictions/{deployment}/{prediction_id}2\xd8\x07\n\x0c\x41uditService\x12\x81\x01\n\nListEvents\x12%.modelog.lineage.v1.ListEventsRequest\x1a&.modelog.lineage.v1.ListEventsResponse\"$\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/events\x12\x86\x01\n\nDiffEvents\x12%.modelog.lineage.v1.DiffEventsRequest\x1a&.modelog.lineage.v1.DiffEventsResponse\")\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/events/diff\x12i\n\x0cStreamEvents\x12\'.modelog.lineage.v1.StreamEventsRequest\x1a\x1e.modelog.lineage.v1.AuditEvent\"\x0e\x92\xb5\x18\naudit.read0\x01\x12\x89\x01\n\rGetCheckpoint\x12(.modelog.lineage.v1.GetCheckpointRequest\x1a\x1e.modelog.lineage.v1.Checkpoint\".\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/audit/checkpoint\x12\x9c\x01\n\x11GetInclusionProof\x12,.modelog.lineage.v1.GetInclusionProofRequest\x1a\".modelog.lineage.v1.InclusionProof\"5\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/audit/proofs/{position}\x12\x9c\x01\n\x13GetConsistencyProof\x12..modelog.lineage.v1.GetConsistencyProofRequest\x1a$.modelog.lineage.v1.ConsistencyProof\"/\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/audit/consistency\x12\x85\x01\n\x0bVerifyAudit\x12&.modelog.lineage.v1.VerifyAuditRequest\x1a\x1f.modelog.lineage.v1.AuditReport\"-\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/audit/verify:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n modelog/lineage/v1/lineage.proto\x12\x12modelog.lineage.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xae\x01\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12<\n\nattributes\x18\x04 \x03(\x0b\x32(.modelog.lineage.v1.Node.AttributesEntry\x12\r\n\x05since\x18\x05 \x01(\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x04\x45\x64ge\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05since\x18\x04 \x01(\x03\"\x90\x02\n\x0cTraceRequest\x12y\n\x04node\x18\x01 \x01(\tBk\x8a\xb5\x18g\x08\x01\x18\xf4\x03\"\x0c[A-Za-z]+:.+*1Kind:key, such as ModelVersion:flight-delay/1.0.0R\x1fModelVersion:flight-delay/1.0.0\x12\x30\n\tdirection\x18\x02 \x01(\x0e\x32\x1d.modelog.lineage.v1.Direction\x12%\n\x05\x64\x65pth\x18\x03 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00\x00I@\x12,\n\x04read\x18\x04 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"\x87\x01\n\x16TracePredictionRequest\x12\x1d\n\ndeployment\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12 \n\rprediction_id\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12,\n\x04read\x18\x03 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"Y\n\x05Graph\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.modelog.lineage.v1.Node\x12\'\n\x05\x65\x64ges\x18\x02 \x03(\x0b\x32\x18.modelog.lineage.v1.Edge\"\xbf\x01\n\x16SearchCatalogueRequest\x12#\n\x04text\x18\x01 \x01(\tB\x15\x8a\xb5\x18\x11\x18\xc8\x01R\x0c\x66light delay\x12\x15\n\x05kinds\x18\x02 \x03(\tB\x06\x8a\xb5\x18\x02@\x07\x12\x14\n\x04tags\x18\x03 \x03(\tB\x06\x8a\xb5\x18\x02@\x14\x12%\n\x04page\x18\x04 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x05 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"\xbf\x01\n\x0e\x43\x61talogueEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12:\n\x04tags\x18\x05 \x03(\x0b\x32,.modelog.lineage.v1.CatalogueEntry.TagsEntry\x12\r\n\x05since\x18\x06 \x01(\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"$\n\x05\x46\x61\x63\x65t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xc9\x01\n\x17SearchCatalogueResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".modelog.lineage.v1.CatalogueEntry\x12\r\n\x05total\x18\x02 \x01(\x03\x12(\n\x05kinds\x18\x03 \x03(\x0b\x32\x19.modelog.lineage.v1.Facet\x12\'\n\x04tags\x18\x04 \x03(\x0b\x32\x19.modelog.lineage.v1.Facet\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"\xc9\x02\n\nAuditEvent\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06stream\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x0e\n\x06schema\x18\x06 \x01(\x05\x12/\n\x0brecorded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\n \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\x0b \x01(\t\x12\x10\n\x08trace_id\x18\x0c \x01(\t\x12(\n\x07payload\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08sentence\x18\x0e \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x0f \x01(\x0c\"\xf3\x01\n\x11ListEventsRequest\x12\x1c\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x17\n\x06stream\x18\x02 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xac\x02\x12\x15\n\x04type\x18\x03 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xc8\x01\x12\x16\n\x05\x61\x63tor\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xc8\x01\x12%\n\x05limit\x18\x05 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00@\x8f@\x12\x14\n\x0cnewest_first\x18\x06 \x01(\x08\x12,\n\x04read\x18\x07 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\"R\n\x12ListEventsResponse\x12.\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1e.modelog.lineage.v1.AuditEvent\x12\x0c\n\x04head\x18\x02 \x01(\x03\"\xf9\x02\n\x11\x44iffEventsRequest\x12\xb1\x01\n\x05since\x18\x01 \x01(\tB\xa1\x01\x8a\xb5\x18\x9c\x01\x08\x01\"H[0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})*Ha position such as 1234 or an RFC 3339 time such as 2026-11-24T09:00:00ZR\x04\x31\x32\x33\x34\x12\xaf\x01\n\x05until\x18\x02 \x01(\tB\x9f\x01\x8a\xb5\x18\x9a\x01\"H[0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})*Ha position such as 1234 or an RFC 3339 time such as 2026-11-24T09:00:00ZR\x04\x31\x32\x33\x34\"\x80\x01\n\rEntityChanges\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06stream\x18\x03 \x01(\t\x12\x0e\n\x06is_new\x18\x04 \x01(\x08\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12\x11\n\tsentences\x18\x06 \x03(\t\x12\x10\n\x08left_off\x18\x07 \x01(\x03\"\xeb\x02\n\x12\x44iffEventsResponse\x12\r\n\x05since\x18\x01 \x01(\x03\x12\r\n\x05until\x18\x02 \x01(\x03\x12,\n\x08\x66irst_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07last_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12P\n\x0e\x65vents_by_type\x18\x06 \x03(\x0b\x32\x38.modelog.lineage.v1.DiffEventsResponse.EventsByTypeEntry\x12\x33\n\x08\x65ntities\x18\x07 \x03(\x0b\x32!.modelog.lineage.v1.EntityChanges\x12\x10\n\x08left_off\x18\x08 \x01(\x03\x1a\x33\n\x11\x45ventsByTypeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"3\n\x13StreamEventsRequest\x12\x1c\n\x05\x61\x66ter\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\"\x16\n\x14GetCheckpointRequest\"J\n\nCheckpoint\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04root\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x12\n\npublic_key\x18\x04 \x01(\t\";\n\x18GetInclusionProofRequest\x12\x1f\n\x08position\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\xf0?\" \n\x0eInclusionProof\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\"^\n\x1aGetConsistencyProofRequest\x12\x1f\n\x08old_size\x18\x01 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1f\n\x08new_size\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\"x\n\x10\x43onsistencyProof\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\x12\x0c\n\x04path\x18\x03 \x03(\t\x12\x32\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x1e.modelog.lineage.v1.Checkpoint\"\x14\n\x12VerifyAuditRequest\"d\n\x0b\x41uditReport\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x03\x12\x0c\n\x04root\x18\x03 \x01(\t\x12\x10\n\x08\x66indings\x18\x04 \x03(\t\x12\x15\n\rfirst_altered\x18\x05 \x01(\x03*X\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_UPSTREAM\x10\x01\x12\x18\n\x14\x44IRECTION_DOWNSTREAM\x10\x02\x32\xc4\x03\n\x0eLineageService\x12m\n\x05Trace\x12 .modelog.lineage.v1.TraceRequest\x1a\x19.modelog.lineage.v1.Graph\"\'\x92\xb5\x18\x0clineage.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/lineage\x12\xaa\x01\n\x0fTracePrediction\x12*.modelog.lineage.v1.TracePredictionRequest\x1a\x19.modelog.lineage.v1.Graph\"P\x92\xb5\x18\x0clineage.read\x82\xd3\xe4\x93\x02:\x12\x38/api/v1/lineage/predictions/{deployment}/{prediction_id}\x12\x95\x01\n\x0fSearchCatalogue\x12*.modelog.lineage.v1.SearchCatalogueRequest\x1a+.modelog.lineage.v1.SearchCatalogueResponse\")\x92\xb5\x18\x0clineage.read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/catalogue2\xd8\x07\n\x0c\x41uditService\x12\x81\x01\n\nListEvents\x12%.modelog.lineage.v1.ListEventsRequest\x1a&.modelog.lineage.v1.ListEventsResponse\"$\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/events\x12\x86\x01\n\nDiffEvents\x12%.modelog.lineage.v1.DiffEventsRequest\x1a&.modelog.lineage.v1.DiffEventsResponse\")\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/events/diff\x12i\n\x0cStreamEvents\x12\'.modelog.lineage.v1.StreamEventsRequest\x1a\x1e.modelog.lineage.v1.AuditEvent\"\x0e\x92\xb5\x18\naudit.read0\x01\x12\x89\x01\n\rGetCheckpoint\x12(.modelog.lineage.v1.GetCheckpointRequest\x1a\x1e.modelog.lineage.v1.Checkpoint\".\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/audit/checkpoint\x12\x9c\x01\n\x11GetInclusionProof\x12,.modelog.lineage.v1.GetInclusionProofRequest\x1a\".modelog.lineage.v1.InclusionProof\"5\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/audit/proofs/{position}\x12\x9c\x01\n\x13GetConsistencyProof\x12..modelog.lineage.v1.GetConsistencyProofRequest\x1a$.modelog.lineage.v1.ConsistencyProof\"/\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/audit/consistency\x12\x85\x01\n\x0bVerifyAudit\x12&.modelog.lineage.v1.VerifyAuditRequest\x1a\x1f.modelog.lineage.v1.AuditReport\"-\x92\xb5\x18\naudit.read\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/audit/verify:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRACEPREDICTIONREQUEST'].fields_by_name['deployment']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
   _globals['_TRACEPREDICTIONREQUEST'].fields_by_name['prediction_id']._loaded_options = None
   _globals['_TRACEPREDICTIONREQUEST'].fields_by_name['prediction_id']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
+  _globals['_SEARCHCATALOGUEREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_SEARCHCATALOGUEREQUEST'].fields_by_name['text']._serialized_options = b'\212\265\030\021\030\310\001R\014flight delay'
+  _globals['_SEARCHCATALOGUEREQUEST'].fields_by_name['kinds']._loaded_options = None
+  _globals['_SEARCHCATALOGUEREQUEST'].fields_by_name['kinds']._serialized_options = b'\212\265\030\002@\007'
+  _globals['_SEARCHCATALOGUEREQUEST'].fields_by_name['tags']._loaded_options = None
+  _globals['_SEARCHCATALOGUEREQUEST'].fields_by_name['tags']._serialized_options = b'\212\265\030\002@\024'
+  _globals['_CATALOGUEENTRY_TAGSENTRY']._loaded_options = None
+  _globals['_CATALOGUEENTRY_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['after']._serialized_options = b'\212\265\030\t1\000\000\000\000\000\000\000\000'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['stream']._loaded_options = None
@@ -74,6 +82,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINEAGESERVICE'].methods_by_name['Trace']._serialized_options = b'\222\265\030\014lineage.read\202\323\344\223\002\021\022\017/api/v1/lineage'
   _globals['_LINEAGESERVICE'].methods_by_name['TracePrediction']._loaded_options = None
   _globals['_LINEAGESERVICE'].methods_by_name['TracePrediction']._serialized_options = b'\222\265\030\014lineage.read\202\323\344\223\002:\0228/api/v1/lineage/predictions/{deployment}/{prediction_id}'
+  _globals['_LINEAGESERVICE'].methods_by_name['SearchCatalogue']._loaded_options = None
+  _globals['_LINEAGESERVICE'].methods_by_name['SearchCatalogue']._serialized_options = b'\222\265\030\014lineage.read\202\323\344\223\002\023\022\021/api/v1/catalogue'
   _globals['_AUDITSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\222\265\030\naudit.read\202\323\344\223\002\020\022\016/api/v1/events'
   _globals['_AUDITSERVICE'].methods_by_name['DiffEvents']._loaded_options = None
@@ -88,8 +98,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\222\265\030\naudit.read\202\323\344\223\002\033\022\031/api/v1/audit/consistency'
   _globals['_AUDITSERVICE'].methods_by_name['VerifyAudit']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['VerifyAudit']._serialized_options = b'\222\265\030\naudit.read\202\323\344\223\002\031\"\024/api/v1/audit/verify:\001*'
-  _globals['_DIRECTION']._serialized_start=3087
-  _globals['_DIRECTION']._serialized_end=3175
+  _globals['_DIRECTION']._serialized_start=3717
+  _globals['_DIRECTION']._serialized_end=3805
   _globals['_NODE']._serialized_start=215
   _globals['_NODE']._serialized_end=389
   _globals['_NODE_ATTRIBUTESENTRY']._serialized_start=340
@@ -102,40 +112,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRACEPREDICTIONREQUEST']._serialized_end=865
   _globals['_GRAPH']._serialized_start=867
   _globals['_GRAPH']._serialized_end=956
-  _globals['_AUDITEVENT']._serialized_start=959
-  _globals['_AUDITEVENT']._serialized_end=1288
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1291
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1534
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1536
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1618
-  _globals['_DIFFEVENTSREQUEST']._serialized_start=1621
-  _globals['_DIFFEVENTSREQUEST']._serialized_end=1998
-  _globals['_ENTITYCHANGES']._serialized_start=2001
-  _globals['_ENTITYCHANGES']._serialized_end=2129
-  _globals['_DIFFEVENTSRESPONSE']._serialized_start=2132
-  _globals['_DIFFEVENTSRESPONSE']._serialized_end=2495
-  _globals['_DIFFEVENTSRESPONSE_EVENTSBYTYPEENTRY']._serialized_start=2444
-  _globals['_DIFFEVENTSRESPONSE_EVENTSBYTYPEENTRY']._serialized_end=2495
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=2497
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=2548
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=2550
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=2572
-  _globals['_CHECKPOINT']._serialized_start=2574
-  _globals['_CHECKPOINT']._serialized_end=2648
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=2650
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=2709
-  _globals['_INCLUSIONPROOF']._serialized_start=2711
-  _globals['_INCLUSIONPROOF']._serialized_end=2743
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=2745
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=2839
-  _globals['_CONSISTENCYPROOF']._serialized_start=2841
-  _globals['_CONSISTENCYPROOF']._serialized_end=2961
-  _globals['_VERIFYAUDITREQUEST']._serialized_start=2963
-  _globals['_VERIFYAUDITREQUEST']._serialized_end=2983
-  _globals['_AUDITREPORT']._serialized_start=2985
-  _globals['_AUDITREPORT']._serialized_end=3085
-  _globals['_LINEAGESERVICE']._serialized_start=3178
-  _globals['_LINEAGESERVICE']._serialized_end=3478
-  _globals['_AUDITSERVICE']._serialized_start=3481
-  _globals['_AUDITSERVICE']._serialized_end=4465
+  _globals['_SEARCHCATALOGUEREQUEST']._serialized_start=959
+  _globals['_SEARCHCATALOGUEREQUEST']._serialized_end=1150
+  _globals['_CATALOGUEENTRY']._serialized_start=1153
+  _globals['_CATALOGUEENTRY']._serialized_end=1344
+  _globals['_CATALOGUEENTRY_TAGSENTRY']._serialized_start=1301
+  _globals['_CATALOGUEENTRY_TAGSENTRY']._serialized_end=1344
+  _globals['_FACET']._serialized_start=1346
+  _globals['_FACET']._serialized_end=1382
+  _globals['_SEARCHCATALOGUERESPONSE']._serialized_start=1385
+  _globals['_SEARCHCATALOGUERESPONSE']._serialized_end=1586
+  _globals['_AUDITEVENT']._serialized_start=1589
+  _globals['_AUDITEVENT']._serialized_end=1918
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1921
+  _globals['_LISTEVENTSREQUEST']._serialized_end=2164
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=2166
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=2248
+  _globals['_DIFFEVENTSREQUEST']._serialized_start=2251
+  _globals['_DIFFEVENTSREQUEST']._serialized_end=2628
+  _globals['_ENTITYCHANGES']._serialized_start=2631
+  _globals['_ENTITYCHANGES']._serialized_end=2759
+  _globals['_DIFFEVENTSRESPONSE']._serialized_start=2762
+  _globals['_DIFFEVENTSRESPONSE']._serialized_end=3125
+  _globals['_DIFFEVENTSRESPONSE_EVENTSBYTYPEENTRY']._serialized_start=3074
+  _globals['_DIFFEVENTSRESPONSE_EVENTSBYTYPEENTRY']._serialized_end=3125
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=3127
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=3178
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=3180
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=3202
+  _globals['_CHECKPOINT']._serialized_start=3204
+  _globals['_CHECKPOINT']._serialized_end=3278
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=3280
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=3339
+  _globals['_INCLUSIONPROOF']._serialized_start=3341
+  _globals['_INCLUSIONPROOF']._serialized_end=3373
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=3375
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=3469
+  _globals['_CONSISTENCYPROOF']._serialized_start=3471
+  _globals['_CONSISTENCYPROOF']._serialized_end=3591
+  _globals['_VERIFYAUDITREQUEST']._serialized_start=3593
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=3613
+  _globals['_AUDITREPORT']._serialized_start=3615
+  _globals['_AUDITREPORT']._serialized_end=3715
+  _globals['_LINEAGESERVICE']._serialized_start=3808
+  _globals['_LINEAGESERVICE']._serialized_end=4260
+  _globals['_AUDITSERVICE']._serialized_start=4263
+  _globals['_AUDITSERVICE']._serialized_end=5247
 # @@protoc_insertion_point(module_scope)

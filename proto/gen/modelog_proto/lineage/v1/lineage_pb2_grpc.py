@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LineageServiceStub:
-    """What led to what.
+    """What led to what, and what there is.
     """
 
     def __init__(self, channel):
@@ -45,10 +45,15 @@ class LineageServiceStub:
                 request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.TracePredictionRequest.SerializeToString,
                 response_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.Graph.FromString,
                 _registered_method=True)
+        self.SearchCatalogue = channel.unary_unary(
+                '/modelog.lineage.v1.LineageService/SearchCatalogue',
+                request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.SearchCatalogueRequest.SerializeToString,
+                response_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.SearchCatalogueResponse.FromString,
+                _registered_method=True)
 
 
 class LineageServiceServicer:
-    """What led to what.
+    """What led to what, and what there is.
     """
 
     def Trace(self, request, context):
@@ -60,6 +65,13 @@ class LineageServiceServicer:
 
     def TracePrediction(self, request, context):
         """From one prediction back to model version, run, dataset versions and approval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchCatalogue(self, request, context):
+        """Models, versions, datasets, runs, experiments, deployments and monitors by words, kinds and tags.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +90,11 @@ def add_LineageServiceServicer_to_server(servicer, server):
                     request_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.TracePredictionRequest.FromString,
                     response_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.Graph.SerializeToString,
             ),
+            'SearchCatalogue': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchCatalogue,
+                    request_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.SearchCatalogueRequest.FromString,
+                    response_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.SearchCatalogueResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'modelog.lineage.v1.LineageService', rpc_method_handlers)
@@ -87,7 +104,7 @@ def add_LineageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LineageService:
-    """What led to what.
+    """What led to what, and what there is.
     """
 
     @staticmethod
@@ -134,6 +151,33 @@ class LineageService:
             '/modelog.lineage.v1.LineageService/TracePrediction',
             modelog_dot_lineage_dot_v1_dot_lineage__pb2.TracePredictionRequest.SerializeToString,
             modelog_dot_lineage_dot_v1_dot_lineage__pb2.Graph.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchCatalogue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.lineage.v1.LineageService/SearchCatalogue',
+            modelog_dot_lineage_dot_v1_dot_lineage__pb2.SearchCatalogueRequest.SerializeToString,
+            modelog_dot_lineage_dot_v1_dot_lineage__pb2.SearchCatalogueResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LineageServiceStub:
-    """What led to what."""
+    """What led to what, and what there is."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +37,23 @@ class LineageServiceStub:
     """The graph around a node."""
     TracePrediction: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.TracePredictionRequest, _lineage_pb2.Graph]
     """From one prediction back to model version, run, dataset versions and approval."""
+    SearchCatalogue: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.SearchCatalogueRequest, _lineage_pb2.SearchCatalogueResponse]
+    """Models, versions, datasets, runs, experiments, deployments and monitors by words, kinds and tags."""
 
 @_typing.type_check_only
 class LineageServiceAsyncStub(LineageServiceStub):
-    """What led to what."""
+    """What led to what, and what there is."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Trace: _aio.UnaryUnaryMultiCallable[_lineage_pb2.TraceRequest, _lineage_pb2.Graph]  # type: ignore[assignment]
     """The graph around a node."""
     TracePrediction: _aio.UnaryUnaryMultiCallable[_lineage_pb2.TracePredictionRequest, _lineage_pb2.Graph]  # type: ignore[assignment]
     """From one prediction back to model version, run, dataset versions and approval."""
+    SearchCatalogue: _aio.UnaryUnaryMultiCallable[_lineage_pb2.SearchCatalogueRequest, _lineage_pb2.SearchCatalogueResponse]  # type: ignore[assignment]
+    """Models, versions, datasets, runs, experiments, deployments and monitors by words, kinds and tags."""
 
 class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What led to what."""
+    """What led to what, and what there is."""
 
     @_abc_1.abstractmethod
     def Trace(
@@ -66,6 +70,14 @@ class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lineage_pb2.Graph, _abc.Awaitable[_lineage_pb2.Graph]]:
         """From one prediction back to model version, run, dataset versions and approval."""
+
+    @_abc_1.abstractmethod
+    def SearchCatalogue(
+        self,
+        request: _lineage_pb2.SearchCatalogueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_pb2.SearchCatalogueResponse, _abc.Awaitable[_lineage_pb2.SearchCatalogueResponse]]:
+        """Models, versions, datasets, runs, experiments, deployments and monitors by words, kinds and tags."""
 
 def add_LineageServiceServicer_to_server(servicer: LineageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -1,4 +1,4 @@
-"""modelog.lineage.v1.LineageService: what led to what."""
+"""modelog.lineage.v1.LineageService: what led to what, and what there is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.rpc.call import current_call
+from modelog_common.stores.search import Found
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import LineageServiceServicer
 from modelog_proto.serving.v1 import deployment_pb2 as serving
 from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceStub
 
+from modelog_lineage.catalogue.queries import CatalogueQueries
 from modelog_lineage.graph.queries import GraphQueries
 from modelog_lineage.graph.texts import prefixed, texts
 from modelog_lineage.graph.trace import Traced, TracedEdge, TracedNode, Way
@@ -33,8 +35,10 @@ WAYS = {
 class LineageServicer(LineageServiceServicer):
     """Answers from the graph; predictions themselves are asked of the serving service."""
 
-    def __init__(self, queries: GraphQueries, serving: Callable[[], grpc.aio.Channel]) -> None:
-        self.queries, self.serving = queries, serving
+    def __init__(
+        self, queries: GraphQueries, catalogue: CatalogueQueries, serving: Callable[[], grpc.aio.Channel]
+    ) -> None:
+        self.queries, self.catalogue, self.serving = queries, catalogue, serving
 
     async def Trace(self, request: pb.TraceRequest, context: Call) -> pb.Graph:
         tenant = current_call().identity.tenant
@@ -52,6 +56,13 @@ class LineageServicer(LineageServiceServicer):
         behind, position = await self.queries.trace_as_of(tenant, version, answered_at)
         deployment = await self.queries.alone(tenant, node_id(Kind.DEPLOYMENT, prediction.deployment), position)
         return to_graph(in_front(prediction, behind, deployment, position))
+
+    async def SearchCatalogue(self, request: pb.SearchCatalogueRequest, context: Call) -> pb.SearchCatalogueResponse:
+        tenant = current_call().identity.tenant
+        found = await self.catalogue.search(
+            tenant, request.text, request.kinds, request.tags, request.page, request.read
+        )
+        return to_entries(found)
 
 
 def in_front(prediction: serving.Prediction, behind: Traced, deployment: Traced | None, position: int) -> Traced:
@@ -91,6 +102,23 @@ def to_graph(traced: Traced) -> pb.Graph:
         # "from" is a word of Python's.
         graph.edges.add(**{"from": edge.source}, to=edge.target, kind=edge.kind, since=edge.since)
     return graph
+
+
+def to_entries(found: Found) -> pb.SearchCatalogueResponse:
+    """The answer."""
+    answer = pb.SearchCatalogueResponse(total=found.total, next_page_token=found.next)
+    for document in found.documents:
+        answer.entries.add(
+            id=document.id,
+            kind=document.kind,
+            title=document.title,
+            text=document.text,
+            tags=document.tags,
+            since=document.position,
+        )
+    answer.kinds.extend(pb.Facet(name=name, count=count) for name, count in found.kinds.items())
+    answer.tags.extend(pb.Facet(name=name, count=count) for name, count in found.tags.items())
+    return answer
 
 
 def _time(stamp: Timestamp) -> str:

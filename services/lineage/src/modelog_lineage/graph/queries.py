@@ -9,7 +9,7 @@ from modelog_common.events.store import EventStore
 from modelog_common.read.moment import ReadOptions, moment_of
 from modelog_common.stores.graph import Graph
 
-from modelog_lineage.graph.project import GraphProjection
+from modelog_lineage.follow import Follower
 from modelog_lineage.graph.trace import DEFAULT_DEPTH, Traced, Way, trace
 from modelog_lineage.graph.vocabulary import kind_of
 
@@ -17,7 +17,7 @@ from modelog_lineage.graph.vocabulary import kind_of
 class GraphQueries:
     """Traces; raises Unavailable, with the reason, while the graph is away or too far behind."""
 
-    def __init__(self, graph: Graph, projection: GraphProjection, store: EventStore) -> None:
+    def __init__(self, graph: Graph, projection: Follower, store: EventStore) -> None:
         self._graph, self._projection, self._store = graph, projection, store
 
     async def trace(self, tenant: str, node: str, way: Way, depth: int, read: ReadOptions) -> Traced:

@@ -74,8 +74,8 @@ class SearchStore(Protocol):
         """Forget these things at every position."""
         ...
 
-    async def current(self, tenant: str, ids: Sequence[str]) -> list[Document]:
-        """The documents of these things that are true still."""
+    async def as_of(self, tenant: str, ids: Sequence[str], at: int) -> list[Document]:
+        """The documents of these things that were true at a position."""
         ...
 
     async def find(self, query: Query) -> Found:

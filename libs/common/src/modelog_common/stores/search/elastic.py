@@ -82,11 +82,11 @@ class ElasticSearchStore:
             await self._bulk([{"_op_type": "delete", "_id": key} for key in keys])
             await self._answered(self._client.indices.refresh(index=self._index))
 
-    async def current(self, tenant: str, ids: Sequence[str]) -> list[Document]:
+    async def as_of(self, tenant: str, ids: Sequence[str], at: int) -> list[Document]:
         found: list[Document] = []
         for start in range(0, len(ids), AT_ONCE):
             some = list(ids[start : start + AT_ONCE])
-            filters = [{"term": {"tenant": tenant}}, {"terms": {"id": some}}, {"term": {"until": STILL}}]
+            filters = [{"term": {"tenant": tenant}}, {"terms": {"id": some}}, *_true_at(at)]
             found += [_document(hit["_source"]) for hit in await self._hits({"bool": {"filter": filters}})]
         return found
 
@@ -205,8 +205,7 @@ def _query(query: Query) -> dict[str, Any]:
     at = STILL - 1 if query.at is None else query.at
     filters: list[dict[str, Any]] = [
         {"term": {"tenant": query.tenant}},
-        {"range": {"position": {"lte": at}}},
-        {"range": {"until": {"gt": at}}},
+        *_true_at(at),
         *({"term": {"tag": tag_of(name, value)}} for name, value in query.tags.items()),
     ]
     if query.kinds:
@@ -215,6 +214,10 @@ def _query(query: Query) -> dict[str, Any]:
     last = len(words) - 1
     must = [{"dis_max": {"queries": list(_ways(word, n == last))}} for n, word in enumerate(words)]
     return {"bool": {"filter": filters, "must": must}}
+
+
+def _true_at(at: int) -> list[dict[str, Any]]:
+    return [{"range": {"position": {"lte": at}}}, {"range": {"until": {"gt": at}}}]
 
 
 def _ways(word: str, last: bool) -> Iterator[dict[str, Any]]:

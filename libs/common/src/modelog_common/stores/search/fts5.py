@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS tags (
   number INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, tag TEXT NOT NULL, PRIMARY KEY (number, tag)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tags_by_text ON tags (tag, number);
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, everything, tokenize = "unicode61 remove_diacritics 0");
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
+  title, everything, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'");
 CREATE TABLE IF NOT EXISTS mark (only INTEGER PRIMARY KEY CHECK (only = 1), mark TEXT NOT NULL);
 """
 _COLUMNS = "tenant, id, kind, title, position, text, tags, until"
@@ -74,10 +75,10 @@ class Fts5SearchStore:
 
         await self._change(forget)
 
-    async def current(self, tenant: str, ids: Sequence[str]) -> list[Document]:
-        where = "tenant = ? AND id IN (SELECT value FROM json_each(?)) AND until = ?"
+    async def as_of(self, tenant: str, ids: Sequence[str], at: int) -> list[Document]:
+        where = "tenant = ? AND id IN (SELECT value FROM json_each(?)) AND position <= ? AND until > ?"
         statement = f"SELECT {_COLUMNS} FROM documents WHERE {where}"
-        given = (tenant, json.dumps(list(ids)), STILL)
+        given = (tenant, json.dumps(list(ids)), at, at)
         return [_document(row) for row in await self._run(lambda db: db.execute(statement, given).fetchall())]
 
     async def find(self, query: Query) -> Found:
@@ -141,7 +142,7 @@ class Fts5SearchStore:
 
 
 class _Search:
-    """A query as SQL. User text reaches FTS5 as quoted words of letters and digits only, so it is never its syntax."""
+    """A query as SQL. Text reaches FTS5 as quoted words of letters, digits and points: it is never its syntax."""
 
     def __init__(self, query: Query) -> None:
         self._limit, self._after = query.limit, place_of(query.after)

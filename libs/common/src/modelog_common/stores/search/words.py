@@ -10,11 +10,12 @@ from modelog_common.domain.errors import Invalid
 MOST_WORDS = 20
 # Longer ones are told apart by their beginning.
 LONGEST_WORD = 60
-_WORD = re.compile(r"[^\W_]+")
+# A number with points is one word: 1.0.0 is not 0.1.0.
+_WORD = re.compile(r"\d+(?:\.\d+)+|[^\W_]+")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in order: letters and digits, without case and accents."""
+    """The words of a text in order: letters and digits, without case and accents, and numbers with points."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(c for c in plain if not unicodedata.combining(c))
     return [word[:LONGEST_WORD] for word in _WORD.findall(bare)]

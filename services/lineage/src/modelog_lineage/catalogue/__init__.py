@@ -1,0 +1,1 @@
+"""The catalogue: everything that has a name, found by words, kinds and tags."""
