@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from modelog_proofs import (
     EventRecord,
@@ -118,6 +118,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 def test_no_json_value_makes_it_fail_in_another_way(bundle: Bundle, public_key: str, data: st.DataObject) -> None:
     where, name = data.draw(st.sampled_from([(p, n) for p in (bundle, bundle["event"]) for n in p]))
     value = data.draw(JSON)
+    assume(json.dumps(value) != json.dumps(where[name]))
 
     def change(copy: Bundle) -> None:
         (copy if where is bundle else copy["event"])[name] = value

@@ -37,6 +37,7 @@ from modelog_lineage.audit.records import record_of
 from modelog_lineage.audit.treefile import Signed, TreeFile
 
 BATCH = 500
+REBUILD_BATCH = 10_000
 SIGN_EVERY_S = 1.0
 # Each turn is one durable transaction, so a busy log is followed in steps.
 FOLLOW_EVERY_S = 0.2
@@ -203,9 +204,15 @@ class AuditLog:
     async def rebuild(self) -> int:
         """Hash the whole store again in place of the kept tree; raises Disagrees when it is not what was signed."""
         async with self._turn:
-            head = await self._store.head()
-            hashes = [event_hash(record_of(event)) async for event in self._store.read_all(until=head)]
             signed = await self._tree.newest()
+            size, hashes = 0, list[bytes]()
+            await self._tree.start_anew()
+            async for event in self._store.read_all(until=await self._store.head()):
+                hashes.append(event_hash(record_of(event)))
+                if len(hashes) == REBUILD_BATCH:
+                    size, hashes = await self._tree.extend_anew(size, hashes), []
+            if hashes:
+                size = await self._tree.extend_anew(size, hashes)
 
             def check(tree: MerkleTree) -> None:
                 if signed is not None and (tree.size < signed.size or tree.root(signed.size) != signed.root):
@@ -214,8 +221,9 @@ class AuditLog:
                         "the kept tree stays"
                     )
 
-            self.position = await self._tree.replace(hashes, check)
-            return self.position
+            await self._tree.replace(size, check)
+            self.position = size
+            return size
 
     async def _catch_up(self) -> None:
         """Add what is new in the store, after a look at the last event that is known: it must still be that one."""

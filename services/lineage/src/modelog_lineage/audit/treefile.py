@@ -16,11 +16,13 @@ from modelog_common.domain.errors import Unavailable
 from modelog_proofs import MerkleTree, Node
 
 T = TypeVar("T")
-_SCHEMA = """
+_NODES = (
+    "(level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, number)) WITHOUT ROWID"
+)
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS log (only INTEGER PRIMARY KEY CHECK (only = 1), size INTEGER NOT NULL, public_key TEXT);
 INSERT OR IGNORE INTO log VALUES (1, 0, NULL);
-CREATE TABLE IF NOT EXISTS nodes (
-  level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes {_NODES};
 CREATE TABLE IF NOT EXISTS checkpoints (
   size INTEGER PRIMARY KEY, root BLOB NOT NULL, note TEXT NOT NULL, signed_at TEXT NOT NULL);
 """
@@ -36,22 +38,21 @@ class Signed:
 
 
 class SqliteHashes:
-    """A modelog_proofs.HashStore in the table `nodes`; writes are part of the caller's transaction."""
+    """A modelog_proofs.HashStore in a table; writes are part of the caller's transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, table: str = "nodes") -> None:
         self._db = db
+        self._insert = f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)"
+        self._select = f"SELECT hash FROM {table} WHERE level = ? AND number = ?"
 
     def read(self, nodes: Sequence[Node]) -> Sequence[bytes]:
         return [self._hash(node) for node in nodes]
 
     def write(self, hashes: Sequence[tuple[Node, bytes]]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)",
-            [(node.level, node.number, value) for node, value in hashes],
-        )
+        self._db.executemany(self._insert, ((level, number, value) for (level, number), value in hashes))
 
     def _hash(self, node: Node) -> bytes:
-        row = self._db.execute("SELECT hash FROM nodes WHERE level = ? AND number = ?", node).fetchone()
+        row = self._db.execute(self._select, node).fetchone()
         if row is None:
             raise KeyError(node)
         return bytes(row[0])
@@ -116,19 +117,36 @@ class TreeFile:
         row = await self._run(lambda db: db.execute(query, () if size is None else (size,)).fetchone())
         return None if row is None else Signed(*row)
 
-    async def replace(self, leaf_hashes: Sequence[bytes], check: Callable[[MerkleTree], None]) -> int:
-        """Put another tree in place of this one; what `check` raises about it leaves the old one as it was."""
+    async def start_anew(self) -> None:
+        """Begin another tree beside this one, in place of one that was begun before."""
+
+        def write(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                db.execute("DROP TABLE IF EXISTS anew")
+                db.execute(f"CREATE TABLE anew {_NODES}")
+
+        await self._run(write)
+
+    async def extend_anew(self, size: int, leaf_hashes: Sequence[bytes]) -> int:
+        """Add leaf hashes to the other tree, which has `size`; returns its new size."""
 
         def write(db: sqlite3.Connection) -> int:
             with _transaction(db):
-                db.execute("DELETE FROM nodes")
-                tree = MerkleTree(SqliteHashes(db))
-                size = tree.extend(leaf_hashes)
-                check(tree)
-                db.execute("UPDATE log SET size = ?", (size,))
-            return size
+                return MerkleTree(SqliteHashes(db, "anew"), size).extend(leaf_hashes)
 
         return await self._run(write)
+
+    async def replace(self, size: int, check: Callable[[MerkleTree], None]) -> None:
+        """Put the other tree in place of this one; what `check` raises about it leaves the old one as it was."""
+
+        def write(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                check(MerkleTree(SqliteHashes(db, "anew"), size))
+                db.execute("DROP TABLE nodes")
+                db.execute("ALTER TABLE anew RENAME TO nodes")
+                db.execute("UPDATE log SET size = ?", (size,))
+
+        await self._run(write)
 
     def leaf_hashes(self, size: int) -> Generator[bytes]:
         """The kept hashes of positions 1 to `size`, over a connection of its own."""
