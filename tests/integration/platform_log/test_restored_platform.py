@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,3 +87,46 @@ def test_the_restored_answers_what_the_original_answered(original: SmallPlatform
             admin.models.get("later")
     finally:
         restored.stop()
+
+
+def details(platform: SmallPlatform) -> dict[str, str]:
+    with platform.client() as admin:
+        return {u.name: u.email for u in admin.users.list() if u.name in ("dan", "eve")}
+
+
+def test_whoever_was_erased_after_the_backup_stays_erased(original: SmallPlatform, tmp_path: Path) -> None:
+    with original.client() as admin:
+        for name in ("dan", "eve"):
+            admin.users.create(name, ["viewer"], email=f"{name}@example.org")
+        backups, listed = tmp_path / "backups", tmp_path / "erased.json"
+        commands.create_backup(original.folder, "", backups, None, False, quiet)
+        admin.users.erase("dan", "ticket 4711")
+        listed.write_text(json.dumps([e.to_dict() for e in admin.users.erasures()]))
+    assert details(original) == {"dan": "[erased]", "eve": "eve@example.org"}
+    # Without the list an old backup knows no better.
+    for name, erased, dan in (("forgetful", None, "dan@example.org"), ("restored", listed, "[erased]")):
+        root = tmp_path / name
+        commands.restore_backup(backups, root, "", None, False, "", quiet, erased)
+        restored = SmallPlatform(root, master_key=f"file://{original.folder / 'data/keys/master.key'}")
+        restored.start()
+        try:
+            assert details(restored) == {"dan": dan, "eve": "eve@example.org"}
+            with restored.client() as admin:
+                told = admin.audit.events(type="gateway.UserErased", limit=10)
+                assert [e.payload["reason"] for e in told] == ([] if erased is None else ["ticket 4711"])
+                assert admin.audit.verify().intact
+        finally:
+            restored.stop()
+
+
+@pytest.mark.parametrize("content", ["", "{}", '[{"subject": "user/dan"}]', "dan"])
+def test_a_list_of_erased_that_is_none_is_refused_and_nothing_is_restored(
+    original: SmallPlatform, tmp_path: Path, content: str
+) -> None:
+    commands.create_backup(original.folder, "", tmp_path / "backups", None, False, quiet)
+    (tmp_path / "erased.json").write_text(content)
+    with pytest.raises(modelog.ModelogError, match="is no list of erasures"):
+        commands.restore_backup(
+            tmp_path / "backups", tmp_path / "restored", "", None, False, "", quiet, tmp_path / "erased.json"
+        )
+    assert not (tmp_path / "restored").exists()

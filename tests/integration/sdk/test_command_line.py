@@ -258,3 +258,5 @@ def test_a_users_personal_data_is_shown_and_erased(run) -> None:  # type: ignore
     erased = json.loads(run("user", "erase", "erika", "--reason", "ticket 4711", "--yes", "--json").output)[0]
     assert (erased["full_name"], erased["email"], erased["roles"]) == ("[erased]", "", [])
     assert "Erika" not in run("user", "list").output
+    assert "user/erika" in run("keys", "erased").output
+    assert "user/erika" in [e["subject"] for e in json.loads(run("keys", "erased", "--json").output)]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from modelog_common.domain.errors import NotAllowed, Unavailable
+from modelog_common.domain.errors import Conflict, NotAllowed, Unavailable
 from modelog_common.privacy.keys import DataKey, Erasure
 from modelog_common.privacy.masters import FileMasterKeys, new_master_key
 from modelog_common.privacy.sqlite import SqliteKeyStore
@@ -121,3 +121,18 @@ async def test_without_a_master_key_nothing_is_sealed_and_reading_says_why(place
             await call
     await place.process().destroy(erasure("bob"))
     assert await place.process().open(FIELD, sealed) == ERASED
+
+
+async def test_keys_of_a_master_key_that_is_gone_are_lost_and_the_rest_goes_on(place: Place) -> None:
+    """As in a key store that was restored from a backup older than the last rotation."""
+    subjects = place.process()
+    bob = await subjects.seal("acme", "user/bob", FIELD, "bob@example.org")
+    place.key_file.write_text(new_master_key())
+    restored = place.process()
+    assert await restored.open(FIELD, bob) == LOST
+    with pytest.raises(Conflict, match="wrapped by the master key"):
+        await restored.seal("acme", "user/eve", FIELD, "eve@example.org")
+    assert await restored.rotate() == 0
+    eve = await restored.seal("acme", "user/eve", FIELD, "eve@example.org")
+    assert await restored.rotate() == 1
+    assert await place.process().open_all([(FIELD, bob), (FIELD, eve)]) == [LOST, "eve@example.org"]

@@ -508,6 +508,16 @@ class User(Record):
     erased_at: Optional[datetime] = None
 
 
+class Erasure(Record):
+    """Somebody whose key was destroyed; `subject` looks like "user/bob"."""
+
+    tenant: str = ""
+    subject: str = ""
+    by: str = ""
+    at: Optional[datetime] = None
+    reason: str = ""
+
+
 class Token(Record):
     token: str = ""
     expires_at: Optional[datetime] = None

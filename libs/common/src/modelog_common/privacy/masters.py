@@ -29,6 +29,10 @@ class Wrapped:
     content: bytes
 
 
+class NoSuchMaster(Unavailable):
+    """The master key that wraps a key is not among those at hand: it was dropped, or belongs to another place."""
+
+
 class MasterKeys(Protocol):
     """The master key in use, and older ones that still unwrap."""
 
@@ -37,7 +41,7 @@ class MasterKeys(Protocol):
         ...
 
     async def unwrap(self, key_id: str, wrapped: Wrapped) -> bytes:
-        """The data key. Raises Unavailable when its master key is not at hand, Altered when it is another's."""
+        """The data key. Raises NoSuchMaster, Altered when it is not what was wrapped, and Unavailable."""
         ...
 
     def rotation(self) -> AbstractAsyncContextManager[str]:
@@ -179,7 +183,7 @@ def _wrap(keys: Mapping[str, bytes], key_id: str, key: bytes) -> Wrapped:
 def _unwrap(keys: Mapping[str, bytes], key_id: str, wrapped: Wrapped, where: str) -> bytes:
     master = keys.get(wrapped.master)
     if master is None:
-        raise _no_key(f"{where} lacks the master key {wrapped.master}, which wraps a stored key")
+        raise NoSuchMaster(f"{where} lacks the master key {wrapped.master}, which wraps a stored key")
     return unwrap_key(master, key_id, wrapped.content)
 
 

@@ -12,7 +12,7 @@ from modelog_common.domain.errors import Conflict, NotAllowed
 from modelog_common.domain.sealed import Sealed
 from modelog_common.privacy.cipher import Altered, new_key, open_text, seal_text
 from modelog_common.privacy.keys import DataKey, Erasure, KeyStore, key_id_of
-from modelog_common.privacy.masters import MasterKeys, Wrapped
+from modelog_common.privacy.masters import MasterKeys, NoSuchMaster, Wrapped
 
 ERASED = "[erased]"
 LOST = "[key lost]"
@@ -71,21 +71,28 @@ class Subjects:
     async def rotate(self) -> int:
         """Take a new master key into use and wrap every data key anew; returns how many were wrapped.
 
-        Killed in between, everything stays readable, and rotating again goes on.
+        Killed in between, everything stays readable, and rotating again goes on. Keys of a master key that is gone, as
+        in a key store from an old backup, stay as they are.
         """
-        wrapped = 0
         async with self._masters.rotation() as master:
             await self._store.use_master(master)
-            for before in await self._store.wrapped_by_others(master):
-                plain = await self._masters.unwrap(before.id, Wrapped(before.master, before.wrapped))
-                after = await self._masters.wrap(before.id, plain)
-                await self._store.rewrap(before, replace(before, master=after.master, wrapped=after.content))
-                wrapped += 1
+            done = [await self._rewrap(before) for before in await self._store.wrapped_by_others(master)]
             left = await self._store.wrapped_by_others(master)
-            if left:
+            if len(left) > done.count(False):
                 raise Conflict(f"{len(left)} keys are wrapped by another master key still: somebody else rotates too")
         self._keys.clear()
-        return wrapped
+        return done.count(True)
+
+    async def _rewrap(self, before: DataKey) -> bool:
+        """Whether a key could be wrapped anew."""
+        try:
+            plain = await self._masters.unwrap(before.id, Wrapped(before.master, before.wrapped))
+        except NoSuchMaster as error:
+            log.error("a data key is lost", key=before.id, why=str(error))
+            return False
+        after = await self._masters.wrap(before.id, plain)
+        await self._store.rewrap(before, replace(before, master=after.master, wrapped=after.content))
+        return True
 
     async def close(self) -> None:
         """Close the key store."""
@@ -110,6 +117,9 @@ class Subjects:
             return ERASED
         try:
             return open_text(await self._unwrapped(key), field, sealed)
+        except NoSuchMaster as error:
+            log.error("a data key is lost", key=sealed.key, field=field, why=str(error))
+            return LOST
         except Altered as error:
             log.error("a sealed text was altered", key=sealed.key, field=field, why=str(error))
             return ALTERED

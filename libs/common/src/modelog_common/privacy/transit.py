@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_common.privacy.cipher import Altered
-from modelog_common.privacy.masters import Wrapped
+from modelog_common.privacy.masters import NoSuchMaster, Wrapped
 
 TIMEOUT_S = 10
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class TransitMasterKeys:
 
     async def unwrap(self, key_id: str, wrapped: Wrapped) -> bytes:
         if not wrapped.master.startswith(self._name("")):
-            raise Unavailable(f"{self._url} lacks the master key {wrapped.master}, which wraps a stored key")
+            raise NoSuchMaster(f"{self._url} lacks the master key {wrapped.master}, which wraps a stored key")
         answer = await self._ask(
             lambda: self._transit.decrypt_data(
                 self._key,

@@ -80,8 +80,9 @@ def restore_backup(
     keep_audit_key: bool,
     key: str,
     progress: backup.Progress,
+    erased: Path | None = None,
 ) -> int:
     """Restore a platform into a data directory, or its log into a store; returns the last position."""
-    target = Target(data_dir.absolute(), store, until, keep_audit_key)
+    target = Target(data_dir.absolute(), store, until, keep_audit_key, erased)
     with for_the_caller():
         return asyncio.run(restore.restore(restore.choose(folder, target.until), target, key, progress))

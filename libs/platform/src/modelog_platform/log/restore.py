@@ -31,6 +31,7 @@ from modelog_platform.log.backup import (
     copy_file,
     described,
 )
+from modelog_platform.log.erased import KEY_STORE, erase_again, read_erasures
 from modelog_platform.log.stores import opened
 from modelog_platform.log.transfer import import_log
 
@@ -67,12 +68,16 @@ class Backup:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a platform is restored to; `store` is the address of its log, if that is not to be a file in it."""
+    """Where a platform is restored to; `store` is the address of its log, if that is not to be a file in it.
+
+    `erased` is the list of those whose keys must not come back.
+    """
 
     data_dir: Path
     store: str = ""
     until: int | None = None
     keep_audit_key: bool = False
+    erased: Path | None = None
 
 
 def choose(folder: Path, until: int | None) -> Backup:
@@ -159,6 +164,7 @@ async def restore(backup: Backup, target: Target, key: str, progress: Progress) 
     """
     until = target.until or backup.position
     _check_target(backup, target, until)
+    erasures = [] if target.erased is None else read_erasures(target.erased)
     wrong = await asyncio.to_thread(failures, backup, key, progress)
     if wrong:
         raise Invalid.field("backup", f"{backup.folder} is damaged, and nothing was restored. " + " ".join(wrong))
@@ -169,6 +175,8 @@ async def restore(backup: Backup, target: Target, key: str, progress: Progress) 
         data.mkdir(parents=True)
         await _restore_log(backup, target.store or f"{SQLITE}{data / 'events.db'}", until, progress)
         await asyncio.to_thread(_restore_files, backup, partial, data, target.keep_audit_key)
+        if erasures:
+            await erase_again(data / KEY_STORE, erasures)
         if target.keep_audit_key:
             await _restore_tree(backup, data / "lineage")
         await asyncio.to_thread(_put_in_place, partial, target.data_dir)

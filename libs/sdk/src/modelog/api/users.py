@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from modelog.transport import Transport
-from modelog.types import Record, Token, User
+from modelog.types import Erasure, Record, Token, User
 
 
 class _Users(Record):
     users: List[User] = []
+
+
+class _Erasures(Record):
+    erasures: List[Erasure] = []
 
 
 class _Rotated(Record):
@@ -38,6 +42,10 @@ class Users:
     def erase(self, name: str, reason: str) -> User:
         """Erase a user's personal data for good, in all of the history. The reason is kept: name nobody in it."""
         return self._transport.post(f"/api/v1/users/{name}/erase", User, {"reason": reason})
+
+    def erasures(self) -> List[Erasure]:
+        """Everybody who was erased, of all tenants: keep the list where a restore of the platform finds it."""
+        return self._transport.get("/api/v1/erasures", _Erasures).erasures
 
     def rotate_master_key(self) -> int:
         """Take a new master key into use; returns how many keys of personal data were wrapped with it."""

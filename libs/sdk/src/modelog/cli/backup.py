@@ -57,6 +57,9 @@ def restore(
     keep_audit_key: bool = typer.Option(
         False, "--keep-audit-key", help="Go on signing with the old key: only if the old platform is gone for good."
     ),
+    erased: Optional[Path] = typer.Option(
+        None, exists=True, dir_okay=False, help="What `modelog keys erased --json` printed: stays erased."
+    ),
     key: Optional[Path] = KEY,
 ) -> None:
     """Restore a platform, verified by the proofs before it is put in place. Start it with `modelog up -d DIRECTORY`.
@@ -64,7 +67,8 @@ def restore(
     The restored log gets a new key, for two logs must never sign with the same one.
     """
     with told():
-        position = of_platform("restore_backup")(folder, data_dir, store, until, keep_audit_key, _text(key), progress)
+        restored = of_platform("restore_backup")
+        position = restored(folder, data_dir, store, until, keep_audit_key, _text(key), progress, erased)
         say(f"{data_dir}: restored up to position {position}; `modelog up --data-dir {data_dir}` starts it")
 
 

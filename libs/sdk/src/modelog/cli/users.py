@@ -67,6 +67,21 @@ def rotate() -> None:
         say(f"A new master key is in use; {client.users.rotate_master_key()} data keys were wrapped with it.")
 
 
+@keys.command()
+def erased(as_json: bool = AsJson) -> None:
+    """Everybody who was erased. Keep the list beside your backups, and give it to `modelog backup restore --erased`.
+
+    Example: `modelog keys erased --json > erased.json`
+    """
+    with told(), modelog.connect() as client:
+        found = client.users.erasures()
+        if as_json:
+            show_json(found)
+        else:
+            rows = [[e.at, e.tenant, e.subject, e.by, e.reason] for e in found]
+            show_table(["erased", "tenant", "who", "by", "reason"], rows, empty="nobody was erased")
+
+
 def _show(found: List[User], as_json: bool) -> None:
     if as_json:
         show_json(found)

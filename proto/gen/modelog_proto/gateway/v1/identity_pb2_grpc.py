@@ -55,6 +55,11 @@ class IdentityServiceStub:
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.SerializeToString,
                 response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyResponse.FromString,
                 _registered_method=True)
+        self.ListErasures = channel.unary_unary(
+                '/modelog.gateway.v1.IdentityService/ListErasures',
+                request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListErasuresRequest.SerializeToString,
+                response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListErasuresResponse.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/modelog.gateway.v1.IdentityService/ListUsers',
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListUsersRequest.SerializeToString,
@@ -104,6 +109,13 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListErasures(self, request, context):
+        """Everybody who was erased, of all tenants: what a restored backup must be told, lest it bring their keys back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUsers(self, request, context):
         """All users, by name.
         """
@@ -147,6 +159,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.RotateMasterKey,
                     request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.FromString,
                     response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyResponse.SerializeToString,
+            ),
+            'ListErasures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListErasures,
+                    request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListErasuresRequest.FromString,
+                    response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.ListErasuresResponse.SerializeToString,
             ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsers,
@@ -273,6 +290,33 @@ class IdentityService:
             '/modelog.gateway.v1.IdentityService/RotateMasterKey',
             modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.SerializeToString,
             modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListErasures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.IdentityService/ListErasures',
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.ListErasuresRequest.SerializeToString,
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.ListErasuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

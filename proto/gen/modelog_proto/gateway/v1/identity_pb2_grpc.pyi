@@ -41,6 +41,8 @@ class IdentityServiceStub:
     """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
     RotateMasterKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RotateMasterKeyRequest, _identity_pb2.RotateMasterKeyResponse]
     """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
+    ListErasures: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListErasuresRequest, _identity_pb2.ListErasuresResponse]
+    """Everybody who was erased, of all tenants: what a restored backup must be told, lest it bring their keys back."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]
     """All users, by name."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_identity_pb2.IssueTokenRequest, _identity_pb2.Token]
@@ -61,6 +63,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
     RotateMasterKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RotateMasterKeyRequest, _identity_pb2.RotateMasterKeyResponse]  # type: ignore[assignment]
     """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
+    ListErasures: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListErasuresRequest, _identity_pb2.ListErasuresResponse]  # type: ignore[assignment]
+    """Everybody who was erased, of all tenants: what a restored backup must be told, lest it bring their keys back."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListUsersRequest, _identity_pb2.ListUsersResponse]  # type: ignore[assignment]
     """All users, by name."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_identity_pb2.IssueTokenRequest, _identity_pb2.Token]  # type: ignore[assignment]
@@ -102,6 +106,14 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RotateMasterKeyResponse, _abc.Awaitable[_identity_pb2.RotateMasterKeyResponse]]:
         """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
+
+    @_abc_1.abstractmethod
+    def ListErasures(
+        self,
+        request: _identity_pb2.ListErasuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.ListErasuresResponse, _abc.Awaitable[_identity_pb2.ListErasuresResponse]]:
+        """Everybody who was erased, of all tenants: what a restored backup must be told, lest it bring their keys back."""
 
     @_abc_1.abstractmethod
     def ListUsers(

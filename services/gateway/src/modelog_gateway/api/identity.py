@@ -7,6 +7,7 @@ from typing import Any
 
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.ids import derived_id
+from modelog_common.privacy.keys import Erasure
 from modelog_common.privacy.messages import open_fields
 from modelog_common.privacy.subjects import Subjects
 from modelog_common.read.queries import Queries
@@ -50,6 +51,9 @@ class IdentityServicer(IdentityServiceServicer):
     async def RotateMasterKey(self, request: pb.RotateMasterKeyRequest, context: Call) -> pb.RotateMasterKeyResponse:
         return pb.RotateMasterKeyResponse(keys=await self.subjects.rotate())
 
+    async def ListErasures(self, request: pb.ListErasuresRequest, context: Call) -> pb.ListErasuresResponse:
+        return pb.ListErasuresResponse(erasures=[erasure_message(e) for e in await self.subjects.erasures()])
+
     async def ListUsers(self, request: pb.ListUsersRequest, context: Call) -> pb.ListUsersResponse:
         tenant = current_call().identity.tenant
         found = await self.queries.page(users_table, pb.User, request.read, tenant, request.page)
@@ -79,3 +83,9 @@ class IdentityServicer(IdentityServiceServicer):
         user = found or pb.User()
         await open_fields(self.subjects, [user], PERSONAL)
         return user
+
+
+def erasure_message(erasure: Erasure) -> pb.Erasure:
+    message = pb.Erasure(tenant=erasure.tenant, subject=erasure.subject, by=erasure.by, reason=erasure.reason)
+    message.at.FromDatetime(erasure.at)
+    return message
