@@ -6,24 +6,27 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_common.events.types import EventTypes
-from modelog_common.read.database import load_progress, save_progress
+from modelog_common.read.database import advance, load_progress, make_schema, save_progress, transaction
 from modelog_common.read.database import metadata as progress_metadata
 from modelog_common.read.tables import Change, Dated, write
 
 State = TypeVar("State")
 BATCH = 500
 CACHED = 5000
+# Stands in place of a schema while tables are being made.
+UNFINISHED = "unfinished"
 log = structlog.get_logger()
 
 
@@ -98,7 +101,11 @@ class Projector:
         self.error = ""
         self._store, self._engine, self._tables = store, engine, tables
         self._projections = {p.category: p for p in projections}
+        self._schema = _digest(tables)
         self._position = 0
+        self._saved = 0
+        self._whole_from: int | None = None
+        self._ready = False
         self._moved = asyncio.Condition()
         self._turn = asyncio.Lock()
 
@@ -108,28 +115,39 @@ class Projector:
         return self._position
 
     async def start(self) -> None:
-        """Make the tables; drop and build them again when they were made by another release."""
-        async with self._engine.begin() as connection:
-            await connection.run_sync(progress_metadata.create_all)
-            known = await load_progress(connection, self.name)
-            if known is not None and known[0] == self._schema():
-                self._position = known[1]
-                await connection.run_sync(self._tables.create_all)
-                return
-            await self._make_empty(connection)
+        """Open the tables; a database that is away is tried again by `run`."""
+        async with self._turn:
+            try:
+                await self._open()
+            except Unavailable as error:
+                await self._report(error)
+                log.warning("read tables are away", projection=self.name, error=str(error))
 
-    async def _make_empty(self, connection: Any) -> None:
-        await connection.run_sync(self._tables.drop_all)
-        await connection.run_sync(self._tables.create_all)
-        await save_progress(connection, self.name, self._schema(), 0)
-        self._position = 0
+    async def _open(self) -> None:
+        """Find the position in the tables; make them when there are none or another release made them."""
         for projection in self._projections.values():
             projection.forget()
+        await make_schema(self._engine)
+        async with transaction(self._engine) as connection:
+            await connection.run_sync(progress_metadata.create_all)
+            known = await load_progress(connection, self.name)
+        if known is None or known[0] != self._schema:
+            if self._whole_from is not None and known is not None and known[0] != UNFINISHED:
+                raise Unavailable(f"the read tables of {self.name} were made again by another release of the service")
+            await self._make_empty()
+        self._position = self._saved = known[1] if known is not None and known[0] == self._schema else 0
+        self._whole_from = await self._store.head()
+        self._ready = True
 
-    def _schema(self) -> str:
-        """A digest of the tables' shape: another release's tables are built again, never migrated."""
-        shapes = "".join(str(CreateTable(t)) for t in self._tables.sorted_tables)
-        return hashlib.sha256(shapes.encode()).hexdigest()
+    async def _make_empty(self) -> None:
+        """Drop the tables and make them. MariaDB commits each of these steps, so a mark says that they are not done."""
+        async with transaction(self._engine) as connection:
+            await save_progress(connection, self.name, UNFINISHED, 0)
+        async with transaction(self._engine) as connection:
+            await connection.run_sync(self._tables.drop_all)
+            await connection.run_sync(self._tables.create_all)
+        async with transaction(self._engine) as connection:
+            await save_progress(connection, self.name, self._schema, 0)
 
     async def run(self) -> None:
         """Project until cancelled."""
@@ -139,49 +157,58 @@ class Projector:
                 self.error = ""
                 await self._store.wait_beyond(self._position, timeout_s=30)
             except Unavailable as error:
-                self._report(error)
+                await self._report(error)
                 await asyncio.sleep(1)
             except Exception as error:
                 # The event stays where it is and is tried again: skipping it would make the tables lie.
-                self._report(error)
+                await self._report(error)
                 log.exception("projection failed", projection=self.name, position=self._position)
                 await asyncio.sleep(1)
 
-    def _report(self, error: Exception) -> None:
-        self.error = f"{type(error).__name__}: {error}"
+    async def _report(self, error: Exception) -> None:
+        async with self._moved:
+            self.error = f"{type(error).__name__}: {error}"
+            self._moved.notify_all()
 
     async def catch_up(self) -> int:
         """Project everything that is in the store now; returns the position reached."""
         async with self._turn:
-            head = await self._store.head()
-            batch: list[StoredEvent] = []
-            async for stored in self._store.read_all(
-                after=self._position, categories=list(self._projections), until=head
-            ):
-                batch.append(stored)
-                if len(batch) == BATCH:
-                    await self._apply(batch, stored.position)
-                    batch = []
-            if batch:
-                await self._apply(batch, head)
-            await self._move_to(max(head, self._position))
+            while not await self._project():
+                pass
             return self._position
 
-    async def _apply(self, batch: Sequence[StoredEvent], position: int) -> None:
-        try:
-            async with self._engine.begin() as connection:
-                changes = [
-                    Dated(change, stored.tenant, stored.position)
-                    for stored in batch
-                    for change in await self._projections[stored.category].changes(stored)
-                ]
-                await write(connection, changes)
-                await save_progress(connection, self.name, self._schema(), position)
-        except BaseException:
-            for projection in self._projections.values():
-                projection.forget()
-            raise
+    async def _project(self) -> bool:
+        """Project to the head; False when another process moved the tables on, and this one has to look where to."""
+        if not self._ready:
+            await self._open()
+        head = await self._store.head()
+        batch: list[StoredEvent] = []
+        async for stored in self._store.read_all(after=self._position, categories=list(self._projections), until=head):
+            batch.append(stored)
+            if len(batch) == BATCH:
+                if not await self._apply(batch, stored.position):
+                    return False
+                batch = []
+        if batch and not await self._apply(batch, head):
+            return False
+        await self._move_to(max(head, self._position))
+        return True
+
+    async def _apply(self, batch: Sequence[StoredEvent], position: int) -> bool:
+        # Until it is known to be committed, where the tables stand is to be read from the tables.
+        self._ready = False
+        changes = [
+            Dated(change, stored.tenant, stored.position)
+            for stored in batch
+            for change in await self._projections[stored.category].changes(stored)
+        ]
+        async with transaction(self._engine) as connection:
+            if not await advance(connection, self.name, self._schema, self._saved, position):
+                return False
+            await write(connection, changes)
+        self._saved, self._ready = position, True
         await self._move_to(position)
+        return True
 
     async def _move_to(self, position: int) -> None:
         async with self._moved:
@@ -189,20 +216,39 @@ class Projector:
             self._moved.notify_all()
 
     async def wait_for(self, position: int, timeout_s: float = 10) -> None:
-        """Wait until the tables cover `position`; raises Unavailable when they do not in time."""
+        """Wait until the tables cover `position`; raises Unavailable when they do not in time, or cannot be used."""
         if self._position >= position:
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(lambda: self._position >= position)
-        except TimeoutError:
-            raise Unavailable(
-                f"{self.name} is at position {self._position} and did not reach {position} "
-                f"in {timeout_s:g} s. {self.error}".strip()
-            ) from None
+                await self._moved.wait_for(lambda: self._position >= position or self.error)
+        if self._position >= position:
+            return
+        waited = "" if self.error else f" in {timeout_s:g} s"
+        raise Unavailable(
+            f"{self.name} is at position {self._position} and did not reach {position}{waited}. {self.error}".strip()
+        )
+
+    async def wait_until_whole(self) -> None:
+        """Wait until the tables hold what the log held when they were opened: before, they lack what is true now."""
+        if self._whole_from is None:
+            raise Unavailable(f"{self.name} is not open yet. {self.error}".strip())
+        await self.wait_for(self._whole_from)
 
     async def rebuild(self) -> int:
         """Drop every table and fold the whole log again; returns the position reached."""
-        async with self._turn, self._engine.begin() as connection:
-            await self._make_empty(connection)
+        async with self._turn:
+            self._ready = False
+            if self._whole_from is None:
+                await self._open()
+            self._whole_from = await self._store.head()
+            await self._move_to(0)
+            await self._make_empty()
         return await self.catch_up()
+
+
+def _digest(tables: MetaData) -> str:
+    """A digest of the tables' shape: another release's tables are built again, never migrated."""
+    indexes = [i for t in tables.sorted_tables for i in sorted(t.indexes, key=lambda i: i.name or "")]
+    shapes = [str(CreateTable(t)) for t in tables.sorted_tables] + [str(CreateIndex(i)) for i in indexes]
+    return hashlib.sha256("".join(shapes).encode()).hexdigest()

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.store import EventStore
+from modelog_common.read.database import fetch
 from modelog_common.read.moment import ReadOptions, as_of_time, moment_of
 from modelog_common.read.project import Projector
 from modelog_common.read.tables import TemporalTable
@@ -51,7 +52,10 @@ class Queries:
 
     async def moment(self, read: ReadOptions) -> int | None:
         """The position to look at, None for now; waits until the tables cover what the caller asks for."""
-        return await moment_of(read, self._store, self._projector)
+        at = await moment_of(read, self._store, self._projector)
+        if at is None:
+            await self._projector.wait_until_whole()
+        return at
 
     async def moment_ends(self, read: ReadOptions) -> datetime | None:
         """The last time that `read.as_of` covers, None for now: for what has a time and no position in the log."""
@@ -64,9 +68,8 @@ class Queries:
         at = await self.moment(read)
         t = table.table
         where = and_(t.c.tenant == tenant, table.at(at), *(t.c[k] == v for k, v in key.items()))
-        async with self._engine.connect() as connection:
-            body = (await connection.execute(select(t.c.body).where(where))).scalar_one_or_none()
-        return None if body is None else message.FromString(body)  # type: ignore[return-value]
+        found = await fetch(self._engine, select(t.c.body).where(where).order_by(t.c.valid_until).limit(1))
+        return message.FromString(found[0].body) if found else None  # type: ignore[return-value]
 
     async def page(
         self,
@@ -94,8 +97,7 @@ class Queries:
                 .limit(size + 1)
                 .offset(offset)
             )
-            async with self._engine.connect() as connection:
-                return (await connection.execute(statement)).scalars().all()
+            return [row.body for row in await fetch(self._engine, statement)]
 
         bodies = await bodies_at(at)
         if len(bodies) > size and at is None:

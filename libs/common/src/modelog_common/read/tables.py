@@ -1,6 +1,11 @@
 """Temporal tables: every row holds the positions from which and until which it was true.
 
-Current rows have a partial index, so a query about now costs what it would without history; "as of" is a where clause.
+What is true now has no end: `valid_until` is then FOREVER, so a unique index holds every key to one such row on every
+database. "As of" is a where clause.
+
+The log is cut into epochs, and every row belongs to one: where an epoch ends, what is still true is closed and goes on
+as a row of the next. A query looks into one epoch only, so it costs about the same whether it asks about now or about
+any moment before, and however long the history is (docs/decisions/0012-read-tables-have-epochs.md).
 """
 
 from __future__ import annotations
@@ -14,16 +19,23 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
-    String,
+    ScalarSelect,
     Table,
     and_,
     bindparam,
-    or_,
+    func,
+    literal,
+    select,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from modelog_common.read.text import ByteText, document, row_id
+
+FOREVER = 2**63 - 1
+# An epoch ends when it has started this many times as many rows as were true at its beginning (or as EPOCH_ROWS).
+EPOCH_GROWTH = 4
+EPOCH_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,7 @@ class TemporalTable:
     """A table of documents: a key, columns to filter and order by, and the answer itself as serialized protobuf."""
 
     table: Table
+    epochs: Table
     key: tuple[str, ...]
 
     @property
@@ -41,35 +54,52 @@ class TemporalTable:
         """The rows that are true now (None), or were as of a position."""
         t = self.table.c
         if position is None:
-            return t.valid_until.is_(None)
-        return and_(t.valid_from <= position, or_(t.valid_until.is_(None), t.valid_until > position))
+            return and_(t.epoch == self._epoch(FOREVER), t.valid_until == FOREVER)
+        return and_(t.epoch == self._epoch(position), t.valid_from <= position, t.valid_until > position)
+
+    def _epoch(self, position: int) -> ScalarSelect[int]:
+        begins = self.epochs.c.begins
+        return select(func.max(begins)).where(begins <= position).scalar_subquery()
 
 
 def temporal_table(
-    metadata: MetaData, name: str, *, key: Sequence[str], columns: Sequence[Column[Any]] = ()
+    metadata: MetaData,
+    name: str,
+    *,
+    key: Sequence[str],
+    columns: Sequence[Column[Any]] = (),
+    orders: Sequence[Sequence[str]] = (),
 ) -> TemporalTable:
-    """Declare a temporal table; `key` names text columns that, with the tenant, identify a row."""
+    """Declare a temporal table; `key` names text columns that, with the tenant, identify a row.
+
+    Each of `orders` names columns that a page is filtered or ordered by, and gets an index.
+    """
     keys = ("tenant", *key)
     table = Table(
         name,
         metadata,
-        Column("row", Integer, primary_key=True, autoincrement=True),
-        *(Column(k, String(500), nullable=False) for k in keys),
+        Column("row", row_id(), primary_key=True, autoincrement=True),
+        Column("epoch", BigInteger, nullable=False),
+        *(Column(k, ByteText(), nullable=False) for k in keys),
         *columns,
-        Column("body", LargeBinary, nullable=False),
         Column("valid_from", BigInteger, nullable=False),
-        Column("valid_until", BigInteger, nullable=True),
+        Column("valid_until", BigInteger, nullable=False),
+        # The last one: what is read to find a row does not lie behind its body.
+        Column("body", document(), nullable=False),
     )
-    current = table.c.valid_until.is_(None)
-    Index(
-        f"{name}_current",
-        *(table.c[k] for k in keys),
-        unique=True,
-        sqlite_where=current,
-        postgresql_where=current,
+    epochs = Table(
+        f"{name}_epochs",
+        metadata,
+        Column("begins", BigInteger, primary_key=True, autoincrement=False),
+        Column("began_with", BigInteger, nullable=False),
+        Column("started", BigInteger, nullable=False),
     )
-    Index(f"{name}_history", *(table.c[k] for k in keys), table.c.valid_from)
-    return TemporalTable(table, keys)
+    c = table.c
+    # Nothing ends twice at one position: the index holds one row for each key, moment and epoch, and covers `at`.
+    Index(f"{name}_by_key", c.epoch, *(c[k] for k in keys), c.valid_until, unique=True)
+    for order in orders:
+        Index(f"{name}_by_{'_'.join(order)}", c.epoch, c.tenant, *(c[o] for o in order), c.valid_until, c.valid_from)
+    return TemporalTable(table, epochs, keys)
 
 
 @dataclass(frozen=True)
@@ -103,10 +133,10 @@ class Dated:
 
 
 async def write(connection: AsyncConnection, changes: Sequence[Dated]) -> None:
-    """Write changes, in the order of their events; writing the same ones a second time changes nothing.
+    """Write changes, in the order of their events; none may be older than what was written before.
 
-    Each table takes three statements however many changes there are: a statement's way to the database costs more
-    than the rows that it writes.
+    Each table takes a few statements however many changes there are: a statement's way to the database costs more than
+    the rows that it writes.
     """
     by_table: dict[TemporalTable, list[Dated]] = {}
     for dated in changes:
@@ -121,28 +151,62 @@ async def _write_table(connection: AsyncConnection, temporal: TemporalTable, cha
         key = {"tenant": dated.tenant, **dated.change.key}
         # Of two changes that one event makes to a row, the later one stays.
         by_key.setdefault(tuple(key[k] for k in temporal.key), {})[dated.position] = dated
+    epoch = await _epoch_of(connection, temporal)
     table = temporal.table
     same = and_(*(table.c[k] == bindparam(f"key_{k}") for k in temporal.key))
-    first = bindparam("first", type_=BigInteger)
     touched = [
         {**{f"key_{k}": part for k, part in zip(temporal.key, key, strict=True)}, "first": min(at_positions)}
         for key, at_positions in by_key.items()
     ]
-    await connection.execute(table.delete().where(same, table.c.valid_from >= first), touched)
-    closed = table.update().where(same, table.c.valid_until.is_(None)).values(valid_until=first)
-    await connection.execute(closed, touched)
-    rows = [row for at_positions in by_key.values() for row in _rows(temporal, at_positions)]
+    closed = table.update().where(table.c.epoch == epoch.begins, same, table.c.valid_until == FOREVER)
+    await connection.execute(closed.values(valid_until=bindparam("first", type_=BigInteger)), touched)
+    rows = [row for at_positions in by_key.values() for row in _rows(temporal, epoch, at_positions)]
     if rows:
         await connection.execute(table.insert(), rows)
+        await _count(connection, temporal, epoch, len(rows), max(d.position for d in changes))
 
 
-def _rows(temporal: TemporalTable, at_positions: Mapping[int, Dated]) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Epoch:
+    begins: int
+    began_with: int
+    started: int
+
+
+async def _epoch_of(connection: AsyncConnection, temporal: TemporalTable) -> _Epoch:
+    """The last epoch; the first one is begun."""
+    epochs = temporal.epochs
+    row = (await connection.execute(select(epochs).order_by(epochs.c.begins.desc()).limit(1))).one_or_none()
+    if row is not None:
+        return _Epoch(row.begins, row.began_with, row.started)
+    await connection.execute(epochs.insert().values(begins=0, began_with=0, started=0))
+    return _Epoch(0, 0, 0)
+
+
+async def _count(connection: AsyncConnection, temporal: TemporalTable, epoch: _Epoch, rows: int, position: int) -> None:
+    """Count the rows that an epoch started, and end it after `position` when it has grown enough."""
+    epochs, started = temporal.epochs, epoch.started + rows
+    if started < EPOCH_GROWTH * max(epoch.began_with, EPOCH_ROWS):
+        await connection.execute(epochs.update().where(epochs.c.begins == epoch.begins).values(started=started))
+        return
+    ends, table = position + 1, temporal.table
+    now = and_(table.c.epoch == epoch.begins, table.c.valid_until == FOREVER)
+    own = [c for c in table.columns if c.name not in ("row", "epoch", "valid_from")]
+    goes_on = select(literal(ends, BigInteger), literal(ends, BigInteger), *own).where(now)
+    began = await connection.execute(
+        table.insert().from_select(["epoch", "valid_from", *(c.name for c in own)], goes_on)
+    )
+    await connection.execute(table.update().where(now).values(valid_until=ends))
+    await connection.execute(epochs.insert().values(begins=ends, began_with=began.rowcount, started=0))
+
+
+def _rows(temporal: TemporalTable, epoch: _Epoch, at_positions: Mapping[int, Dated]) -> Iterator[dict[str, Any]]:
     """One key's rows: each is true until the next change of that key."""
     columns = dict.fromkeys(c.name for c in temporal.table.columns if c.name != "row")
     positions = sorted(at_positions)
-    for position, until in zip(positions, [*positions[1:], None], strict=True):
+    for position, until in zip(positions, [*positions[1:], FOREVER], strict=True):
         dated = at_positions[position]
         change = dated.change
         if isinstance(change, Put):
             own = {"tenant": dated.tenant, **change.key, **change.values, "body": change.body}
-            yield {**columns, **own, "valid_from": position, "valid_until": until}
+            yield {**columns, "epoch": epoch.begins, **own, "valid_from": position, "valid_until": until}

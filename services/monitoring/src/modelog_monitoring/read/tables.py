@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelog_common.read.tables import temporal_table
-from sqlalchemy import BigInteger, Column, MetaData, String
+from modelog_common.read.text import ByteText
+from sqlalchemy import BigInteger, Column, MetaData
 
 TABLES = MetaData()
 MONITORS = temporal_table(TABLES, "monitors", key=["name"])
@@ -11,18 +12,19 @@ WINDOWS = temporal_table(
     TABLES,
     "windows",
     key=["window_id"],
-    columns=[Column("monitor", String(200), nullable=False), Column("start_us", BigInteger, nullable=False)],
+    columns=[Column("monitor", ByteText(200), nullable=False), Column("start_us", BigInteger, nullable=False)],
+    orders=[["monitor", "start_us"]],
 )
 ALERTS = temporal_table(
     TABLES,
     "alerts",
     key=["alert_id"],
-    columns=[Column("monitor", String(200), nullable=False), Column("raised", BigInteger, nullable=False)],
+    columns=[Column("monitor", ByteText(200), nullable=False), Column("raised", BigInteger, nullable=False)],
 )
 POLICIES = temporal_table(TABLES, "policies", key=["name"])
 RETRAININGS = temporal_table(
     TABLES,
     "retrainings",
     key=["retraining_id"],
-    columns=[Column("policy", String(200), nullable=False), Column("started", BigInteger, nullable=False)],
+    columns=[Column("policy", ByteText(200), nullable=False), Column("started", BigInteger, nullable=False)],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelog_common.read.tables import temporal_table
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String
+from modelog_common.read.text import ByteText
+from sqlalchemy import BigInteger, Column, Integer, MetaData
 
 TABLES = MetaData()
 
@@ -14,7 +15,7 @@ VERSIONS = temporal_table(
     "model_versions",
     key=["model", "version"],
     columns=[
-        Column("stage", String(20), nullable=False),
+        Column("stage", ByteText(20), nullable=False),
         Column("created_us", BigInteger, nullable=False),
         Column("ordinal", Integer, nullable=False),
     ],
@@ -26,9 +27,9 @@ RUNS = temporal_table(
     TABLES,
     "runs",
     key=["run_id"],
-    columns=[Column("experiment", String(200), nullable=False), Column("started_us", BigInteger, nullable=False)],
+    columns=[Column("experiment", ByteText(200), nullable=False), Column("started_us", BigInteger, nullable=False)],
+    orders=[["started_us"]],
 )
-Index("runs_by_start", RUNS.table.c.tenant, RUNS.table.c.started_us, sqlite_where=RUNS.table.c.valid_until.is_(None))
 
 # The points that one event told: a run's own row stays small however much it logs.
 RUN_POINTS = temporal_table(

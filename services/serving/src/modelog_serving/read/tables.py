@@ -8,9 +8,10 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.events.store import StoredEvent
 from modelog_common.read.tables import Change, Put, temporal_table
+from modelog_common.read.text import ByteText
 from modelog_proto.registry.v1 import model_pb2 as registry_pb
 from modelog_proto.serving.v1 import deployment_pb2 as pb
-from sqlalchemy import Column, MetaData, String
+from sqlalchemy import Column, MetaData
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import RUNNING, Deployment
@@ -21,9 +22,9 @@ DEPLOYMENTS = temporal_table(
     "deployments",
     key=["name"],
     columns=[
-        Column("model", String(200), nullable=False),
-        Column("environment", String(20), nullable=False),
-        Column("status", String(20), nullable=False),
+        Column("model", ByteText(200), nullable=False),
+        Column("environment", ByteText(20), nullable=False),
+        Column("status", ByteText(20), nullable=False),
     ],
 )
 ENVIRONMENTS = {

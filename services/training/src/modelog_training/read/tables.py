@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelog_common.read.tables import temporal_table
-from sqlalchemy import BigInteger, Column, Index, MetaData, String
+from modelog_common.read.text import ByteText
+from sqlalchemy import BigInteger, Column, MetaData
 
 TABLES = MetaData()
 
@@ -11,11 +12,6 @@ JOBS = temporal_table(
     TABLES,
     "jobs",
     key=["job_id"],
-    columns=[Column("status", String(20), nullable=False), Column("submitted_us", BigInteger, nullable=False)],
-)
-Index(
-    "jobs_by_submission",
-    JOBS.table.c.tenant,
-    JOBS.table.c.submitted_us,
-    sqlite_where=JOBS.table.c.valid_until.is_(None),
+    columns=[Column("status", ByteText(20), nullable=False), Column("submitted_us", BigInteger, nullable=False)],
+    orders=[["submitted_us"]],
 )

@@ -1,0 +1,164 @@
+"""The registry's own projections and queries answer the same bytes on every database: give it `open_tables`."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from modelog_common.domain.clock import ManualClock
+from modelog_common.domain.context import Context
+from modelog_common.domain.decider import Decider
+from modelog_common.domain.errors import ModelogError, NotFound
+from modelog_common.domain.ids import derived_id
+from modelog_common.domain.semver import SemanticVersion
+from modelog_common.events.entities import Entities
+from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.read import tables
+from modelog_common.read.database import open_database
+from modelog_common.read.project import Projector
+from modelog_common.read.queries import Queries
+from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
+from modelog_registry.artifact import Artifact
+from modelog_registry.dataset.commands import RegisterDatasetVersion
+from modelog_registry.dataset.decide import DATASET
+from modelog_registry.events import EVENTS
+from modelog_registry.experiment.commands import CreateExperiment
+from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.model.commands import PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
+from modelog_registry.model.decide import MODEL
+from modelog_registry.model.signature import Signature, Tensor
+from modelog_registry.model.stage import Decision, Stage
+from modelog_registry.read.project import projections
+from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.read.tables import TABLES
+from modelog_registry.run.commands import EndRun, LogRun, Measured, StartRun
+from modelog_registry.run.decide import RUN
+from modelog_registry.run.events import RunStatus
+from named_things import OpenTables
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+SIGNATURE = Signature((Tensor("x", "FP32", (-1,)),), (Tensor("y", "FP32", (-1,)),))
+TENANTS = ("acme", "Acme", "acme ", "ácme")
+NAMES = ("delay", "Delay", "delay ", "Ünïcode \U0001f600", "zebra", "_", "a%")
+PEOPLE = ("alice", "bob")
+COMMANDS = 250
+
+
+async def told(folder: Path) -> SqliteEventStore:
+    """A log of everything that a registry may be asked, in a random order that is always the same."""
+    clock = ManualClock(datetime(2026, 5, 1, tzinfo=UTC))
+    store = await SqliteEventStore.open(folder / "events.db", clock)
+    chance = random.Random(4)
+    for n in range(COMMANDS):
+        clock.advance(timedelta(minutes=chance.choice([0, 1])))
+        decider, name, command = one_command(chance, n)
+        tenant = chance.choice(TENANTS)
+        ctx = Context(clock.now(), chance.choice(PEOPLE), tenant, f"request-{n}")
+        entities: Entities[Any, Any, Any] = Entities(store, decider, EVENTS)
+        try:
+            await entities.handle(derived_id(tenant, name), command, ctx)
+        except ModelogError:
+            continue  # refused: what the order of commands does not allow
+    return store
+
+
+def one_command(chance: random.Random, n: int) -> tuple[Decider[Any, Any, Any], str, Any]:
+    name, version = chance.choice(NAMES), SemanticVersion(1, chance.randrange(3), 0)
+    digest = chance.choice("abcdef") * 64
+    artifact = Artifact("f", digest, 1)
+    run_id = f"{chance.choice(NAMES)}{n % 9}"
+    measured = (Measured("auc", chance.random(), n), Measured("loss", float("nan"), n))
+    asked: list[tuple[Decider[Any, Any, Any], str, Any]] = [
+        (MODEL, name, RegisterModel(name, "of \x00 late \U0001f600", {"team": "ops"})),
+        (MODEL, name, RegisterVersion(name, None, "xgboost", artifact, SIGNATURE, metrics={"auc": 0.7})),
+        (MODEL, name, ReviewVersion(name, version, chance.choice(list(Decision)), "looked")),
+        (MODEL, name, PromoteVersion(name, version, chance.choice(list(Stage)))),
+        (EXPERIMENT, name, CreateExperiment(name, "x" * 70_000)),
+        (RUN, run_id, StartRun(run_id, name, parameters={"depth": 6})),
+        (RUN, run_id, LogRun(run_id, metrics=measured)),
+        (RUN, run_id, LogRun(run_id, tags={"n": str(n)})),
+        (RUN, run_id, EndRun(run_id, RunStatus.COMPLETED)),
+        (DATASET, name, RegisterDatasetVersion(name, digest, 10, n, ())),
+    ]
+    return chance.choice(asked)
+
+
+async def answers(queries: RegistryQueries, read: ReadOptions, tenant: str) -> list[bytes]:
+    """The answers to all questions, as bytes; what there is not, as the text that says so."""
+    found = [
+        *await pages(lambda page: queries.models(page, read, tenant)),
+        *await pages(lambda page: queries.experiments(page, read, tenant)),
+        *await pages(lambda page: queries.datasets(page, read, tenant)),
+        *await pages(lambda page: queries.runs("", page, read, tenant)),
+        *await pages(lambda page: queries.versions("", None, page, read, tenant)),
+        *await pages(lambda page: queries.versions("", Stage.STAGING, page, read, tenant)),
+    ]
+    for name in NAMES:
+        found += await pages(lambda page, name=name: queries.runs(name, page, read, tenant))
+        found += await pages(lambda page, name=name: queries.dataset_versions(name, page, read, tenant))
+        for n in range(9):
+            try:
+                found.append(await queries.run_with_points(f"{name}{n}", read, tenant))
+            except NotFound as missing:
+                found.append(str(missing))
+    return [f.SerializeToString(deterministic=True) if isinstance(f, Message) else f.encode() for f in found]
+
+
+async def pages(ask: Any) -> list[Any]:
+    """A whole list, in pages of three."""
+    items: list[Any] = []
+    token = ""
+    while True:
+        found = await ask(Page(size=3, token=token))
+        items += [*found.items, "page"]
+        token = found.next_page_token
+        if not token:
+            return items
+
+
+async def projected(store: SqliteEventStore, engine: AsyncEngine) -> tuple[Projector, RegistryQueries]:
+    projector = Projector("registry.tables", store, engine, TABLES, projections(store))
+    await projector.start()
+    await projector.catch_up()
+    return projector, RegistryQueries(Queries(store, engine, projector))
+
+
+async def all_answers(queries: RegistryQueries, positions: Sequence[int]) -> list[list[bytes]]:
+    reads = [ReadOptions(), *(ReadOptions(as_of=str(p)) for p in positions)]
+    return [await answers(queries, read, tenant) for read in reads for tenant in TENANTS[:2]]
+
+
+class RegistryTablesSuite(ABC):
+    """The suite."""
+
+    @pytest.fixture
+    @abstractmethod
+    def open_tables(self) -> OpenTables: ...
+
+    async def test_the_registry_answers_as_on_sqlite_byte_for_byte(
+        self, tmp_path: Path, open_tables: OpenTables, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = await told(tmp_path)
+        head = await store.head()
+        assert head > COMMANDS / 5
+        asked = [1, head // 3, head // 2, head - 1]
+        reference = open_database(f"sqlite+aiosqlite:///{tmp_path / 'reference.db'}")
+        _, on_sqlite = await projected(store, reference)
+        expected = await all_answers(on_sqlite, asked)
+        assert len({b for answer in expected for b in answer}) > 20
+        # Short epochs here and long ones there: neither shows.
+        monkeypatch.setattr(tables, "EPOCH_ROWS", 3)
+        engine = open_tables("registry")
+        projector, queries = await projected(store, engine)
+        assert await all_answers(queries, asked) == expected
+        await projector.rebuild()
+        assert await all_answers(queries, asked) == expected
+        await engine.dispose()
+        await reference.dispose()
+        await store.close()

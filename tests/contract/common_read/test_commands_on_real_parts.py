@@ -1,0 +1,60 @@
+"""Commands become events once, and nobody's update is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from modelog_common.domain.errors import Conflict, NotAllowed
+from modelog_common.domain.ids import uuid7
+from modelog_common.events.entities import Entities
+from modelog_common.read.database import open_database
+from named_things import THINGS, TYPES, Deleted, Parts, Renamed, Thing, assemble, context
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    made = await assemble(tmp_path, open_database(f"sqlite+aiosqlite:///{tmp_path / 'tables.db'}"))
+    yield made
+    await made.close()
+
+
+async def test_a_request_sent_twice_counts_once(parts: Parts) -> None:
+    first = await parts.rename("1", "first", request="r1")
+    await parts.rename("1", "second", request="r2")
+    again = await parts.things.handle("1", "first", context(parts.clock, "r1"))
+    assert first == 1
+    assert again.state.name == "second"
+    assert await parts.store.head() == 2
+
+
+async def test_a_refused_command_appends_nothing(parts: Parts) -> None:
+    with pytest.raises(NotAllowed):
+        await parts.rename("1", "forbidden")
+    assert await parts.rename("1", "") == 0
+    assert await parts.store.head() == 0
+
+
+async def test_two_handlers_of_one_entity_do_not_lose_updates(parts: Parts) -> None:
+    other: Entities[Thing, str, Renamed | Deleted] = Entities(parts.store, THINGS, TYPES)
+    for n in range(10):
+        await parts.rename("1", f"a{n}")
+        await other.handle("1", f"b{n}", context(parts.clock))
+    assert (await parts.things.load("1")).state == Thing("b9", 20)
+    assert (await parts.things.load("1", until=3)).state == Thing("a1", 3)
+
+
+async def test_somebody_who_always_wins_is_a_conflict(parts: Parts) -> None:
+    rival: Entities[Thing, str, Renamed | Deleted] = Entities(parts.store, THINGS, TYPES)
+    append = parts.store.append
+
+    async def overtaken(stream: str, events: object, *, expected: object) -> object:
+        parts.store.append = append  # type: ignore[method-assign]
+        await rival.handle("1", str(uuid7()), context(parts.clock))
+        parts.store.append = overtaken  # type: ignore[assignment,method-assign]
+        return await append(stream, events, expected=expected)  # type: ignore[arg-type]
+
+    parts.store.append = overtaken  # type: ignore[assignment,method-assign]
+    with pytest.raises(Conflict, match="5 times in a row"):
+        await parts.rename("1", "mine")

@@ -1,0 +1,50 @@
+"""The suites of the read tables on PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from modelog_common.read.database import open_database
+from named_things import OpenTables
+from read_tables_suite import ReadTablesSuite
+from registry_tables_suite import RegistryTablesSuite
+from temporal_writes_suite import TemporalWritesSuite
+
+
+class OnPostgres:
+    @pytest.fixture
+    def open_tables(self, postgres: Any) -> OpenTables:
+        address = postgres.create_database()
+        return lambda name: open_database(address, f"modelog_{name}")
+
+
+class OnMariaDb:
+    @pytest.fixture
+    def open_tables(self, mariadb: Any) -> OpenTables:
+        address = mariadb.create_database()
+        return lambda name: open_database(address, name)
+
+
+class TestReadTablesOnPostgres(OnPostgres, ReadTablesSuite):
+    pass
+
+
+class TestTemporalWritesOnPostgres(OnPostgres, TemporalWritesSuite):
+    pass
+
+
+class TestRegistryTablesOnPostgres(OnPostgres, RegistryTablesSuite):
+    pass
+
+
+class TestReadTablesOnMariaDb(OnMariaDb, ReadTablesSuite):
+    pass
+
+
+class TestTemporalWritesOnMariaDb(OnMariaDb, TemporalWritesSuite):
+    pass
+
+
+class TestRegistryTablesOnMariaDb(OnMariaDb, RegistryTablesSuite):
+    pass
