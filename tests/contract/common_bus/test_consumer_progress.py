@@ -6,13 +6,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from modelog_common.bus.progress import MemoryProgress, Progress, SqliteProgress, SqlProgress
+from modelog_common.bus.progress import MemoryProgress, SqliteProgress
 from modelog_common.read.database import open_database
-from sqlalchemy import text
-
-FIRST = Progress("t", 0, "one", 5, {"/a": 3, "/ü": 4})
-SECOND = Progress("t", 0, "two", 0, {"/a": 7})
-OTHER = Progress("t", 1, "one", 2)
+from sql_progress_suite import FIRST, OTHER, SECOND, SqlProgressSuite
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 async def test_memory_keeps_it_until_the_process_ends() -> None:
@@ -41,31 +38,7 @@ async def test_sqlite_commits_and_rolls_back_with_the_callers_transaction(tmp_pa
     assert await theirs.load("t", 0) == FIRST
 
 
-async def test_sqlalchemy_commits_and_rolls_back_with_the_callers_transaction(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite+aiosqlite:///{tmp_path / 'p.db'}")
-    progress = SqlProgress(engine, "mine")
-    await progress.start()
-    await progress.start()
-    assert await progress.load("t", 0) is None
-    async with engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE rows (n INTEGER)"))
-        await connection.execute(text("INSERT INTO rows VALUES (1)"))
-        await progress.save(connection, FIRST)
-
-    async def fails() -> None:
-        async with engine.begin() as connection:
-            await connection.execute(text("INSERT INTO rows VALUES (2)"))
-            await progress.save(connection, SECOND)
-            raise RuntimeError("in the middle")
-
-    with pytest.raises(RuntimeError):
-        await fails()
-    assert await progress.load("t", 0) == FIRST
-    async with engine.begin() as connection:
-        await progress.save(connection, SECOND)
-    assert await progress.load("t", 0) == SECOND
-    async with engine.begin() as connection:
-        assert (await connection.execute(text("SELECT n FROM rows"))).scalars().all() == [1]
-        await progress.forget(connection)
-    assert await progress.load("t", 0) is None
-    await engine.dispose()
+class TestSqlProgressOnSqlite(SqlProgressSuite):
+    @pytest.fixture
+    def engine(self, tmp_path: Path) -> AsyncEngine:
+        return open_database(f"sqlite+aiosqlite:///{tmp_path / 'p.db'}")

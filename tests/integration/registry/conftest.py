@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -137,10 +137,12 @@ async def serving(made: Registry) -> AsyncIterator[Registry]:
         if task.done():
             task.result()
         made.address = f"127.0.0.1:{ready.result()}"
-        yield made
-        await made.close()
-        host.stop()
-        await task
+        try:
+            yield made
+        finally:
+            await made.close()
+            host.stop()
+            await task
 
 
 @pytest.fixture
@@ -148,6 +150,12 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
     """A registry that answers, in this process; its clock stands still."""
     async with serving(Registry(tmp_path, ManualClock())) as made:
         yield made
+
+
+@pytest.fixture
+def registry_with() -> Callable[..., AbstractAsyncContextManager[Registry]]:
+    """A registry in a folder, with settings of the test's own, for the length of a block."""
+    return lambda folder, **settings: serving(Registry(folder, ManualClock(), **settings))
 
 
 @pytest.fixture

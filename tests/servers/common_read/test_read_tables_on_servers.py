@@ -9,6 +9,8 @@ from modelog_common.read.database import open_database
 from named_things import OpenTables
 from read_tables_suite import ReadTablesSuite
 from registry_tables_suite import RegistryTablesSuite
+from sql_progress_suite import SqlProgressSuite
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporal_writes_suite import TemporalWritesSuite
 
 
@@ -16,7 +18,7 @@ class OnPostgres:
     @pytest.fixture
     def open_tables(self, postgres: Any) -> OpenTables:
         address = postgres.create_database()
-        return lambda name: open_database(address, f"modelog_{name}")
+        return lambda name: open_database(address, name)
 
 
 class OnMariaDb:
@@ -48,3 +50,15 @@ class TestTemporalWritesOnMariaDb(OnMariaDb, TemporalWritesSuite):
 
 class TestRegistryTablesOnMariaDb(OnMariaDb, RegistryTablesSuite):
     pass
+
+
+class TestSqlProgressOnPostgres(OnPostgres, SqlProgressSuite):
+    @pytest.fixture
+    def engine(self, open_tables: OpenTables) -> AsyncEngine:
+        return open_tables("consumer")
+
+
+class TestSqlProgressOnMariaDb(OnMariaDb, SqlProgressSuite):
+    @pytest.fixture
+    def engine(self, open_tables: OpenTables) -> AsyncEngine:
+        return open_tables("consumer")

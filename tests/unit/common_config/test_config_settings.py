@@ -100,6 +100,13 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_SEARCH", "solr://x", "allowed: elasticsearch://, http:// or https://host:port"),
         ("MODELOG_SEARCH", "http://x/a/b", "this search index is not known"),
         ("MODELOG_SERIES", "influxdb://x:8086/modelog", "these series are not known"),
+        (
+            "MODELOG_TABLES",
+            "mongodb://u:hush@h/d",
+            "this database is not known; allowed: postgresql://user:password@host",
+        ),
+        ("MODELOG_TABLES", "postgresql://u:hush@h", "it names no host or no database"),
+        ("MODELOG_TABLES", "mysql:///d", "it names no host or no database"),
         ("MODELOG_OTLP_ENDPOINT", "127.0.0.1:4318", "it does not start with http:// or https://"),
     ],
 )
@@ -109,6 +116,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(
     clean.setenv(name, value)
     error = refused()
     assert text in str(error)
+    assert "hush" not in str(error)
     assert [v.field for v in error.violations] == [name]
 
 

@@ -46,7 +46,15 @@ def open_relay_progress(settings: Settings) -> RelayProgress:
 
 
 def open_read_tables(settings: Settings, service: str, name: str) -> AsyncEngine:
-    """The database that holds a service's read tables `name`."""
+    """The database that holds a service's read tables `name`, apart from those of every other service.
+
+    On PostgreSQL they stand in the schema `modelog_<service>`, on MariaDB and MySQL in the database
+    `<database>_<service>`; each is made when it is missing.
+    """
+    address = settings.tables.get_secret_value()
+    if address:
+        own = service if name == "tables" else f"{service}_{name}"
+        return open_database(address, own)
     return open_database(f"sqlite+aiosqlite:///{settings.data_dir / service / (name + '.db')}")
 
 

@@ -24,11 +24,12 @@ ENV_FILE = "MODELOG_ENV_FILE"
 ENV_FILE_ENCODING = "utf-8"
 SQLITE = "sqlite:///"
 POSTGRES = "postgresql://"
+DATABASES = ("postgresql", "mysql", "mariadb")
 PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 # Somebody may put the secret itself where its place is asked for.
-UNREPEATED = ("graph_password", "key_store", "master_key")
+UNREPEATED = ("graph_password", "tables", "key_store", "master_key")
 MASTER_KEYS = ("file://", "env://", "vault+http://", "vault+https://")
 MASTER_KEY = (
     "file://<path>, env://<variable> or vault+https://<host:port>/<mount>/<key> (OpenBao or Vault transit): what wraps "
@@ -47,6 +48,11 @@ class Settings(BaseSettings):
     http_port: int = PORT
     oip_grpc_port: int = PORT
     event_store: str = Field(default="", description="sqlite:///<path>; empty means <data_dir>/events.db")
+    tables: SecretStr = Field(
+        default=SecretStr(""),
+        description="postgresql://user:password@host/database or mysql://user:password@host/database; "
+        "empty means SQLite files in <data_dir>",
+    )
     kafka_bootstrap: str = Field(default="", description="brokers as host:port, separated by commas; empty means none")
     graph_uri: str = Field(default="", description="a Bolt address such as bolt://127.0.0.1:7687")
     graph_user: str = ""
@@ -99,6 +105,16 @@ class Settings(BaseSettings):
     def _http(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("it does not start with http:// or https://")
+        return value
+
+    @field_validator("tables")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        address = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and address.scheme not in DATABASES:
+            raise ValueError("this database is not known")
+        if value.get_secret_value() and not (address.hostname and address.path.strip("/")):
+            raise ValueError("it names no host or no database")
         return value
 
     @field_validator("event_store")

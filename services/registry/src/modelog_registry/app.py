@@ -40,11 +40,11 @@ async def build(host: Host) -> None:
     store = host.store
     queries = RegistryQueries(host.project(TABLES, projections(store)))
     artifacts = Artifacts(_stores_of(host.settings))
-    references = References(queries, store, artifacts)
+    experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
+    dataset = Entities(store, DATASET, EVENTS, host.snapshots)
+    references = References(experiment, run, dataset, artifacts)
     models = Models(Entities(store, MODEL, EVENTS, host.snapshots), references)
-    runs = Entities(store, RUN, EVENTS, host.snapshots)
-    experiments = Experiments(Entities(store, EXPERIMENT, EVENTS), runs, references)
-    datasets = Datasets(Entities(store, DATASET, EVENTS, host.snapshots))
+    experiments, datasets = Experiments(experiment, run, references), Datasets(dataset)
     host.serve(
         add_ModelRegistryServicer_to_server,
         ModelServicer(models, queries, host.clock),

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from modelog_common.domain.errors import Unavailable
+from modelog_common.read.database import fetch, make_schema, transaction
+from modelog_common.read.text import ByteText, document
 
 T = TypeVar("T")
 _CREATE_RELAY = """CREATE TABLE IF NOT EXISTS relay_progress (
@@ -191,6 +193,19 @@ class SqliteProgress:
         self._db.execute(_FORGET, {"name": self._name})
 
 
+_metadata = MetaData()
+_table = Table(
+    "consumer_progress",
+    _metadata,
+    Column("name", ByteText(200), primary_key=True),
+    Column("topic", ByteText(250), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", ByteText(64), nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("positions", document(), nullable=False),
+)
+
+
 class SqlProgress:
     """A ConsumerProgress in the table `consumer_progress` of a SQLAlchemy database: SQLite, PostgreSQL or MySQL."""
 
@@ -198,21 +213,26 @@ class SqlProgress:
         self._engine, self._name = engine, name
 
     async def start(self) -> None:
-        """Make the table when it is missing."""
-        async with self._engine.begin() as connection:
-            await connection.execute(text(_CREATE))
+        """Make the table when it is missing; raises Unavailable when the database does not answer."""
+        await make_schema(self._engine)
+        async with transaction(self._engine) as connection:
+            await connection.run_sync(_metadata.create_all)
 
     async def load(self, topic: str, partition: int) -> Progress | None:
-        asked = {"name": self._name, "topic": topic, "part": partition}
-        async with self._engine.connect() as connection:
-            return _progress_of(topic, partition, (await connection.execute(text(_LOAD), asked)).fetchone())
+        c = _table.c
+        asked = select(c.incarnation, c.next_offset, c.positions).where(*self._own(topic, partition))
+        rows = await fetch(self._engine, asked)
+        return _progress_of(topic, partition, rows[0] if rows else None)
 
     async def save(self, connection: AsyncConnection, progress: Progress) -> None:
         """Store it, inside the transaction of `connection`."""
+        await connection.execute(_table.delete().where(*self._own(progress.topic, progress.partition)))
         row = _row_of(self._name, progress)
-        await connection.execute(text(_DELETE), row)
-        await connection.execute(text(_INSERT), row)
+        await connection.execute(_table.insert().values({**row, "positions": row["positions"].encode()}))
 
     async def forget(self, connection: AsyncConnection) -> None:
         """Start again from the beginning of every topic, as a rebuild does; inside the transaction of `connection`."""
-        await connection.execute(text(_FORGET), {"name": self._name})
+        await connection.execute(_table.delete().where(_table.c.name == self._name))
+
+    def _own(self, topic: str, partition: int) -> tuple[ColumnElement[bool], ...]:
+        return (_table.c.name == self._name, _table.c.topic == topic, _table.c.part == partition)

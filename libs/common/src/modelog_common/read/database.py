@@ -25,6 +25,7 @@ SERVERS = {
     "mariadb": ("mysql+aiomysql", "aiomysql", "mysql"),
 }
 ALLOWED = "postgresql://user:password@host/database or mysql://user:password@host/database"
+SETTING = "MODELOG_TABLES"
 CONNECT_S = 5
 READ_S = 30
 WRITE_S = 600
@@ -45,24 +46,13 @@ progress = Table(
 )
 
 
-def server_address(address: str) -> URL:
-    """The address of a database server; raises ValueError with what is wrong, without the password."""
-    try:
-        url = make_url(address)
-    except ArgumentError:
-        raise ValueError("it is not an address") from None
-    if url.drivername not in SERVERS:
-        raise ValueError(f"{url.drivername}:// is not known")
-    if not url.host or not url.database:
-        raise ValueError("it names no host or no database")
-    return url
+def open_database(address: str, owner: str = "") -> AsyncEngine:
+    """An engine for `address`, whose tables stand apart from those of other owners.
 
-
-def open_database(address: str, schema: str = "") -> AsyncEngine:
-    """An engine for `address`, whose tables stand in a schema of their own (on MariaDB and MySQL, in a database).
+    On PostgreSQL they have a schema of their own, on MariaDB and MySQL a database.
 
     Connects later. For a SQLite file its folder is made, and WAL is switched on. Raises Invalid for a driver that is
-    not installed.
+    not installed, and for an address that is none; neither repeats the password.
     """
     if address.startswith("sqlite"):
         engine = create_async_engine(address)
@@ -70,13 +60,16 @@ def open_database(address: str, schema: str = "") -> AsyncEngine:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         return engine
-    url = server_address(address)
-    driver, module, extra = SERVERS[url.drivername]
+    try:
+        url = make_url(address)
+        driver, module, extra = SERVERS[url.drivername]
+    except (ArgumentError, KeyError):
+        raise Invalid.field(SETTING, f"is not an address of a database; allowed: {ALLOWED}") from None
     if find_spec(module) is None:
-        raise Invalid.field("MODELOG_TABLES", f"{url.drivername}:// needs modelog-common[{extra}]; install it")
+        raise Invalid.field(SETTING, f"{url.drivername}:// needs modelog-common[{extra}]; install it")
     mysql = module == "aiomysql"
     url, connect = _connecting(url.set(drivername=driver), mysql)
-    own = f"{url.database}_{schema}" if mysql and schema else schema or None
+    own = f"{url.database}_{owner}" if mysql else f"modelog_{owner}"
     return create_async_engine(
         url, connect_args=connect, pool_recycle=1800, execution_options={"schema_translate_map": {None: own}}
     )

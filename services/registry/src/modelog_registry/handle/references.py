@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from modelog_common.domain.errors import Invalid, NotFound
-from modelog_common.events.store import EventStore
-from modelog_proto.common.v1 import common_pb2 as common
-from modelog_proto.registry.v1 import dataset_pb2
+from modelog_common.domain.ids import derived_id
+from modelog_common.events.entities import Entities
 
 from modelog_registry.artifact import Artifact
+from modelog_registry.dataset.events import DatasetVersionRegistered
+from modelog_registry.dataset.state import Dataset
+from modelog_registry.experiment.state import Experiment
 from modelog_registry.handle.artifacts import Artifacts
 from modelog_registry.model.events import DatasetRef
-from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.run.events import RunDataset
+from modelog_registry.run.state import Run
 
 
 class References:
-    """Looks things up as of the end of the log: what was acknowledged to anybody is found."""
+    """Looks things up in the log, so what was acknowledged to anybody is found, and no read table has to be there."""
 
-    def __init__(self, queries: RegistryQueries, store: EventStore, artifacts: Artifacts) -> None:
-        self._queries, self._store, self._artifacts = queries, store, artifacts
+    def __init__(
+        self,
+        experiments: Entities[Experiment, Any, Any],
+        runs: Entities[Run, Any, Any],
+        datasets: Entities[Dataset, Any, Any],
+        artifacts: Artifacts,
+    ) -> None:
+        self._experiments, self._runs, self._datasets, self._artifacts = experiments, runs, datasets, artifacts
 
     async def experiment(self, name: str, tenant: str) -> None:
-        try:
-            await self._queries.experiment(name, await self._now(), tenant)
-        except NotFound as missing:
-            raise Invalid.field("experiment", f"{missing}; create it first") from None
+        if (await self._experiments.load(derived_id(tenant, name))).state.created is None:
+            raise Invalid.field("experiment", f"there is no experiment {name!r}; create it first")
 
     async def run(self, run_id: str, tenant: str) -> None:
         """An empty id refers to no run, which is allowed."""
         if not run_id:
             return
-        try:
-            await self._queries.run(run_id, await self._now(), tenant)
-        except NotFound as missing:
-            raise Invalid.field("run_id", f"{missing}; leave it empty or name one that was started") from None
+        started = (await self._runs.load(run_id)).state.started
+        if started is None or started.tenant != tenant:
+            raise Invalid.field("run_id", f"there is no run {run_id!r}; leave it empty or name one that was started")
 
     async def datasets(self, datasets: Sequence[DatasetRef], tenant: str) -> None:
         for n, ref in enumerate(datasets):
@@ -51,11 +57,11 @@ class References:
                     f"is {ref.digest}, but {ref.dataset} {ref.version} was registered with {known.digest}",
                 )
 
-    async def _dataset(self, name: str, version: int, field: str, tenant: str) -> dataset_pb2.DatasetVersion:
-        try:
-            return await self._queries.dataset_version(name, version, await self._now(), tenant)
-        except NotFound as missing:
-            raise Invalid.field(field, f"{missing}; register it first") from None
+    async def _dataset(self, name: str, version: int, field: str, tenant: str) -> DatasetVersionRegistered:
+        versions = (await self._datasets.load(derived_id(tenant, name))).state.versions
+        if not 0 < version <= len(versions):
+            raise Invalid.field(field, f"there is no version {version} of a dataset {name!r}; register it first")
+        return versions[version - 1]
 
     async def artifact(self, artifact: Artifact, field: str, tenant: str) -> None:
         try:
@@ -66,6 +72,3 @@ class References:
             ) from None
         if size != artifact.size_bytes:
             raise Invalid.field(f"{field}.size_bytes", f"is {artifact.size_bytes}; the stored file has {size} bytes")
-
-    async def _now(self) -> common.ReadOptions:
-        return common.ReadOptions(at_least=await self._store.head())
