@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from modelog_common.read.database import open_database
 from named_things import OpenTables
 from read_tables_suite import ReadTablesSuite
+from real_servers import MariadbServer, PostgresServer
 from registry_tables_suite import RegistryTablesSuite
 from sql_progress_suite import SqlProgressSuite
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,14 +15,14 @@ from temporal_writes_suite import TemporalWritesSuite
 
 class OnPostgres:
     @pytest.fixture
-    def open_tables(self, postgres: Any) -> OpenTables:
+    def open_tables(self, postgres: PostgresServer) -> OpenTables:
         address = postgres.create_database()
         return lambda name: open_database(address, name)
 
 
 class OnMariaDb:
     @pytest.fixture
-    def open_tables(self, mariadb: Any) -> OpenTables:
+    def open_tables(self, mariadb: MariadbServer) -> OpenTables:
         address = mariadb.create_database()
         return lambda name: open_database(address, name)
 

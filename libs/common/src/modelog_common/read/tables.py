@@ -5,7 +5,7 @@ database. "As of" is a where clause.
 
 The log is cut into epochs, and every row belongs to one: where an epoch ends, what is still true is closed and goes on
 as a row of the next. A query looks into one epoch only, so it costs about the same whether it asks about now or about
-any moment before, and however long the history is (docs/decisions/0012-read-tables-have-epochs.md).
+any moment before, and however long the history is (docs/decisions/0011-read-tables-have-epochs.md).
 """
 
 from __future__ import annotations
