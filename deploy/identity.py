@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from modelog_common.domain.clock import SystemClock
+from modelog_common.privacy.masters import new_master_key
 from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 
@@ -22,17 +23,20 @@ LIFETIME = timedelta(days=365)
 
 
 def identity_files(directory: Path, lifetime: timedelta) -> dict[str, str]:
-    """Contents by file name: the two keys, and a token for each service; made where they are missing."""
+    """Contents by file name: the keys, and a token for each service; made where they are missing."""
     signing, public = directory / "signing.pem", directory / "public.pem"
     if not signing.exists():
         create_key_pair(signing, public)
     signer = TokenSigner.from_file(signing, SystemClock())
+    master = directory / "master.key"
+    if not master.exists():
+        write_secret(master, new_master_key().encode())
     tokens = [directory / f"{service}.token" for service in SERVICES]
     for path in tokens:
         if not path.exists():
             identity = Identity(f"service:{path.stem}", TENANT, frozenset({"service"}))
             write_secret(path, signer.sign(identity, lifetime).encode())
-    return {path.name: path.read_text() for path in (signing, public, *tokens)}
+    return {path.name: path.read_text() for path in (signing, public, master, *tokens)}
 
 
 def secret(name: str, files: dict[str, str]) -> dict[str, object]:

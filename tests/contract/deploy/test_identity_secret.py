@@ -11,6 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from modelog_common.domain.clock import SystemClock
+from modelog_common.privacy.masters import parse_master_keys
 from modelog_common.security.tokens import TokenSigner, TokenVerifier
 
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
@@ -33,6 +34,10 @@ def secret(repository: Path, directory: Path) -> dict[str, Any]:
     return dict(json.loads(made.stdout))
 
 
+def references(rendered: Any, service: str) -> list[dict[str, str]]:
+    return [e["valueFrom"]["secretKeyRef"] for e in rendered.container(service).get("env", [])]
+
+
 def test_it_is_the_secret_that_the_chart_mounts(secret: dict[str, Any], on_sqlite: Any) -> None:
     wanted = set()
     for service in SERVICES:
@@ -40,6 +45,7 @@ def test_it_is_the_secret_that_the_chart_mounts(secret: dict[str, Any], on_sqlit
         (source,) = volume["projected"]["sources"]
         assert source["secret"]["name"] == secret["metadata"]["name"]
         wanted |= {item["key"] for item in source["secret"]["items"]}
+        wanted |= {ref["key"] for ref in references(on_sqlite, service) if ref["name"] == secret["metadata"]["name"]}
 
     kubernetes_validate.validate(secret, "1.25", strict=True)
     assert set(secret["stringData"]) == wanted
@@ -60,6 +66,7 @@ def test_services_take_the_tokens_and_the_gateway_the_key(
         assert identity.may("model.read")
         assert not identity.may("user.write")
     TokenSigner.from_file(tmp_path / "signing.pem", SystemClock())
+    assert len(parse_master_keys(secret["stringData"]["master.key"], "the Secret")) == 1
 
 
 def test_the_same_directory_gives_the_same_secret(secret: dict[str, Any], repository: Path, directory: Path) -> None:

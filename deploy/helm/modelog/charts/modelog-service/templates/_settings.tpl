@@ -30,6 +30,9 @@ data:
   {{- if .Values.signing }}
   MODELOG_SIGNING_KEY_FILE: /etc/modelog/identity/signing.pem
   {{- end }}
+  {{- if .Values.personal }}
+  MODELOG_MASTER_KEY: env://MODELOG_MASTER_KEYS
+  {{- end }}
   MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
   MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
   {{- with $global.otlp.endpoint }}
@@ -53,6 +56,10 @@ data:
 {{- if ne $global.events.store "sqlite" }}
 - name: MODELOG_EVENT_STORE
   valueFrom: {secretKeyRef: {name: {{ $global.events.postgresql.secret }}, key: {{ $global.events.postgresql.key }}}}
+{{- end }}
+{{- if .Values.personal }}
+- name: MODELOG_MASTER_KEYS
+  valueFrom: {secretKeyRef: {name: {{ $global.identity.secret }}, key: master.key}}
 {{- end }}
 {{- if .Values.graph }}
 {{- with $global.graph.credentials }}
