@@ -15,6 +15,8 @@ SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway
 OLDEST_KUBERNETES = "1.25"
 # Settings that a service takes from its environment.
 SETTINGS = {PREFIX + name.upper() for name in Settings.model_fields}
+# A secret that a setting names: MODELOG_MASTER_KEY=env://MODELOG_MASTER_KEYS.
+NAMED_BY_SETTINGS = {"MODELOG_MASTER_KEYS"}
 ONLY_SOME_SERVICES_NEED = {
     "MODELOG_HTTP_PORT",
     "MODELOG_OIP_GRPC_PORT",
@@ -23,6 +25,14 @@ ONLY_SOME_SERVICES_NEED = {
     "MODELOG_GRAPH_PASSWORD",
     "MODELOG_SIGNING_KEY_FILE",
     "MODELOG_OTLP_ENDPOINT",
+    "MODELOG_MASTER_KEY",
+    "MODELOG_KEY_STORE",
+    "MODELOG_VAULT_TOKEN_FILE",
+    "MODELOG_GRAPH_DATABASE",
+    "MODELOG_SERIES",
+    "MODELOG_SERIES_TOKEN",
+    "MODELOG_SEARCH",
+    "MODELOG_SEARCH_API_KEY",
 }
 
 
@@ -102,7 +112,7 @@ def test_a_service_is_probed_limited_and_confined(rendered: Any, service: str) -
 def test_a_service_gets_known_settings_only_and_all_it_needs(rendered: Any, service: str) -> None:
     given = set(environment(rendered, service))
 
-    assert given <= SETTINGS
+    assert given <= SETTINGS | NAMED_BY_SETTINGS
     assert given >= SETTINGS - ONLY_SOME_SERVICES_NEED
 
 
