@@ -146,7 +146,7 @@ def test_bisect_finds_the_event(run, alice: modelog.Client) -> None:  # type: ig
         alice.models.create(f"cli-other-{n}")
     alice.models.create("cli-culprit")
     alice.models.create("cli-after")
-    absent = f"! {sys.executable} -m modelog.cli.main model show cli-culprit --as-of $MODELOG_AS_OF"
+    absent = f"! {sys.executable} -m modelog.cli.main model show cli-culprit"
     found = run("bisect", "--good", before, "--", "sh", "-c", absent)
     assert f"fails since position {before + 6}" in found.output
     assert "alice registered the model cli-culprit" in found.output
