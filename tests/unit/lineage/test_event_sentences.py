@@ -39,7 +39,7 @@ def test_what_was_ever_written_is_told_in_its_own_words(file: Path) -> None:
     assert SENTENCES[golden["type"]].one(golden["payload"]) == told
     all_of = SENTENCES[golden["type"]].all
     if all_of is not None:
-        assert all_of(Happened(3, golden["payload"], golden["payload"]))
+        assert all_of(Happened(3, golden["payload"], golden["payload"], told))
 
 
 def test_sentences_say_who_did_what() -> None:

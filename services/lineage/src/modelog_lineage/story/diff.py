@@ -18,6 +18,7 @@ from modelog_lineage.story.words import Payload, short
 MOST_ENTITIES = 500
 MOST_SENTENCES = 50
 MOST_POSITIONS = 1_000_000
+LONGEST_LIST = 50
 
 
 @dataclass
@@ -28,7 +29,7 @@ class _Things:
     count: int
     first: Payload
     last: Payload
-    newest: StoredEvent
+    told: str
 
 
 @dataclass
@@ -71,12 +72,12 @@ class _Entity:
         payload = payload_of(event)
         self.changes.events += 1
         self.changes.name = self.changes.name or self._named.name(payload)
-        key = self._key(event, payload)
+        key, short_form = self._key(event, payload), _without_long_lists(payload)
         known = self._things.get(key)
         if known is not None:
-            known.count, known.last, known.newest = known.count + 1, payload, event
+            known.count, known.last, known.told = known.count + 1, short_form, sentence_of(event)
         elif len(self._things) < MOST_SENTENCES:
-            self._things[key] = _Things(event.position, 1, payload, payload, event)
+            self._things[key] = _Things(event.position, 1, short_form, short_form, sentence_of(event))
         else:
             self.changes.left_off += 1
 
@@ -100,14 +101,19 @@ class _Entity:
         return self.changes
 
 
+def _without_long_lists(payload: Payload) -> Payload:
+    """What sentences of many events look at: a run's ten thousand metric points are not kept for them."""
+    return {name: v for name, v in payload.items() if not isinstance(v, list | dict) or len(v) <= LONGEST_LIST}
+
+
 def _tell(kind: str, things: _Things, past: Past) -> str:
     sentence = SENTENCES.get(kind)
     if sentence is None or sentence.all is None:
-        return sentence_of(things.newest)
+        return things.told
     try:
-        return sentence.all(Happened(things.count, things.first, things.last, past))
+        return sentence.all(Happened(things.count, things.first, things.last, things.told, past))
     except (KeyError, TypeError, ValueError, AttributeError):
-        return sentence_of(things.newest)
+        return things.told
 
 
 async def end_of(store: EventStore, text: str, field: str) -> int:
@@ -160,7 +166,7 @@ async def _told(store: EventStore, entity: _Entity, until: int) -> EntityChanges
     stream = entity.changes.stream
     past: list[tuple[str, Payload]] = []
     if entity.wants_past:
-        past = [(e.type, payload_of(e)) async for e in store.read_stream(stream, until=until)]
+        past = [(e.type, _without_long_lists(payload_of(e))) async for e in store.read_stream(stream, until=until)]
     if not entity.changes.name:
         entity.changes.name = await _first_name(store, stream)
     return entity.told(past)

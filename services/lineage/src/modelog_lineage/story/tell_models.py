@@ -66,7 +66,7 @@ def _logged(p: Payload) -> str:
 
 
 def _logs(h: Happened) -> str:
-    return _logged(h.last) if h.count == 1 else f"run {short(h.last['run_id'])} logged {count(h.count, 'time')}"
+    return h.told if h.count == 1 else f"run {short(h.last['run_id'])} logged {count(h.count, 'time')}"
 
 
 def _run_ended(p: Payload) -> str:

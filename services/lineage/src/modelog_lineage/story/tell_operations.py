@@ -58,7 +58,7 @@ def _window(p: Payload) -> str:
 
 def _windows(h: Happened) -> str:
     if h.count == 1:
-        return _window(h.last)
+        return h.told
     first, last = word(h.first["label"]), word(h.last["label"])
     auc = [figure(p["quality"]["auc"]) if p["quality"] else "not known" for p in (h.first, h.last)]
     what = f"judged {count(h.count, 'window')}, {first} to {last}"
@@ -130,7 +130,7 @@ def _token(p: Payload) -> str:
 
 
 def _tokens(h: Happened) -> str:
-    return _token(h.last) if h.count == 1 else f"{count(h.count, 'token')} were issued for {word(h.last['user'])}"
+    return h.told if h.count == 1 else f"{count(h.count, 'token')} were issued for {word(h.last['user'])}"
 
 
 SENTENCES: Mapping[str, Sentence] = {

@@ -15,12 +15,14 @@ Past = Sequence[tuple[str, Payload]]
 class Happened:
     """Events of one type about one thing, such as the promotions of one version.
 
-    `past` holds the entity's events up to the last of these, for sentences that ask for it.
+    `told` is the sentence of the last one alone; `first` and `last` are without their long lists. `past` holds the
+    entity's events up to the last of these, for sentences that ask for it.
     """
 
     count: int
     first: Payload
     last: Payload
+    told: str
     past: Past = ()
 
 
