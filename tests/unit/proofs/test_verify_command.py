@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from modelog_proofs import EventRecord, MerkleTree, make_bundle
 from modelog_proofs.__main__ import main
 
 
@@ -68,3 +69,22 @@ def test_wrong_arguments_exit_with_2(
         main([*files, "--leaf-hashes", str(kept)])
     assert exit_.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_proof_is_checked_with_the_public_key_alone(
+    tmp_path: Path, events: list[EventRecord], tree: MerkleTree, checkpoint: str, public_key: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    bundle = tmp_path / "proof.json"
+    made = make_bundle(events[6], tree.inclusion_proof(6, len(events)), checkpoint)
+    bundle.write_text(json.dumps(made))
+    assert main(["--proof", str(bundle), public_key]) == 0
+    told = capsys.readouterr().out
+    assert "VERIFIED: position 7 of modelog.example/acme (60 events)" in told
+    assert '{"flight": "UA0007", "delay_min": 10.5}' in told
+    bundle.write_text(json.dumps(made).replace("UA0007", "UA0008"))
+    assert main(["--proof", str(bundle), public_key]) == 1
+    assert "does not lead to the root" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as wrong:
+        main(["--proof", str(tmp_path / "none.json"), public_key])
+    assert wrong.value.code == 2

@@ -1,4 +1,4 @@
-"""`python -m modelog_proofs STORE CHECKPOINT PUBLICKEY`: verify a store file offline."""
+"""Verify offline: `python -m modelog_proofs STORE CHECKPOINT PUBLICKEY`, one event by `--proof BUNDLE PUBLICKEY`."""
 
 import argparse
 import json
@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
+from .errors import ProofsError, printable
+from .proof import verify_bundle
 from .verify import verify_store
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Print the report; returns 0 when the store is verified, else 1. Wrong arguments exit with 2."""
+    """Print what was found; returns 0 when the store or the proof is verified, else 1. Wrong arguments exit with 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["--proof"]:
+        return _check_proof(given[1:])
     parser = argparse.ArgumentParser(
         prog="python -m modelog_proofs",
-        description="Check that an event store file holds exactly the events whose checkpoint was signed.",
-        epilog="Example: python -m modelog_proofs events.sqlite checkpoint.txt log.pub",
+        description="Check that an event store file or an export holds exactly the events whose checkpoint was signed.",
+        epilog="Example: python -m modelog_proofs events.sqlite checkpoint.txt log.pub. "
+        "One event alone: python -m modelog_proofs --proof proof.json log.pub",
     )
     parser.add_argument("store", metavar="STORE", help="the SQLite event store file, or a copy (with its -wal, if any)")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a file with the signed checkpoint")
@@ -26,7 +32,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         help="kept leaf hashes, one in hexadecimal a line, to find what was altered",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     try:
         checkpoint_text = Path(options.checkpoint).read_bytes().decode("utf-8")
         public_key = _public_key_text(options.public_key)
@@ -36,6 +42,30 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     report = verify_store(options.store, checkpoint_text, public_key, leaf_hashes)
     print(json.dumps(report.as_dict(), indent=2) if options.json else report.text())
     return 0 if report.ok else 1
+
+
+def _check_proof(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m modelog_proofs --proof",
+        description="Check that the event in a proof bundle is in the log that was signed.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="a file that `modelog audit proof` wrote")
+    parser.add_argument("public_key", metavar="PUBLICKEY", help="the log's public key (name+id+base64), or its file")
+    options = parser.parse_args(arguments)
+    try:
+        bundle, public_key = Path(options.bundle).read_bytes(), _public_key_text(options.public_key)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    try:
+        proven = verify_bundle(bundle, public_key.strip())
+    except ProofsError as error:
+        print(f"FAILED\n- {error}")
+        return 1
+    event, checkpoint = proven.event, proven.checkpoint
+    print(printable(f"VERIFIED: position {event.position} of {checkpoint.origin} ({checkpoint.size} events)"))
+    print(printable(f"{event.recorded_at} {event.actor} {event.type} {event.stream}"))
+    print(printable(event.payload.decode()))
+    return 0
 
 
 def _public_key_text(argument: str) -> str:
