@@ -1,13 +1,19 @@
-// The live page: asks the REST interface for what is, and listens to the event stream for what changes it.
+// The page: asks the REST interface for what is, or was, and listens to the event stream for what changes it.
+import { TimeControl } from "./time.js";
+
 const $ = (id) => document.getElementById(id);
 const words = (text, prefix) => text.replace(prefix, "").toLowerCase().replaceAll("_", " ");
 const shown = 200;
 
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? sessionStorage.getItem("token");
-if (location.hash.includes("token=")) history.replaceState(null, "", location.pathname);
+if (location.hash.includes("token=")) history.replaceState(null, "", location.pathname + location.search);
+
+let asOf = "";  // a position or a time; empty while the page is live
+let asking = new AbortController();  // given up when another moment is to be shown
+const then = (path) => asOf ? `${path}${path.includes("?") ? "&" : "?"}as_of=${encodeURIComponent(asOf)}` : path;
 
 async function get(path) {
-  const answer = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
+  const answer = await fetch(path, { headers: { Authorization: `Bearer ${token}` }, signal: asking.signal });
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
   throw Object.assign(new Error(problem.detail), { status: answer.status });
@@ -44,6 +50,9 @@ function badge(text, kind) {
 const duration = (s) => s < 90 ? `${s.toFixed(0)} s` : s < 5400 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`;
 
 async function services() {
+  $("no-services").hidden = !asOf;
+  $("services").closest(".scroll").hidden = Boolean(asOf);
+  if (asOf) return;
   const { services: found } = await get("/api/v1/services");
   rows($("services"), found.map(({ service, health, status }) => [
     service, badge(health, health === "serving" ? "serving" : "bad"),
@@ -54,7 +63,7 @@ async function services() {
 }
 
 async function models() {
-  const { models: found } = await get("/api/v1/models");
+  const { models: found } = await get(then("/api/v1/models"));
   rows($("models"), found.flatMap((m) => m.versions.map((v) => {
     const auc = Object.entries(v.metrics).find(([name]) => name.toLowerCase().includes("auc"));
     const approved = v.reviews.filter((r) => r.decision === "REVIEW_DECISION_APPROVED").map((r) => r.reviewer);
@@ -64,7 +73,7 @@ async function models() {
 }
 
 async function traffic() {
-  const { deployments } = await get("/api/v1/deployments");
+  const { deployments } = await get(then("/api/v1/deployments"));
   $("no-traffic").hidden = deployments.length > 0;
   $("traffic").replaceChildren(...deployments.flatMap((d) => {
     const title = document.createElement("div");
@@ -87,7 +96,7 @@ async function traffic() {
 }
 
 async function challengers() {
-  const { retrainings } = await get("/api/v1/retrainings");
+  const { retrainings } = await get(then("/api/v1/retrainings"));
   rows($("challengers"), retrainings.map((r) => {
     const c = r.canary ?? r.evaluation;
     const gain = c && c.rows !== "0" ? `${c.auc_difference.toFixed(3)} (${c.auc_low.toFixed(3)} to ${c.auc_high.toFixed(3)})` : "";
@@ -98,14 +107,15 @@ async function challengers() {
 
 let plot;
 async function quality() {
-  const { monitors } = await get("/api/v1/monitors");
-  const { points } = monitors.length ? await get(`/api/v1/monitors/${monitors[0].name}/series/auc`) : { points: [] };
+  const { monitors } = await get(then("/api/v1/monitors"));
+  const { points } = monitors.length ? await get(then(`/api/v1/monitors/${monitors[0].name}/series/auc`)) : { points: [] };
   $("quality").hidden = !points.length;
   $("no-quality").hidden = points.length > 0;
   if (!points.length) return;
   const lines = Map.groupBy ? Map.groupBy(points, (p) => p.line) : group(points);
   const ink = getComputedStyle(document.body).color;
   plot ??= echarts.init($("quality"));
+  plot.resize();
   plot.setOption({
     animation: false, textStyle: { color: ink }, grid: { left: 50, right: 20, top: 40, bottom: 30 },
     tooltip: { trigger: "axis", valueFormatter: (v) => v?.toFixed(3) }, legend: { textStyle: { color: ink } },
@@ -113,28 +123,42 @@ async function quality() {
     series: [...lines].map(([line, found]) => ({
       name: line || "served", type: "line", symbolSize: 8, data: found.map((p) => [p.at, p.value]),
     })),
-  });
+  }, true);
 }
 const group = (points) => points.reduce((lines, p) => lines.set(p.line, [...(lines.get(p.line) ?? []), p]), new Map());
 addEventListener("resize", () => plot?.resize());
 
+const told = ["name", "model", "version", "stage", "to_stage", "deployment", "monitor", "label", "status", "reason", "text"];
+const about = ({ payload }) => told.filter((k) => ["string", "number"].includes(typeof payload?.[k]) && payload[k] !== "")
+  .map((k) => payload[k]).join(" · ");
+// "alice: version promoted · flight-delay · 1.0.0 · production"
+const sentence = (event) => {
+  const happened = event.type.split(".").pop().replace(/(?<!^)([A-Z])/g, " $1").toLowerCase();
+  return [`${event.actor}: ${happened}`, about(event)].filter(Boolean).join(" · ");
+};
+
 function show(event) {
   const line = document.createElement("li");
   const time = new Date(event.recorded_at).toLocaleTimeString();
-  const payload = event.payload ?? {};
-  const about = ["name", "model", "version", "to_stage", "deployment", "monitor", "label", "status", "reason", "text"]
-    .filter((k) => payload[k]).map((k) => payload[k]).join(" · ");
-  for (const text of [event.position, time, event.type, `${event.actor}  ${about}`]) {
+  for (const text of [event.position, time, event.type, `${event.actor}  ${about(event)}`]) {
     const part = document.createElement("span");
     part.textContent = text;
     line.append(part);
   }
   $("events").prepend(line);
   while ($("events").children.length > shown) $("events").lastChild.remove();
-  $("head").textContent = `position ${event.position}`;
+}
+
+async function pastEvents() {
+  $("kind-of-events").textContent = asOf ? "up to this moment" : "as they happen";
+  if (!asOf) return;
+  const { events } = await get(then(`/api/v1/events?newest_first=true&limit=${shown}`));
+  $("events").replaceChildren();
+  events.reverse().forEach(show);
 }
 
 const trouble = (text) => { $("trouble").hidden = !text; $("trouble").textContent = text ?? ""; };
+const report = (error) => { if (error.name !== "AbortError") trouble(error.message); };
 const parts = { gateway: [], registry: [models], serving: [traffic], training: [], monitoring: [challengers, quality], lineage: [] };
 const waiting = new Set();
 
@@ -143,14 +167,14 @@ function changed(event) {
   for (const refresh of parts[event.type.split(".")[0]] ?? []) {
     if (waiting.has(refresh)) continue;
     waiting.add(refresh);
-    setTimeout(() => { waiting.delete(refresh); refresh().catch((e) => trouble(e.message)); }, 500);
+    setTimeout(() => { waiting.delete(refresh); refresh().catch(report); }, 500);
   }
 }
 
-async function listen(after) {
-  for (;;) {
+async function listen(after, { signal }) {
+  while (!signal.aborted) {
     try {
-      const answer = await fetch(`/api/v1/events/stream?after=${after}`, { headers: { Authorization: `Bearer ${token}` } });
+      const answer = await fetch(`/api/v1/events/stream?after=${after}`, { headers: { Authorization: `Bearer ${token}` }, signal });
       if (!answer.ok) throw new Error((await answer.json()).detail);
       trouble();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -167,10 +191,12 @@ async function listen(after) {
             after = Number(event.position);
             show(event);
             changed(event);
+            time.grown(event);
           }
         }
       }
     } catch (error) {
+      if (signal.aborted) return;
       trouble(`The event stream is away: ${error.message}. Trying again.`);
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -187,14 +213,34 @@ async function open() {
   }
   sessionStorage.setItem("token", token);
   $("login").hidden = true;
+  $("time").hidden = false;
   trouble();
-  const all = [services, models, traffic, challengers, quality];
-  const failed = (await Promise.allSettled(all.map((f) => f()))).filter((r) => r.status === "rejected");
-  if (failed.length) trouble(failed.map((f) => f.reason.message).join("; "));
-  setInterval(() => services().catch((e) => trouble(e.message)), 5000);
-  const { head } = await get("/api/v1/events?limit=1").catch(() => ({ head: 0 }));
-  listen(Math.max(0, Number(head) - 100));
+  await time.open();
 }
 
+const all = [services, models, traffic, challengers, quality, pastEvents];
+let live = new AbortController();
+let turn = 0;
+
+// Fill every panel as of a moment; without one, go on with what happens.
+async function look(moment) {
+  const mine = ++turn;
+  asOf = moment;
+  asking.abort();
+  asking = new AbortController();
+  live.abort();
+  const failed = (await Promise.allSettled(all.map((f) => f()))).filter((r) => r.status === "rejected");
+  if (mine !== turn) return;
+  trouble([...new Set(failed.map((f) => f.reason.message))].join("; "));
+  if (asOf) return;
+  live = new AbortController();
+  const { head } = await get("/api/v1/events?limit=1").catch(() => ({ head: 0 }));
+  if (mine !== turn) return;
+  $("events").replaceChildren();
+  listen(Math.max(0, Number(head) - 100), live);
+}
+
+const time = new TimeControl({ get, words: sentence, show: look, fail: (error) => trouble(error.message) });
+setInterval(() => { if (!asOf && !$("time").hidden) services().catch(report); }, 5000);
 $("login").addEventListener("submit", (event) => { event.preventDefault(); token = $("token").value.trim(); open(); });
 open();
