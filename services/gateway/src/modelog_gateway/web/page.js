@@ -113,13 +113,13 @@ async function quality() {
   $("no-quality").hidden = points.length > 0;
   if (!points.length) return;
   const lines = Map.groupBy ? Map.groupBy(points, (p) => p.line) : group(points);
-  const ink = getComputedStyle(document.body).color;
+  const { color: ink, borderColor: line } = getComputedStyle($("quality").parentElement);
   plot ??= echarts.init($("quality"));
   plot.resize();
   plot.setOption({
     animation: false, textStyle: { color: ink }, grid: { left: 50, right: 20, top: 40, bottom: 30 },
     tooltip: { trigger: "axis", valueFormatter: (v) => v?.toFixed(3) }, legend: { textStyle: { color: ink } },
-    xAxis: { type: "time" }, yAxis: { type: "value", scale: true, name: "AUC", axisLabel: { formatter: (v) => v.toFixed(2) } },
+    xAxis: { type: "time", axisLabel: { hideOverlap: true } }, yAxis: { type: "value", scale: true, name: "AUC", axisLabel: { formatter: (v) => v.toFixed(2) }, splitLine: { lineStyle: { color: line } } },
     series: [...lines].map(([line, found]) => ({
       name: line || "served", type: "line", symbolSize: 8, data: found.map((p) => [p.at, p.value]),
     })),
@@ -240,7 +240,7 @@ async function look(moment) {
   listen(Math.max(0, Number(head) - 100), live);
 }
 
-const time = new TimeControl({ get, words: sentence, show: look, fail: (error) => trouble(error.message) });
+const time = new TimeControl({ get, words: sentence, show: look, fail: report });
 setInterval(() => { if (!asOf && !$("time").hidden) services().catch(report); }, 5000);
 $("login").addEventListener("submit", (event) => { event.preventDefault(); token = $("token").value.trim(); open(); });
 open();

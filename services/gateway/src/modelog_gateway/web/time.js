@@ -36,7 +36,6 @@ export class TimeControl {
     if (Number(event.position) < this.head) return;  // the last ones are told again when the stream begins
     this.head = Number(event.position);
     if (this.past) return;
-    $("slider").max = $("slider").value = this.head;
     this.tell(event, this.head);
   }
 
@@ -52,20 +51,21 @@ export class TimeControl {
     if (value) this.go(this.written === "clock" ? new Date(value).toISOString().replace(".000Z", "Z") : value);
   }
 
-  // To the event before or after the one under the cursor.
-  async step(way) {
-    await this.toNext(way).catch(this.fail);
+  // To the event before or after the one under the cursor; one step after the other, however fast they are asked for.
+  step(way) {
+    this.stepping = (this.stepping ?? Promise.resolve()).then(() => this.toNext(way)).catch(this.fail);
   }
 
   async toNext(way) {
     const here = this.event ? Number(this.event.position) : 0;
     if (way < 0) {
-      const before = await this.last(String(Math.max(0, here - 1)));
-      return this.go(before ? before.position : "0");
+      this.event = await this.last(String(Math.max(0, here - 1)));
+      this.go(this.event?.position ?? "0");
+      return;
     }
     const { events: [next], head } = await this.get(`/api/v1/events?limit=1&after=${here}`);
-    this.head = Number(head);
-    return this.go(next && Number(next.position) < this.head ? next.position : "");
+    this.event = next ?? this.event;
+    this.go(next && Number(next.position) < Number(head) ? next.position : "");
   }
 
   async last(asOf) {
@@ -98,14 +98,14 @@ export class TimeControl {
     const event = await this.last(position);
     if (turn !== this.turn) return;  // somebody went on in the meantime
     this.head = Number(head);
-    $("slider").max = head;
-    $("slider").value = position;
     this.tell(event, Number(position));
   }
 
   // Say where the cursor is: the event in words, and the two fields.
   tell(event, position) {
     this.event = event;
+    $("slider").max = this.head;  // first: a value beyond it would be cut
+    $("slider").value = position;
     const text = event ? this.words(event) : "Before the first event.";
     const where = document.createElement("strong");
     where.textContent = this.past ? `${position} of ${this.head}` : `Now, ${position}`;

@@ -1,0 +1,73 @@
+"""A real Chromium, and a platform whose page it looks at."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from modelog_platform.servers.packages import apt_install
+from playwright.sync_api import Browser, Page, sync_playwright
+
+sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("integration/gateway", "e2e"))
+
+from small_platform import SmallPlatform
+from toy_model import deployed
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The browser; it is installed when it is not there, and what cannot be installed fails the tests.
+
+    Not for the session: while it is open, Playwright's event loop runs in this thread, and no other test's could.
+    """
+    apt_install(tmp_path_factory.mktemp("apt") / "chromium", ["chromium"], lambda: shutil.which(CHROMIUM) is not None)
+    with sync_playwright() as playwright:
+        # Chromium does not start as root in its own sandbox; it only ever sees our page.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Site:
+    """A platform on which a model went from development to production."""
+
+    platform: SmallPlatform
+    positions: dict[str, int]
+
+    def open(self, page: Page, query: str = "") -> None:
+        """Open the page as somebody who may read everything; waits until it tells where it is."""
+        token = self.platform.token("carol", "viewer")
+        page.goto(f"{self.platform.url}/{query}#token={token}")
+        page.locator("#words strong").wait_for()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    platform = SmallPlatform(folder)
+    platform.start()
+    with platform.client("alice") as alice, platform.client("bob") as bob:
+        deployed(alice, bob, "flights", folder)
+        events = {e.type: e.position for e in alice.audit.events()}  # of two of a type, the later one
+        first = [e.position for e in alice.audit.events(type="registry.VersionPromoted")]
+    yield Site(platform, {**events, "staging": first[0], "production": first[1]})
+    platform.stop()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page on a desktop that fails the test when its scripts fail."""
+    with chromium.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Europe/Berlin") as context:
+        found = context.new_page()
+        found.set_default_timeout(30_000)
+        errors: list[str] = []
+        found.on("pageerror", lambda error: errors.append(str(error)))
+        yield found
+        assert errors == []
