@@ -30,9 +30,10 @@ OF_NOW = {
     "training.TrainingService.GetJobLogs": "what a process prints",
     # A statement about the whole log as it is now; an older one is the file that somebody kept.
     "lineage.AuditService.GetCheckpoint": "signed of the log as it is",
-    # These name the sizes and positions that they are about.
+    # These name the sizes, positions and moments that they are about.
     "lineage.AuditService.GetInclusionProof": "names its position",
     "lineage.AuditService.GetConsistencyProof": "names its sizes",
+    "lineage.AuditService.DiffEvents": "names the two moments that it compares",
     "lineage.AuditService.StreamEvents": "names where it starts, and then is live",
     # Content under its digest is the same for ever.
     "registry.ArtifactStore.DownloadArtifact": "named by its content",
@@ -45,9 +46,9 @@ OF_NOW = {
 API = Path(inspect.getfile(modelog.api)).parent
 CLI = Path(inspect.getfile(modelog.cli)).parent
 # SDK methods whose question has no moment: see OF_NOW.
-SDK_OF_NOW = {"Jobs.logs", "Audit.checkpoint", "Audit.proof"}
+SDK_OF_NOW = {"Jobs.logs", "Audit.checkpoint", "Audit.proof", "Audit.consistency", "Audit.exact_events", "Audit.diff"}
 # An event is the same whenever it is looked at; a head that a message names, or that is followed from, is that of now.
-CLI_OF_NOW = {("events.py", "show"), ("events.py", "follow")}
+CLI_OF_NOW = {("events.py", "show"), ("events.py", "follow"), ("bisect.py", "bisect")}
 
 
 def files() -> Iterator[FileDescriptor]:

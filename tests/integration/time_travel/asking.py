@@ -59,6 +59,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "TracePredictionRequest": {
         "Prediction": lambda p: [{"deployment": p.deployment, "prediction_id": p.prediction_id}]
     },
+    "SearchCatalogueRequest": {"Model": lambda m: [{"text": m.name}], "Run": lambda _: [{"kinds": ["Run"]}]},
     "ListEventsRequest": {"Model": lambda _: [{"newest_first": True, "limit": 7}, {"stream": "registry.model"}]},
     "ListUsersRequest": {},
 }

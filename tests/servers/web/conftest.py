@@ -26,7 +26,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
     Not for the session: while it is open, Playwright's event loop runs in this thread, and no other test's could.
     """
-    apt_install(tmp_path_factory.mktemp("apt") / "chromium", ["chromium"], lambda: shutil.which(CHROMIUM) is not None)
+    home = tmp_path_factory.mktemp("apt") / "chromium"
+    apt_install(home, print, ["chromium"], lambda: shutil.which(CHROMIUM) is not None)
     with sync_playwright() as playwright:
         # Chromium does not start as root in its own sandbox; it only ever sees our page.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
