@@ -24,6 +24,9 @@ OF_NOW = {
     # How far a consumer is stands beside what it wrote, and only there.
     "common.AdminService.GetStreamProgress": "how far a consumer is now",
     "gateway.PlatformService.GetTopicProgress": "how far a consumer is now",
+    # Which keys were destroyed is told by the store of keys, each with its time: a destroyed key stays destroyed,
+    # whichever moment one looks at.
+    "gateway.IdentityService.ListErasures": "a list of the key store, each with its time",
     # The token that the call carries.
     "gateway.IdentityService.WhoAmI": "the caller's token",
     # Text that a process writes; it is a file, not events.
@@ -46,7 +49,15 @@ OF_NOW = {
 API = Path(inspect.getfile(modelog.api)).parent
 CLI = Path(inspect.getfile(modelog.cli)).parent
 # SDK methods whose question has no moment: see OF_NOW.
-SDK_OF_NOW = {"Jobs.logs", "Audit.checkpoint", "Audit.proof", "Audit.consistency", "Audit.exact_events", "Audit.diff"}
+SDK_OF_NOW = {
+    "Jobs.logs",
+    "Users.erasures",
+    "Audit.checkpoint",
+    "Audit.proof",
+    "Audit.consistency",
+    "Audit.exact_events",
+    "Audit.diff",
+}
 # An event is the same whenever it is looked at; a head that a message names, or that is followed from, is that of now.
 CLI_OF_NOW = {("events.py", "show"), ("events.py", "follow"), ("bisect.py", "bisect")}
 
