@@ -62,7 +62,7 @@ def main() -> None:
         store = WindowStore(Path(folder) / "windows.db")
         started = time.process_time()
         for predictions, outcomes in stream:
-            store.add([predictions_of(predictions), outcomes_of(outcomes)], HERE)
+            store.add([predictions_of(predictions, "acme"), outcomes_of(outcomes, "acme")], HERE)
         stored = time.process_time()
         window = window_at(WindowUnit.MONTH, datetime(2013, 4, 1, tzinfo=UTC))
         rows = 0

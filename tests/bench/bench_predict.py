@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "serving"))
 import grpc
 import numpy as np
 import xgboost
-from modelog_common.bus.clients import Admin, new_producer
+from modelog_common.bus.clients import new_producer
+from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.topics import INFERENCE_REQUESTS
 from modelog_platform.parts.broker import bootstrap_of, start_broker
 from modelog_platform.parts.ports import free_port
@@ -138,7 +139,7 @@ def stream_batches(batches: int) -> list[bytes]:
 
 
 async def stream_figure(rig: Rig, alice: Caller, batches: int) -> None:
-    await Admin(rig.kafka).open(INFERENCE_REQUESTS)
+    await KafkaBroker(rig.kafka).open(INFERENCE_REQUESTS.of("acme"))
     payloads = stream_batches(batches)
     producer = new_producer(rig.kafka)
     started = time.perf_counter()
@@ -146,7 +147,7 @@ async def stream_figure(rig: Rig, alice: Caller, batches: int) -> None:
 
         def send() -> None:
             for payload in payloads:
-                producer.produce(INFERENCE_REQUESTS.name, payload, headers={"ce_tenant": "acme"})
+                producer.produce(INFERENCE_REQUESTS.of("acme").name, payload)
                 producer.poll(0)
             producer.flush(60)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from modelog_common.bus.topics import Topic
+from modelog_common.bus.topics import Family, Topic
 from modelog_common.events.sqlite import SqliteEventStore
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "common_bus"))
 
-from bus_support import Projection
+from bus_support import TENANT, Projection
 
 
 @pytest.fixture
@@ -25,12 +25,20 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteEventStore]:
 
 
 @pytest.fixture
-def topic() -> Topic:
-    """A topic that no other test uses."""
-    return Topic(f"test.events.{uuid4().hex}.registry")
+def topics() -> Family:
+    """Topics that no other test uses."""
+    return Family("events.registry", f"test{uuid4().hex}")
 
 
 @pytest.fixture
-def projection(tmp_path: Path) -> Projection:
+def topic(topics: Family) -> Topic:
+    """The one of the tenant whose events these tests append."""
+    return topics.of(TENANT)
+
+
+@pytest.fixture
+async def projection(tmp_path: Path) -> AsyncIterator[Projection]:
     """A consumer's own database."""
-    return Projection(tmp_path / "projection.db")
+    own = Projection(tmp_path / "projection.db")
+    yield own
+    await own.dead.close()

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from bus_support import Projection, append, read_raw, relay_of, running, until
-from modelog_common.bus.clients import Admin, new_producer
-from modelog_common.bus.deadletters import DeadLetters
+from modelog_common.bus.clients import new_producer
+from modelog_common.bus.deadletters import announce
 from modelog_common.bus.envelope import Poison, Received, counted_headers, to_entry
+from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.source import Consumer, of_events
-from modelog_common.bus.topics import Topic
+from modelog_common.bus.topics import Family, Topic
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.sqlite import SqliteEventStore
 
@@ -22,20 +23,20 @@ Broker = Any
 
 @asynccontextmanager
 async def delivery(
-    broker: Broker, store: SqliteEventStore, topic: Topic, projection: Projection
+    broker: Broker, store: SqliteEventStore, topics: Family, projection: Projection
 ) -> AsyncIterator[Consumer]:
     """A relay and a consumer, running."""
-    consumer = Consumer(broker.bootstrap, [topic], "chaos", projection.progress)
-    relay = relay_of(store, topic, broker.bootstrap)
+    consumer = Consumer(KafkaBroker(broker.bootstrap), [topics], "chaos", projection.progress, projection.dead)
+    relay = relay_of(store, topics, KafkaBroker(broker.bootstrap))
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         yield consumer
 
 
 async def test_everything_is_published_again_after_kill_9_and_handled_once(
-    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, projection: Projection
+    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await append(store, range(50))
-    async with delivery(fresh_broker, store, topic, projection) as consumer:
+    async with delivery(fresh_broker, store, topics, projection) as consumer:
         await consumer.wait_for(topic.name, 50)
         fresh_broker.restart()
         await append(store, range(50, 60))
@@ -46,11 +47,11 @@ async def test_everything_is_published_again_after_kill_9_and_handled_once(
 
 
 async def test_events_appended_while_the_broker_is_away_arrive_when_it_is_back(
-    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, projection: Projection
+    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     fresh_broker.kill()
-    consumer = Consumer(fresh_broker.bootstrap, [topic], "away", projection.progress)
-    relay = relay_of(store, topic, fresh_broker.bootstrap)
+    consumer = Consumer(KafkaBroker(fresh_broker.bootstrap), [topics], "away", projection.progress, projection.dead)
+    relay = relay_of(store, topics, KafkaBroker(fresh_broker.bootstrap))
     await append(store, range(5))
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         await until(lambda: relay.state.startswith("waiting") and consumer.state.startswith("waiting"), "both wait")
@@ -62,56 +63,56 @@ async def test_events_appended_while_the_broker_is_away_arrive_when_it_is_back(
 
 
 async def test_a_new_log_that_is_longer_than_the_old_offset_is_read_from_its_start(
-    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, projection: Projection
+    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await append(store, range(5))
-    async with delivery(fresh_broker, store, topic, projection) as consumer:
+    async with delivery(fresh_broker, store, topics, projection) as consumer:
         await consumer.wait_for(topic.name, 5)
     fresh_broker.restart()
     await append(store, range(5, 40))
     strays = new_producer(fresh_broker.bootstrap)  # shift the offsets, so that the old offset points elsewhere
-    await Admin(fresh_broker.bootstrap).open(topic)
+    await KafkaBroker(fresh_broker.bootstrap).open(topic)
     for _ in range(7):
         strays.produce(topic.name, b"{}", headers=counted_headers("/stray", 1, 0))
     assert await asyncio.to_thread(strays.flush, 5) == 0
-    relay = relay_of(store, topic, fresh_broker.bootstrap)
+    relay = relay_of(store, topics, KafkaBroker(fresh_broker.bootstrap))
     async with running(relay.run()):
         await until(lambda: relay.position == 40, "the new log is complete before the consumer comes back")
-    async with delivery(fresh_broker, store, topic, projection) as consumer:
+    async with delivery(fresh_broker, store, topics, projection) as consumer:
         await consumer.wait_for(topic.name, 40)
     assert projection.positions() == list(range(1, 41))
 
 
 async def test_an_event_that_gets_into_the_new_log_too_early_hides_none(
-    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, projection: Projection
+    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     """A relay may send one batch into the renewed topic before it notices; a consumer that lags must not jump."""
     await append(store, range(5))
-    async with delivery(fresh_broker, store, topic, projection) as consumer:
+    async with delivery(fresh_broker, store, topics, projection) as consumer:
         await consumer.wait_for(topic.name, 5)
     fresh_broker.restart()
     await append(store, range(5, 20))
     (last,) = [to_entry(e) async for e in store.read_all(after=19)]
     early = new_producer(fresh_broker.bootstrap)
-    await Admin(fresh_broker.bootstrap).open(topic)
+    await KafkaBroker(fresh_broker.bootstrap).open(topic)
     early.produce(
         topic.name, last.value, last.key, 0, headers=dict(last.headers) | counted_headers("/modelog/registry", 20, 19)
     )
     assert await asyncio.to_thread(early.flush, 5) == 0
-    async with delivery(fresh_broker, store, topic, projection) as consumer:
+    async with delivery(fresh_broker, store, topics, projection) as consumer:
         await consumer.wait_for(topic.name, 20)
     assert projection.positions() == list(range(1, 21))
 
 
 @pytest.mark.slow
 async def test_kills_in_the_middle_of_a_stream_of_events(
-    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, projection: Projection
+    fresh_broker: Broker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     async def write() -> None:
         for n in range(600):
             await append(store, [n])
 
-    async with delivery(fresh_broker, store, topic, projection) as consumer:
+    async with delivery(fresh_broker, store, topics, projection) as consumer:
         writing = asyncio.create_task(write())
         for upto in (100, 250, 400):
             await consumer.wait_for(topic.name, upto, timeout_s=40)
@@ -121,10 +122,12 @@ async def test_kills_in_the_middle_of_a_stream_of_events(
     assert projection.positions() == list(range(1, 601))
 
 
-async def test_a_dead_letter_that_is_not_taken_is_an_error(fresh_broker: Broker) -> None:
-    admin = Admin(fresh_broker.bootstrap)
-    dead = DeadLetters(fresh_broker.bootstrap, admin, "test")
+async def test_a_dead_letter_that_is_not_told_is_an_error_and_kept(
+    fresh_broker: Broker, projection: Projection
+) -> None:
+    refused = Poison(Received("modelog.acme.outcomes", 0, 0, b"", b"", {}), "because")
+    letter = await projection.dead.keep("test", "one", refused)
     fresh_broker.kill()
-    with pytest.raises(Unavailable, match=r"does not answer about modelog\.outcomes\.dead"):
-        await dead.bury(Poison(Received("modelog.outcomes", 0, 0, b"", b"", {}), "because"))
-    await dead.close()
+    with pytest.raises(Unavailable, match=r"does not answer about modelog\.acme\.outcomes\.dead"):
+        await announce(KafkaBroker(fresh_broker.bootstrap), letter)
+    assert await projection.dead.list("acme", 10) == [letter]

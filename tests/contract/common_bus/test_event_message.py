@@ -58,10 +58,11 @@ def test_an_event_becomes_a_cloudevent_in_binary_mode() -> None:
     entry = to_entry(EVENT)
     assert dict(entry.headers) == HEADERS
     assert (entry.position, entry.key, entry.value) == (17, b"registry.model-42", b'{"stage":"production"}')
-    assert counted_headers(source_of_service("registry"), 17, 16) == {
+    assert counted_headers(source_of_service("registry"), 17, 16, fence=3) == {
         "ce_source": "/modelog/registry",
         "ce_position": "17",
         "ce_previous": "16",
+        "ce_fence": "3",
     }
 
 

@@ -23,6 +23,10 @@ OF_NOW = {
     "gateway.PlatformService.ListServices": "running processes",
     # How far a consumer is stands beside what it wrote, and only there.
     "common.AdminService.GetStreamProgress": "how far a consumer is now",
+    "common.AdminService.ListDeadLetters": "what waits to be replayed now",
+    "common.AdminService.GetDeadLetter": "what waits to be replayed now",
+    "gateway.PlatformService.ListDeadLetters": "what waits to be replayed now",
+    "gateway.PlatformService.GetDeadLetter": "what waits to be replayed now",
     "gateway.PlatformService.GetTopicProgress": "how far a consumer is now",
     # Which keys were destroyed is told by the store of keys, each with its time: a destroyed key stays destroyed,
     # whichever moment one looks at.
@@ -43,6 +47,8 @@ OF_NOW = {
     # Acts, and repeats safely without an id.
     "registry.ArtifactStore.UploadArtifact": "acts",
     "common.AdminService.Rebuild": "acts",
+    "common.AdminService.ReplayDeadLetter": "acts",
+    "gateway.PlatformService.ReplayDeadLetter": "acts",
     "gateway.PlatformService.RebuildServices": "acts",
     "lineage.AuditService.VerifyAudit": "reads the store's file as it is",
 }
@@ -57,9 +63,17 @@ SDK_OF_NOW = {
     "Audit.consistency",
     "Audit.exact_events",
     "Audit.diff",
+    "DeadLetters.list",
+    "DeadLetters.get",
 }
 # An event is the same whenever it is looked at; a head that a message names, or that is followed from, is that of now.
-CLI_OF_NOW = {("events.py", "show"), ("events.py", "follow"), ("bisect.py", "bisect")}
+CLI_OF_NOW = {
+    ("events.py", "show"),
+    ("events.py", "follow"),
+    ("bisect.py", "bisect"),
+    ("dead.py", "list_letters"),
+    ("dead.py", "show"),
+}
 
 
 def files() -> Iterator[FileDescriptor]:

@@ -13,28 +13,49 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Message, TopicPartition
+from modelog_common.bus.broker import Broker
 from modelog_common.bus.clients import new_consumer
-from modelog_common.bus.progress import Progress, SqliteProgress, SqliteRelayProgress
+from modelog_common.bus.deadletters import DeadLetters
+from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
+from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.bus.relay import Relay
-from modelog_common.bus.source import PoisonEvent
-from modelog_common.bus.topics import Topic
+from modelog_common.bus.source import Consumer, PoisonEvent
+from modelog_common.bus.topics import Family, Topic
+from modelog_common.domain.clock import SystemClock
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent, StoredEvent
+from modelog_common.read.database import open_database
 
 MODELS = ("registry.model",)
+TENANT = "acme"
 
 
-def new_event(n: int) -> NewEvent:
-    return NewEvent(str(uuid4()), "registry.Tested", 1, b'{"n":%d}' % n, "acme", "alice", trace_id="t1")
+def new_event(n: int, tenant: str = TENANT) -> NewEvent:
+    return NewEvent(str(uuid4()), "registry.Tested", 1, b'{"n":%d}' % n, tenant, "alice", trace_id="t1")
 
 
-async def append(store: SqliteEventStore, numbers: Sequence[int], stream: str = "registry.model-1") -> None:
+async def append(
+    store: SqliteEventStore, numbers: Sequence[int], stream: str = "registry.model-1", tenant: str = TENANT
+) -> None:
     """One event for each number, in one append."""
-    await store.append(stream, [new_event(n) for n in numbers])
+    await store.append(stream, [new_event(n, tenant) for n in numbers])
 
 
-def relay_of(store: SqliteEventStore, topic: Topic, bootstrap: str) -> Relay:
-    return Relay(store, MODELS, topic, bootstrap, SqliteRelayProgress(store.path))
+def relay_of(
+    store: SqliteEventStore, topics: Family, broker: Broker, progress: RelayProgress | None = None, lease_s: float = 1.0
+) -> Relay:
+    progress = progress or SqliteRelayProgress(store.path)
+    return Relay(store, "registry", MODELS, topics, broker, progress, lease_s=lease_s)
+
+
+def topic_of(topics: Family) -> Topic:
+    """The topic of the tenant that these tests' events are of."""
+    return topics.of(TENANT)
+
+
+async def in_time(consumer: Consumer, topics: Family, position: int, timeout_s: float = 30) -> None:
+    """Wait until the consumer has handled this position of the tenant's topic."""
+    await consumer.wait_for(topic_of(topics).name, position, timeout_s)
 
 
 @asynccontextmanager
@@ -65,16 +86,19 @@ class Projection:
     """Rows and progress in one SQLite file; `poison` and `broken` are payloads at which the handler fails."""
 
     def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
         self.db.execute("CREATE TABLE IF NOT EXISTS seen (position INTEGER, payload TEXT)")
         self.progress = SqliteProgress(self.db, "test")
+        self.dead = DeadLetters(
+            open_database(f"sqlite+aiosqlite:///{path.with_suffix('.dead')}"), SystemClock(), "test"
+        )
         self.poison: set[bytes] = set()
         self.broken: set[bytes] = set()
         self.attempts = 0
 
     async def handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
         self.attempts += 1
-        self.db.execute("BEGIN")
+        self.db.execute("BEGIN IMMEDIATE")
         try:
             for event in events:
                 if event.payload in self.poison:

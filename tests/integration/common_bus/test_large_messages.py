@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from bus_support import read_raw
-from modelog_common.bus.clients import MAX_MESSAGE_BYTES, Admin, new_producer
+from modelog_common.bus.clients import MAX_MESSAGE_BYTES, new_producer
+from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.topics import Topic
 
 
-async def test_a_message_of_nearly_the_largest_size_arrives_whole(broker: str, topic: Topic) -> None:
-    await Admin(broker).open(topic)
+async def test_a_message_of_nearly_the_largest_size_arrives_whole(
+    broker: str,
+    bus: KafkaBroker,
+    topic: Topic,
+) -> None:
+    await bus.open(topic)
     value = bytes(range(256)) * ((MAX_MESSAGE_BYTES - 4096) // 256)
     producer = new_producer(broker)
     for _ in range(3):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from bus_support import header, read_raw, running, until
 from modelog_common.bus.envelope import LogEntry
-from modelog_common.bus.progress import Published, SqliteRelayProgress
+from modelog_common.bus.kafka import KafkaBroker
+from modelog_common.bus.leases import Published, Reached, SqliteRelayProgress
 from modelog_common.bus.publisher import LogPublisher
-from modelog_common.bus.topics import Topic
+from modelog_common.bus.topics import Family, Topic
 from modelog_common.domain.errors import Unavailable
 
 
@@ -21,7 +22,7 @@ class Spool:
     name = "/spool/1"
 
     def __init__(self, first: int, last: int) -> None:
-        self.entries = [LogEntry(n, b"k", b"%d" % n, {"kind": "batch"}) for n in range(first, last + 1)]
+        self.entries = [LogEntry("acme", n, b"k", b"%d" % n, {"kind": "batch"}) for n in range(first, last + 1)]
 
     async def read(self, after: int, limit: int) -> Sequence[LogEntry]:
         return [e for e in self.entries if e.position > after][:limit]
@@ -33,9 +34,11 @@ class Spool:
         return self.entries[-1].position
 
 
-async def test_a_log_is_published_from_what_is_retained(broker: str, topic: Topic, tmp_path: Path) -> None:
+async def test_a_log_is_published_from_what_is_retained(
+    broker: str, bus: KafkaBroker, topic: Topic, topics: Family, tmp_path: Path
+) -> None:
     spool = Spool(41, 1300)
-    publisher = LogPublisher(spool, topic, broker, SqliteRelayProgress(tmp_path / "p.db"), batch=100)
+    publisher = LogPublisher(spool, topics, bus, SqliteRelayProgress(tmp_path / "p.db"), batch=100)
     async with running(publisher.run()):
         await until(lambda: publisher.position == 1300 and publisher.state == "idle", "everything is published")
     raw = await asyncio.to_thread(read_raw, broker, topic.name, 1260)
@@ -45,29 +48,33 @@ async def test_a_log_is_published_from_what_is_retained(broker: str, topic: Topi
     assert header(raw[0], "kind") == "batch"
 
 
-async def test_progress_of_another_incarnation_does_not_count(broker: str, topic: Topic, tmp_path: Path) -> None:
+async def test_progress_of_another_incarnation_does_not_count(
+    broker: str, bus: KafkaBroker, topic: Topic, topics: Family, tmp_path: Path
+) -> None:
     progress = SqliteRelayProgress(tmp_path / "p.db")
-    await progress.save(topic.name, Published("of an older topic", 9))
-    publisher = LogPublisher(Spool(1, 10), topic, broker, progress)
+    lease = await progress.acquire("/spool/1", "before", 0.0)
+    assert lease is not None
+    await progress.save(lease, Reached(9, {topic.name: Published("of an older topic", 9)}))
+    publisher = LogPublisher(Spool(1, 10), topics, bus, progress)
     async with running(publisher.run()):
         await until(lambda: publisher.state == "idle", "everything is published")
     raw = await asyncio.to_thread(read_raw, broker, topic.name, 10)
     assert [m.value() for m in raw] == [b"%d" % n for n in range(1, 11)]
-    saved = await progress.load(topic.name)
-    assert saved is not None
-    assert saved.position == 10
-    assert saved.incarnation != "of an older topic"
+    saved = await progress.load("/spool/1")
+    assert saved.covered == 10
+    assert saved.topics[topic.name].position == 10
+    assert saved.topics[topic.name].incarnation != "of an older topic"
     await progress.close()
 
 
 async def test_a_progress_file_that_cannot_be_used_is_waited_for_and_named(
-    broker: str, topic: Topic, tmp_path: Path
+    bus: KafkaBroker, topics: Family, tmp_path: Path
 ) -> None:
     (tmp_path / "p.db").write_bytes(b"not a database" * 100)
     progress = SqliteRelayProgress(tmp_path / "p.db")
     with pytest.raises(Unavailable, match=r"p\.db cannot be used: file is not a database"):
-        await progress.load(topic.name)
-    publisher = LogPublisher(Spool(1, 2), topic, broker, progress)
+        await progress.load("/spool/1")
+    publisher = LogPublisher(Spool(1, 2), topics, bus, progress)
     async with running(publisher.run()):
         await until(lambda: publisher.state.startswith("waiting: the progress of the relay"), "the state says so")
         (tmp_path / "p.db").unlink()

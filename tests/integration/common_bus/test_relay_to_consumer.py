@@ -9,30 +9,33 @@ from pathlib import Path
 from uuid import uuid4
 
 from bus_support import MODELS, Projection, append, header, read_raw, relay_of, running, until
-from modelog_common.bus.clients import MAX_MESSAGE_BYTES, Admin, new_producer
+from modelog_common.bus.clients import MAX_MESSAGE_BYTES, new_producer
 from modelog_common.bus.deadletters import OFFSET, REASON
 from modelog_common.bus.envelope import Received
-from modelog_common.bus.progress import Progress, SqliteProgress, SqliteRelayProgress
-from modelog_common.bus.relay import Relay
+from modelog_common.bus.kafka import KafkaBroker
+from modelog_common.bus.leases import SqliteRelayProgress
+from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.bus.source import Consumer, of_events
-from modelog_common.bus.topics import Topic
+from modelog_common.bus.topics import Family, Topic
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent, StoredEvent
 
 
 async def test_events_arrive_once_in_order_with_their_envelope(
-    broker: str, store: SqliteEventStore, topic: Topic, tmp_path: Path
+    bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await append(store, range(3))
     await append(store, [99], "training.job-1")
     received: list[StoredEvent] = []
-    projection = Projection(tmp_path / "p.db")
 
     async def handle(events: Sequence[StoredEvent], progress: Progress) -> None:
         await projection.handle(events, progress)
         received.extend(events)
 
-    relay, consumer = relay_of(store, topic, broker), Consumer(broker, [topic], "once", projection.progress)
+    relay, consumer = (
+        relay_of(store, topics, bus),
+        Consumer(bus, [topics], "once", projection.progress, projection.dead),
+    )
     async with running(relay.run(), consumer.run(of_events(handle))):
         await append(store, range(3, 1500))
         await consumer.wait_for(topic.name, await store.head())
@@ -42,14 +45,14 @@ async def test_events_arrive_once_in_order_with_their_envelope(
 
 
 async def test_a_restarted_relay_goes_on_where_it_was(
-    broker: str, store: SqliteEventStore, topic: Topic, projection: Projection
+    broker: str, bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await append(store, range(5))
-    first = relay_of(store, topic, broker)
+    first = relay_of(store, topics, bus)
     async with running(first.run()):
         await until(lambda: first.position == 5 and first.state == "idle", "five events published")
     await append(store, range(5, 8))
-    second = relay_of(store, topic, broker)
+    second = relay_of(store, topics, bus)
     async with running(second.run()):
         await until(lambda: second.position == 8 and second.state == "idle", "three more events published")
     raw = await asyncio.to_thread(read_raw, broker, topic.name, 8)
@@ -58,13 +61,13 @@ async def test_a_restarted_relay_goes_on_where_it_was(
 
 
 async def test_a_restarted_consumer_goes_on_where_it_was(
-    broker: str, store: SqliteEventStore, topic: Topic, projection: Projection
+    bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await append(store, range(5))
-    relay = relay_of(store, topic, broker)
+    relay = relay_of(store, topics, bus)
     async with running(relay.run()):
         for upto in (5, 9):
-            consumer = Consumer(broker, [topic], "again", projection.progress)
+            consumer = Consumer(bus, [topics], "again", projection.progress, projection.dead)
             async with running(consumer.run(of_events(projection.handle))):
                 await consumer.wait_for(topic.name, upto)
             await append(store, range(upto, upto + 4))
@@ -72,28 +75,28 @@ async def test_a_restarted_consumer_goes_on_where_it_was(
 
 
 async def test_what_is_published_twice_is_handled_once(
-    broker: str, store: SqliteEventStore, topic: Topic, projection: Projection
+    bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await append(store, range(4))
     for _ in range(2):
-        relay = Relay(store, MODELS, topic, broker, SqliteRelayProgress(store.path.parent / f"{uuid4()}.db"))
+        relay = relay_of(store, topics, bus, SqliteRelayProgress(store.path.parent / f"{uuid4()}.db"))
         async with running(relay.run()):
             await until(lambda r=relay: r.position == 4, "four events published")
     await append(store, [4])
-    relay = relay_of(store, topic, broker)
-    consumer = Consumer(broker, [topic], "twice", projection.progress, batch=3)
+    relay = relay_of(store, topics, bus)
+    consumer = Consumer(bus, [topics], "twice", projection.progress, projection.dead, batch=3)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         await consumer.wait_for(topic.name, 5)
     assert projection.positions() == [1, 2, 3, 4, 5]
 
 
 async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
-    broker: str, store: SqliteEventStore, topic: Topic, projection: Projection
+    broker: str, bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     projection.poison = {b'{"n":1}', b'{"n":3}'}
     await append(store, range(5))
-    relay = relay_of(store, topic, broker)
-    consumer = Consumer(broker, [topic], "poisoned", projection.progress)
+    relay = relay_of(store, topics, bus)
+    consumer = Consumer(bus, [topics], "poisoned", projection.progress, projection.dead)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         await consumer.wait_for(topic.name, 5)
     assert projection.positions() == [1, 3, 5]
@@ -105,17 +108,17 @@ async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
 
 
 async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
-    broker: str, store: SqliteEventStore, topic: Topic, projection: Projection
+    broker: str, bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
-    await Admin(broker).open(topic)
+    await bus.open(topic)
     producer = new_producer(broker)
     producer.produce(topic.name, b"?", headers={"ce_source": "x", "ce_position": "many"})
     producer.produce(topic.name, b"?", headers={"ce_source": "x", "ce_position": "-1"})
     producer.produce(topic.name, b"?")
     assert await asyncio.to_thread(producer.flush, 5) == 0
     await append(store, [0])
-    relay = relay_of(store, topic, broker)
-    consumer = Consumer(broker, [topic], "strangers", projection.progress)
+    relay = relay_of(store, topics, bus)
+    consumer = Consumer(bus, [topics], "strangers", projection.progress, projection.dead)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         await consumer.wait_for(topic.name, 1)
     dead = await asyncio.to_thread(read_raw, broker, topic.dead.name, 3)
@@ -128,12 +131,12 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
 
 
 async def test_a_broken_handler_is_tried_again_and_nothing_is_skipped(
-    broker: str, store: SqliteEventStore, topic: Topic, projection: Projection
+    bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     projection.broken = {b'{"n":1}'}
     await append(store, range(3))
-    relay = relay_of(store, topic, broker)
-    consumer = Consumer(broker, [topic], "broken", projection.progress)
+    relay = relay_of(store, topics, bus)
+    consumer = Consumer(bus, [topics], "broken", projection.progress, projection.dead)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
         await until(lambda: projection.attempts >= 3, "three attempts")
         await until(lambda: consumer.state == "waiting: RuntimeError: the handler is broken", "the state says why")
@@ -143,8 +146,10 @@ async def test_a_broken_handler_is_tried_again_and_nothing_is_skipped(
     assert projection.positions() == [1, 2, 3]
 
 
-async def test_messages_that_do_not_count_are_read_by_offset(broker: str, topic: Topic, tmp_path: Path) -> None:
-    await Admin(broker).open(topic)
+async def test_messages_that_do_not_count_are_read_by_offset(
+    broker: str, bus: KafkaBroker, topic: Topic, projection: Projection, tmp_path: Path
+) -> None:
+    await bus.open(topic)
     producer = new_producer(broker)
     got: list[bytes] = []
     db = sqlite3.connect(tmp_path / "p.db", isolation_level=None)
@@ -158,7 +163,7 @@ async def test_messages_that_do_not_count_are_read_by_offset(broker: str, topic:
         for letter in part:
             producer.produce(topic.name, bytes([letter]), key="k")
         assert await asyncio.to_thread(producer.flush, 5) == 0
-        consumer = Consumer(broker, [topic], "offsets", progress)
+        consumer = Consumer(bus, [topic], "offsets", progress, projection.dead)
         async with running(consumer.run(handle)):
             await until(lambda n=part: got[-1:] == [n[-1:]], f"{part!r} was read")
     assert got == [b"a", b"b", b"c", b"d"]
@@ -167,9 +172,11 @@ async def test_messages_that_do_not_count_are_read_by_offset(broker: str, topic:
     assert saved.offset == 4
 
 
-async def test_every_partition_that_a_topic_really_has_is_read(broker: str, projection: Projection) -> None:
+async def test_every_partition_that_a_topic_really_has_is_read(
+    broker: str, bus: KafkaBroker, projection: Projection
+) -> None:
     topic = Topic(f"test.partitions.{uuid4().hex}")
-    await Admin(broker).open(Topic(topic.name, 3))
+    await bus.open(Topic(topic.name, 3))
     got: list[tuple[int, bytes]] = []
 
     async def handle(batch: Sequence[Received], after: Progress) -> None:
@@ -179,18 +186,18 @@ async def test_every_partition_that_a_topic_really_has_is_read(broker: str, proj
     for partition in range(3):
         producer.produce(topic.name, b"x", partition=partition)
     assert await asyncio.to_thread(producer.flush, 5) == 0
-    async with running(Consumer(broker, [topic], "partitions", projection.progress).run(handle)):
+    async with running(Consumer(bus, [topic], "partitions", projection.progress, projection.dead).run(handle)):
         await until(lambda: len(got) >= 3, "a message of each partition")
     assert sorted(got) == [(0, b"x"), (1, b"x"), (2, b"x")]
 
 
 async def test_a_message_that_the_broker_cannot_take_stops_the_relay_and_says_so(
-    broker: str, store: SqliteEventStore, topic: Topic
+    bus: KafkaBroker, store: SqliteEventStore, topics: Family
 ) -> None:
     big = NewEvent("big", "registry.Big", 1, b'"' + b"x" * MAX_MESSAGE_BYTES + b'"', "acme", "alice")
     await append(store, [1])
     await store.append("registry.model-2", [big])
-    relay = relay_of(store, topic, broker)
+    relay = relay_of(store, topics, bus)
     async with running(relay.run()):
         await until(lambda: "cannot be sent" in relay.state, "the relay says that it cannot go on")
     assert "/modelog/registry at position 2 (8000002 bytes) cannot be sent" in relay.state

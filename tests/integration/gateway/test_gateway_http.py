@@ -213,9 +213,10 @@ def test_health_and_discovery_need_no_token(platform: SmallPlatform) -> None:
 
 def test_progress_of_a_topic_that_has_no_producers_is_refused(http: httpx.Client) -> None:
     error = problem_of(http.get("/api/v1/topics/nothing/producers/p"), 400)
-    assert "modelog.inference.requests" in str(error["detail"])
-    assert http.get("/api/v1/topics/modelog.outcomes/producers/p").json() == {"sequence": "0"}
-    assert http.get("/api/v1/topics/modelog.inference.requests/producers/p").json() == {"sequence": "0"}
+    assert "inference.requests" in str(error["detail"])
+    for kind in ("outcomes", "inference.requests"):
+        found = http.get(f"/api/v1/topics/{kind}/producers/p").json()
+        assert found == {"sequence": "0", "topic": f"modelog.default.{kind}"}
 
 
 async def test_a_port_in_use_is_said(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 import grpc
 import pytest
-from modelog_common.bus.progress import SqliteRelayProgress
+from modelog_common.bus.kafka import KafkaBroker
+from modelog_common.bus.leases import SqliteRelayProgress
 from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import EVENTS
 from modelog_common.config import Settings
@@ -145,7 +146,9 @@ class Log:
         tasks = []
         for service in services:
             progress = SqliteRelayProgress(self.store.path.with_name(f"{service}-relay.db"))
-            relay = Relay(self.store, CATEGORIES[service], EVENTS[service], bootstrap, progress)
+            relay = Relay(
+                self.store, service, CATEGORIES[service], EVENTS[service], KafkaBroker(bootstrap), progress, lease_s=1.0
+            )
             tasks.append(asyncio.create_task(relay.run()))
         try:
             yield

@@ -79,7 +79,7 @@ class Streams:
             watermark_us=times[-1] + 1,
             tenant=TENANT,
         )
-        self.send("modelog.predictions", batch.SerializeToString())
+        self.send(f"modelog.{TENANT}.predictions", batch.SerializeToString())
 
     def send_outcomes(self, ids: Any, labels: Any, times: Any) -> None:
         self.outcomes += 1
@@ -92,7 +92,7 @@ class Streams:
             event_times_us=times,
             watermark_us=times[-1] + 1,
         )
-        self.send("modelog.outcomes", batch.SerializeToString())
+        self.send(f"modelog.{TENANT}.outcomes", batch.SerializeToString())
 
     def event(self, service: str, name: str, **payload: Any) -> None:
         """An event of another service."""
@@ -103,7 +103,7 @@ class Streams:
         )  # fmt: skip
         entry = to_entry(stored)
         headers = {**entry.headers, **counted_headers(source_of_service(service), position, position - 1)}
-        self.send(f"modelog.events.{service}", entry.value, headers)
+        self.send(f"modelog.{TENANT}.events.{service}", entry.value, headers)
         self.flush()
 
     def job_succeeded(self, job_id: str, version: str) -> None:

@@ -8,12 +8,13 @@ from confluent_kafka import TopicPartition
 from modelog_common.bus.clients import new_consumer
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
+from modelog_proto.serving.v1.data_pb2 import OutcomeBatch
 
 MONITOR = pb.GetMonitorRequest(name="flights")
 
 
 async def progress(bench: Any) -> int:
-    request = common_pb2.GetStreamProgressRequest(producer="airport", topic="modelog.outcomes")
+    request = common_pb2.GetStreamProgressRequest(producer="airport", topic="outcomes")
     return int((await bench.admin.GetStreamProgress(request)).sequence)
 
 
@@ -44,14 +45,27 @@ async def test_a_wrong_batch_becomes_a_dead_letter_and_the_rest_goes_on(bench: A
     async with bench.monitoring():
         await bench.create_monitor()
         streams.send_outcomes(["x"], [0.5], [1_364_774_400_000_000])
-        streams.send("modelog.outcomes", b"\xff nobody wrote this")
+        streams.send("modelog.acme.outcomes", b"\xff nobody wrote this")
         streams.hour(0)
         streams.hour(1)
         (window,) = await bench.until_windows(1)
         assert window.labelled == 1000
         await until_progress(bench, streams.outcomes)
-    (dead, *_) = dead_letters(bench.settings.kafka_bootstrap, "modelog.outcomes")
+    (dead, *_) = dead_letters(bench.settings.kafka_bootstrap, "modelog.acme.outcomes")
     assert dead["dead_reason"] == b"labels holds 0.5; labels are 0 or 1"
+
+
+async def test_a_replay_of_a_batch_that_is_still_wrong_returns_to_the_list(bench: Any) -> None:
+    async with bench.monitoring():
+        bench.streams.send_outcomes(["x"], [0.5], [1_364_774_400_000_000])
+        bench.streams.flush()
+        await until_progress(bench, 1)
+        (letter,) = (await bench.admin.ListDeadLetters(common_pb2.ListDeadLettersRequest())).letters
+        again = await bench.admin.ReplayDeadLetter(common_pb2.ReplayDeadLetterRequest(id=letter.id))
+        assert (again.state, again.attempts, again.reason) == ("dead", 2, "labels holds 0.5; labels are 0 or 1")
+        whole = await bench.admin.GetDeadLetter(common_pb2.GetDeadLetterRequest(id=letter.id))
+        assert OutcomeBatch.FromString(whole.value).prediction_ids == ["x"]
+        await until_progress(bench, 1)
 
 
 async def test_a_broker_that_forgets_costs_nothing(bench: Any, fresh_broker: Any) -> None:

@@ -95,7 +95,7 @@ async def test_windows_alerts_series_and_progress_are_answered(bench: Any) -> No
         assert (monitor.predictions, monitor.outcomes) == (3000, 3000)
         assert monitor.predictions_watermark.seconds > second.start.seconds
         told = await bench.admin.GetStreamProgress(
-            common_pb2.GetStreamProgressRequest(producer="airport", topic="modelog.outcomes")
+            common_pb2.GetStreamProgressRequest(producer="airport", topic="outcomes")
         )
         assert told.sequence == bench.streams.outcomes
 

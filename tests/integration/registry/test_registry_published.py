@@ -7,15 +7,17 @@ import json
 from typing import Any
 
 from modelog_common.bus.envelope import Poison, to_event
-from modelog_common.bus.reader import PartitionReader
-from modelog_common.bus.topics import events_topic
+from modelog_common.bus.kafka import KafkaBroker
+from modelog_common.bus.topics import EVENTS
 from modelog_common.events.store import StoredEvent
 from modelog_proto.registry.v1 import experiment_pb2, model_pb2
 
 
 async def events_on(bootstrap: str, count: int) -> list[StoredEvent]:
-    """The first events of the registry's topic."""
-    reader = PartitionReader(bootstrap, "test", {(events_topic("registry").name, 0): 0})
+    """The first events of the registry's topic, which is made with the first of them."""
+    topic, broker = EVENTS["registry"].of("acme"), KafkaBroker(bootstrap)
+    await broker.open(topic)
+    reader = broker.reader("test", {(topic.name, 0): 0})
     found: list[StoredEvent] = []
     try:
         async with asyncio.timeout(30):

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 from modelog.errors import Unavailable
 from modelog.stream import OUTCOMES, REQUESTS
+from modelog.types import TopicProgress
 from modelog_proto.serving.v1 import data_pb2
 
 BATCHES = {REQUESTS: data_pb2.RequestBatch, OUTCOMES: data_pb2.OutcomeBatch}
@@ -22,7 +23,8 @@ class Taker:
     """Reads one topic from its beginning and takes what follows a producer's last batch; the rest is left out."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
-        self.bootstrap, self.topic = bootstrap, topic
+        self.bootstrap, self.kind = bootstrap, topic
+        self.topic = f"modelog.acme.{topic}"
         self.taken: list[Any] = []
         self.seen: list[int] = []
         self.reached: dict[str, int] = {}
@@ -69,7 +71,7 @@ class Taker:
                     message = consumer.poll(POLL_S)
                     if message is not None and message.error() is None:
                         self.may_take.wait(PATIENCE_S)
-                        self._take(BATCHES[self.topic].FromString(message.value() or b""))
+                        self._take(BATCHES[self.kind].FromString(message.value() or b""))
             except KafkaException:
                 continue
             finally:
@@ -98,13 +100,14 @@ class AskingTakers(modelog.Client):
 
     def __init__(self, *takers: Taker) -> None:
         super().__init__("http://127.0.0.1:9", "token")
-        self.takers = {taker.topic: taker for taker in takers}
+        self.takers = {taker.kind: taker for taker in takers}
         self.away = False
 
-    def topic_progress(self, topic: str, producer: str) -> int:
+    def topic_progress(self, kind: str, producer: str) -> TopicProgress:
         if self.away:
             raise Unavailable("away")
-        return self.takers[topic].reached.get(producer, 0)
+        taker = self.takers[kind]
+        return TopicProgress(sequence=taker.reached.get(producer, 0), topic=taker.topic)
 
     def discovery(self) -> dict[str, str]:
         return {"kafka": next(iter(self.takers.values())).bootstrap}

@@ -109,9 +109,10 @@ def test_a_producer_whose_platform_takes_nothing_gives_up_and_says_how_far_it_ca
     monkeypatch.setattr(modelog.stream, "GIVE_UP_AFTER_S", 0.3)
     with Taker(fresh_broker.bootstrap, REQUESTS) as taker:
         client = AskingTakers(taker)
-        client.away = True
+        taker.may_take.clear()
         stream = StreamProducer(client, "d", producer_id="mine")
         send(stream, 1)
+        client.away = True
         send(stream, 2)
         with pytest.raises(modelog.Unavailable, match=r"took no batch of .* 2 wait, the next is 1 of producer mine"):
             stream.flush()

@@ -142,7 +142,7 @@ class Caller:
         return found
 
     async def reached(self, producer: str) -> int:
-        request = common_pb2.GetStreamProgressRequest(producer=producer, topic="modelog.inference.requests")
+        request = common_pb2.GetStreamProgressRequest(producer=producer, topic="inference.requests")
         return int((await self.admin.GetStreamProgress(request)).sequence)
 
 
@@ -219,17 +219,21 @@ async def running(
 @asynccontextmanager
 async def registry_of(rig: Rig) -> AsyncIterator[Rig]:
     """The rig with a registry that has the versions 1.0.0 and 1.1.0 of flight-delay, approved and in staging."""
-    async with running("registry", rig.settings(), build_registry) as endpoints:
+    async with running("registry", rig.settings(kafka_bootstrap=rig.kafka), build_registry) as endpoints:
         rig.registry = endpoints["grpc"]
         rig.control = rig.oip = rig.registry
-        alice, bob = rig.caller("alice"), rig.caller("bob")
-        await alice.models.RegisterModel(model_pb2.RegisterModelRequest(name="flight-delay"))
-        for seed in (0, 1):
-            version = await alice.version(model_file(seed))
-            await bob.approve(version)
-            await alice.promote(version, "staging")
+        await with_versions(rig.caller("alice"), rig.caller("bob"))
         yield rig
         await rig.close()
+
+
+async def with_versions(alice: Caller, bob: Caller) -> None:
+    """The versions 1.0.0 and 1.1.0 of flight-delay for a tenant, approved and in staging."""
+    await alice.models.RegisterModel(model_pb2.RegisterModelRequest(name="flight-delay"))
+    for seed in (0, 1):
+        version = await alice.version(model_file(seed))
+        await bob.approve(version)
+        await alice.promote(version, "staging")
 
 
 @asynccontextmanager

@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from confluent_kafka import TopicPartition
-from modelog_common.bus.clients import Admin, new_consumer, new_producer
+from modelog_common.bus.clients import new_consumer, new_producer
+from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.topics import INFERENCE_REQUESTS, PREDICTIONS
-from modelog_common.domain.errors import NotFound
+from modelog_common.domain.errors import NotAllowed, NotFound
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch, RequestBatch
-from serving_rig import COLUMNS, Caller, Process, Rig, answers_of, model_file, registry_of, serving_of, until
+from serving_rig import COLUMNS, TENANT, Caller, Process, Rig, answers_of, model_file, registry_of, serving_of, until
 
 ROWS = np.random.default_rng(9).normal(size=(4000, 4)).astype(np.float32)
-DEAD = INFERENCE_REQUESTS.dead.name
+DEAD = INFERENCE_REQUESTS.of(TENANT).dead.name
+PUBLISHED = PREDICTIONS.of(TENANT)
 
 
 def requests(sequence: int, rows: int = 20, **fields: Any) -> RequestBatch:
@@ -38,20 +40,21 @@ def requests(sequence: int, rows: int = 20, **fields: Any) -> RequestBatch:
     return RequestBatch(**whole)
 
 
-async def send(kafka: str, batches: Sequence[RequestBatch | bytes], tenant: str = "acme") -> None:
-    await Admin(kafka).open(INFERENCE_REQUESTS)
+async def send(kafka: str, batches: Sequence[RequestBatch | bytes], tenant: str = TENANT) -> None:
+    topic = INFERENCE_REQUESTS.of(tenant)
+    await KafkaBroker(kafka).open(topic)
 
     def produce() -> int:
         producer = new_producer(kafka)
         for batch in batches:
             value = batch if isinstance(batch, bytes) else batch.SerializeToString()
-            producer.produce(INFERENCE_REQUESTS.name, value, headers={"ce_tenant": tenant})
+            producer.produce(topic.name, value)
         return int(producer.flush(10))
 
     assert await asyncio.to_thread(produce) == 0
 
 
-async def published(kafka: str, rows: int, topic: str = PREDICTIONS.name) -> list[Any]:
+async def published(kafka: str, rows: int, topic: str = PUBLISHED.name) -> list[Any]:
     """What a fresh consumer reads until it has so many messages' rows, or dead letters."""
 
     def read() -> list[Any]:
@@ -69,7 +72,7 @@ async def published(kafka: str, rows: int, topic: str = PREDICTIONS.name) -> lis
         consumer.close()
         return messages
 
-    await Admin(kafka).open(PREDICTIONS)
+    await KafkaBroker(kafka).open(PUBLISHED)
     return await asyncio.to_thread(read)
 
 
@@ -150,8 +153,8 @@ async def test_a_batch_counts_once_and_none_is_left_out(streaming: Rig) -> None:
     await send(streaming.kafka, [requests(n) for n in (3, 4, 5)])
     await reaches(alice, 5)
     assert [b.source_sequence for b in await predictions(streaming.kafka, 100)] == [1, 2, 3, 4, 5]
-    with pytest.raises(NotFound, match=r"serving reads no topic 'modelog\.outcomes'"):
-        await alice.admin.GetStreamProgress(common_pb2.GetStreamProgressRequest(producer="p", topic="modelog.outcomes"))
+    with pytest.raises(NotFound, match=r"serving reads no topics 'outcomes'"):
+        await alice.admin.GetStreamProgress(common_pb2.GetStreamProgressRequest(producer="p", topic="outcomes"))
 
 
 WRONG: list[tuple[dict[str, Any] | bytes, str]] = [
@@ -232,3 +235,26 @@ async def test_kill_9_in_the_middle_of_a_stream(tmp_path: Path, fresh_broker: An
         assert [b.source_sequence for b in seen] == list(range(1, 201))
         assert [b.sequence for b in seen] == list(range(1, 201))
         assert process.terminate() == 0
+
+
+async def test_a_refused_batch_is_answered_when_it_is_replayed_after_its_cause_is_mended(streaming: Rig) -> None:
+    """It asked a deployment that was not there yet. What its producer sent since keeps its place."""
+    alice = streaming.caller()
+    await alice.deploy()
+    await send(streaming.kafka, [requests(1), requests(2, deployment="later"), requests(3)])
+    await reaches(alice, 3)
+    (letter,) = (await alice.admin.ListDeadLetters(common_pb2.ListDeadLettersRequest())).letters
+    assert (letter.service, letter.consumer, letter.attempts) == ("serving", "serving.requests", 1)
+    assert "there is no model or deployment 'later'" in letter.reason
+    replay = common_pb2.ReplayDeadLetterRequest(id=letter.id)
+    refused = await alice.admin.ReplayDeadLetter(replay)
+    assert (refused.state, refused.attempts) == ("dead", 2)
+    await alice.deploy(name="later")
+    assert (await alice.admin.ReplayDeadLetter(replay)).state == "replayed"
+    assert await alice.reached("p") == 3
+    seen = await predictions(streaming.kafka, 60)
+    assert [(b.deployment, b.source_sequence) for b in seen] == [("flights", 1), ("flights", 3), ("later", 2)]
+    with pytest.raises(NotAllowed, match="was replayed at"):
+        await alice.admin.ReplayDeadLetter(replay)
+    with pytest.raises(NotFound, match="there is no dead letter"):
+        await streaming.caller("eve", tenant="other").admin.ReplayDeadLetter(replay)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from modelog_common.bus.topics import EVENTS
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent
 from modelog_lineage.audit.listing import Wanted, find
@@ -51,16 +52,26 @@ async def test_both_directions_find_the_same(
 
 async def test_a_position_is_covered_when_every_topic_was_read_up_to_it(store: SqliteEventStore) -> None:
     await fill(store, ["registry.model-1", "training.job-1", "other.thing-1", "registry.model-1", "training.job-1"])
-    covered = Coverage(store, {"registry": "R", "training": "T"})
-    covered.restart({"R": 1})
+    covered = Coverage(store, EVENTS)
+    registry, training = (EVENTS[service].of("acme").name for service in ("registry", "training"))
+    covered.restart({registry: 1})
     await covered.advance()
     assert covered.position == 1
-    await covered.reached("R", 4)
+    await covered.reached(registry, 4)
     assert covered.position == 1, "position 2 travels on the other topic"
-    await covered.reached("T", 2)
+    await covered.reached(training, 2)
     assert covered.position == 4, "nobody publishes position 3"
     assert not await covered.wait_for(5, 0.05)
-    await covered.reached("T", 5)
+    await covered.reached(training, 5)
     assert await covered.wait_for(5, 1)
     covered.restart({})
     assert covered.position == 0
+
+
+async def test_a_position_of_another_tenant_is_covered_by_that_tenants_topic(store: SqliteEventStore) -> None:
+    await fill(store, ["registry.model-1"] * 4)
+    covered = Coverage(store, EVENTS)
+    await covered.reached(EVENTS["registry"].of("acme").name, 4)
+    assert covered.position == 2
+    await covered.reached(EVENTS["registry"].of("umbrella").name, 3)
+    assert covered.position == 4

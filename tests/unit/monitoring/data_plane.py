@@ -15,7 +15,7 @@ from modelog_proto.serving.v1.data_pb2 import Answerer, OutcomeBatch, Prediction
 START = datetime(2013, 4, 1, tzinfo=UTC)
 START_US = round(START.timestamp()) * 1_000_000
 FEATURES = ("hour", "wind")
-HERE = Progress("modelog.predictions", 0, "one", 1)
+HERE = Progress("modelog.acme.predictions", 0, "one", 1)
 
 
 def us(seconds: float) -> int:
@@ -78,10 +78,10 @@ def outcomes(
 
 def stored(batch: PredictionBatch | OutcomeBatch) -> Batch:
     read = predictions_of if isinstance(batch, PredictionBatch) else outcomes_of
-    return read(batch.SerializeToString())
+    return read(batch.SerializeToString(), "acme")
 
 
 def received(batch: PredictionBatch | OutcomeBatch | bytes, offset: int = 0, topic: str = "") -> Received:
-    named = "modelog.outcomes" if isinstance(batch, OutcomeBatch) else "modelog.predictions"
+    named = "modelog.acme.outcomes" if isinstance(batch, OutcomeBatch) else "modelog.acme.predictions"
     value = batch if isinstance(batch, bytes) else batch.SerializeToString()
     return Received(topic or named, 0, offset, b"", value, {})

@@ -14,7 +14,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_monitoring.data.store import Batch, Flow, Kind, WindowStore
 
 PREDICTIONS = Flow(Kind.PREDICTIONS, "flights", "acme")
-OUTCOMES = Flow(Kind.OUTCOMES, "flights")
+OUTCOMES = Flow(Kind.OUTCOMES, "flights", "acme")
 
 
 def numbered(sequence: int, **fields: object) -> Batch:

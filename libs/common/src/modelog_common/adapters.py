@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from modelog_common.bus.progress import RelayProgress, SqliteRelayProgress
+from modelog_common.bus.broker import Broker
+from modelog_common.bus.deadletters import DeadLetters
+from modelog_common.bus.kafka import KafkaBroker
+from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
 from modelog_common.config import Settings, variable
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Invalid
@@ -43,6 +46,21 @@ def open_snapshots(settings: Settings, service: str) -> Snapshots:
 def open_relay_progress(settings: Settings) -> RelayProgress:
     """Where relays remember how far they have come: in the event store's own database."""
     return SqliteRelayProgress(settings.event_store_path())
+
+
+def open_data_broker(settings: Settings) -> Broker | None:
+    """The broker of the data plane; None when the settings name none."""
+    return KafkaBroker(settings.kafka_bootstrap) if settings.kafka_bootstrap else None
+
+
+def open_event_bus(settings: Settings) -> Broker | None:
+    """The broker on which events travel; None when the settings name none."""
+    return open_data_broker(settings)
+
+
+def open_dead_letters(settings: Settings, service: str, clock: Clock) -> DeadLetters:
+    """Where a service keeps what its consumers could not handle."""
+    return DeadLetters(open_read_tables(settings, service, "dead"), clock, service)
 
 
 def open_read_tables(settings: Settings, service: str, name: str) -> AsyncEngine:

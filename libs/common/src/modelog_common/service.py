@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ import uvloop
 from sqlalchemy import MetaData
 
 from modelog_common.adapters import (
+    open_data_broker,
+    open_dead_letters,
+    open_event_bus,
     open_event_store,
     open_read_tables,
     open_relay_progress,
@@ -27,7 +30,7 @@ from modelog_common.adapters import (
     open_subjects,
 )
 from modelog_common.bus.relay import Relay
-from modelog_common.bus.topics import topic_of
+from modelog_common.bus.topics import EVENTS
 from modelog_common.config import Settings, load_settings
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
@@ -46,7 +49,7 @@ LOCK_FILE = "lock"
 # A process that is drained or killed may need a moment to let go.
 LOCK_TIMEOUT_S = 5.0
 Work = Callable[[], Awaitable[None]]
-StreamProgressOf = Callable[[str, str], Awaitable[int]]
+StreamProgressOf = Callable[[str, str, str], Awaitable[int]]
 log = structlog.get_logger()
 
 
@@ -61,6 +64,20 @@ class Rebuildable(Protocol):
 
     async def rebuild(self) -> int:
         """Drop everything and fold the log again; returns the position reached."""
+        ...
+
+
+class Stream(Protocol):
+    """A publisher or a consumer of topics."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    def lags(self) -> Mapping[str, int]:
+        """How far behind, by kind of topic."""
         ...
 
 
@@ -83,6 +100,10 @@ class Host:
         self._before: list[Work] = []
         self._on_stop: list[Work] = []
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._streams: list[Stream] = []
+        self.event_bus = open_event_bus(settings)
+        self.data_broker = open_data_broker(settings)
+        self.dead_letters = open_dead_letters(settings, name, self.clock)
         self._progress: StreamProgressOf = _no_streams
         self._stop = asyncio.Event()
         self.snapshots = open_snapshots(settings, name)
@@ -145,8 +166,12 @@ class Host:
             self._channels[service] = connect(address, self._token)
         return self._channels[service]
 
+    def stream(self, stream: Stream) -> None:
+        """Let the status know how far a publisher or a consumer is behind."""
+        self._streams.append(stream)
+
     def stream_progress(self, of: StreamProgressOf) -> None:
-        """Answer how far the batches of a data-plane producer have been processed: (producer, topic) -> sequence."""
+        """Answer how far a data-plane producer's batches have been processed: (tenant, producer, kind) -> sequence."""
         self._progress = of
 
     async def __aenter__(self) -> Host:
@@ -165,6 +190,7 @@ class Host:
             await engine.dispose()
         await self.snapshots.close()
         await self.subjects.close()
+        await self.dead_letters.close()
         await self.store.close()
         os.close(self._lock)
 
@@ -214,15 +240,11 @@ class Host:
             task.cancel()
 
     def _add_relay(self) -> None:
-        if not self.settings.kafka_bootstrap or not self._categories:
+        if self.event_bus is None or not self._categories:
             return
-        relay = Relay(
-            self.store,
-            self._categories,
-            topic_of(f"{self.name}.x-0"),
-            self.settings.kafka_bootstrap,
-            open_relay_progress(self.settings),
-        )
+        progress = open_relay_progress(self.settings)
+        relay = Relay(self.store, self.name, self._categories, EVENTS[self.name], self.event_bus, progress)
+        self.stream(relay)
         self.background("relay", relay.run)
 
     def _admin(self) -> AdminServicer:
@@ -233,6 +255,8 @@ class Host:
             store_head=self.store.head,
             projections=lambda: [(n, p.position, p.error) for n, p in self._projections.items()],
             rebuild=self._rebuild,
+            streams=lambda: [(s.name, kind, lag, s.state) for s in self._streams for kind, lag in s.lags().items()],
+            dead=self.dead_letters,
             progress=self._progress,
             endpoints=self.endpoints,
         )
@@ -250,8 +274,8 @@ async def _forever(name: str, work: Work) -> None:
     raise RuntimeError(f"{name} ended; it should run as long as the process does")
 
 
-async def _no_streams(producer: str, topic: str) -> int:
-    raise NotFound(f"this service reads no topic {topic!r}")
+async def _no_streams(tenant: str, producer: str, topic: str) -> int:
+    raise NotFound(f"this service reads no topics {topic!r}")
 
 
 def main(name: str, build: Callable[[Host], Awaitable[None]]) -> None:

@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence, Type
 
 from modelog.api.audit import Audit
 from modelog.api.datasets import Artifacts, Datasets
+from modelog.api.dead_letters import DeadLetters
 from modelog.api.deployments import Deployments
 from modelog.api.experiments import Runs
 from modelog.api.jobs import Jobs
@@ -17,7 +18,7 @@ from modelog.api.monitoring import Monitors
 from modelog.api.users import Users
 from modelog.config import resolve
 from modelog.transport import Transport
-from modelog.types import Identity, Record, ServiceHealth, ServiceRebuilt
+from modelog.types import Identity, Record, ServiceHealth, ServiceRebuilt, TopicProgress
 
 
 class _Services(Record):
@@ -26,10 +27,6 @@ class _Services(Record):
 
 class _Rebuilt(Record):
     services: List[ServiceRebuilt] = []
-
-
-class _Progress(Record):
-    sequence: int = 0
 
 
 class Client:
@@ -57,6 +54,7 @@ class Client:
         self.lineage = LineageGraph(transport)
         self.audit = Audit(transport)
         self.users = Users(transport)
+        self.dead_letters = DeadLetters(transport)
 
     def me(self) -> Identity:
         """Who this client is and what it may do."""
@@ -70,9 +68,9 @@ class Client:
         """Drop every projection of these services (none: of all) and build it again from the event store."""
         return self._transport.post("/api/v1/rebuild", _Rebuilt, {"services": list(services)}, repeatable=True).services
 
-    def topic_progress(self, topic: str, producer: str) -> int:
-        """The last sequence number of a streaming producer that was processed, durably and once."""
-        return self._transport.get(f"/api/v1/topics/{topic}/producers/{producer}", _Progress).sequence
+    def topic_progress(self, kind: str, producer: str) -> TopicProgress:
+        """How far a streaming producer's batches were processed, and the topic of this client's tenant for them."""
+        return self._transport.get(f"/api/v1/topics/{kind}/producers/{producer}", TopicProgress)
 
     def discovery(self) -> Dict[str, str]:
         """Where the platform's other entrances are, such as `kafka`."""

@@ -16,9 +16,10 @@ from modelog_proto.serving.v1 import data_pb2
 
 from modelog.client import Client
 from modelog.errors import Invalid, Unavailable
+from modelog.types import TopicProgress
 
-REQUESTS = "modelog.inference.requests"
-OUTCOMES = "modelog.outcomes"
+REQUESTS = "inference.requests"
+OUTCOMES = "outcomes"
 AHEAD = 16
 POLL_S = 0.02
 RESEND_AFTER_S = 3.0
@@ -42,6 +43,7 @@ class StreamProducer:
         self.id = producer_id or f"{deployment}-{uuid.uuid4()}"
         self._client, self._deployment = client, deployment
         self._bootstrap = bootstrap or client.discovery()["kafka"]
+        self._topics: Dict[str, str] = {}
         self._lanes = {topic: Lane(self, topic, ahead) for topic in (REQUESTS, OUTCOMES)}
         self._producer: Optional[Producer] = None
 
@@ -129,15 +131,19 @@ class StreamProducer:
     def __exit__(self, *_: object) -> None:
         self.flush()
 
-    def taken(self, topic: str) -> int:
-        """The last sequence number that the platform has taken; what was taken before, when it cannot say now."""
-        return self._client.topic_progress(topic, self.id)
+    def taken(self, kind: str) -> TopicProgress:
+        """The last sequence number that the platform has taken of a kind of batches, and the topic they travel on."""
+        return self._client.topic_progress(kind, self.id)
 
-    def produce(self, topic: str, payload: bytes) -> None:
-        """Hand a batch to the Kafka client."""
+    def produce(self, kind: str, payload: bytes) -> None:
+        """Hand a batch to the Kafka client, for the topic of this client's tenant."""
+        if kind not in self._topics:
+            self._topics[kind] = self.taken(kind).topic
         while True:
             try:
-                self._kafka().produce(topic, payload, key=self._deployment.encode(), headers={"producer": self.id})
+                self._kafka().produce(
+                    self._topics[kind], payload, key=self._deployment.encode(), headers={"producer": self.id}
+                )
                 self._kafka().poll(0)
                 return
             except BufferError:
@@ -213,7 +219,7 @@ class Lane:
 
     def _taken(self) -> int:
         try:
-            return self._stream.taken(self._topic)
+            return self._stream.taken(self._topic).sequence
         except Unavailable:
             return 0
 

@@ -536,6 +536,34 @@ class ProjectionStatus(Record):
     error: str = ""
 
 
+class StreamStatus(Record):
+    name: str = ""
+    topic: str = ""
+    lag: int = 0
+    state: str = ""
+
+
+class TopicProgress(Record):
+    sequence: int = 0
+    topic: str = ""
+
+
+class DeadLetter(Record):
+    id: str = ""
+    service: str = ""
+    consumer: str = ""
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    reason: str = ""
+    attempts: int = 0
+    state: str = ""
+    buried_at: Optional[datetime] = None
+    changed_at: Optional[datetime] = None
+    headers: Dict[str, str] = {}
+    value: bytes = b""
+
+
 class ServiceStatus(Record):
     service: str = ""
     version: str = ""
@@ -545,6 +573,7 @@ class ServiceStatus(Record):
     log_position: int = 0
     projections: List[ProjectionStatus] = []
     endpoints: Dict[str, str] = {}
+    streams: List[StreamStatus] = []
 
 
 class ServiceHealth(Record):

@@ -35,7 +35,7 @@ async def build(host: Host) -> None:
 
 def build_graph(host: Host) -> GraphQueries:
     """The graph of all services' events, and the questions to it."""
-    graph = open_graph(host.settings) if host.settings.kafka_bootstrap else None
+    graph = open_graph(host.settings) if host.event_bus is not None else None
     graph = graph or NoGraph()
     follower = followed(host, "graph", GraphSink(graph))
     return GraphQueries(graph, follower, host.store)
@@ -43,14 +43,15 @@ def build_graph(host: Host) -> GraphQueries:
 
 def build_catalogue(host: Host) -> CatalogueQueries:
     """The search index of all services' events, and the questions to it."""
-    search = open_search(host.settings, host.name) if host.settings.kafka_bootstrap else NoSearch()
+    search = open_search(host.settings, host.name) if host.event_bus is not None else NoSearch()
     follower = followed(host, "catalogue", CatalogueSink(search))
     return CatalogueQueries(search, follower, host.store)
 
 
 def followed(host: Host, name: str, sink: Sink) -> Follower:
     """A store that is kept up to date for as long as the process runs."""
-    follower = Follower(name, sink, host.settings.kafka_bootstrap, host.store)
+    follower = Follower(name, sink, host.event_bus, host.store, host.dead_letters)
+    host.stream(follower)
     host.rebuildable(name, follower)
     host.background(name, follower.run)
     return follower

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from modelog_common.bus.topics import Family, service_of
 from modelog_common.events.store import EventStore, StoredEvent
 
 
 class Coverage:
-    """Compares what was read from the topics (service -> topic name) with what is in the store."""
+    """Compares what was read from the topics, each tenant's of each service, with what is in the store."""
 
-    def __init__(self, store: EventStore, topics: Mapping[str, str]) -> None:
+    def __init__(self, store: EventStore, topics: Mapping[str, Family]) -> None:
         self.position = 0
         self._store, self._topics = store, topics
         self._read: dict[str, int] = {}
@@ -53,8 +54,8 @@ class Coverage:
         return head
 
     def _is_read(self, event: StoredEvent) -> bool:
-        topic = self._topics.get(event.stream.partition(".")[0])
-        return topic is None or event.position <= self._read.get(topic, 0)
+        topics = self._topics.get(service_of(event.stream))
+        return topics is None or event.position <= self._read.get(topics.of(event.tenant).name, 0)
 
     async def wait_for(self, position: int, timeout_s: float) -> bool:
         """Wait until everything up to `position` is covered; False when it is not in time."""

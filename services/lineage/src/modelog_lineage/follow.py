@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
+from modelog_common.bus.broker import Broker
+from modelog_common.bus.deadletters import DeadLetters
 from modelog_common.bus.progress import Progress
+from modelog_common.bus.sifting import settled
 from modelog_common.bus.source import Consumer, of_events
-from modelog_common.bus.topics import EVENTS, Topic
+from modelog_common.bus.topics import EVENTS, Family
 from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import uuid7
 from modelog_common.events.store import EventStore, StoredEvent
@@ -69,20 +72,34 @@ class Follower:
         self,
         name: str,
         sink: Sink,
-        bootstrap: str,
+        broker: Broker | None,
         store: EventStore,
-        topics: Mapping[str, Topic] = EVENTS,
+        dead: DeadLetters,
+        topics: Mapping[str, Family] = EVENTS,
         *,
         watch_every_s: float = WATCH_EVERY_S,
     ) -> None:
-        self._name, self._sink, self._bootstrap, self._store, self._topics = name, sink, bootstrap, store, topics
+        self._name, self._sink, self._broker, self._store, self._topics = name, sink, broker, store, topics
+        self._dead = dead
         self._watch_every_s = watch_every_s
-        self._coverage = Coverage(store, {service: topic.name for service, topic in topics.items()})
+        self._coverage = Coverage(store, topics)
         self._stand = Stand("")
         self._trouble = ""
         self._consumer: Consumer | None = None
         self._again = asyncio.Event()
         self._dropped: asyncio.Future[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"lineage.{self._name}"
+
+    @property
+    def state(self) -> str:
+        return self.error or (self._consumer.state if self._consumer is not None else "starting")
+
+    def lags(self) -> Mapping[str, int]:
+        """How many messages wait, by kind of topic."""
+        return self._consumer.lags() if self._consumer is not None else {}
 
     @property
     def position(self) -> int:
@@ -135,7 +152,9 @@ class Follower:
 
     async def _read(self) -> None:
         """Read the topics until the store has to be opened again."""
-        self._consumer = Consumer(self._bootstrap, list(self._topics.values()), f"lineage.{self._name}", self)
+        if self._broker is None:
+            raise Unavailable(f"nothing fills the {self._name}: there is no broker that brings events")
+        self._consumer = Consumer(self._broker, list(self._topics.values()), self.name, self, self._dead)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._consumer.run(of_events(self._handle)), name=f"{self._name} consumer"),
@@ -166,7 +185,7 @@ class Follower:
         return self._stand.progress.get(_key(topic, partition))
 
     async def _handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
-        saved = {**self._stand.progress, _key(progress.topic, progress.partition): progress}
+        saved = {**self._stand.progress, _key(progress.topic, progress.partition): settled(progress)}
         stand = replace(self._stand, progress=saved)
         if not await self._sink.write(events, stand):
             self._open_again()

@@ -7,7 +7,7 @@ import asyncio
 from modelog_common.adapters import open_blobs, open_series
 from modelog_common.bus.source import Consumer, of_events
 from modelog_common.bus.topics import EVENTS as EVENT_TOPICS
-from modelog_common.bus.topics import OUTCOMES
+from modelog_common.bus.topics import OUTCOMES, sender_of
 from modelog_common.domain.errors import NotFound
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
@@ -81,7 +81,7 @@ async def build(host: Host) -> None:
     )
     host.serve(add_MonitoringServiceServicer_to_server, servicer, SERVICE)
     host.rebuildable("series", projected)
-    host.stream_progress(lambda producer, topic: stream_progress(data, producer, topic))
+    host.stream_progress(lambda tenant, producer, topic: stream_progress(data, tenant, producer, topic))
 
     host.before_serving(catalog.refresh)
     host.background("catalog", catalog.run)
@@ -89,20 +89,20 @@ async def build(host: Host) -> None:
     host.background("window watch", watch.run)
     host.background("alert delivery", deliverer.run)
     host.background("retraining", retrainer.run)
-    if host.settings.kafka_bootstrap:
-        batches = Consumer(host.settings.kafka_bootstrap, TOPICS, DATA_CONSUMER, data.progress, batch=BATCHES_AT_ONCE)
-        told = Consumer(
-            host.settings.kafka_bootstrap,
-            [EVENT_TOPICS["training"], EVENT_TOPICS["registry"]],
-            INBOX_CONSUMER,
-            inbox.progress,
-        )
+    if host.data_broker is not None:
+        broker, dead = host.data_broker, host.dead_letters
+        batches = Consumer(broker, TOPICS, DATA_CONSUMER, data.progress, dead, batch=BATCHES_AT_ONCE)
+        host.stream(batches)
         host.background("data plane", lambda: batches.run(ingest.handle))
+    if host.event_bus is not None:
+        topics = [EVENT_TOPICS["training"], EVENT_TOPICS["registry"]]
+        told = Consumer(host.event_bus, topics, INBOX_CONSUMER, inbox.progress, host.dead_letters)
+        host.stream(told)
         host.background("inbox", lambda: told.run(of_events(inbox.handle)))
 
 
-async def stream_progress(data: WindowStore, producer: str, topic: str) -> int:
-    """How far a producer's outcomes are stored; raises NotFound for other topics."""
-    if topic != OUTCOMES.name:
-        raise NotFound(f"monitoring counts no producers of {topic!r}; it does those of {OUTCOMES.name}")
-    return await asyncio.to_thread(data.sequence, Kind.OUTCOMES, producer)
+async def stream_progress(data: WindowStore, tenant: str, producer: str, topic: str) -> int:
+    """How far the outcomes of a tenant's producer are stored; raises NotFound for other topics."""
+    if topic != OUTCOMES.kind:
+        raise NotFound(f"monitoring counts no producers of {topic!r}; it does those of {OUTCOMES.kind}")
+    return await asyncio.to_thread(data.sequence, Kind.OUTCOMES, sender_of(tenant, producer))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from modelog_common.bus.progress import SqliteRelayProgress
+from modelog_common.bus.leases import SqliteRelayProgress
 from modelog_common.bus.publisher import LogPublisher
 from modelog_common.bus.source import Consumer
 from modelog_common.bus.topics import INFERENCE_REQUESTS, PREDICTIONS
@@ -42,6 +42,9 @@ from modelog_serving.stream.consumer import CONSUMER, RequestStream
 
 PREDICTION_FILE = "predictions.db"
 MODEL_FOLDER = "models"
+# Batches are large: so many are published, or answered, at once.
+PUBLISHED_BATCHES = 500
+REQUESTS_AT_ONCE = 500
 
 
 async def build(host: Host) -> None:
@@ -95,12 +98,15 @@ def _data_plane(host: Host, inference: Inference, warmup: Warmup) -> None:
 
 def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> None:
     host.stream_progress(stream.progress)
-    if not host.settings.kafka_bootstrap:
+    broker = host.data_broker
+    if broker is None:
         return
     # How far it was published belongs to this very log: another log's progress must not be taken for it.
     published = SqliteRelayProgress(host.data_dir / f"published-{log.log_id}.db")
-    publisher = LogPublisher(PredictionSource(log), PREDICTIONS, host.settings.kafka_bootstrap, published)
-    consumer = Consumer(host.settings.kafka_bootstrap, [INFERENCE_REQUESTS], CONSUMER, stream)
+    publisher = LogPublisher(PredictionSource(log), PREDICTIONS, broker, published, batch=PUBLISHED_BATCHES)
+    consumer = Consumer(broker, [INFERENCE_REQUESTS], CONSUMER, stream, host.dead_letters, batch=REQUESTS_AT_ONCE)
+    host.stream(publisher)
+    host.stream(consumer)
     host.background("prediction publisher", publisher.run)
     host.background("request stream", partial(consumer.run, stream.handle))
 

@@ -1,37 +1,18 @@
-"""Kafka clients with this platform's settings, and the few questions that are asked about topics."""
+"""Kafka clients with this platform's settings."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
-from modelog_common.bus.topics import Topic
-from modelog_common.domain.errors import Unavailable
-
-REQUEST_TIMEOUT_S = 2.0
 DELIVERY_TIMEOUT_S = 5.0
 MAX_MESSAGE_BYTES = 8_000_000
 log = structlog.get_logger()
 ErrorCallback = Callable[[KafkaError], None]
-
-
-@dataclass(frozen=True)
-class TopicState:
-    """A topic as the broker has it now.
-
-    `incarnation` is Kafka's topic id: it changes when the topic is made anew, for instance by a memory-only broker that
-    was started again, and never comes back.
-    """
-
-    incarnation: str
-    partitions: tuple[int, ...]
 
 
 class _Log:
@@ -99,64 +80,9 @@ def new_consumer(bootstrap: str, group: str, on_error: ErrorCallback | None = No
     )
 
 
-class Admin:
-    """Asks a broker about topics and makes them."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
-        settings = _common(bootstrap, None)
-        self._client = AdminClient(settings)
-
-    async def ensure_topics(self, topics: Sequence[Topic]) -> None:
-        """Make the topics that are missing; raises Unavailable when the broker does not answer."""
-        new = [
-            NewTopic(
-                t.name, num_partitions=t.partitions, replication_factor=-1, config={"retention.ms": str(t.keep_ms)}
-            )
-            for t in topics
-        ]
-        made = self._client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S)
-        for name, answer in made.items():
-            await self._answer(name, answer, allowed=KafkaError.TOPIC_ALREADY_EXISTS)
-
-    async def describe_all(self, topics: Sequence[str]) -> dict[str, TopicState | None]:
-        """The state of each topic, None when it does not exist; raises Unavailable when the broker does not answer."""
-        asked = self._client.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S)
-        states: dict[str, TopicState | None] = {}
-        for name, answer in asked.items():
-            found = await self._answer(name, answer, allowed=KafkaError.UNKNOWN_TOPIC_OR_PART)
-            states[name] = found and TopicState(str(found.topic_id), tuple(sorted(p.id for p in found.partitions)))
-        return states
-
-    async def describe(self, topic: str) -> TopicState | None:
-        """The topic's state, None when it does not exist; raises Unavailable when the broker does not answer."""
-        return (await self.describe_all([topic]))[topic]
-
-    async def incarnation(self, topic: str) -> str | None:
-        """The id of the topic as it is now, None when it does not exist."""
-        state = await self.describe(topic)
-        return None if state is None else state.incarnation
-
-    async def open(self, topic: Topic) -> TopicState:
-        """The topic's state; it is made when it is missing."""
-        state = await self.describe(topic.name)
-        if state is None:
-            await self.ensure_topics([topic])
-            state = await self.describe(topic.name)
-        if state is None:
-            raise Unavailable(f"topic {topic.name} was made at {self._bootstrap} and is gone again")
-        return state
-
-    async def _answer(self, topic: str, asked: Any, allowed: int) -> Any:
-        try:
-            return await asyncio.wrap_future(asked)
-        except KafkaException as failed:
-            error: KafkaError = failed.args[0]
-            if error.code() == allowed:
-                return None
-            raise Unavailable(
-                f"the broker at {self._bootstrap} does not answer about {topic}: {error.str()}"
-            ) from failed
+def new_admin(bootstrap: str) -> AdminClient:
+    """A client that asks about topics and makes them."""
+    return AdminClient(_common(bootstrap, None))
 
 
 def headers_of(message: Any) -> Mapping[str, bytes]:

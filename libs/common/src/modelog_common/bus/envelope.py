@@ -1,8 +1,10 @@
 """How an event and a batch look on Kafka: CloudEvents in binary mode (headers ce_*), plus what readers need to count.
 
-Every message of a durable log carries three headers: `ce_source` says which log, `ce_position` where in it, and
-`ce_previous` the position of the message that the log published before. A reader that holds the previous one may take
-the message; a reader that does not has found a gap.
+Every message of a durable log carries four headers: `ce_source` says which log, `ce_position` where in it,
+`ce_previous` the position of the message that the log published to this topic before, and `ce_fence` the token of its
+publisher's lease. A reader that holds the previous one may take the message; a reader that does not has found a gap.
+A reader that does not count can leave out what has a lower token than it has seen: that came from a publisher whose
+time was over, and is in the topic already or comes again.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from modelog_common.events.store import StoredEvent
 SOURCE = "ce_source"
 POSITION = "ce_position"
 PREVIOUS = "ce_previous"
+FENCE = "ce_fence"
 _SPEC = b"1.0"
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One entry of a durable log, on its way to Kafka."""
+    """One entry of a durable log, on its way to its tenant's topic."""
 
+    tenant: str
     position: int
     key: bytes
     value: bytes
@@ -34,7 +38,8 @@ class Received:
     """A message as it was read from a topic.
 
     `source` and `position` are empty and 0 when the sender does not count its messages; then nothing protects from
-    duplicates but the offset. `previous` is -1 when the sender does not say it.
+    duplicates but the offset. `previous` is -1 when the sender does not say it. `replayed` is set for a dead letter
+    that is handed in again, out of its order.
     """
 
     topic: str
@@ -46,6 +51,7 @@ class Received:
     source: str = ""
     position: int = 0
     previous: int = -1
+    replayed: bool = False
 
     def text(self, header: str) -> str:
         """A header as text; "" when it is missing."""
@@ -61,14 +67,34 @@ class Poison(Exception):
         self.reason = reason
 
 
+def counted(plain: Received) -> Received | Poison:
+    """The message with its counting headers read; Poison when they are not numbers."""
+    headers = plain.headers
+    if SOURCE not in headers or POSITION not in headers:
+        return plain
+    try:
+        position = int(headers[POSITION])
+        previous = int(headers.get(PREVIOUS, b"-1"))
+        source = headers[SOURCE].decode()
+    except ValueError:
+        return Poison(
+            plain, f"{SOURCE}, {POSITION} and {PREVIOUS} must be text and whole numbers, not {plain.text(POSITION)!r}"
+        )
+    if position < 1:
+        return Poison(plain, f"{POSITION} is {position}; positions count from 1")
+    return Received(
+        plain.topic, plain.partition, plain.offset, plain.key, plain.value, headers, source, position, previous
+    )
+
+
 def source_of_service(service: str) -> str:
     """The CloudEvents source of a service's events."""
     return f"/modelog/{service}"
 
 
-def counted_headers(source: str, position: int, previous: int) -> dict[str, str]:
+def counted_headers(source: str, position: int, previous: int, fence: int = 0) -> dict[str, str]:
     """The headers of a message from a log that counts: readers drop what they have seen and notice what they missed."""
-    return {SOURCE: source, POSITION: str(position), PREVIOUS: str(previous)}
+    return {SOURCE: source, POSITION: str(position), PREVIOUS: str(previous), FENCE: str(fence)}
 
 
 def to_entry(event: StoredEvent, more_headers: Mapping[str, str] | None = None) -> LogEntry:
@@ -90,7 +116,7 @@ def to_entry(event: StoredEvent, more_headers: Mapping[str, str] | None = None) 
         "content-type": "application/json",
         **(more_headers or {}),
     }
-    return LogEntry(event.position, event.stream.encode(), event.payload, headers)
+    return LogEntry(event.tenant, event.position, event.stream.encode(), event.payload, headers)
 
 
 def to_event(message: Received) -> StoredEvent:

@@ -1,47 +1,38 @@
-"""How far a publisher and a consumer have come, durably and tied to the topic's incarnation."""
+"""How far a consumer has come, durably, tied to the topic's incarnation, and fenced against a second instance.
+
+The row of a partition is a lock: it is saved only when it still says what the batch began with. Of two instances of a
+consumer that handled the same batch, one commits; the other's whole transaction is refused, rows and all.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, Table, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.errors import Conflict
 from modelog_common.read.database import fetch, make_schema, transaction
 from modelog_common.read.text import ByteText, document
 
-T = TypeVar("T")
-_CREATE_RELAY = """CREATE TABLE IF NOT EXISTS relay_progress (
-  topic TEXT PRIMARY KEY, incarnation TEXT NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID"""
 _POSITIONS = msgspec.json.Decoder(dict[str, int])
 
 
 @dataclass(frozen=True)
-class Published:
-    """Everything of a log up to `position` is in this incarnation of the topic."""
+class Place:
+    """What a partition's row says of where reading stands."""
 
-    incarnation: str
-    position: int
+    incarnation: str = ""
+    offset: int = 0
+    turn: int = 0
 
 
-class RelayProgress(Protocol):
-    """Where a publisher remembers how far it has come."""
-
-    async def load(self, topic: str) -> Published | None:
-        """What was saved last for this topic."""
-        ...
-
-    async def save(self, topic: str, published: Published) -> None:
-        """Remember it. Losing the last saves costs repeated messages, nothing else."""
-        ...
+NOWHERE = Place()
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,9 @@ class Progress:
     """How far a consumer has come in one partition.
 
     `offset` is the next one to read in this incarnation of the topic. `positions` is the highest position seen of each
-    source; it outlives the incarnation, so what was seen is dropped when it is published again.
+    source; it outlives the incarnation, so what was seen is dropped when it is published again. `turn` counts the
+    commits. `follows` is what the row said before: saving is refused when it says anything else by now; None saves
+    over whatever is there.
     """
 
     topic: str
@@ -57,6 +50,22 @@ class Progress:
     incarnation: str = ""
     offset: int = 0
     positions: Mapping[str, int] = field(default_factory=dict)
+    turn: int = 0
+    follows: Place | None = field(default=None, compare=False)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.incarnation, self.offset, self.turn)
+
+
+class Overtaken(Conflict):
+    """Another instance of the consumer has gone on from here: nothing of this batch may be kept."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        super().__init__(
+            f"another instance of {name} reads {progress.topic}[{progress.partition}]: it has gone on from offset "
+            f"{progress.follows.offset if progress.follows else 0}, where this one began"
+        )
 
 
 class ConsumerProgress(Protocol):
@@ -65,63 +74,6 @@ class ConsumerProgress(Protocol):
     async def load(self, topic: str, partition: int) -> Progress | None:
         """What was committed last for this partition."""
         ...
-
-
-class SqliteRelayProgress:
-    """A RelayProgress in the table `relay_progress` of an SQLite file, for example the event store's own."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._thread = ThreadPoolExecutor(1, "relay-progress")
-        self._db: sqlite3.Connection | None = None
-
-    async def load(self, topic: str) -> Published | None:
-        row = await self._run(
-            lambda db: db.execute(
-                "SELECT incarnation, position FROM relay_progress WHERE topic = ?", (topic,)
-            ).fetchone()
-        )
-        return None if row is None else Published(row[0], row[1])
-
-    async def save(self, topic: str, published: Published) -> None:
-        await self._run(
-            lambda db: db.execute(
-                "INSERT INTO relay_progress VALUES (?, ?, ?) ON CONFLICT (topic) "
-                "DO UPDATE SET incarnation = excluded.incarnation, position = excluded.position",
-                (topic, published.incarnation, published.position),
-            )
-        )
-
-    async def close(self) -> None:
-        """Close the file."""
-        await asyncio.to_thread(self._shut_down)
-
-    def _shut_down(self) -> None:
-        self._thread.shutdown(wait=True)
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._connection()))
-        except sqlite3.Error as error:
-            raise Unavailable(f"the progress of the relay in {self._path} cannot be used: {error}") from error
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                # A save lost to a power failure is published again and dropped by position: no fsync is needed for it.
-                db.execute("PRAGMA synchronous=NORMAL")
-                db.execute(_CREATE_RELAY)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._db = db
-        return self._db
 
 
 class MemoryProgress:
@@ -138,19 +90,25 @@ class MemoryProgress:
         self.saved[progress.topic, progress.partition] = progress
 
 
-_CREATE = """CREATE TABLE IF NOT EXISTS consumer_progress (
-  name VARCHAR(200) NOT NULL, topic VARCHAR(200) NOT NULL, part INTEGER NOT NULL,
-  incarnation VARCHAR(64) NOT NULL, next_offset BIGINT NOT NULL, positions TEXT NOT NULL,
+_CREATE = """CREATE TABLE IF NOT EXISTS consumer_place (
+  name VARCHAR(200) NOT NULL, topic VARCHAR(250) NOT NULL, part INTEGER NOT NULL,
+  incarnation VARCHAR(64) NOT NULL, next_offset BIGINT NOT NULL, positions TEXT NOT NULL, turn BIGINT NOT NULL,
   PRIMARY KEY (name, topic, part))"""
-_LOAD = """SELECT incarnation, next_offset, positions FROM consumer_progress
+_LOAD = """SELECT incarnation, next_offset, positions, turn FROM consumer_place
   WHERE name = :name AND topic = :topic AND part = :part"""
-_DELETE = "DELETE FROM consumer_progress WHERE name = :name AND topic = :topic AND part = :part"
-_INSERT = """INSERT INTO consumer_progress (name, topic, part, incarnation, next_offset, positions)
-  VALUES (:name, :topic, :part, :incarnation, :next_offset, :positions)"""
-_FORGET = "DELETE FROM consumer_progress WHERE name = :name"
+_DELETE = "DELETE FROM consumer_place WHERE name = :name AND topic = :topic AND part = :part"
+_INSERT = """INSERT INTO consumer_place (name, topic, part, incarnation, next_offset, positions, turn)
+  VALUES (:name, :topic, :part, :incarnation, :next_offset, :positions, :turn)"""
+# One statement, so that of two transactions the second waits for the first and then finds another row.
+_UPDATE = """UPDATE consumer_place
+  SET incarnation = :incarnation, next_offset = :next_offset, positions = :positions, turn = :turn
+  WHERE name = :name AND topic = :topic AND part = :part
+  AND incarnation = :was_incarnation AND next_offset = :was_offset AND turn = :was_turn"""
+_FORGET = "DELETE FROM consumer_place WHERE name = :name"
 
 
 def _row_of(name: str, progress: Progress) -> dict[str, Any]:
+    was = progress.follows or NOWHERE
     return {
         "name": name,
         "topic": progress.topic,
@@ -158,17 +116,21 @@ def _row_of(name: str, progress: Progress) -> dict[str, Any]:
         "incarnation": progress.incarnation,
         "next_offset": progress.offset,
         "positions": msgspec.json.encode(progress.positions).decode(),
+        "turn": progress.turn,
+        "was_incarnation": was.incarnation,
+        "was_offset": was.offset,
+        "was_turn": was.turn,
     }
 
 
 def _progress_of(topic: str, partition: int, row: Any) -> Progress | None:
     if row is None:
         return None
-    return Progress(topic, partition, row[0], row[1], _POSITIONS.decode(row[2]))
+    return Progress(topic, partition, row[0], row[1], _POSITIONS.decode(row[2]), row[3])
 
 
 class SqliteProgress:
-    """A ConsumerProgress in the table `consumer_progress` of a sqlite3 connection that the caller owns.
+    """A ConsumerProgress in the table `consumer_place` of a sqlite3 connection that the caller owns.
 
     The calls are short and run in the caller's thread. `save` neither begins nor commits: it is part of the caller's
     transaction.
@@ -183,10 +145,18 @@ class SqliteProgress:
         return _progress_of(topic, partition, self._db.execute(_LOAD, asked).fetchone())
 
     def save(self, progress: Progress) -> None:
-        """Store it, inside the caller's transaction."""
+        """Store it, inside the caller's transaction; raises Overtaken, and the caller must roll back."""
         row = _row_of(self._name, progress)
-        self._db.execute(_DELETE, row)
-        self._db.execute(_INSERT, row)
+        if progress.follows is None:
+            self._db.execute(_DELETE, row)
+        elif progress.follows != NOWHERE:
+            if not self._db.execute(_UPDATE, row).rowcount:
+                raise Overtaken(self._name, progress)
+            return
+        try:
+            self._db.execute(_INSERT, row)
+        except sqlite3.IntegrityError:
+            raise Overtaken(self._name, progress) from None
 
     def forget(self) -> None:
         """Start again from the beginning of every topic, as a rebuild does; inside the caller's transaction."""
@@ -195,7 +165,7 @@ class SqliteProgress:
 
 _metadata = MetaData()
 _table = Table(
-    "consumer_progress",
+    "consumer_place",
     _metadata,
     Column("name", ByteText(200), primary_key=True),
     Column("topic", ByteText(250), primary_key=True),
@@ -203,11 +173,12 @@ _table = Table(
     Column("incarnation", ByteText(64), nullable=False),
     Column("next_offset", BigInteger, nullable=False),
     Column("positions", document(), nullable=False),
+    Column("turn", BigInteger, nullable=False),
 )
 
 
 class SqlProgress:
-    """A ConsumerProgress in the table `consumer_progress` of a SQLAlchemy database: SQLite, PostgreSQL or MySQL."""
+    """A ConsumerProgress in the table `consumer_place` of a SQLAlchemy database: SQLite, PostgreSQL or MySQL."""
 
     def __init__(self, engine: AsyncEngine, name: str) -> None:
         self._engine, self._name = engine, name
@@ -220,15 +191,29 @@ class SqlProgress:
 
     async def load(self, topic: str, partition: int) -> Progress | None:
         c = _table.c
-        asked = select(c.incarnation, c.next_offset, c.positions).where(*self._own(topic, partition))
+        asked = select(c.incarnation, c.next_offset, c.positions, c.turn).where(*self._own(topic, partition))
         rows = await fetch(self._engine, asked)
         return _progress_of(topic, partition, rows[0] if rows else None)
 
     async def save(self, connection: AsyncConnection, progress: Progress) -> None:
-        """Store it, inside the transaction of `connection`."""
-        await connection.execute(_table.delete().where(*self._own(progress.topic, progress.partition)))
+        """Store it, inside the transaction of `connection`; raises Overtaken, and the caller must roll back."""
+        c, was, own = _table.c, progress.follows, self._own(progress.topic, progress.partition)
         row = _row_of(self._name, progress)
-        await connection.execute(_table.insert().values({**row, "positions": row["positions"].encode()}))
+        values = {column: row[column] for column in ("name", "topic", "part", "incarnation", "next_offset", "turn")} | {
+            "positions": row["positions"].encode()
+        }
+        if was is None:
+            await connection.execute(_table.delete().where(*own))
+        elif was != NOWHERE:
+            # One statement, so that of two transactions the second waits for the first and then finds another row.
+            still = (c.incarnation == was.incarnation, c.next_offset == was.offset, c.turn == was.turn)
+            if (await connection.execute(_table.update().where(*own, *still).values(values))).rowcount != 1:
+                raise Overtaken(self._name, progress)
+            return
+        try:
+            await connection.execute(_table.insert().values(values))
+        except IntegrityError:
+            raise Overtaken(self._name, progress) from None
 
     async def forget(self, connection: AsyncConnection) -> None:
         """Start again from the beginning of every topic, as a rebuild does; inside the transaction of `connection`."""

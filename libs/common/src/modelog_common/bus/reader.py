@@ -1,4 +1,4 @@
-"""Fetching messages from assigned partitions, in a thread of its own."""
+"""Reading partitions of Kafka from given offsets, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
+from modelog_common.bus.broker import Groups
 from modelog_common.bus.clients import headers_of, new_consumer
-from modelog_common.bus.envelope import POSITION, PREVIOUS, SOURCE, Poison, Received
+from modelog_common.bus.envelope import Poison, Received, counted
 from modelog_common.domain.errors import Unavailable
 
-Groups = dict[tuple[str, int], list[Received | Poison]]
+WATERMARK_TIMEOUT_S = 1.0
 
 
-class PartitionReader:
-    """A Kafka consumer that reads (topic, partition) from given offsets."""
+class KafkaReader:
+    """A Kafka consumer, assigned by hand."""
 
     def __init__(self, bootstrap: str, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
         self._thread = ThreadPoolExecutor(1, "kafka-reader")
         self._consumer = new_consumer(bootstrap, group)
+        self._next = dict(offsets)
         self._consumer.assign([TopicPartition(topic, part, offset) for (topic, part), offset in offsets.items()])
 
     async def next(self, limit: int, timeout_s: float) -> Groups:
-        """What has arrived, by partition and in order; waits up to `timeout_s` for the first message.
-
-        Raises Unavailable for an error of the broker.
-        """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, limit, timeout_s)
 
     def _fetch(self, limit: int, timeout_s: float) -> Groups:
@@ -39,42 +37,43 @@ class PartitionReader:
             error = message.error()
             if error is not None:
                 raise Unavailable(f"reading failed: {error.str()}")
-            read = received(message)
-            place = read.message if isinstance(read, Poison) else read
-            groups.setdefault((place.topic, place.partition), []).append(read)
+            key = (message.topic() or "", message.partition() or 0)
+            groups.setdefault(key, []).append(received(message))
+            self._next[key] = (message.offset() or 0) + 1
         return groups
 
+    async def behind(self) -> dict[tuple[str, int], int]:
+        """By the high watermarks of the last fetches; the embedded broker's are short by the rest of its last batch."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._behind)
+
+    def _behind(self) -> dict[tuple[str, int], int]:
+        found: dict[tuple[str, int], int] = {}
+        for (topic, part), offset in self._next.items():
+            try:
+                marks = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, part), timeout=WATERMARK_TIMEOUT_S, cached=True
+                )
+            except KafkaException as failed:
+                raise Unavailable(f"how far {topic} reaches is not known: {failed.args[0].str()}") from failed
+            found[topic, part] = max(0, marks[1] - offset) if marks else 0
+        return found
+
     async def close(self) -> None:
-        """Leave, after the fetch that is under way."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._consumer.close)
         self._thread.shutdown(wait=False)
 
 
 def received(message: Message) -> Received | Poison:
     """The message with its counting headers read; Poison when they are not numbers."""
-    headers = headers_of(message)
-    plain = Received(
-        topic=message.topic() or "",
-        partition=message.partition() or 0,
-        offset=message.offset() or 0,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=headers,
-    )
-    if SOURCE not in headers or POSITION not in headers:
-        return plain
-    try:
-        position = int(headers[POSITION])
-        previous = int(headers.get(PREVIOUS, b"-1"))
-        source = headers[SOURCE].decode()
-    except ValueError:
-        return Poison(
-            plain, f"{SOURCE}, {POSITION} and {PREVIOUS} must be text and whole numbers, not {plain.text(POSITION)!r}"
+    return counted(
+        Received(
+            topic=message.topic() or "",
+            partition=message.partition() or 0,
+            offset=message.offset() or 0,
+            key=_bytes(message.key()),
+            value=_bytes(message.value()),
+            headers=headers_of(message),
         )
-    if position < 1:
-        return Poison(plain, f"{POSITION} is {position}; positions count from 1")
-    return Received(
-        plain.topic, plain.partition, plain.offset, plain.key, plain.value, headers, source, position, previous
     )
 
 

@@ -1,13 +1,14 @@
-"""The relay: publishes one service's events from the event store to its topic."""
+"""The relay: publishes one service's events from the event store to the topics of its tenants."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelog_common.bus.broker import Broker
 from modelog_common.bus.envelope import LogEntry, source_of_service, to_entry
-from modelog_common.bus.progress import RelayProgress
-from modelog_common.bus.publisher import LogPublisher
-from modelog_common.bus.topics import Topic
+from modelog_common.bus.leases import RelayProgress
+from modelog_common.bus.publisher import BATCH, LEASE_S, LogPublisher
+from modelog_common.bus.topics import Family
 from modelog_common.bus.tracing import trace_headers
 from modelog_common.events.store import EventStore
 
@@ -41,7 +42,16 @@ class Relay(LogPublisher):
     """Publishes the events of `categories`, all of one service, in position order and at least once."""
 
     def __init__(
-        self, store: EventStore, categories: Sequence[str], topic: Topic, bootstrap: str, progress: RelayProgress
+        self,
+        store: EventStore,
+        service: str,
+        categories: Sequence[str],
+        topics: Family,
+        broker: Broker,
+        progress: RelayProgress,
+        *,
+        batch: int = BATCH,
+        lease_s: float = LEASE_S,
     ) -> None:
-        service = topic.name.rpartition(".")[2]
-        super().__init__(EventSource(store, categories, source_of_service(service)), topic, bootstrap, progress)
+        source = EventSource(store, categories, source_of_service(service))
+        super().__init__(source, topics, broker, progress, batch=batch, lease_s=lease_s)

@@ -7,6 +7,7 @@ from functools import cache
 from opentelemetry import metrics
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import Histogram
+from opentelemetry.metrics._internal.instrument import Gauge
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -16,6 +17,11 @@ METRICS_PATH = "/v1/metrics"
 SERVER_CALL_DURATION = "rpc.server.call.duration"
 ATTRIBUTE_METHOD = "rpc.method"
 ATTRIBUTE_CODE = "rpc.response.status_code"
+RELAY_LAG = "modelog.relay.lag"
+CONSUMER_LAG = "modelog.consumer.lag"
+ATTRIBUTE_LOG = "modelog.log"
+ATTRIBUTE_TOPIC = "messaging.destination.name"
+ATTRIBUTE_CONSUMER = "messaging.consumer.group.name"
 
 
 def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...] = ()) -> MeterProvider:
@@ -36,4 +42,20 @@ def server_call_duration() -> Histogram:
     """How long calls took on the server, in seconds, by method and status code."""
     return metrics.get_meter("modelog").create_histogram(
         SERVER_CALL_DURATION, unit="s", description="How long calls took on the server"
+    )
+
+
+@cache
+def relay_lag() -> Gauge:
+    """How many positions a log's publisher is behind the log's head, by log."""
+    return metrics.get_meter("modelog").create_gauge(
+        RELAY_LAG, unit="{position}", description="How far a publisher is behind its log"
+    )
+
+
+@cache
+def consumer_lag() -> Gauge:
+    """How many messages of a topic a consumer has not handled, by topic and consumer."""
+    return metrics.get_meter("modelog").create_gauge(
+        CONSUMER_LAG, unit="{message}", description="How far a consumer is behind its topic"
     )

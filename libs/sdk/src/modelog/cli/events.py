@@ -8,13 +8,14 @@ import typer
 
 import modelog
 from modelog.api.audit import to_line
-from modelog.cli import transfer
+from modelog.cli import dead, transfer
 from modelog.cli.output import AsJson, AsOf, console, say, show_json, show_table, text, told
 from modelog.errors import NotFound
 from modelog.types import Difference, Event
 
 app = typer.Typer(help="The event log: everything that happened.", no_args_is_help=True)
 transfer.register(app)
+app.add_typer(dead.app, name="dead")
 
 
 @app.command("list")

@@ -71,14 +71,14 @@ def down(data_dir: Optional[Path] = typer.Option(None, "--data-dir", "-d", envva
 
 
 def status(as_json: bool = AsJson) -> None:
-    """The six services: health, memory, and how far their projections are."""
+    """The six services: health, memory, how far their projections are, and how far they are behind their topics."""
     with told(), modelog.connect() as client:
         found = client.services()
         if as_json:
             show_json(found)
         else:
             show_table(
-                ["service", "health", "#pid", "#up (s)", "#memory (MB)", "projections"],
+                ["service", "health", "#pid", "#up (s)", "#memory (MB)", "projections", "behind"],
                 [
                     [
                         s.service,
@@ -87,6 +87,7 @@ def status(as_json: bool = AsJson) -> None:
                         round(s.status.uptime_s) if s.status else "",
                         s.status.memory_bytes // 1048576 if s.status else "",
                         {p.name: p.position for p in s.status.projections} if s.status else "",
+                        {f"{x.name} {x.topic}": x.lag for x in s.status.streams if x.lag} if s.status else "",
                     ]
                     for s in found
                 ],

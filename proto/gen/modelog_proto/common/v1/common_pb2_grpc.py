@@ -50,6 +50,21 @@ class AdminServiceStub:
                 request_serializer=modelog_dot_common_dot_v1_dot_common__pb2.GetStreamProgressRequest.SerializeToString,
                 response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.StreamProgress.FromString,
                 _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/modelog.common.v1.AdminService/ListDeadLetters',
+                request_serializer=modelog_dot_common_dot_v1_dot_common__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/modelog.common.v1.AdminService/GetDeadLetter',
+                request_serializer=modelog_dot_common_dot_v1_dot_common__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/modelog.common.v1.AdminService/ReplayDeadLetter',
+                request_serializer=modelog_dot_common_dot_v1_dot_common__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -77,6 +92,27 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeadLetters(self, request, context):
+        """The caller's tenant's messages that a consumer of this service could not handle, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
+        """One of them, with the message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetter(self, request, context):
+        """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +130,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetStreamProgress,
                     request_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.GetStreamProgressRequest.FromString,
                     response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.StreamProgress.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.SerializeToString,
+            ),
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +229,87 @@ class AdminService:
             '/modelog.common.v1.AdminService/GetStreamProgress',
             modelog_dot_common_dot_v1_dot_common__pb2.GetStreamProgressRequest.SerializeToString,
             modelog_dot_common_dot_v1_dot_common__pb2.StreamProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.common.v1.AdminService/ListDeadLetters',
+            modelog_dot_common_dot_v1_dot_common__pb2.ListDeadLettersRequest.SerializeToString,
+            modelog_dot_common_dot_v1_dot_common__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.common.v1.AdminService/GetDeadLetter',
+            modelog_dot_common_dot_v1_dot_common__pb2.GetDeadLetterRequest.SerializeToString,
+            modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.common.v1.AdminService/ReplayDeadLetter',
+            modelog_dot_common_dot_v1_dot_common__pb2.ReplayDeadLetterRequest.SerializeToString,
+            modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

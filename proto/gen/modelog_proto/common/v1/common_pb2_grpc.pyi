@@ -39,6 +39,12 @@ class AdminServiceStub:
     """Drops projections and builds them again from the event log."""
     GetStreamProgress: _grpc.UnaryUnaryMultiCallable[_common_pb2.GetStreamProgressRequest, _common_pb2.StreamProgress]
     """How far a data-plane producer's batches have been processed."""
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_common_pb2.ListDeadLettersRequest, _common_pb2.ListDeadLettersResponse]
+    """The caller's tenant's messages that a consumer of this service could not handle, oldest first."""
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_common_pb2.GetDeadLetterRequest, _common_pb2.DeadLetter]
+    """One of them, with the message."""
+    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_common_pb2.ReplayDeadLetterRequest, _common_pb2.DeadLetter]
+    """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -51,6 +57,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Drops projections and builds them again from the event log."""
     GetStreamProgress: _aio.UnaryUnaryMultiCallable[_common_pb2.GetStreamProgressRequest, _common_pb2.StreamProgress]  # type: ignore[assignment]
     """How far a data-plane producer's batches have been processed."""
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_common_pb2.ListDeadLettersRequest, _common_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """The caller's tenant's messages that a consumer of this service could not handle, oldest first."""
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_common_pb2.GetDeadLetterRequest, _common_pb2.DeadLetter]  # type: ignore[assignment]
+    """One of them, with the message."""
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_common_pb2.ReplayDeadLetterRequest, _common_pb2.DeadLetter]  # type: ignore[assignment]
+    """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What every service answers besides its own work."""
@@ -78,5 +90,29 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_common_pb2.StreamProgress, _abc.Awaitable[_common_pb2.StreamProgress]]:
         """How far a data-plane producer's batches have been processed."""
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _common_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.ListDeadLettersResponse, _abc.Awaitable[_common_pb2.ListDeadLettersResponse]]:
+        """The caller's tenant's messages that a consumer of this service could not handle, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetDeadLetter(
+        self,
+        request: _common_pb2.GetDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.DeadLetter, _abc.Awaitable[_common_pb2.DeadLetter]]:
+        """One of them, with the message."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetter(
+        self,
+        request: _common_pb2.ReplayDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.DeadLetter, _abc.Awaitable[_common_pb2.DeadLetter]]:
+        """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,7 +27,7 @@ from modelog_proto.common.v1 import common_pb2 as modelog_dot_common_dot_v1_dot_
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!modelog/gateway/v1/platform.proto\x12\x12modelog.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\x15\n\x13ListServicesRequest\"b\n\rServiceHealth\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06health\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0b\x32 .modelog.common.v1.ServiceStatus\"K\n\x14ListServicesResponse\x12\x33\n\x08services\x18\x01 \x03(\x0b\x32!.modelog.gateway.v1.ServiceHealth\"2\n\x16RebuildServicesRequest\x12\x18\n\x08services\x18\x01 \x03(\tB\x06\x8a\xb5\x18\x02@\x14\"[\n\x0eServiceRebuilt\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x38\n\x0bprojections\x18\x02 \x03(\x0b\x32#.modelog.common.v1.ProjectionStatus\"O\n\x17RebuildServicesResponse\x12\x34\n\x08services\x18\x01 \x03(\x0b\x32\".modelog.gateway.v1.ServiceRebuilt\"P\n\x17GetTopicProgressRequest\x12\x18\n\x05topic\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x1b\n\x08producer\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x32\xe6\x03\n\x0fPlatformService\x12\x8c\x01\n\x0cListServices\x12\'.modelog.gateway.v1.ListServicesRequest\x1a(.modelog.gateway.v1.ListServicesResponse\")\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12\x98\x01\n\x0fRebuildServices\x12*.modelog.gateway.v1.RebuildServicesRequest\x1a+.modelog.gateway.v1.RebuildServicesResponse\",\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/rebuild:\x01*\x12\xa8\x01\n\x10GetTopicProgress\x12+.modelog.gateway.v1.GetTopicProgressRequest\x1a!.modelog.common.v1.StreamProgress\"D\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02-\x12+/api/v1/topics/{topic}/producers/{producer}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!modelog/gateway/v1/platform.proto\x12\x12modelog.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\x15\n\x13ListServicesRequest\"b\n\rServiceHealth\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06health\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0b\x32 .modelog.common.v1.ServiceStatus\"K\n\x14ListServicesResponse\x12\x33\n\x08services\x18\x01 \x03(\x0b\x32!.modelog.gateway.v1.ServiceHealth\"2\n\x16RebuildServicesRequest\x12\x18\n\x08services\x18\x01 \x03(\tB\x06\x8a\xb5\x18\x02@\x14\"[\n\x0eServiceRebuilt\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x38\n\x0bprojections\x18\x02 \x03(\x0b\x32#.modelog.common.v1.ProjectionStatus\"O\n\x17RebuildServicesResponse\x12\x34\n\x08services\x18\x01 \x03(\x0b\x32\".modelog.gateway.v1.ServiceRebuilt\"P\n\x17GetTopicProgressRequest\x12\x18\n\x05topic\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x1b\n\x08producer\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\"Q\n\x16ListDeadLettersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00@\x8f@\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xcd\x01\n\x17ListDeadLettersResponse\x12.\n\x07letters\x18\x01 \x03(\x0b\x32\x1d.modelog.common.v1.DeadLetter\x12O\n\nunanswered\x18\x02 \x03(\x0b\x32;.modelog.gateway.v1.ListDeadLettersResponse.UnansweredEntry\x1a\x31\n\x0fUnansweredEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xb0\x07\n\x0fPlatformService\x12\x8c\x01\n\x0cListServices\x12\'.modelog.gateway.v1.ListServicesRequest\x1a(.modelog.gateway.v1.ListServicesResponse\")\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/services\x12\x98\x01\n\x0fRebuildServices\x12*.modelog.gateway.v1.RebuildServicesRequest\x1a+.modelog.gateway.v1.RebuildServicesResponse\",\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/rebuild:\x01*\x12\xa8\x01\n\x10GetTopicProgress\x12+.modelog.gateway.v1.GetTopicProgressRequest\x1a!.modelog.common.v1.StreamProgress\"D\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02-\x12+/api/v1/topics/{topic}/producers/{producer}\x12\x99\x01\n\x0fListDeadLetters\x12*.modelog.gateway.v1.ListDeadLettersRequest\x1a+.modelog.gateway.v1.ListDeadLettersResponse\"-\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/dead-letters\x12\x8c\x01\n\rGetDeadLetter\x12\'.modelog.common.v1.GetDeadLetterRequest\x1a\x1d.modelog.common.v1.DeadLetter\"3\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/dead-letters/{id}\x12\x9c\x01\n\x10ReplayDeadLetter\x12*.modelog.common.v1.ReplayDeadLetterRequest\x1a\x1d.modelog.common.v1.DeadLetter\"=\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02%\" /api/v1/dead-letters/{id}/replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,12 +40,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTOPICPROGRESSREQUEST'].fields_by_name['topic']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
   _globals['_GETTOPICPROGRESSREQUEST'].fields_by_name['producer']._loaded_options = None
   _globals['_GETTOPICPROGRESSREQUEST'].fields_by_name['producer']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['limit']._serialized_options = b'\212\265\030\0221\000\000\000\000\000\000\000\0009\000\000\000\000\000@\217@'
+  _globals['_LISTDEADLETTERSRESPONSE_UNANSWEREDENTRY']._loaded_options = None
+  _globals['_LISTDEADLETTERSRESPONSE_UNANSWEREDENTRY']._serialized_options = b'8\001'
   _globals['_PLATFORMSERVICE'].methods_by_name['ListServices']._loaded_options = None
   _globals['_PLATFORMSERVICE'].methods_by_name['ListServices']._serialized_options = b'\222\265\030\rplatform.read\202\323\344\223\002\022\022\020/api/v1/services'
   _globals['_PLATFORMSERVICE'].methods_by_name['RebuildServices']._loaded_options = None
   _globals['_PLATFORMSERVICE'].methods_by_name['RebuildServices']._serialized_options = b'\222\265\030\016platform.admin\202\323\344\223\002\024\"\017/api/v1/rebuild:\001*'
   _globals['_PLATFORMSERVICE'].methods_by_name['GetTopicProgress']._loaded_options = None
   _globals['_PLATFORMSERVICE'].methods_by_name['GetTopicProgress']._serialized_options = b'\222\265\030\rplatform.read\202\323\344\223\002-\022+/api/v1/topics/{topic}/producers/{producer}'
+  _globals['_PLATFORMSERVICE'].methods_by_name['ListDeadLetters']._loaded_options = None
+  _globals['_PLATFORMSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\222\265\030\rplatform.read\202\323\344\223\002\026\022\024/api/v1/dead-letters'
+  _globals['_PLATFORMSERVICE'].methods_by_name['GetDeadLetter']._loaded_options = None
+  _globals['_PLATFORMSERVICE'].methods_by_name['GetDeadLetter']._serialized_options = b'\222\265\030\016platform.admin\202\323\344\223\002\033\022\031/api/v1/dead-letters/{id}'
+  _globals['_PLATFORMSERVICE'].methods_by_name['ReplayDeadLetter']._loaded_options = None
+  _globals['_PLATFORMSERVICE'].methods_by_name['ReplayDeadLetter']._serialized_options = b'\222\265\030\016platform.admin\202\323\344\223\002%\" /api/v1/dead-letters/{id}/replay:\001*'
   _globals['_LISTSERVICESREQUEST']._serialized_start=152
   _globals['_LISTSERVICESREQUEST']._serialized_end=173
   _globals['_SERVICEHEALTH']._serialized_start=175
@@ -60,6 +70,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REBUILDSERVICESRESPONSE']._serialized_end=576
   _globals['_GETTOPICPROGRESSREQUEST']._serialized_start=578
   _globals['_GETTOPICPROGRESSREQUEST']._serialized_end=658
-  _globals['_PLATFORMSERVICE']._serialized_start=661
-  _globals['_PLATFORMSERVICE']._serialized_end=1147
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=660
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=741
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=744
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=949
+  _globals['_LISTDEADLETTERSRESPONSE_UNANSWEREDENTRY']._serialized_start=900
+  _globals['_LISTDEADLETTERSRESPONSE_UNANSWEREDENTRY']._serialized_end=949
+  _globals['_PLATFORMSERVICE']._serialized_start=952
+  _globals['_PLATFORMSERVICE']._serialized_end=1896
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,21 @@ class PlatformServiceStub:
                 request_serializer=modelog_dot_gateway_dot_v1_dot_platform__pb2.GetTopicProgressRequest.SerializeToString,
                 response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.StreamProgress.FromString,
                 _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/modelog.gateway.v1.PlatformService/ListDeadLetters',
+                request_serializer=modelog_dot_gateway_dot_v1_dot_platform__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=modelog_dot_gateway_dot_v1_dot_platform__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/modelog.gateway.v1.PlatformService/GetDeadLetter',
+                request_serializer=modelog_dot_common_dot_v1_dot_common__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/modelog.gateway.v1.PlatformService/ReplayDeadLetter',
+                request_serializer=modelog_dot_common_dot_v1_dot_common__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
+                _registered_method=True)
 
 
 class PlatformServiceServicer:
@@ -78,6 +93,27 @@ class PlatformServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeadLetters(self, request, context):
+        """Messages that a consumer could not handle, of all services, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
+        """One of them, with the message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetter(self, request, context):
+        """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlatformServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +131,21 @@ def add_PlatformServiceServicer_to_server(servicer, server):
                     servicer.GetTopicProgress,
                     request_deserializer=modelog_dot_gateway_dot_v1_dot_platform__pb2.GetTopicProgressRequest.FromString,
                     response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.StreamProgress.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=modelog_dot_gateway_dot_v1_dot_platform__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=modelog_dot_gateway_dot_v1_dot_platform__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.SerializeToString,
+            ),
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=modelog_dot_common_dot_v1_dot_common__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +230,87 @@ class PlatformService:
             '/modelog.gateway.v1.PlatformService/GetTopicProgress',
             modelog_dot_gateway_dot_v1_dot_platform__pb2.GetTopicProgressRequest.SerializeToString,
             modelog_dot_common_dot_v1_dot_common__pb2.StreamProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.PlatformService/ListDeadLetters',
+            modelog_dot_gateway_dot_v1_dot_platform__pb2.ListDeadLettersRequest.SerializeToString,
+            modelog_dot_gateway_dot_v1_dot_platform__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.PlatformService/GetDeadLetter',
+            modelog_dot_common_dot_v1_dot_common__pb2.GetDeadLetterRequest.SerializeToString,
+            modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.PlatformService/ReplayDeadLetter',
+            modelog_dot_common_dot_v1_dot_common__pb2.ReplayDeadLetterRequest.SerializeToString,
+            modelog_dot_common_dot_v1_dot_common__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,12 @@ class PlatformServiceStub:
     """Drops every projection (tables, graph, series) and builds it again from the event log."""
     GetTopicProgress: _grpc.UnaryUnaryMultiCallable[_platform_pb2.GetTopicProgressRequest, _common_pb2.StreamProgress]
     """How far a streaming producer's batches have been processed, durably and once."""
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_platform_pb2.ListDeadLettersRequest, _platform_pb2.ListDeadLettersResponse]
+    """Messages that a consumer could not handle, of all services, oldest first."""
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_common_pb2.GetDeadLetterRequest, _common_pb2.DeadLetter]
+    """One of them, with the message."""
+    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_common_pb2.ReplayDeadLetterRequest, _common_pb2.DeadLetter]
+    """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it."""
 
 @_typing.type_check_only
 class PlatformServiceAsyncStub(PlatformServiceStub):
@@ -52,6 +58,12 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     """Drops every projection (tables, graph, series) and builds it again from the event log."""
     GetTopicProgress: _aio.UnaryUnaryMultiCallable[_platform_pb2.GetTopicProgressRequest, _common_pb2.StreamProgress]  # type: ignore[assignment]
     """How far a streaming producer's batches have been processed, durably and once."""
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_platform_pb2.ListDeadLettersRequest, _platform_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Messages that a consumer could not handle, of all services, oldest first."""
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_common_pb2.GetDeadLetterRequest, _common_pb2.DeadLetter]  # type: ignore[assignment]
+    """One of them, with the message."""
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_common_pb2.ReplayDeadLetterRequest, _common_pb2.DeadLetter]  # type: ignore[assignment]
+    """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it."""
 
 class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
     """What is running, and the operations on all of it."""
@@ -79,5 +91,29 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_common_pb2.StreamProgress, _abc.Awaitable[_common_pb2.StreamProgress]]:
         """How far a streaming producer's batches have been processed, durably and once."""
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _platform_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_platform_pb2.ListDeadLettersResponse, _abc.Awaitable[_platform_pb2.ListDeadLettersResponse]]:
+        """Messages that a consumer could not handle, of all services, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetDeadLetter(
+        self,
+        request: _common_pb2.GetDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.DeadLetter, _abc.Awaitable[_common_pb2.DeadLetter]]:
+        """One of them, with the message."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetter(
+        self,
+        request: _common_pb2.ReplayDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.DeadLetter, _abc.Awaitable[_common_pb2.DeadLetter]]:
+        """Gives the message back to the consumer that refused it, once; answers when that has taken or refused it."""
 
 def add_PlatformServiceServicer_to_server(servicer: PlatformServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

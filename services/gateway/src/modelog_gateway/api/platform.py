@@ -8,7 +8,8 @@ from typing import Any
 
 import grpc.aio
 from modelog_common.bus.topics import INFERENCE_REQUESTS, OUTCOMES
-from modelog_common.domain.errors import Invalid, ModelogError
+from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unavailable
+from modelog_common.rpc.call import current_call
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.common.v1.common_pb2_grpc import AdminServiceStub
 from modelog_proto.gateway.v1 import platform_pb2 as pb
@@ -16,7 +17,8 @@ from modelog_proto.gateway.v1.platform_pb2_grpc import PlatformServiceServicer
 
 STATUS_TIMEOUT_S = 2.0
 REBUILD_TIMEOUT_S = 600.0
-READERS = {INFERENCE_REQUESTS.name: "serving", OUTCOMES.name: "monitoring"}
+REPLAY_TIMEOUT_S = 20.0
+READERS = {INFERENCE_REQUESTS.kind: (INFERENCE_REQUESTS, "serving"), OUTCOMES.kind: (OUTCOMES, "monitoring")}
 Call = Any
 
 
@@ -39,11 +41,47 @@ class PlatformServicer(PlatformServiceServicer):
         return pb.RebuildServicesResponse(services=done)
 
     async def GetTopicProgress(self, request: pb.GetTopicProgressRequest, context: Call) -> common_pb2.StreamProgress:
-        reader = READERS.get(request.topic)
-        if reader is None:
-            raise Invalid.field("topic", f"{request.topic!r} is no data-plane topic; there are {', '.join(READERS)}")
+        if request.topic not in READERS:
+            kinds = ", ".join(READERS)
+            raise Invalid.field("topic", f"{request.topic!r} is no kind of data-plane topic; there are {kinds}")
+        topics, reader = READERS[request.topic]
         asked = common_pb2.GetStreamProgressRequest(producer=request.producer, topic=request.topic)
-        return await AdminServiceStub(self.peers[reader]).GetStreamProgress(asked)
+        found = await AdminServiceStub(self.peers[reader]).GetStreamProgress(asked)
+        found.topic = topics.of(current_call().identity.tenant).name
+        return found
+
+    async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, context: Call) -> pb.ListDeadLettersResponse:
+        asked = common_pb2.ListDeadLettersRequest(limit=request.limit, replayed=request.replayed)
+        found = await asyncio.gather(*(dead_letters_of(channel, asked) for channel in self.peers.values()))
+        unanswered = {name: answer for name, answer in zip(self.peers, found, strict=True) if isinstance(answer, str)}
+        letters = [letter for answer in found if not isinstance(answer, str) for letter in answer.letters]
+        letters.sort(key=lambda letter: (letter.buried_at, letter.id))
+        return pb.ListDeadLettersResponse(letters=letters, unanswered=unanswered)
+
+    async def GetDeadLetter(self, request: common_pb2.GetDeadLetterRequest, context: Call) -> common_pb2.DeadLetter:
+        return await AdminServiceStub(self._holder(request.id)).GetDeadLetter(request)
+
+    async def ReplayDeadLetter(
+        self, request: common_pb2.ReplayDeadLetterRequest, context: Call
+    ) -> common_pb2.DeadLetter:
+        return await AdminServiceStub(self._holder(request.id)).ReplayDeadLetter(request, timeout=REPLAY_TIMEOUT_S)
+
+    def _holder(self, letter_id: str) -> grpc.aio.Channel:
+        """The channel to the service that holds a dead letter: its id begins with the name."""
+        channel = self.peers.get(letter_id.partition("-")[0])
+        if channel is None:
+            raise NotFound(f"there is no dead letter {letter_id!r}; `modelog events dead list` names them")
+        return channel
+
+
+async def dead_letters_of(
+    channel: grpc.aio.Channel, asked: common_pb2.ListDeadLettersRequest
+) -> common_pb2.ListDeadLettersResponse | str:
+    """A service's dead letters, or in words why there is no answer."""
+    try:
+        return await AdminServiceStub(channel).ListDeadLetters(asked, timeout=STATUS_TIMEOUT_S)
+    except Unavailable as error:
+        return str(error)
 
 
 async def health_of(service: str, channel: grpc.aio.Channel) -> pb.ServiceHealth:

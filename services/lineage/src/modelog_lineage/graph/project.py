@@ -16,7 +16,7 @@ from modelog_lineage.graph.translate import changes_of
 
 NAME = "lineage.graph"
 # What is written, and how: a graph of another format is built again, never migrated.
-FORMAT = 1
+FORMAT = 2
 CLEARED_AT_ONCE = 5000
 _PROGRESS = msgspec.json.Decoder(dict[str, Progress])
 _ATTRIBUTES = msgspec.json.Decoder(dict[str, str])

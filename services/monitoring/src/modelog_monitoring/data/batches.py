@@ -29,14 +29,16 @@ class WrongBatch(Exception):
         return self
 
 
-def prediction_batch(message: bytes) -> PredictionBatch:
-    """Read and check; raises WrongBatch."""
+def prediction_batch(message: bytes, tenant: str) -> PredictionBatch:
+    """Read and check that it is this tenant's; raises WrongBatch."""
     try:
         batch = PredictionBatch.FromString(message)
     except DecodeError as error:
         raise WrongBatch(f"not a PredictionBatch: {error}") from error
     _check_named(batch.log_id, "log_id", batch.sequence)
     try:
+        if batch.tenant != tenant:
+            raise WrongBatch(f"tenant is {batch.tenant!r}; the topic is that of {tenant!r}")
         _check_predictions(batch)
     except WrongBatch as wrong:
         raise wrong.of(batch.log_id, batch.sequence) from None

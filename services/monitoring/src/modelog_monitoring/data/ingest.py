@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from modelog_common.bus.envelope import Poison, Received
 from modelog_common.bus.progress import Progress
-from modelog_common.bus.topics import OUTCOMES, PREDICTIONS
+from modelog_common.bus.topics import OUTCOMES, PREDICTIONS, sender_of, tenant_in
 
 from modelog_monitoring.data.batches import WrongBatch, outcome_batch, prediction_batch
 from modelog_monitoring.data.store import Batch, Flow, Kind, WindowStore
@@ -17,15 +17,15 @@ BATCHES_AT_ONCE = 100
 TOPICS = (PREDICTIONS, OUTCOMES)
 
 
-def predictions_of(message: bytes) -> Batch:
-    """The stored form of a PredictionBatch; raises WrongBatch."""
-    batch = prediction_batch(message)
+def predictions_of(message: bytes, tenant: str) -> Batch:
+    """The stored form of a PredictionBatch from a tenant's topic; raises WrongBatch."""
+    batch = prediction_batch(message, tenant)
     versions = Counter(batch.answerers[n].version for n in batch.answered_by)
     return Batch(
         kind=Kind.PREDICTIONS,
         sender=batch.log_id,
         sequence=batch.sequence,
-        flow=Flow(Kind.PREDICTIONS, batch.deployment, batch.tenant),
+        flow=Flow(Kind.PREDICTIONS, batch.deployment, tenant),
         source=f"{batch.log_id}/{batch.source_producer}",
         watermark_us=batch.watermark_us,
         rows=len(batch.prediction_ids),
@@ -36,27 +36,22 @@ def predictions_of(message: bytes) -> Batch:
     )
 
 
-def outcomes_of(message: bytes) -> Batch:
-    """The stored form of an OutcomeBatch; raises WrongBatch."""
+def outcomes_of(message: bytes, tenant: str) -> Batch:
+    """The stored form of an OutcomeBatch from a tenant's topic; raises WrongBatch."""
     batch = outcome_batch(message)
+    sender = sender_of(tenant, batch.producer)
     return Batch(
         kind=Kind.OUTCOMES,
-        sender=batch.producer,
+        sender=sender,
         sequence=batch.sequence,
-        flow=Flow(Kind.OUTCOMES, batch.deployment),
-        source=batch.producer,
+        flow=Flow(Kind.OUTCOMES, batch.deployment, tenant),
+        source=sender,
         watermark_us=batch.watermark_us,
         rows=len(batch.prediction_ids),
         first_us=min(batch.event_times_us, default=None),
         last_us=max(batch.event_times_us, default=None),
         message=message,
     )
-
-
-_READERS: dict[str, tuple[Kind, Callable[[bytes], Batch]]] = {
-    PREDICTIONS.name: (Kind.PREDICTIONS, predictions_of),
-    OUTCOMES.name: (Kind.OUTCOMES, outcomes_of),
-}
 
 
 class Ingest:
@@ -79,10 +74,13 @@ class Ingest:
         return self._store.add([*self._refused, *batches], progress)
 
     def _read(self, message: Received) -> Batch:
-        kind, read = _READERS[message.topic]
+        tenant = tenant_in(message.topic)
+        outcomes = OUTCOMES.has(message.topic)
         try:
-            return read(message.value)
+            return outcomes_of(message.value, tenant) if outcomes else predictions_of(message.value, tenant)
         except WrongBatch as wrong:
-            if wrong.sequence:
-                self._refused.append(Batch(kind, wrong.sender, wrong.sequence))
+            if wrong.sequence and not message.replayed:
+                kind = Kind.OUTCOMES if outcomes else Kind.PREDICTIONS
+                sender = sender_of(tenant, wrong.sender) if outcomes else wrong.sender
+                self._refused.append(Batch(kind, sender, wrong.sequence))
             raise Poison(message, str(wrong)) from wrong

@@ -114,7 +114,7 @@ def read_rows(store: WindowStore, flow: Flow, span: Span, feature_names: Sequenc
 
 def _labels(store: WindowStore, flow: Flow, span: Span, ids: pl.Series) -> Floats64:
     """Labels (rows,) by prediction id: of those known in time, the one that came first."""
-    outcomes = Flow(Kind.OUTCOMES, flow.deployment)
+    outcomes = Flow(Kind.OUTCOMES, flow.deployment, flow.tenant)
     messages = store.messages(outcomes, span.since_us - CLOCK_SKEW_US, span.known_us)
     batches = [OutcomeBatch.FromString(m) for m in messages]
     known = pl.DataFrame(

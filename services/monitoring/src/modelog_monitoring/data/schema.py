@@ -10,8 +10,8 @@ from modelog_common.domain.errors import Unavailable
 FORMAT = 1
 _SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
--- kind: 'predictions' or 'outcomes'; sender: the prediction log or the producer of outcomes.
--- first_us, last_us: least and greatest event time of its rows, NULL without rows; tenant is '' for outcomes.
+-- kind: 'predictions' or 'outcomes'; sender: the prediction log, or the producer of outcomes with its tenant.
+-- first_us, last_us: least and greatest event time of its rows, NULL without rows; deployment is '' for a dead letter.
 CREATE TABLE IF NOT EXISTS batches (
   id INTEGER PRIMARY KEY,
   kind TEXT NOT NULL,

@@ -33,11 +33,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Flow:
-    """The batches of one deployment; outcomes do not say their tenant, so it is empty for them."""
+    """The batches of one deployment of a tenant."""
 
     kind: Kind
     deployment: str
-    tenant: str = ""
+    tenant: str
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,11 @@ _INSERT = (
     "(kind, sender, sequence, tenant, deployment, source, watermark_us, rows, first_us, last_us, message) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_KEPT = "SELECT id FROM batches WHERE kind = ? AND sender = ? AND sequence = ? AND deployment = ''"
+_FILL = (
+    "UPDATE batches SET tenant = ?, deployment = ?, source = ?, watermark_us = ?, rows = ?, first_us = ?, last_us = ?, "
+    "message = ? WHERE id = ?"
+)
 _ADVANCE = "INSERT INTO senders VALUES (?, ?, ?) ON CONFLICT (kind, sender) DO UPDATE SET sequence = excluded.sequence"
 _NEXT = (
     "SELECT deployment, tenant, source, watermark_us, coalesce(last_us, 0), rows FROM batches "
@@ -182,13 +187,31 @@ def _insert(db: sqlite3.Connection, batch: Batch) -> bool:
         batch.message,
     )
     inserted = db.execute(_INSERT, values)
-    if inserted.rowcount == 0:
+    number = inserted.lastrowid if inserted.rowcount else _fill(db, batch)
+    if number is None:
         return False
-    db.executemany(
-        "INSERT INTO answered VALUES (?, ?, ?)", [(inserted.lastrowid, v, n) for v, n in batch.versions.items()]
-    )
+    db.executemany("INSERT INTO answered VALUES (?, ?, ?)", [(number, v, n) for v, n in batch.versions.items()])
     _count(db, batch.kind, batch.sender)
     return True
+
+
+def _fill(db: sqlite3.Connection, batch: Batch) -> int | None:
+    """Put a batch that was refused once, and is replayed, into the place that was kept for it; None without one."""
+    if batch.flow is None:
+        return None
+    place = (batch.kind, batch.sender, batch.sequence)
+    kept = db.execute(_KEPT, place).fetchone()
+    if kept is None:
+        return None
+    number = int(kept[0])
+    found = (batch.flow.tenant, batch.flow.deployment, batch.source, batch.watermark_us, batch.rows)
+    db.execute(_FILL, (*found, batch.first_us, batch.last_us, batch.message, number))
+    reached = db.execute("SELECT sequence FROM senders WHERE kind = ? AND sender = ?", place[:2]).fetchone()
+    if reached is not None and batch.sequence <= reached[0]:
+        latest_us = batch.last_us or 0
+        values = (batch.flow.deployment, batch.flow.tenant, batch.source, batch.watermark_us, latest_us, batch.rows)
+        db.execute(_COUNT, (batch.kind, *values))
+    return number
 
 
 def _count(db: sqlite3.Connection, kind: Kind, sender: str) -> None:

@@ -68,7 +68,7 @@ class FreshRows:
 
     def _span(self, flow: Flow, terms: RetrainingStarted) -> Span | None:
         predictions_us = self._store.watermark(flow)
-        outcomes_us = self._store.watermark(Flow(Kind.OUTCOMES, flow.deployment))
+        outcomes_us = self._store.watermark(Flow(Kind.OUTCOMES, flow.deployment, flow.tenant))
         if predictions_us is None or outcomes_us is None:
             return None
         until_us = min(predictions_us, outcomes_us - round(terms.allowed_lateness_s * 1_000_000))

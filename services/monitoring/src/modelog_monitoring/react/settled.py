@@ -55,5 +55,5 @@ def seen_until_us(store: WindowStore, flow: Flow, *, labelled: bool) -> int:
     """The moment up to which predictions, and with a label column their outcomes, have come."""
     marks = [store.watermark(flow)]
     if labelled:
-        marks.append(store.watermark(Flow(Kind.OUTCOMES, flow.deployment)))
+        marks.append(store.watermark(Flow(Kind.OUTCOMES, flow.deployment, flow.tenant)))
     return min((mark or 0) for mark in marks)

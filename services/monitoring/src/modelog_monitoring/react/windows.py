@@ -105,7 +105,7 @@ def is_complete(store: WindowStore, about: MonitorCreated, flow: Flow, window: W
         return False
     if not about.label_column:
         return True
-    outcomes_us = store.watermark(Flow(Kind.OUTCOMES, about.deployment))
+    outcomes_us = store.watermark(Flow(Kind.OUTCOMES, flow.deployment, flow.tenant))
     return outcomes_us is not None and outcomes_us >= known_until_us(about, window)
 
 

@@ -128,7 +128,7 @@ class MonitoringQueries:
 
 def _add_progress(data: WindowStore, monitor: pb.Monitor, tenant: str) -> None:
     predictions = Flow(Kind.PREDICTIONS, monitor.deployment, tenant)
-    outcomes = Flow(Kind.OUTCOMES, monitor.deployment)
+    outcomes = Flow(Kind.OUTCOMES, monitor.deployment, tenant)
     monitor.predictions, monitor.outcomes = data.rows(predictions), data.rows(outcomes)
     for flow, mark in ((predictions, monitor.predictions_watermark), (outcomes, monitor.outcomes_watermark)):
         watermark_us = data.watermark(flow)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelog_common.bus.progress import Progress, SqliteProgress
+from modelog_common.bus.topics import sender_of
 from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import uuid7
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
@@ -97,11 +98,11 @@ def index(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int
 def store(db: sqlite3.Connection, answers: Answers, sequence: int, body: bytes) -> None:
     db.execute("INSERT INTO batch VALUES (?, ?, ?, ?)", (sequence, answers.tenant, answers.deployment, body))
     if answers.source is not None:
-        reached(db, answers.source.producer, answers.source.sequence)
+        reached(db, sender_of(answers.tenant, answers.source.producer), answers.source.sequence)
 
 
 def reached(db: sqlite3.Connection, producer: str, sequence: int) -> None:
-    """Remember how far a producer's batches were handled."""
+    """Remember how far the batches of a tenant's producer were handled."""
     db.execute(
         "INSERT INTO source VALUES (?, ?) ON CONFLICT (producer) DO UPDATE SET sequence = max(sequence, ?)",
         (producer, sequence, sequence),

@@ -69,7 +69,7 @@ class PredictionLog:
         return self._sequence
 
     def reached(self, producer: str) -> int:
-        """The last sequence of a producer that was handled, durably; 0 when none was."""
+        """The last sequence of a producer (a `sender_of`) that was handled, durably; 0 when none was."""
         return self._reached.get(producer, 0)
 
     async def append(self, answers: Answers) -> Stored:

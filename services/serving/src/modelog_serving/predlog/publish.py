@@ -14,7 +14,7 @@ TYPE = "modelog.serving.v1.PredictionBatch"
 
 
 class PredictionSource:
-    """What is to be in the topic `modelog.predictions`; readers count by the log's id."""
+    """What is to be in the topics of predictions; readers count by the log's id."""
 
     def __init__(self, log: PredictionLog) -> None:
         self._log = log
@@ -46,7 +46,7 @@ def _entries(db: sqlite3.Connection, after: int, limit: int) -> list[LogEntry]:
             "ce_tenant": tenant,
             "content-type": "application/protobuf",
         }
-        entries.append(LogEntry(sequence, deployment.encode(), body, headers))
+        entries.append(LogEntry(tenant, sequence, deployment.encode(), body, headers))
         size += len(body)
         if size > PUBLISHED_BYTES:
             break

@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 from modelog_common.bus.envelope import Poison, Received
 from modelog_common.bus.progress import Progress
-from modelog_common.bus.topics import INFERENCE_REQUESTS
+from modelog_common.bus.topics import INFERENCE_REQUESTS, sender_of
 from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
 
 from modelog_serving.deployment.state import Variant
@@ -46,11 +46,11 @@ class RequestStream:
         self._log, self._counters = predictions, counters
         self._buried: dict[str, int] = {}
 
-    async def progress(self, producer: str, topic: str) -> int:
-        """The last sequence of a producer that was handled, durably; raises NotFound for another topic."""
-        if topic != INFERENCE_REQUESTS.name:
-            raise NotFound(f"serving reads no topic {topic!r}; it reads {INFERENCE_REQUESTS.name}")
-        return self._log.reached(producer)
+    async def progress(self, tenant: str, producer: str, topic: str) -> int:
+        """The last sequence of a tenant's producer that was handled, durably; raises NotFound for other topics."""
+        if topic != INFERENCE_REQUESTS.kind:
+            raise NotFound(f"serving reads no topics {topic!r}; it reads {INFERENCE_REQUESTS.kind}")
+        return self._log.reached(sender_of(tenant, producer))
 
     async def load(self, topic: str, partition: int) -> Progress | None:
         """Where reading begins: this is the consumer's ConsumerProgress."""
@@ -72,7 +72,7 @@ class RequestStream:
                 # What came before it is stored; the consumer buries this one and hands in the rest again.
                 await self._commit(step, None)
                 raise
-            if step.rows >= COMMIT_ROWS:
+            if step.rows >= COMMIT_ROWS and message is not messages[-1]:
                 await self._commit(step, None)
                 step = _Step()
         step.reached = {**self._buried, **step.reached}
@@ -81,15 +81,18 @@ class RequestStream:
 
     async def _take(self, message: Received, step: _Step) -> None:
         asked = read(message)
-        if not self._is_next(asked, step.reached):
+        # A replayed batch has had its place in the count since it was refused.
+        if not message.replayed and not self._is_next(asked, step.reached):
             return
         try:
             answers = await self._answer(asked)
         except Poison:
-            self._buried[asked.batch.producer] = asked.batch.sequence
+            if not message.replayed:
+                self._buried[asked.sender] = asked.batch.sequence
             raise
         step.answers.append(answers)
-        step.reached[asked.batch.producer] = asked.batch.sequence
+        if not message.replayed:
+            step.reached[asked.sender] = asked.batch.sequence
         step.rows += len(answers.ids)
 
     async def _commit(self, step: _Step, progress: Progress | None) -> None:
@@ -106,7 +109,7 @@ class RequestStream:
 
         A batch comes too early when a broker lost those before it; its producer sends all again from `progress` on.
         """
-        producer, sequence = asked.batch.producer, asked.batch.sequence
+        producer, sequence = asked.sender, asked.batch.sequence
         last = max(reached.get(producer, 0), self._log.reached(producer), self._buried.get(producer, 0))
         if sequence > last + 1:
             log.warning("request batch came too early", producer=producer, sequence=sequence, expected=last + 1)

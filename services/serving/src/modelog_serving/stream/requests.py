@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from google.protobuf.message import DecodeError
 from modelog_common.bus.envelope import Poison, Received
+from modelog_common.bus.topics import sender_of, tenant_in
 from modelog_common.domain.errors import ModelogError
 from modelog_proto.serving.v1.data_pb2 import RequestBatch
 
@@ -18,7 +19,6 @@ from modelog_serving.routing.routes import Route, Routes
 
 MAX_BATCH_BYTES = 4_000_000
 MAX_ID = 200
-DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,12 @@ class Asked:
 
     @property
     def tenant(self) -> str:
-        return self.message.text("ce_tenant") or DEFAULT_TENANT
+        """Whose topic it came from."""
+        return tenant_in(self.message.topic)
+
+    @property
+    def sender(self) -> str:
+        return sender_of(self.tenant, self.batch.producer)
 
 
 def read(message: Received) -> Asked:
