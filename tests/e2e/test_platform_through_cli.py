@@ -45,10 +45,13 @@ class Story:
             "alerts": ("monitor", "alerts"),
             "lineage": ("lineage", "trace", f"ModelVersion:{NAME}/{self.version}"),
             "what came of the data": ("lineage", "trace", f"DatasetVersion:{NAME}/1", "--downstream"),
+            "catalogue": ("search", NAME, "--limit", "100"),
+            "catalogue before": ("search", NAME, "--as-of", "8"),
+            "in production": ("search", "--kind", "version", "--tag", "stage=production"),
             "prediction": ("deploy", "prediction", NAME, prediction_id),
             "prediction's lineage": ("lineage", "prediction", NAME, prediction_id),
             "models before": ("model", "list", "--as-of", "5"),
-            "users": ("user",),
+            "users": ("user", "list"),
         }
         return {name: self.platform.json(*question) for name, question in questions.items()}
 
@@ -61,7 +64,7 @@ def story(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -
     (folder / "project").mkdir()
     (folder / "project" / "toytrain.py").write_text(PROJECT)
     for name, roles in (("alice", ("developer", "reviewer")), ("bob", ("reviewer",))):
-        cli("user", name, *(f"--role={role}" for role in roles))
+        cli("user", "add", name, *(f"--role={role}" for role in roles))
         cli("token", name, "--remember")
     cli("dataset", "register", NAME, str(folder / "toy.parquet"), "--label", "first", user="alice")
     cli("model", "create", NAME, user="alice")
@@ -148,6 +151,21 @@ def test_the_way_back_of_a_prediction(story: Story) -> None:
 
     wanted = {"Prediction", "ModelVersion", "Run", "DatasetVersion", "Approval"}
     until(f"the way back has {wanted}", lambda: wanted <= kinds())
+
+
+def test_everything_is_found_by_its_words(story: Story) -> None:
+    platform = story.platform
+    found = platform.json("search", NAME, "--limit", "100")
+    assert {"Model", "ModelVersion", "DatasetVersion", "Run", "Deployment", "Monitor"} <= {
+        facet["name"] for facet in found["kinds"]
+    }
+    (version,) = platform.json("search", NAME, "--kind", "version", "--tag", "stage=production")["entries"]
+    assert version["id"] == f"ModelVersion:{NAME}/{story.version}"
+    shown = platform.cli("search", NAME[:2], "--kind", "version").stdout
+    assert version["id"] in shown
+    assert "kinds: version (1)" in shown
+    assert "kinds: 'planet' is not in the catalogue" in platform.cli("search", "--kind", "planet", exit_status=1).stderr
+    assert "nothing found" in platform.cli("search", "nothing like it").stdout
 
 
 def test_the_log_is_intact(story: Story) -> None:

@@ -9,6 +9,12 @@ from modelog_platform.servers.influxdb import ORGANISATION
 from modelog_platform.servers.running import RunningServer
 
 
+def started_again(server: RunningServer) -> None:
+    """Leave a server running, whatever the test that took it away came to."""
+    if not server.recipe.serves(server.site):
+        server.start()
+
+
 class SqlServer(RunningServer):
     """A database server that makes fresh databases."""
 

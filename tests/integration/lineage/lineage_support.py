@@ -22,6 +22,7 @@ from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import EVENTS
 from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
+from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import derived_id, uuid7
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent
@@ -39,7 +40,7 @@ from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceStub, LineageServiceStub
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 PASSWORD = "correct horse battery"
 TENANT = "acme"
 CATEGORIES = {
@@ -232,6 +233,17 @@ async def _version(log: Log, version: str, run_id: str, datasets: list[dict[str,
     )  # fmt: skip
 
 
+async def covered(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """An answer from a graph that is filled: a service gives up after ten seconds, which a busy machine may need."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await ask()
+        except Unavailable as error:
+            if "did not reach" not in str(error) or time.monotonic() > deadline:
+                raise
+
+
 class Person:
     """Somebody's stubs."""
 
@@ -242,7 +254,8 @@ class Person:
 
     async def trace(self, node: str, *, as_of: object = "", at_least: int = 0, **more: Any) -> pb.Graph:
         read = common_pb2.ReadOptions(as_of=str(as_of), at_least=at_least)
-        answer: pb.Graph = await self.lineage.Trace(pb.TraceRequest(node=node, read=read, **more))
+        asked = pb.TraceRequest(node=node, read=read, **more)
+        answer: pb.Graph = await covered(lambda: self.lineage.Trace(asked))
         return answer
 
     async def projection(self, name: str) -> common_pb2.ProjectionStatus:

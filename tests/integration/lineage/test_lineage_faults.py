@@ -45,6 +45,7 @@ async def test_the_graph_catches_up_by_itself_when_its_server_is_back(
         with pytest.raises(Unavailable, match=f"the graph at {fresh_graph.uri} does not answer"):
             await alice.trace(VERSION)
         assert (await alice.audit.GetCheckpoint(pb.GetCheckpointRequest())).size == story["archived"]
+        assert (await alice.lineage.SearchCatalogue(pb.SearchCatalogueRequest(text="flight-delay"))).total > 0
         last = await log.append("registry.model/ModelRegistered", "other", name="other", author="alice")
         with pytest.raises(Unavailable, match=r"the graph is not up to date: the graph at .* does not answer"):
             await alice.trace("Model:other", at_least=last)
@@ -57,6 +58,25 @@ async def test_the_graph_catches_up_by_itself_when_its_server_is_back(
         await until(caught_up, "the graph holds everything again, and the status says that all is well")
         assert await alice.trace(VERSION) == before
         assert {n.id for n in (await alice.trace("Model:other")).nodes} == {"Model:other", "User:alice"}
+
+
+async def test_the_service_starts_while_the_graph_is_away(
+    place: Place, log: Log, story: dict[str, int], fresh_broker: Any, fresh_graph: RunningGraph
+) -> None:
+    fresh_graph.kill()
+    async with place.running(), log.relayed(fresh_broker.bootstrap):
+        alice = place.person()
+        with pytest.raises(Unavailable, match=f"the graph at {fresh_graph.uri} does not answer"):
+            await alice.trace(VERSION)
+        assert (await alice.audit.GetCheckpoint(pb.GetCheckpointRequest())).size == story["archived"]
+        fresh_graph.start()
+
+        async def caught_up() -> bool:
+            status = await alice.projection("graph")
+            return (status.position, status.error) == (story["archived"], "")
+
+        await until(caught_up, "the graph holds everything")
+        assert "Run:r1" in {node.id for node in (await alice.trace(VERSION)).nodes}
 
 
 async def test_a_graph_that_comes_back_empty_unnoticed_is_filled_again(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lineage_support import Log, Place, serving_peer
+from lineage_support import Log, Person, Place, covered, serving_peer
 from modelog_common.domain.errors import NotFound, Unavailable
 from modelog_common.rpc.call import current_call
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
@@ -44,6 +44,11 @@ def asked(prediction_id: str) -> pb.TracePredictionRequest:
     return pb.TracePredictionRequest(deployment="live", prediction_id=prediction_id)
 
 
+async def traced(person: Person, prediction_id: str) -> pb.Graph:
+    graph: pb.Graph = await covered(lambda: person.lineage.TracePrediction(asked(prediction_id)))
+    return graph
+
+
 async def test_a_prediction_leads_to_approval_run_and_data_as_they_were_when_it_was_answered(
     place: Place, log: Log, story: dict[str, int], fresh_broker: Any
 ) -> None:
@@ -54,8 +59,8 @@ async def test_a_prediction_leads_to_approval_run_and_data_as_they_were_when_it_
         place.settings = place.settings.model_copy(update={"peers": {"serving": address}})
         async with place.running(), log.relayed(fresh_broker.bootstrap):
             alice = place.person()
-            graph = await alice.lineage.TracePrediction(asked("p1"))
-            later = await alice.lineage.TracePrediction(asked("p2"))
+            graph = await traced(alice, "p1")
+            later = await traced(alice, "p2")
             with pytest.raises(NotFound, match="live has no prediction p9"):
                 await alice.lineage.TracePrediction(asked("p9"))
     found = {(getattr(e, "from"), e.kind, e.to) for e in graph.edges}
@@ -95,7 +100,7 @@ async def test_a_prediction_of_a_version_that_nobody_registered(
             alice = place.person()
             for prediction_id, version in (("p1", "7.0.0"), ("p2", "1.0.0")):
                 with pytest.raises(NotFound, match=f"ModelVersion:flight-delay/{version} is not in the graph as of"):
-                    await alice.lineage.TracePrediction(asked(prediction_id))
+                    await traced(alice, prediction_id)
 
 
 async def test_serving_that_does_not_answer_is_said(place: Place, log: Log) -> None:
