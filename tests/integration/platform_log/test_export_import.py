@@ -168,7 +168,9 @@ async def test_the_command_line_moves_and_verifies(source: SqliteEventStore, tmp
     assert "exists already" in run("events", "export", file, "--store", source_at, status=1)
     nowhere = f"sqlite:///{tmp_path / 'none.db'}"
     assert "there is no event store" in run("events", "export", f"{file}2", "--store", nowhere, status=1)
-    assert "is not an event store's address" in run("events", "export", f"{file}2", "--store", "mongo://x", status=1)
+    wrong = run("events", "export", f"{file}2", "--store", "mongo://bob:secret@db/x", status=1)
+    assert "mongo://db/x is not an event store's address" in wrong
+    assert "secret" not in wrong
     assert "go together" in run("events", "import", file, "--store", target_at, *signed[:2], status=1)
 
 

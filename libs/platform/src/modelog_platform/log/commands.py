@@ -13,7 +13,7 @@ from modelog_platform.folder import PlatformFolder
 from modelog_platform.log import backup, restore, transfer
 from modelog_platform.log.backup import Made, Source
 from modelog_platform.log.restore import Target
-from modelog_platform.log.stores import opened
+from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import Moved, Progress, Signed
 
 
@@ -44,7 +44,7 @@ def verify_store_at(address: str, note: str, key: str) -> Report:
 
     async def run() -> Report:
         async with opened(address) as store:
-            return await transfer.verified(store, note, key, address)
+            return await transfer.verified(store, note, key, shown(address))
 
     with for_the_caller():
         return asyncio.run(run())

@@ -32,7 +32,7 @@ from modelog_platform.log.backup import (
     described,
 )
 from modelog_platform.log.erased import KEY_STORE, erase_again, read_erasures
-from modelog_platform.log.stores import opened
+from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import import_log
 
 HASHES_AT_ONCE = 10_000
@@ -205,7 +205,7 @@ async def _restore_log(backup: Backup, address: str, until: int, progress: Progr
     """Fill the store, read it back, and hold its root against that of the backup, which was verified."""
     async with opened(address, make=True) as store:
         if await store.head():
-            raise NotAllowed(f"the store {address} is not empty; restore into an empty one")
+            raise NotAllowed(f"the store {shown(address)} is not empty; restore into an empty one")
         moved = await import_log(
             store, backup.folder / EVENTS, lambda done, _: progress("events", done, until), until=until
         )
@@ -213,7 +213,9 @@ async def _restore_log(backup: Backup, address: str, until: int, progress: Progr
         async for event in store.read_all():
             frontier.append(event_hash(record_of(event)))
     if (frontier.size, frontier.root()) != (until, moved.root):
-        raise Unavailable(f"the store {address} does not give back what was written to it; nothing was put in place")
+        raise Unavailable(
+            f"the store {shown(address)} does not give back what was written to it; nothing was put in place"
+        )
 
 
 def _restore_files(backup: Backup, root: Path, data: Path, keep_audit_key: bool) -> None:

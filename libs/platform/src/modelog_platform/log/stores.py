@@ -27,14 +27,20 @@ async def opened(address: str, *, make: bool = False) -> AsyncIterator[EventStor
         raise NotFound(f"there is no event store {file}")
     try:
         settings = Settings(data_dir=Path.cwd(), event_store=address)
-    except ValidationError as error:
+    except ValidationError:
         allowed = Settings.model_fields["event_store"].description
-        raise Invalid.field("store", f"{address!r} is not an event store's address; allowed: {allowed}") from error
+        raise Invalid.field("store", f"{shown(address)} is not an event store's address; allowed: {allowed}") from None
     store = await open_event_store(settings, SystemClock())
     try:
         yield store
     finally:
         await store.close()
+
+
+def shown(address: str) -> str:
+    """An address as messages may repeat it: without user and password."""
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def stored_of(record: EventRecord, field: str) -> StoredEvent:

@@ -62,7 +62,7 @@ def import_file(
         moved = of_platform("import_events")(store, file, signed, progress)
         known = moved.last - moved.first + 1 - moved.added
         was = f" ({known} were there)" if known else ""
-        say(f"{store}: {moved.added} events added{was}, the last position is {moved.last}{_root(moved)}")
+        say(f"{file}: {moved.added} events added{was}, the last position is {moved.last}{_root(moved)}")
 
 
 def _root(moved: Any) -> str:
