@@ -105,6 +105,13 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
             "mongodb://u:hush@h/d",
             "this database is not known; allowed: postgresql://user:password@host",
         ),
+        (
+            "MODELOG_BLOBS",
+            "/srv/blobs",
+            "this place for blobs is not known; allowed: file://<folder>, or s3://<bucket>",
+        ),
+        ("MODELOG_BLOBS", "s3://", "it names no folder or bucket"),
+        ("MODELOG_BLOBS", "s3:///prefix", "this place for blobs is not known"),
         ("MODELOG_TABLES", "postgresql://u:hush@h", "it names no host or no database"),
         ("MODELOG_TABLES", "mysql:///d", "it names no host or no database"),
         ("MODELOG_OTLP_ENDPOINT", "127.0.0.1:4318", "it does not start with http:// or https://"),

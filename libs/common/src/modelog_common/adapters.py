@@ -101,7 +101,16 @@ def _master_keys(settings: Settings) -> MasterKeys:
 
 
 def open_blobs(settings: Settings, *folders: str) -> BlobStore:
-    """Blobs under the address of the settings, in folders of their own."""
+    """Blobs under the address of the settings, in folders of their own.
+
+    Raises Invalid for an address whose library is not installed.
+    """
+    if settings.blobs.startswith("s3://"):
+        try:
+            from modelog_common.stores.blobs.s3 import S3BlobStore
+        except ModuleNotFoundError:
+            raise _missing("blobs", "s3://", "s3") from None
+        return S3BlobStore("/".join([settings.blobs.rstrip("/"), *folders]))
     return FolderBlobStore(Path(settings.blobs.removeprefix("file://"), *folders))
 
 

@@ -68,7 +68,11 @@ class Settings(BaseSettings):
         description="elasticsearch://, http:// or https://host:port, or with /index; empty means files in data_dir",
     )
     search_api_key: SecretStr = SecretStr("")
-    blobs: str = Field(default="", description="file://<folder>; empty means <data_dir>/blobs")
+    blobs: str = Field(
+        default="",
+        description="file://<folder>, or s3://<bucket>/<prefix> with AWS_ENDPOINT_URL, AWS_REGION and the AWS_* keys; "
+        "empty means <data_dir>/blobs",
+    )
     peers: dict[str, str] = Field(default_factory=dict, description=ADDRESS)
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
     service_token_file: Path = Field(default=Path(), description="the file with the service's own token")
@@ -105,6 +109,15 @@ class Settings(BaseSettings):
     def _http(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("it does not start with http:// or https://")
+        return value
+
+    @field_validator("blobs")
+    @classmethod
+    def _folder_or_bucket(cls, value: str) -> str:
+        if (value and not value.startswith(("file://", "s3://"))) or value.startswith("s3:///"):
+            raise ValueError("this place for blobs is not known")
+        if value in ("s3://", "file://"):
+            raise ValueError("it names no folder or bucket")
         return value
 
     @field_validator("tables")
