@@ -94,7 +94,11 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_PEERS", '{"registry": "a:²"}', "which is not host:port"),
         ("MODELOG_PEERS", "registry=127.0.0.1:1", "is not JSON; allowed: a JSON object of service names and addresses"),
         ("MODELOG_PEERS", "[1]", "a JSON object of service names and addresses"),
-        ("MODELOG_EVENT_STORE", "mongodb://x", "allowed: sqlite:///<path>; empty means <data_dir>/events.db"),
+        (
+            "MODELOG_EVENT_STORE",
+            "mongodb://x",
+            "allowed: sqlite:///<path>, or postgresql://user:password@host:port/database",
+        ),
         ("MODELOG_EVENT_STORE", "sqlite:///", "this event store is not known"),
         ("MODELOG_SERIES", "http://x/modelog/modelog", "allowed: influxdb://host:port/organisation/bucket"),
         ("MODELOG_SEARCH", "solr://x", "allowed: elasticsearch://, http:// or https://host:port"),

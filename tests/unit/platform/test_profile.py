@@ -69,7 +69,7 @@ def test_a_profile_of_ones_own_may_leave_ports_out(tmp_path: Path) -> None:
     [
         ("[ports", "is not TOML"),
         ('[port]\ngraph = "neo4j"', r"has port; allowed: one table \[ports\]"),
-        ('[ports]\nqueue = "kafka"', "ports.queue: in .* is not a port; allowed: broker, graph"),
+        ('[ports]\nqueue = "kafka"', "ports.queue: in .* is not a port; allowed: broker, events"),
         ('[ports]\ngraph = "oracle"', "ports.graph: in .* is 'oracle'; allowed: embedded, neo4j"),
         ("[ports]\ngraph = 3", "ports.graph: in .* is 3; allowed: embedded, neo4j"),
     ],

@@ -11,9 +11,10 @@ from modelog_common.bus.broker import Broker
 from modelog_common.bus.deadletters import DeadLetters
 from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
-from modelog_common.config import Settings, variable
+from modelog_common.config import SQLITE, Settings, variable
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Invalid
+from modelog_common.events.postgres import PostgresEventStore
 from modelog_common.events.snapshots import Snapshots
 from modelog_common.events.snapshots.sqlite import SqliteSnapshots
 from modelog_common.events.sqlite import SqliteEventStore
@@ -35,7 +36,9 @@ from modelog_common.stores.series.sqlite import SqliteSeriesStore
 
 async def open_event_store(settings: Settings, clock: Clock) -> EventStore:
     """The log of the platform; raises Unavailable when it cannot be used."""
-    return await SqliteEventStore.open(settings.event_store_path(), clock)
+    if settings.event_store.startswith(SQLITE):
+        return await SqliteEventStore.open(settings.event_store_path(), clock)
+    return await PostgresEventStore.open(settings.event_store, clock)
 
 
 def open_snapshots(settings: Settings, service: str) -> Snapshots:
@@ -44,8 +47,9 @@ def open_snapshots(settings: Settings, service: str) -> Snapshots:
 
 
 def open_relay_progress(settings: Settings) -> RelayProgress:
-    """Where relays remember how far they have come: in the event store's own database."""
-    return SqliteRelayProgress(settings.event_store_path())
+    """Where relays remember how far they have come: in the event store's own file, or in one of this data directory."""
+    in_a_file = settings.event_store.startswith(SQLITE)
+    return SqliteRelayProgress(settings.event_store_path() if in_a_file else settings.data_dir / "relay.db")
 
 
 def open_data_broker(settings: Settings) -> Broker | None:

@@ -29,7 +29,7 @@ PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 t
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 # Somebody may put the secret itself where its place is asked for.
-UNREPEATED = ("graph_password", "tables", "key_store", "master_key")
+UNREPEATED = ("event_store", "graph_password", "tables", "key_store", "master_key")
 MASTER_KEYS = ("file://", "env://", "vault+http://", "vault+https://")
 MASTER_KEY = (
     "file://<path>, env://<variable> or vault+https://<host:port>/<mount>/<key> (OpenBao or Vault transit): what wraps "
@@ -47,7 +47,12 @@ class Settings(BaseSettings):
     grpc_port: int = PORT
     http_port: int = PORT
     oip_grpc_port: int = PORT
-    event_store: str = Field(default="", description="sqlite:///<path>; empty means <data_dir>/events.db")
+    event_store: str = Field(
+        default="",
+        repr=False,
+        description="sqlite:///<path>, or postgresql://user:password@host:port/database; "
+        "empty means sqlite:///<data_dir>/events.db",
+    )
     tables: SecretStr = Field(
         default=SecretStr(""),
         description="postgresql://user:password@host/database or mysql://user:password@host/database; "
@@ -133,7 +138,7 @@ class Settings(BaseSettings):
     @field_validator("event_store")
     @classmethod
     def _sqlite(cls, value: str) -> str:
-        if value and (not value.startswith(SQLITE) or value == SQLITE):
+        if value and (not value.startswith((SQLITE, POSTGRES)) or value in (SQLITE, POSTGRES)):
             raise ValueError("this event store is not known")
         return value
 
@@ -190,7 +195,7 @@ class Settings(BaseSettings):
         return values
 
     def event_store_path(self) -> Path:
-        """The file of the SQLite event store."""
+        """The file of the event store when it is SQLite's."""
         return Path(self.event_store.removeprefix(SQLITE))
 
     def service_token(self) -> str:

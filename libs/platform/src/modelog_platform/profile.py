@@ -12,6 +12,7 @@ from modelog_common.domain.errors import Invalid
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers import influxdb, neo4j
 from modelog_platform.servers.kafka import KAFKA
+from modelog_platform.servers.postgres import POSTGRES
 from modelog_platform.servers.recipe import Site
 
 EMBEDDED = "embedded"
@@ -20,6 +21,10 @@ PROFILES = Path(__file__).parent / "profiles"
 
 def kafka_settings(site: Site) -> dict[str, str]:
     return {"MODELOG_KAFKA_BOOTSTRAP": KAFKA.address(site)}
+
+
+def event_settings(site: Site) -> dict[str, str]:
+    return {"MODELOG_EVENT_STORE": POSTGRES.address(site)}
 
 
 def neo4j_settings(site: Site) -> dict[str, str]:
@@ -38,6 +43,7 @@ def influxdb_settings(site: Site) -> dict[str, str]:
 # By port and server, what the services are told when that server stands behind that port.
 SETTINGS: Mapping[str, Mapping[str, Callable[[Site], dict[str, str]]]] = {
     "broker": {"kafka": kafka_settings},
+    "events": {"postgres": event_settings},
     "graph": {"neo4j": neo4j_settings},
     "series": {"influxdb": influxdb_settings},
 }
