@@ -40,12 +40,17 @@ def influxdb_settings(site: Site) -> dict[str, str]:
     return {"MODELOG_SERIES": f"influxdb://{where}", "MODELOG_SERIES_TOKEN": site.password}
 
 
+def elasticsearch_settings(site: Site) -> dict[str, str]:
+    return {"MODELOG_SEARCH": f"elasticsearch://{LOOPBACK}:{site.port}/modelog"}
+
+
 # By port and server, what the services are told when that server stands behind that port.
 SETTINGS: Mapping[str, Mapping[str, Callable[[Site], dict[str, str]]]] = {
     "broker": {"kafka": kafka_settings},
     "events": {"postgres": event_settings},
     "graph": {"neo4j": neo4j_settings},
     "series": {"influxdb": influxdb_settings},
+    "search": {"elasticsearch": elasticsearch_settings},
 }
 
 
