@@ -69,12 +69,15 @@ def on_sqlite(chart: ModelogChart) -> Rendered:
 
 @pytest.fixture(scope="session")
 def on_postgresql(chart: ModelogChart) -> Rendered:
-    """Many replicas, which the services cannot use before the PostgreSQL adapter is in."""
+    """Many replicas, and servers for all that there are adapters for."""
     autoscaling = {"minReplicas": 2, "maxReplicas": 6, "cpuPercent": 70}
     return chart.render(
         {
             "global": {
                 "events": {"store": "postgresql", "postgresql": {"secret": "modelog-events", "key": "url"}},
+                "tables": {"secret": "modelog-tables", "key": "url"},
+                "series": {"url": "influxdb://influxdb:8086/modelog/modelog", "secret": "influx", "key": "token"},
+                "search": {"url": "elasticsearch://elasticsearch:9200", "secret": "elastic", "key": "apiKey"},
                 "blobs": {"url": "s3://models", "credentials": "modelog-s3"},
                 "otlp": {"endpoint": "http://collector:4318"},
                 "image": {"repository": "registry.example.com:5000/modelog", "pullSecrets": ["pull"]},

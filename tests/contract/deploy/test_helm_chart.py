@@ -9,7 +9,6 @@ import helm_python
 import kubernetes_validate
 import pytest
 from modelog_common.config import PREFIX, Settings, load_settings
-from modelog_common.domain.errors import Invalid
 
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 OLDEST_KUBERNETES = "1.25"
@@ -29,6 +28,7 @@ ONLY_SOME_SERVICES_NEED = {
     "MODELOG_KEY_STORE",
     "MODELOG_VAULT_TOKEN_FILE",
     "MODELOG_GRAPH_DATABASE",
+    "MODELOG_TABLES",
     "MODELOG_SERIES",
     "MODELOG_SERIES_TOKEN",
     "MODELOG_SEARCH",
@@ -129,15 +129,24 @@ def test_a_service_can_read_its_settings(on_sqlite: Any, service: str, monkeypat
     assert settings.drain_s < on_sqlite.pod(service)["terminationGracePeriodSeconds"]
 
 
-def test_a_service_refuses_the_store_that_the_notes_say_is_not_in_yet(
-    on_postgresql: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, text in on_postgresql.settings("registry").items():
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_told_of_the_servers(on_postgresql: Any, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {
+        "MODELOG_EVENT_STORE": "postgresql://modelog@postgres/events",
+        "MODELOG_TABLES": "mysql://modelog@mariadb/tables",
+        "MODELOG_SERIES_TOKEN": "token",
+        "MODELOG_SEARCH_API_KEY": "key",
+    }
+    secrets = {name for name, where in environment(on_postgresql, service).items() if isinstance(where, dict)}
+    assert secrets >= set(held)
+    for name, text in (on_postgresql.settings(service) | held).items():
         monkeypatch.setenv(name, text)
-    monkeypatch.setenv("MODELOG_EVENT_STORE", "postgresql://modelog@postgres/events")
 
-    with pytest.raises(Invalid, match="MODELOG_EVENT_STORE"):
-        load_settings()
+    settings = load_settings()
+
+    assert settings.event_store == held["MODELOG_EVENT_STORE"]
+    assert settings.series == "influxdb://influxdb:8086/modelog/modelog"
+    assert settings.search == "elasticsearch://elasticsearch:9200"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -92,9 +92,10 @@ def test_the_autoscaler_is_for_its_deployment(on_postgresql: Any) -> None:
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 6)
 
 
-def test_notes_say_that_postgresql_is_not_in_yet(on_sqlite: Any, on_postgresql: Any) -> None:
-    assert "The PostgreSQL adapter, which\nlifts this, is not in yet" in on_sqlite.notes
-    assert "the services\nof this version refuse to start" in on_postgresql.notes
+def test_notes_say_where_everything_is_and_what_is_not_in_yet(on_sqlite: Any, on_postgresql: Any) -> None:
+    assert "global.events.store=postgresql\nlifts this" in on_sqlite.notes
+    assert "blobs in an object store are not in yet" in on_postgresql.notes
+    assert "Read tables are in the database that Secret modelog-tables names." in on_postgresql.notes
 
 
 def test_what_is_turned_off_is_not_there(chart: Any) -> None:

@@ -12,6 +12,7 @@ from modelog_common.domain.errors import Invalid
 from modelog_platform.parts.ports import LOOPBACK
 from modelog_platform.servers import influxdb, neo4j
 from modelog_platform.servers.kafka import KAFKA
+from modelog_platform.servers.mariadb import MARIADB
 from modelog_platform.servers.postgres import POSTGRES
 from modelog_platform.servers.recipe import Site
 
@@ -25,6 +26,14 @@ def kafka_settings(site: Site) -> dict[str, str]:
 
 def event_settings(site: Site) -> dict[str, str]:
     return {"MODELOG_EVENT_STORE": POSTGRES.address(site)}
+
+
+def postgres_tables(site: Site) -> dict[str, str]:
+    return {"MODELOG_TABLES": POSTGRES.address(site)}
+
+
+def mariadb_tables(site: Site) -> dict[str, str]:
+    return {"MODELOG_TABLES": MARIADB.address(site)}
 
 
 def neo4j_settings(site: Site) -> dict[str, str]:
@@ -48,6 +57,7 @@ def elasticsearch_settings(site: Site) -> dict[str, str]:
 SETTINGS: Mapping[str, Mapping[str, Callable[[Site], dict[str, str]]]] = {
     "broker": {"kafka": kafka_settings},
     "events": {"postgres": event_settings},
+    "tables": {"postgres": postgres_tables, "mariadb": mariadb_tables},
     "graph": {"neo4j": neo4j_settings},
     "series": {"influxdb": influxdb_settings},
     "search": {"elasticsearch": elasticsearch_settings},

@@ -23,6 +23,12 @@ data:
   {{- if .Values.graph }}
   MODELOG_GRAPH_URI: {{ $global.graph.uri | quote }}
   {{- end }}
+  {{- with $global.series.url }}
+  MODELOG_SERIES: {{ . | quote }}
+  {{- end }}
+  {{- with $global.search.url }}
+  MODELOG_SEARCH: {{ . | quote }}
+  {{- end }}
   MODELOG_BLOBS: {{ $global.blobs.url | quote }}
   MODELOG_PEERS: {{ include "modelog-service.peers" . | quote }}
   MODELOG_PUBLIC_KEY_FILE: /etc/modelog/identity/public.pem
@@ -56,6 +62,12 @@ data:
 {{- if ne $global.events.store "sqlite" }}
 - name: MODELOG_EVENT_STORE
   valueFrom: {secretKeyRef: {name: {{ $global.events.postgresql.secret }}, key: {{ $global.events.postgresql.key }}}}
+{{- end }}
+{{- range $name, $held := dict "MODELOG_TABLES" $global.tables "MODELOG_SERIES_TOKEN" $global.series "MODELOG_SEARCH_API_KEY" $global.search }}
+{{- if $held.secret }}
+- name: {{ $name }}
+  valueFrom: {secretKeyRef: {name: {{ $held.secret }}, key: {{ $held.key }}}}
+{{- end }}
 {{- end }}
 {{- if .Values.personal }}
 - name: MODELOG_MASTER_KEYS
