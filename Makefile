@@ -28,7 +28,7 @@ $(VENV)/.dev: $(BIN)/uv uv.lock
 	@$(SYNC) --all-groups
 	@touch $@ $(VENV)/.run
 
-demo: $(VENV)/.run ## The flights story, from raw data to production; EXIT=1 stops at the end, KEEP=1 keeps the data, PROFILE=servers
+demo: $(VENV)/$(if $(PROFILE),.dev,.run) ## The flights story, from raw data to production; EXIT=1 stops at the end, KEEP=1 keeps the data, PROFILE=servers
 	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep) $(if $(PROFILE),--profile $(PROFILE))
 
 test: $(VENV)/.dev ## All tests, on embedded parts

@@ -158,3 +158,22 @@ def test_files_are_written_whole_and_for_their_owner(tmp_path: Path) -> None:
     write_whole(file, b"2")
     assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"2", 0o600)
     assert [f.name for f in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_directory_is_started_with_the_profile_of_its_log_only(tmp_path: Path) -> None:
+    folder = PlatformFolder(tmp_path / "data")
+    folder.prepare()
+    folder.keep_log_in("postgres")
+    folder.keep_log_in("postgres")
+    with pytest.raises(Unavailable, match="the log of .* is in postgres, and the profile says embedded"):
+        folder.keep_log_in("embedded")
+    folder.keep_log_in("postgres")
+
+
+def test_a_log_from_before_there_were_profiles_is_embedded(tmp_path: Path) -> None:
+    folder = PlatformFolder(tmp_path / "data")
+    folder.prepare()
+    (folder.data / "events.db").touch()
+    with pytest.raises(Unavailable, match="is in embedded, and the profile says postgres"):
+        folder.keep_log_in("postgres")
+    folder.keep_log_in("embedded")

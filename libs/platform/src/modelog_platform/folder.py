@@ -90,6 +90,19 @@ class PlatformFolder:
                 "MB. Nothing was changed. Make room, or choose another --data-dir."
             )
 
+    def keep_log_in(self, part: str) -> None:
+        """Remember which part keeps the log; raises Unavailable, and changes nothing, when another one does."""
+        file = self.root / "log-is-in"
+        before = "embedded" if (self.data / "events.db").exists() else part
+        if file.exists():
+            before = file.read_text().strip()
+        if before != part:
+            raise Unavailable(
+                f"the log of {self.root} is in {before}, and the profile says {part}. Nothing was changed. Start it "
+                "with the profile that it was made with, or choose another --data-dir."
+            )
+        write_whole(file, f"{part}\n".encode())
+
     def free_bytes(self) -> int:
         """How much room is left where the directory is, or will be."""
         there = next(folder for folder in (self.root, *self.root.parents) if folder.exists())

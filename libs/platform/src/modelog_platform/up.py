@@ -40,6 +40,7 @@ def up(
     lock = folder.lock()
     try:
         ports = choose_ports(port, wanted)
+        folder.keep_log_in(wanted.behind["events"])
         supervisor = Supervisor(folder, ports, process_specs(folder, ports, settings or {}, wanted))
         asyncio.run(_run(supervisor, folder, progress, ready))
     finally:
