@@ -91,6 +91,10 @@ async def test_windows_alerts_series_and_progress_are_answered(bench: Any) -> No
             ("1.0.0", first.start.seconds),
         ]
         assert points[0].value == first.quality.auc
+        daily = pb.GetSeriesRequest(monitor="flights", metric="predictions", every_s=86_400, aggregate=pb.AGGREGATE_MAX)
+        spans = (await bench.calls.GetSeries(daily)).points
+        midnight = first.start.seconds // 86_400 * 86_400
+        assert [(p.line, p.at.seconds, p.value) for p in spans] == [("", midnight, 1000.0), ("1.0.0", midnight, 1000.0)]
         monitor = await bench.calls.GetMonitor(MONITOR)
         assert (monitor.predictions, monitor.outcomes) == (3000, 3000)
         assert monitor.predictions_watermark.seconds > second.start.seconds

@@ -50,7 +50,7 @@ async def test_series_catch_up_when_influxdb_is_back(on_influxdb: Any, influxdb:
         with pytest.raises(Unavailable, match=f"the series store at {influxdb.url} does not answer"):
             await bench.calls.GetSeries(AUC)
         assert (await bench.calls.GetMonitor(MONITOR)).name == "flights"
-        await bench.create_policy(on_quality=False)
+        await bench.create_monitor(name="another")
         bench.streams.hour(2)
         await bench.until_windows(2)
 

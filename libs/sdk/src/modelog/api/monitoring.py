@@ -96,9 +96,16 @@ class Monitors:
         """Alerts, newest first."""
         return self._transport.get("/api/v1/alerts", _Alerts, monitor=monitor, page_size=1000, as_of=as_of).alerts
 
-    def series(self, monitor: str, metric: str, *, as_of: Optional[str] = None) -> List[SeriesPoint]:
-        """A metric over time, such as auc, log_loss, drifted_features, predictions."""
-        return self._transport.get(f"/api/v1/monitors/{monitor}/series/{metric}", _Series, as_of=as_of).points
+    def series(
+        self, monitor: str, metric: str, *, every_s: int = 0, aggregate: str = "mean", as_of: Optional[str] = None
+    ) -> List[SeriesPoint]:
+        """A metric over time, such as auc, log_loss, drifted_features, predictions.
+
+        `every_s`: one point for each span of so many seconds, the mean, min, max or count of its points.
+        """
+        spans = {"every_s": every_s, "aggregate": f"AGGREGATE_{aggregate.upper()}"} if every_s else {}
+        path = f"/api/v1/monitors/{monitor}/series/{metric}"
+        return self._transport.get(path, _Series, as_of=as_of, **spans).points
 
     def create_policy(
         self,

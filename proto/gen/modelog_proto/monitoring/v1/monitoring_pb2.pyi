@@ -110,6 +110,30 @@ RETRAINING_STATE_REFUSED: RetrainingState.ValueType  # 6
 RETRAINING_STATE_FAILED: RetrainingState.ValueType  # 7
 Global___RetrainingState: _TypeAlias = RetrainingState  # noqa: Y015
 
+class _Aggregate:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AggregateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Aggregate.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AGGREGATE_UNSPECIFIED: _Aggregate.ValueType  # 0
+    """Means the mean."""
+    AGGREGATE_MEAN: _Aggregate.ValueType  # 1
+    AGGREGATE_MIN: _Aggregate.ValueType  # 2
+    AGGREGATE_MAX: _Aggregate.ValueType  # 3
+    AGGREGATE_COUNT: _Aggregate.ValueType  # 4
+
+class Aggregate(_Aggregate, metaclass=_AggregateEnumTypeWrapper):
+    """What is made of the values of one line in one span of time."""
+
+AGGREGATE_UNSPECIFIED: Aggregate.ValueType  # 0
+"""Means the mean."""
+AGGREGATE_MEAN: Aggregate.ValueType  # 1
+AGGREGATE_MIN: Aggregate.ValueType  # 2
+AGGREGATE_MAX: Aggregate.ValueType  # 3
+AGGREGATE_COUNT: Aggregate.ValueType  # 4
+Global___Aggregate: _TypeAlias = Aggregate  # noqa: Y015
+
 @_typing.final
 class DriftThresholds(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -1085,9 +1109,14 @@ class GetSeriesRequest(_message.Message):
     METRIC_FIELD_NUMBER: _builtins.int
     MONITOR_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    EVERY_S_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """A series' name, such as "auc", "log_loss", "drifted_features", "predictions"."""
     monitor: _builtins.str
+    every_s: _builtins.int
+    """One point for each span of so many seconds, counted from 1970 in UTC; 0 means every point."""
+    aggregate: Global___Aggregate.ValueType
     @_builtins.property
     def read(self) -> _common_pb2.ReadOptions:
         """As of a moment the series end with the last window that had been evaluated by then."""
@@ -1098,10 +1127,12 @@ class GetSeriesRequest(_message.Message):
         metric: _builtins.str = ...,
         monitor: _builtins.str = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        every_s: _builtins.int = ...,
+        aggregate: Global___Aggregate.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "monitor", b"monitor", "read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "every_s", b"every_s", "metric", b"metric", "monitor", b"monitor", "read", b"read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import grpc.aio
 from modelog_common.domain.clock import Clock
 from modelog_common.rpc.call import command_context, current_call
+from modelog_common.stores.series import Aggregate
 from modelog_proto.common.v1.common_pb2 import ReadOptions
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 from modelog_proto.monitoring.v1.monitoring_pb2_grpc import MonitoringServiceServicer
@@ -14,8 +16,16 @@ from modelog_proto.monitoring.v1.monitoring_pb2_grpc import MonitoringServiceSer
 from modelog_monitoring.api import parse
 from modelog_monitoring.handle.monitors import Monitors, Policies
 from modelog_monitoring.read.queries import MonitoringQueries
+from modelog_monitoring.read.series import Spans
 
 Call = grpc.aio.ServicerContext[Any, Any]
+AGGREGATES: dict[int, Aggregate] = {
+    pb.AGGREGATE_UNSPECIFIED: Aggregate.MEAN,
+    pb.AGGREGATE_MEAN: Aggregate.MEAN,
+    pb.AGGREGATE_MIN: Aggregate.MIN,
+    pb.AGGREGATE_MAX: Aggregate.MAX,
+    pb.AGGREGATE_COUNT: Aggregate.COUNT,
+}
 
 
 class MonitoringServicer(MonitoringServiceServicer):
@@ -62,8 +72,15 @@ class MonitoringServicer(MonitoringServiceServicer):
         return pb.ListRetrainingsResponse(retrainings=found.items, next_page_token=found.next_page_token)
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Call) -> pb.GetSeriesResponse:
-        points = await self._queries.series(request.monitor, request.metric, request.read, tenant())
+        points = await self._queries.series(
+            request.monitor, request.metric, request.read, tenant(), spans_of(request.every_s, request.aggregate)
+        )
         return pb.GetSeriesResponse(points=points)
+
+
+def spans_of(every_s: int, aggregate: int) -> Spans | None:
+    """The spans of time that points are asked for, None for every point."""
+    return Spans(timedelta(seconds=every_s), AGGREGATES.get(aggregate, Aggregate.MEAN)) if every_s else None
 
 
 def tenant() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from modelog_common.domain.errors import Invalid, NotFound
@@ -18,7 +18,7 @@ from modelog_monitoring.data.rows import to_moment
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
 from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.read.messages import WAITING, timestamp
-from modelog_monitoring.read.series import METRICS, SeriesProjection
+from modelog_monitoring.read.series import METRICS, SeriesProjection, Spans
 from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
 
 T = TypeVar("T")
@@ -102,7 +102,9 @@ class MonitoringQueries:
             RETRAININGS, pb.Retraining, read, tenant, page, where=where, order_by=[t.started]
         )
 
-    async def series(self, monitor: str, metric: str, read: ReadOptions, tenant: str) -> list[pb.SeriesPoint]:
+    async def series(
+        self, monitor: str, metric: str, read: ReadOptions, tenant: str, spans: Spans | None = None
+    ) -> list[pb.SeriesPoint]:
         """A metric over time, by time and then line; raises Invalid for a metric that is not kept.
 
         As of a moment the series end with the last window of that moment: windows are evaluated in order, each once.
@@ -111,10 +113,14 @@ class MonitoringQueries:
         _existing(found, f"there is no monitor {monitor!r}", read)
         if metric not in METRICS:
             raise Invalid.field("metric", f"{metric!r} is not a series; there are {', '.join(METRICS)}")
-        points = await self._series.points(metric, {"tenant": tenant, "monitor": monitor}, read)
+        await self._series.cover(read)
+        end = None
         if read.as_of:
             last = await self._last_window(monitor, read, tenant)
-            points = [p for p in points if last is not None and p.time <= last]
+            if last is None:
+                return []
+            end = last + timedelta(microseconds=1)
+        points = await self._series.points(metric, {"tenant": tenant, "monitor": monitor}, spans, end)
         return [pb.SeriesPoint(at=timestamp(p.time), value=p.value, line=p.line) for p in points]
 
     async def _last_window(self, monitor: str, read: ReadOptions, tenant: str) -> datetime | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import EventStore
 from modelog_common.read.moment import ReadOptions, moment_of
-from modelog_common.stores.series import Point, SeriesStore
+from modelog_common.stores.series import Aggregate, Point, SeriesStore
 
 from modelog_monitoring.events import EVENTS
 from modelog_monitoring.monitor.events import QualityFigures, WindowEvaluated
@@ -20,6 +22,14 @@ WAIT_S = 30.0
 RETRY_S = 1.0
 COVER_S = 10.0
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Spans of time, each with one point."""
+
+    every: timedelta
+    aggregate: Aggregate
 
 
 class SeriesProjection:
@@ -37,10 +47,17 @@ class SeriesProjection:
         """Everything up to this position is in the series."""
         return self._position
 
-    async def points(self, metric: str, tags: Mapping[str, str], read: ReadOptions) -> list[Point]:
-        """The points of a metric that carry all of `tags`; waits until the series cover what the caller asks for."""
+    async def cover(self, read: ReadOptions) -> None:
+        """Wait until the series cover what the caller asks for."""
         await moment_of(read, self._store, self)
-        return await self._series.query(metric, tags)
+
+    async def points(
+        self, metric: str, tags: Mapping[str, str], spans: Spans | None = None, end: datetime | None = None
+    ) -> list[Point]:
+        """The points of a metric that carry all of `tags`, before `end`."""
+        if spans is None:
+            return await self._series.query(metric, tags, end=end)
+        return await self._series.downsample(metric, spans.every, spans.aggregate, tags, end=end)
 
     async def wait_for(self, position: int) -> None:
         """Wait until the series cover `position`; raises Unavailable when they do not in time."""
