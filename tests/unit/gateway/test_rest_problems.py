@@ -22,7 +22,7 @@ def kinds(base: type[ModelogError]) -> Iterator[type[ModelogError]]:
 @pytest.mark.parametrize("kind", sorted(set(kinds(ModelogError)), key=lambda k: k.__name__), ids=lambda k: k.__name__)
 def test_every_domain_error_has_a_status_of_its_own(kind: type[ModelogError]) -> None:
     assert any(base in STATUS for base in kind.__mro__), f"{kind.__name__} would be answered as 500"
-    assert status_of(kind("x")) in _STATUSES, "the OpenAPI document does not tell of it"
+    assert status_of(kind.__new__(kind)) in _STATUSES, "the OpenAPI document does not tell of it"
 
 
 def test_what_gets_through_grpc_gets_through_http() -> None:
