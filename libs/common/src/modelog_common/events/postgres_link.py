@@ -32,6 +32,7 @@ class PostgresLink:
         self._lost = (
             self._driver.PostgresConnectionError,
             self._driver.InterfaceError,
+            self._driver.InternalClientError,
             self._driver.exceptions.OperatorInterventionError,
             OSError,
             TimeoutError,
@@ -81,8 +82,8 @@ class PostgresLink:
         async with self._pool.acquire(timeout=CONNECT_S) as connection:
             try:
                 return await work(connection)
-            except TimeoutError:
-                # Nobody answers at the other end: to hand it back would wait for that answer.
+            except self._lost:
+                # It is dead or out of step. Handed back as it is, it would be waited for, or given to the next caller.
                 connection.terminate()
                 raise
 
