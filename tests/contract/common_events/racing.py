@@ -18,7 +18,7 @@ from modelog_common.events.store import EventStore, NewEvent
 TASKS = 20
 PER_APPEND = 5
 SQLITE = "sqlite:///"
-POSTGRES = "postgresql://"
+KURRENT = "kurrentdb://"
 
 
 async def open_store(address: str) -> EventStore:
@@ -27,6 +27,10 @@ async def open_store(address: str) -> EventStore:
         from modelog_common.events.sqlite import SqliteEventStore
 
         return await SqliteEventStore.open(Path(address.removeprefix(SQLITE)))
+    if address.startswith(KURRENT):
+        from modelog_common.events.kurrent import KurrentEventStore
+
+        return await KurrentEventStore.open(address)
     from modelog_common.events.postgres import PostgresEventStore
 
     return await PostgresEventStore.open(address)

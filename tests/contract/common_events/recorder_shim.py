@@ -24,6 +24,7 @@ from eventsourcing.persistence import (
     ApplicationRecorder,
     IntegrityError,
     Notification,
+    OperationalError,
     StoredEvent,
     Subscription,
 )
@@ -43,16 +44,30 @@ class AggregateShim(AggregateRecorder):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._lock, self._closed = threading.Lock(), False
         self.store = self.run(open_store(address))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise OperationalError("the recorder is closed")
+            running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return running.result()
 
     def close(self) -> None:
-        self.run(self.store.close())
+        """Some cases leave threads behind that still ask: they are answered first."""
+        with self._lock:
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _finish(self) -> None:
+        await self.store.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         self.insert(stored_events)
