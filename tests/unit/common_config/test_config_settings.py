@@ -64,6 +64,15 @@ def test_variables_are_read(clean: pytest.MonkeyPatch) -> None:
     assert settings.event_store_path() == Path("/srv/log.db")
 
 
+def test_the_password_of_the_event_store_is_never_repeated(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("MODELOG_EVENT_STORE", "postgresql://modelog:hush@db:5432/modelog")
+    settings = load_settings()
+    assert settings.event_store == "postgresql://modelog:hush@db:5432/modelog"
+    assert "hush" not in repr(settings)
+    clean.setenv("MODELOG_EVENT_STORE", "postgres:modelog:hush@db")
+    assert "hush" not in str(refused())
+
+
 def test_a_file_gives_what_the_environment_does_not(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "settings.env"
     file.write_text("MODELOG_GRPC_PORT=7001\nMODELOG_HTTP_PORT=8080\nOTHER=1\n")
@@ -94,12 +103,9 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_PEERS", '{"registry": "a:²"}', "which is not host:port"),
         ("MODELOG_PEERS", "registry=127.0.0.1:1", "is not JSON; allowed: a JSON object of service names and addresses"),
         ("MODELOG_PEERS", "[1]", "a JSON object of service names and addresses"),
-        (
-            "MODELOG_EVENT_STORE",
-            "mongodb://x",
-            "allowed: sqlite:///<path>, or postgresql://user:password@host:port/database",
-        ),
+        ("MODELOG_EVENT_STORE", "mongodb://x", "allowed: sqlite:///<path>, postgresql://"),
         ("MODELOG_EVENT_STORE", "sqlite:///", "this event store is not known"),
+        ("MODELOG_EVENT_STORE", "kurrentdb://", "or kurrentdb://<host:port>?tls=true; empty means sqlite:///"),
         ("MODELOG_SERIES", "http://x/modelog/modelog", "allowed: influxdb://host:port/organisation/bucket"),
         ("MODELOG_SEARCH", "solr://x", "allowed: elasticsearch://, http:// or https://host:port"),
         ("MODELOG_SEARCH", "http://x/a/b", "this search index is not known"),

@@ -11,10 +11,9 @@ from modelog_common.bus.broker import Broker
 from modelog_common.bus.deadletters import DeadLetters
 from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
-from modelog_common.config import SQLITE, Settings, variable
+from modelog_common.config import POSTGRES, SQLITE, Settings, variable
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Invalid
-from modelog_common.events.postgres import PostgresEventStore
 from modelog_common.events.snapshots import Snapshots
 from modelog_common.events.snapshots.sqlite import SqliteSnapshots
 from modelog_common.events.sqlite import SqliteEventStore
@@ -38,7 +37,17 @@ async def open_event_store(settings: Settings, clock: Clock) -> EventStore:
     """The log of the platform; raises Unavailable when it cannot be used."""
     if settings.event_store.startswith(SQLITE):
         return await SqliteEventStore.open(settings.event_store_path(), clock)
-    return await PostgresEventStore.open(settings.event_store, clock)
+    if settings.event_store.startswith(POSTGRES):
+        try:
+            from modelog_common.events.postgres import PostgresEventStore
+        except ImportError as error:
+            raise _missing("event_store", "a postgresql:// address", "postgres") from error
+        return await PostgresEventStore.open(settings.event_store, clock)
+    try:
+        from modelog_common.events.kurrent import KurrentEventStore
+    except ImportError as error:
+        raise _missing("event_store", "a kurrentdb:// address", "kurrent") from error
+    return await KurrentEventStore.open(settings.event_store, clock)
 
 
 def open_snapshots(settings: Settings, service: str) -> Snapshots:
@@ -88,8 +97,10 @@ def open_subjects(settings: Settings) -> Subjects:
 def _key_store(address: str) -> KeyStore:
     if address.startswith("sqlite:///"):
         return SqliteKeyStore(Path(address.removeprefix("sqlite:///")))
-    from modelog_common.privacy.postgres import PostgresKeyStore
-
+    try:
+        from modelog_common.privacy.postgres import PostgresKeyStore
+    except ImportError as error:
+        raise _missing("key_store", "a postgresql:// address", "postgres") from error
     return PostgresKeyStore(address)
 
 

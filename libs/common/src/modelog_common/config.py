@@ -2,7 +2,7 @@
 
 settings = load_settings()          # raises Invalid: names the variable, what was wrong and what is allowed
 settings.peers["registry"]          # MODELOG_PEERS={"registry": "127.0.0.1:7001"}
-settings.event_store_path()         # MODELOG_EVENT_STORE=sqlite:///... ; by default <data_dir>/events.db
+settings.event_store                # MODELOG_EVENT_STORE=postgresql://... ; by default sqlite:///<data_dir>/events.db
 settings.service_token()            # what is in MODELOG_SERVICE_TOKEN_FILE
 """
 
@@ -25,6 +25,12 @@ ENV_FILE_ENCODING = "utf-8"
 SQLITE = "sqlite:///"
 POSTGRES = "postgresql://"
 DATABASES = ("postgresql", "mysql", "mariadb")
+KURRENT = "kurrentdb://"
+EVENT_STORES = (SQLITE, POSTGRES, KURRENT, "kurrentdb+discover://")
+EVENT_STORE = (
+    "sqlite:///<path>, postgresql://<user:password@host:port>/<database> or kurrentdb://<host:port>?tls=true; "
+    "empty means sqlite:///<data_dir>/events.db"
+)
 PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
@@ -47,12 +53,7 @@ class Settings(BaseSettings):
     grpc_port: int = PORT
     http_port: int = PORT
     oip_grpc_port: int = PORT
-    event_store: str = Field(
-        default="",
-        repr=False,
-        description="sqlite:///<path>, or postgresql://user:password@host:port/database; "
-        "empty means sqlite:///<data_dir>/events.db",
-    )
+    event_store: str = Field(default="", repr=False, description=EVENT_STORE)
     tables: SecretStr = Field(
         default=SecretStr(""),
         description="postgresql://user:password@host/database or mysql://user:password@host/database; "
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     signing_key_file: Path = Field(default=Path(), description="the PEM file that the gateway signs tokens with")
     key_store: str = Field(
         default="",
+        repr=False,
         description="sqlite:///<path> or postgresql://<address>: the keys that personal data is sealed with; "
         "empty means the database of a PostgreSQL event store, else <data_dir>/data-keys.db",
     )
@@ -137,8 +139,8 @@ class Settings(BaseSettings):
 
     @field_validator("event_store")
     @classmethod
-    def _sqlite(cls, value: str) -> str:
-        if value and (not value.startswith((SQLITE, POSTGRES)) or value in (SQLITE, POSTGRES)):
+    def _event_store(cls, value: str) -> str:
+        if value and not any(value.startswith(scheme) and value != scheme for scheme in EVENT_STORES):
             raise ValueError("this event store is not known")
         return value
 
@@ -195,7 +197,7 @@ class Settings(BaseSettings):
         return values
 
     def event_store_path(self) -> Path:
-        """The file of the event store when it is SQLite's."""
+        """The file of the event store, when it is an SQLite one."""
         return Path(self.event_store.removeprefix(SQLITE))
 
     def service_token(self) -> str:

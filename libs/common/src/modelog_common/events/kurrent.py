@@ -13,6 +13,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
+import kurrentdbclient as kurrent
+from kurrentdbclient import exceptions
+
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_common.events.checks import check_restored, check_restored_texts
@@ -37,8 +40,8 @@ T = TypeVar("T")
 class KurrentEventStore:
     """An EventStore in the stream `modelog.events` of a KurrentDB."""
 
-    def __init__(self, driver: Any, client: Any, clock: Clock) -> None:
-        self._driver, self._client, self._clock = driver, client, clock
+    def __init__(self, client: kurrent.AsyncKurrentDBClient, clock: Clock) -> None:
+        self._client, self._clock = client, clock
         self._group = GroupCommit(self._commit)
         self._index = LogIndex()
         self._catching_up = asyncio.Lock()
@@ -51,12 +54,11 @@ class KurrentEventStore:
     @classmethod
     async def open(cls, url: str, clock: Clock | None = None) -> KurrentEventStore:
         """Read the log once; raises Unavailable when the server does not answer or a newer release wrote to it."""
-        driver = _driver()
         try:
-            client = driver.AsyncKurrentDBClient(url)
+            client = kurrent.AsyncKurrentDBClient(url)
         except ValueError as error:
             raise Unavailable(f"this is no address of a KurrentDB: {error}") from error
-        store = cls(driver, client, clock or SystemClock())
+        store = cls(client, clock or SystemClock())
         try:
             await store.head()
         except BaseException:
@@ -73,7 +75,7 @@ class KurrentEventStore:
         """One append to the log; when another process was first, what came is read and the batch decided again."""
         try:
             answers = await self._decide_and_write(batch)
-        except self._driver.exceptions.MaximumAppendSizeExceededError as error:
+        except exceptions.MaximumAppendSizeExceededError as error:
             if len(batch) > 1:
                 return [answer for item in batch for answer in await self._commit([item])]
             return [Invalid.field("events", f"are larger than this KurrentDB takes in one append: {error}")]
@@ -106,9 +108,9 @@ class KurrentEventStore:
     async def _write(self, events: Sequence[StoredEvent]) -> bool:
         """Append to the log where these events begin; False when the log does not end there."""
         first = events[0].position
-        state = self._driver.StreamState.NO_STREAM if first == 1 else first - 2
+        state = kurrent.StreamState.NO_STREAM if first == 1 else first - 2
         proposed = [
-            self._driver.NewEvent(
+            kurrent.NewEvent(
                 kurrent_type(e.type), e.payload, metadata_of(e), "application/octet-stream", kurrent_id(e.id)
             )
             for e in events
@@ -118,7 +120,7 @@ class KurrentEventStore:
             await self._ask(
                 self._client.append_to_stream(STREAM, events=proposed, current_version=state, timeout=CALL_S)
             )
-        except self._driver.exceptions.WrongCurrentVersionError:
+        except exceptions.WrongCurrentVersionError:
             return False
         self._unsure = False
         self._take_in(events)
@@ -187,7 +189,7 @@ class KurrentEventStore:
                 async with await self._client.subscribe_to_stream(STREAM, stream_position=position) as events:
                     async for recorded in events:
                         self._take_in([to_stored(recorded)])
-            except (self._driver.exceptions.KurrentDBClientError, Unavailable):
+            except (exceptions.KurrentDBClientError, Unavailable):
                 await asyncio.sleep(RECONNECT_S)
 
     async def position_at(self, moment: datetime) -> int:
@@ -233,25 +235,19 @@ class KurrentEventStore:
             raise Unavailable("the event store is closed")
         try:
             page = await self._ask(self._client.get_stream(STREAM, stream_position=after, limit=limit, timeout=CALL_S))
-        except self._driver.exceptions.NotFoundError:
+        except exceptions.NotFoundError:
             return []
         return [to_stored(recorded) for recorded in page]
 
     async def _ask(self, answer: Awaitable[T]) -> T:
-        error = self._driver.exceptions
         try:
             return await answer
-        except (error.WrongCurrentVersionError, error.MaximumAppendSizeExceededError, error.NotFoundError):
+        except (
+            exceptions.WrongCurrentVersionError,
+            exceptions.MaximumAppendSizeExceededError,
+            exceptions.NotFoundError,
+        ):
             raise
-        except error.KurrentDBClientError as trouble:
+        except exceptions.KurrentDBClientError as trouble:
             what = str(trouble) or type(trouble).__name__
             raise Unavailable(f"the KurrentDB at {self._client.connection_target} cannot be used: {what}") from trouble
-
-
-def _driver() -> Any:
-    try:
-        import kurrentdbclient
-        import kurrentdbclient.exceptions
-    except ImportError as error:
-        raise Unavailable("a kurrentdb:// address needs modelog-common[kurrent]: pip install it") from error
-    return kurrentdbclient

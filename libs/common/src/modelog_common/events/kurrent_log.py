@@ -97,7 +97,7 @@ def kurrent_type(event_type: str) -> str:
 
 
 class LogIndex:
-    """What a process knows of the log up to `head`: about 300 bytes an event."""
+    """What a process knows of the log up to `head`: about 200 bytes an event."""
 
     def __init__(self) -> None:
         self.head = 0

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from modelog_common.domain.errors import Unavailable
 
 MAX_CONNECTIONS = 8
@@ -20,6 +22,17 @@ SERVER_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "enable_seqscan": "off",
 }
+# What says that a connection is dead or out of step, and what else may go wrong.
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.exceptions.OperatorInterventionError,
+    OSError,
+    TimeoutError,
+    EOFError,
+)
+ERRORS = (*LOST, asyncpg.PostgresError, ValueError)
 T = TypeVar("T")
 
 
@@ -28,39 +41,29 @@ class PostgresLink:
 
     def __init__(self, url: str) -> None:
         self.address = address_of(url)
-        self._url, self._driver = url, _driver()
-        self._lost = (
-            self._driver.PostgresConnectionError,
-            self._driver.InterfaceError,
-            self._driver.InternalClientError,
-            self._driver.exceptions.OperatorInterventionError,
-            OSError,
-            TimeoutError,
-            EOFError,
-        )
-        self.errors = (*self._lost, self._driver.PostgresError, ValueError)
+        self._url = url
         self._pool: Any = None
 
     @classmethod
     async def open(cls, url: str) -> PostgresLink:
-        """Does not connect yet; raises Unavailable for an address that cannot be one, and without the driver."""
+        """Does not connect yet; raises Unavailable for an address that cannot be one."""
         link = cls(url)
         try:
-            link._pool = await link._driver.create_pool(
+            link._pool = await asyncpg.create_pool(
                 url, min_size=0, max_size=MAX_CONNECTIONS, timeout=CONNECT_S, command_timeout=COMMAND_S,
                 server_settings=SERVER_SETTINGS, reset=_keep_as_it_is,
             )  # fmt: skip
-        except link.errors as error:
+        except ERRORS as error:
             raise link.unavailable(error) from error
         return link
 
     async def connect(self) -> Any:
         """A connection of one's own, for listening; raises Unavailable."""
         try:
-            return await self._driver.connect(
+            return await asyncpg.connect(
                 self._url, timeout=CONNECT_S, command_timeout=COMMAND_S, server_settings=SERVER_SETTINGS
             )
-        except self.errors as error:
+        except ERRORS as error:
             raise self.unavailable(error) from error
 
     async def run(self, work: Callable[[Any], Awaitable[T]], *, again: bool = True) -> T:
@@ -71,18 +74,18 @@ class PostgresLink:
         try:
             try:
                 return await self._once(work)
-            except self._lost as lost:
-                if not again or isinstance(lost, self._driver.DataError):
+            except LOST as lost:
+                if not again or isinstance(lost, asyncpg.DataError):
                     raise
                 return await self._once(work)
-        except self.errors as error:
+        except ERRORS as error:
             raise self.unavailable(error) from error
 
     async def _once(self, work: Callable[[Any], Awaitable[T]]) -> T:
         async with self._pool.acquire(timeout=CONNECT_S) as connection:
             try:
                 return await work(connection)
-            except self._lost:
+            except LOST:
                 # It is dead or out of step. Handed back as it is, it would be waited for, or given to the next caller.
                 connection.terminate()
                 raise
@@ -105,11 +108,3 @@ def address_of(url: str) -> str:
     """host:port/database of an address, without the password."""
     parts = urlsplit(url)
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _driver() -> Any:
-    try:
-        import asyncpg
-    except ImportError as error:
-        raise Unavailable("a postgresql:// address needs modelog-common[postgres]: pip install it") from error
-    return asyncpg

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from modelog_common.domain.errors import Unavailable
-from modelog_common.events.postgres_link import PostgresLink
+from modelog_common.events.postgres_link import ERRORS, PostgresLink
 from modelog_common.events.postgres_schema import CHANNEL, SCHEMA
 
 POLL_S = 2.0
@@ -78,7 +78,7 @@ class CommitWatch:
                         await lost.wait()
                 except TimeoutError:
                     continue
-        except self._link.errors:
+        except ERRORS:
             await asyncio.sleep(RECONNECT_S)
 
     def _notified(self, connection: Any, pid: int, channel: str, payload: str) -> None:
