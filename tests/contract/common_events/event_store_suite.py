@@ -291,3 +291,6 @@ class EventStoreSuite:
         await store.close()
         with pytest.raises(Unavailable, match="closed"):
             await store.append("a.b-1", [new()])
+        for question in (store.head(), store.find("x"), collect(store.read_all()), collect(store.read_stream("a.b-1"))):
+            with pytest.raises(Unavailable, match="closed"):
+                await question

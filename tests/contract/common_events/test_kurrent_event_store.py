@@ -15,10 +15,10 @@ from kurrent_stand_in import StandIn
 from kurrentdbclient import AsyncKurrentDBClient, StreamState
 from kurrentdbclient import NewEvent as NewKurrentEvent
 from modelog_common.domain.clock import ManualClock
-from modelog_common.domain.errors import Invalid, Unavailable
+from modelog_common.domain.errors import Conflict, Invalid, Unavailable
 from modelog_common.events.kurrent import KurrentEventStore
 from modelog_common.events.kurrent_log import metadata_of
-from modelog_common.events.store import EventStore
+from modelog_common.events.store import Appended, EventStore
 
 
 def address_of(port: int) -> str:
@@ -109,6 +109,19 @@ async def test_a_log_of_a_newer_release_or_of_somebody_else_is_refused(
     await client.close()
     with pytest.raises(Unavailable, match=wrong):
         await KurrentEventStore.open(address_of(stand_in.port))
+
+
+async def test_the_same_id_at_the_same_place_of_another_stream_is_no_repeated_append(stand_in: StandIn) -> None:
+    """KurrentDB itself takes two appends of the same ids at the same revision for one."""
+    first = await KurrentEventStore.open(address_of(stand_in.port))
+    second = await KurrentEventStore.open(address_of(stand_in.port))
+    same = new(1)
+    await first.append("a.b-1", [same])
+    with pytest.raises(Conflict, match="1 of 1 event ids"):
+        await second.append("a.b-2", [same])
+    assert await second.append("a.b-1", [same]) == Appended(1, 1, repeated=True)
+    await first.close()
+    await second.close()
 
 
 @pytest.mark.parametrize("address", ["kurrentdb://127.0.0.1:1?tls=false", "kurrentdb://", "mongodb://x"])

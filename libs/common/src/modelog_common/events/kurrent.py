@@ -110,9 +110,7 @@ class KurrentEventStore:
         first = events[0].position
         state = kurrent.StreamState.NO_STREAM if first == 1 else first - 2
         proposed = [
-            kurrent.NewEvent(
-                kurrent_type(e.type), e.payload, metadata_of(e), "application/octet-stream", kurrent_id(e.id)
-            )
+            kurrent.NewEvent(kurrent_type(e.type), e.payload, metadata_of(e), "application/octet-stream", kurrent_id(e))
             for e in events
         ]
         self._unsure = True

@@ -86,9 +86,13 @@ def metadata_of(e: StoredEvent) -> bytes:
     )  # fmt: skip
 
 
-def kurrent_id(event_id: str) -> UUID:
-    """KurrentDB's ids are UUIDs; ours are any text."""
-    return uuid5(NAMESPACE, f"kurrent\x1f{event_id}")
+def kurrent_id(e: StoredEvent) -> UUID:
+    """KurrentDB's ids are UUIDs; ours are any text.
+
+    KurrentDB takes events of the same ids at the same revisions for an append that was repeated, and says that it went
+    well. So the id says all that makes it one: the same id for another stream must not look like it.
+    """
+    return uuid5(NAMESPACE, f"{e.stream}\x1f{e.version}\x1f{e.id}")
 
 
 def kurrent_type(event_type: str) -> str:

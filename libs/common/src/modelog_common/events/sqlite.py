@@ -176,6 +176,8 @@ class SqliteEventStore:
         return await self._run(lambda db: _events(db.execute(statement, arguments)))
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise Unavailable("the event store is closed")
         try:
             return await self._reader_thread.run(partial(work, self._read))
         except sqlite3.Error as error:
