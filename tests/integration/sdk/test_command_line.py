@@ -135,6 +135,8 @@ def test_backups(run, tmp_path: Path, platform: object) -> None:  # type: ignore
     assert (restored / "data" / "events.db").is_file()
     assert "is not empty" in run("backup", "restore", backups, "--data-dir", restored, status=1).stderr
     assert "no secrets" in run("backup", "create", backups, "--data-dir", source, "--secrets", status=1).stderr
+    nothing = run("backup", "create", backups, "--data-dir", tmp_path / "nothing", status=1).stderr
+    assert "has no log of its own; give the address of its log with --store" in nothing.replace("\n", " ")
     next(backups.glob("*/checkpoints.jsonl")).write_text("")
     assert "checkpoints.jsonl was altered" in run("backup", "verify", backups, status=1).stderr.replace("\n", " ")
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from modelog_common.config import SQLITE
+from modelog_common.domain.errors import NotFound
 from modelog_proofs import Report
 
 from modelog_platform.commands import for_the_caller
@@ -55,9 +56,12 @@ def create_backup(
 ) -> Made:
     """Back up the platform of a data directory; `store` is the address of its log, if that is not in it."""
     platform = PlatformFolder(data_dir.absolute())
+    own = platform.data / "events.db"
 
     async def run() -> Made:
-        async with opened(store or f"{SQLITE}{platform.data / 'events.db'}") as log:
+        if not store and not own.is_file():
+            raise NotFound(f"{data_dir} has no log of its own; give the address of its log with --store")
+        async with opened(store or f"{SQLITE}{own}") as log:
             source = Source(platform.data, platform.secrets if secrets else None)
             return await backup.create(log, source, folder, until, progress)
 
