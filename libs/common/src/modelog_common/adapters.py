@@ -25,6 +25,8 @@ from modelog_common.privacy.subjects import Subjects
 from modelog_common.read.database import open_database
 from modelog_common.stores.blobs import BlobStore
 from modelog_common.stores.blobs.folder import FolderBlobStore
+from modelog_common.stores.cache import Cache
+from modelog_common.stores.cache.memory import MemoryCache
 from modelog_common.stores.graph import Graph
 from modelog_common.stores.graph.bolt import BoltGraph
 from modelog_common.stores.search import SearchStore
@@ -138,6 +140,18 @@ def open_series(settings: Settings, service: str) -> SeriesStore:
     except ImportError as error:
         raise _missing("series", "an influxdb:// address", "influx") from error
     return InfluxSeriesStore(f"{settings.series}-{service}", settings.series_token.get_secret_value())
+
+
+def open_cache(settings: Settings, service: str) -> Cache:
+    """The cache of a service: shared by its processes, or in this one."""
+    address = settings.cache.get_secret_value()
+    if not address:
+        return MemoryCache()
+    try:
+        from modelog_common.stores.cache.redis import RedisCache
+    except ImportError as error:
+        raise _missing("cache", "a redis:// address", "redis") from error
+    return RedisCache(address, service)
 
 
 def open_search(settings: Settings, service: str) -> SearchStore:

@@ -35,7 +35,7 @@ PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 t
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 # Somebody may put the secret itself where its place is asked for.
-UNREPEATED = ("event_store", "graph_password", "tables", "key_store", "master_key")
+UNREPEATED = ("event_store", "graph_password", "tables", "cache", "key_store", "master_key")
 MASTER_KEYS = ("file://", "env://", "vault+http://", "vault+https://")
 MASTER_KEY = (
     "file://<path>, env://<variable> or vault+https://<host:port>/<mount>/<key> (OpenBao or Vault transit): what wraps "
@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         default="",
         description="file://<folder>, or s3://<bucket>/<prefix> with AWS_ENDPOINT_URL, AWS_REGION and the AWS_* keys; "
         "empty means <data_dir>/blobs",
+    )
+    cache: SecretStr = Field(
+        default=SecretStr(""), description="redis://user:password@host:port/0; empty means a cache in each process"
     )
     peers: dict[str, str] = Field(default_factory=dict, description=ADDRESS)
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
@@ -125,6 +128,14 @@ class Settings(BaseSettings):
             raise ValueError("this place for blobs is not known")
         if value in ("s3://", "file://"):
             raise ValueError("it names no folder or bucket")
+        return value
+
+    @field_validator("cache")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        address = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (address.scheme not in ("redis", "rediss") or not address.hostname):
+            raise ValueError("this cache is not known")
         return value
 
     @field_validator("tables")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ from modelog_common.read.database import metadata as progress_metadata
 from modelog_common.read.tables import Change, Dated, write
 
 State = TypeVar("State")
-BATCH = 500
+BATCH = 2000
 CACHED = 5000
 # Stands in place of a schema while tables are being made.
 UNFINISHED = "unfinished"
@@ -66,18 +66,14 @@ class EntityProjection(Generic[State]):
         state, version = self._states.pop(stored.stream, (self._decider.initial(), 0))
         if version >= stored.version:  # a transaction was tried again
             state, version = self._decider.initial(), 0
-        async for earlier in self._missing(stored, version):
-            state = self._evolve(state, earlier)
+        if version < stored.version - 1:
+            async for earlier in self._store.read_stream(stored.stream, after=version, until=stored.position - 1):
+                state = self._evolve(state, earlier)
         state = self._evolve(state, stored)
         self._states[stored.stream] = (state, stored.version)
         if len(self._states) > CACHED:
             self._states.popitem(last=False)
         return self._rows(state, stored)
-
-    async def _missing(self, stored: StoredEvent, version: int) -> AsyncIterator[StoredEvent]:
-        if version < stored.version - 1:
-            async for earlier in self._store.read_stream(stored.stream, after=version, until=stored.position - 1):
-                yield earlier
 
     def _evolve(self, state: State, stored: StoredEvent) -> State:
         return self._decider.evolve(state, self._types.decode(stored.type, stored.schema, stored.payload))

@@ -6,7 +6,7 @@ from functools import cache
 
 from opentelemetry import metrics
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.metrics import Histogram
+from opentelemetry.metrics import Counter, Histogram
 from opentelemetry.metrics._internal.instrument import Gauge
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
@@ -19,6 +19,8 @@ ATTRIBUTE_METHOD = "rpc.method"
 ATTRIBUTE_CODE = "rpc.response.status_code"
 RELAY_LAG = "modelog.relay.lag"
 CONSUMER_LAG = "modelog.consumer.lag"
+CACHE_FAILURES = "modelog.cache.failures"
+ATTRIBUTE_OPERATION = "modelog.cache.operation"
 ATTRIBUTE_LOG = "modelog.log"
 ATTRIBUTE_TOPIC = "messaging.destination.name"
 ATTRIBUTE_CONSUMER = "messaging.consumer.group.name"
@@ -58,4 +60,12 @@ def consumer_lag() -> Gauge:
     """How many messages of a topic a consumer has not handled, by topic and consumer."""
     return metrics.get_meter("modelog").create_gauge(
         CONSUMER_LAG, unit="{message}", description="How far a consumer is behind its topic"
+    )
+
+
+@cache
+def cache_failures() -> Counter:
+    """How often a cache did not answer and was taken for empty, by operation."""
+    return metrics.get_meter("modelog").create_counter(
+        CACHE_FAILURES, unit="{failure}", description="How often a cache did not answer"
     )

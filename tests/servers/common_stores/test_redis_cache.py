@@ -1,0 +1,49 @@
+"""The cache in Redis passes the suite, and is a miss while the server is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from cache_suite import PATIENCE_S, CacheSuite
+from modelog_common.stores.cache.redis import RedisCache
+from real_servers import UrlServer
+from severed import way_to
+
+
+class TestRedisCache(CacheSuite):
+    @pytest.fixture
+    async def cache(self, redis_server: UrlServer) -> AsyncIterator[RedisCache]:
+        made = RedisCache(redis_server.url, str(uuid4()))
+        yield made
+        await made.close()
+
+    async def test_owners_do_not_meet(self, cache: RedisCache, redis_server: UrlServer) -> None:
+        other = RedisCache(redis_server.url, "another")
+        await cache.put("k", b"1")
+        assert await other.get("k") is None
+        await other.close()
+
+    async def test_a_server_that_is_away_is_a_miss_and_is_said(
+        self, redis_server: UrlServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        async with way_to(redis_server.url) as way:
+            cache = RedisCache(way.address, str(uuid4()))
+            await cache.put("k", b"1")
+            await way.cut()
+            for _ in range(3):
+                assert await cache.get("k") is None
+                await cache.put("k", b"2")
+                await cache.drop("k")
+            await way.open()
+            async with asyncio.timeout(PATIENCE_S):
+                while await cache.get("k") != b"1":
+                    await asyncio.sleep(0.05)
+            way.silence()
+            assert await cache.get("k") is None
+            await cache.close()
+        said = capsys.readouterr().out
+        assert said.count("cache is away") == 2
+        assert said.count("cache is back") == 1
