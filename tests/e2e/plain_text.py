@@ -40,5 +40,9 @@ def traces(folder: Path, text: str) -> Iterator[str]:
     """Every file under a folder that holds the text in its bytes or its name, with the encoding."""
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not file.is_symlink():
-            content = file.read_bytes() + b"\n" + str(file.relative_to(folder)).encode()
+            try:
+                content = file.read_bytes()
+            except FileNotFoundError:  # a running server cleans up
+                continue
+            content += b"\n" + str(file.relative_to(folder)).encode()
             yield from (f"{file.relative_to(folder)} ({name})" for name in traces_in(content, text))

@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import httpx
@@ -21,6 +22,21 @@ from plain_text import forms, traces, traces_in
 from running_platform import RunningPlatform
 
 GATEWAY_EVENTS = EVENTS["gateway"].name
+
+
+class Places(NamedTuple):
+    """The folders that are searched, and parts of the names of files that hold what is public."""
+
+    folders: list[Path]
+    public: set[str]
+
+    def holding(self, text: str) -> list[str]:
+        return [f"{folder.name}/{place}" for folder in self.folders for place in traces(folder, text)]
+
+
+@pytest.fixture(scope="module")
+def places(own: RunningPlatform) -> Places:
+    return Places([own.folder], {"data/data/events.db", "data/data/registry/tables.db"})
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +63,7 @@ def test_a_text_inside_base64_is_found_wherever_it_begins() -> None:
         assert traces_in(base64.b64encode(before + b"Zoe Unmistakable" + b"xyz"), "Zoe Unmistakable")
 
 
-def test_no_byte_of_an_erased_persons_data_is_left(own: RunningPlatform) -> None:
+def test_no_byte_of_an_erased_persons_data_is_left(own: RunningPlatform, places: Places) -> None:
     mark = uuid4().hex[:12]
     full_name, email = f"Zoë Unmistakable {mark}", f"zoë.{mark}@unmistakable.example"
     changed_name, public = f"Zoë Changed {mark}", f"Zoë Public {mark}"
@@ -65,13 +81,13 @@ def test_no_byte_of_an_erased_persons_data_is_left(own: RunningPlatform) -> None
         head = own.until_projected()
 
         # What is public is found where it was put, by the same search.
-        found = {place.partition(" ")[0] for place in traces(own.folder, public)}
-        assert {"data/data/events.db", "data/data/registry/tables.db"} <= {f.removesuffix("-wal") for f in found}
+        found = places.holding(public)
+        assert [name for name in places.public if not any(name in place for place in found)] == []
         assert traces_in(_topic(own, EVENTS["registry"].name), public)
         # What is personal is sealed from the first moment on.
         topic = _topic(own, GATEWAY_EVENTS)
         for text in personal:
-            assert list(traces(own.folder, text)) == []
+            assert places.holding(text) == []
             assert traces_in(topic, text) == []
         assert b'"zoe"' in topic
         assert b"ciphertext" in topic
@@ -93,7 +109,7 @@ def test_no_byte_of_an_erased_persons_data_is_left(own: RunningPlatform) -> None
         seen = json.dumps([e.to_dict() for e in admin.audit.events(limit=1000)], default=str, ensure_ascii=False)
     everything = _topic(own, GATEWAY_EVENTS) + seen.encode()
     for text in personal:
-        assert list(traces(own.folder, text)) == []
+        assert places.holding(text) == []
         assert traces_in(everything, text) == []
     with own.client() as admin:
         model = admin.models.get("zoes-model")
