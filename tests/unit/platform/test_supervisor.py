@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc.aio
@@ -213,3 +214,27 @@ def test_the_tail_of_a_log_is_its_end(tmp_path: Path) -> None:
     assert len(tail(service)) <= module.TAIL_BYTES
     service.log.write_text(" \n")
     assert tail(service) == "(nothing)"
+
+
+async def test_services_are_started_once_the_servers_serve_and_stopped_before_them(folder: PlatformFolder) -> None:
+    gate = folder.root / "gate"
+    server = replace(spec(folder, "kafka", IDLES), part=True, serves=gate.exists, stop_signal=signal.SIGINT)
+    service = spec(folder, "registry", LISTENS)
+    supervisor = Supervisor(folder, ports(), [service, server])
+
+    def state_of(name: str) -> str:
+        return str(supervisor.state()["processes"][name]["state"])
+
+    async def open_gate() -> None:
+        await until("the server runs", lambda: state_of("kafka") == "starting")
+        assert state_of("registry") == "waiting"
+        gate.touch()
+
+    opening = asyncio.create_task(open_gate())
+    async with running(supervisor) as told:
+        await opening
+        assert told == ["kafka", "registry"]
+        assert supervisor.state()["stops_within_s"] > 3 * module.STOP_TIMEOUT_S
+    processes = supervisor.state()["processes"]
+    assert processes["kafka"]["last_exit"] in (-signal.SIGINT, 1, 130)
+    assert processes["registry"]["last_exit"] == -signal.SIGTERM
