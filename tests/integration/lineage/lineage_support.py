@@ -40,7 +40,8 @@ from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceStub, LineageServiceStub
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
 
-PATIENCE_S = 60.0
+# Only a test that fails waits so long: a Neo4j that has just started plans its first queries for a while.
+PATIENCE_S = 120.0
 PASSWORD = "correct horse battery"
 TENANT = "acme"
 CATEGORIES = {

@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
 from test_lineage_faults import *  # noqa: F403
+
+# Each start of Neo4j plans its queries anew, which takes a busy machine a minute.
+pytestmark = pytest.mark.timeout(900)

@@ -28,6 +28,7 @@ class BoltGraph:
             auth=(user, password),
             connection_timeout=3.0,
             connection_acquisition_timeout=10.0,
+            notifications_min_severity="OFF",  # that a property does not exist yet is no news
             liveness_check_timeout=1.0,  # a connection from before a restart is not handed out
             max_transaction_retry_time=0.0,  # retries are ours, since the driver's leave out conflicts of MERGE
         )
