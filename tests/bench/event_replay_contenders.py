@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -47,7 +47,7 @@ def measure(curve: Curve, count: int, ctx: Context) -> Sequence[Measured]:
 
 
 def evolve(curve: Curve, measured: Measured) -> Curve:
-    return replace(curve, value=measured.value, count=curve.count + 1)
+    return Curve(measured.value, curve.count + 1)
 
 
 CURVE = Decider("bench.curve", Curve, measure, evolve)

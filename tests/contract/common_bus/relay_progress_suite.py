@@ -80,7 +80,7 @@ class RelayProgressSuite:
     ) -> None:
         with multiprocessing.get_context("spawn").Pool(4) as pool:
             asked = [pool.apply_async(tokens_of_process(n)) for n in range(8)]
-            tokens = [token for answer in asked for token in await asyncio.to_thread(answer.get, 60)]
+            tokens = [token for answer in asked for token in await asyncio.to_thread(answer.get, 150)]
         assert sorted(tokens) == list(range(1, len(tokens) + 1))
         assert len(tokens) == 8 * 20
 

@@ -58,7 +58,17 @@ def open_snapshots(settings: Settings, service: str) -> Snapshots:
 
 
 def open_relay_progress(settings: Settings) -> RelayProgress:
-    """Where relays remember how far they have come: in the event store's own file, or in one of this data directory."""
+    """Where relays remember how far they have come: in the event store's own database.
+
+    KurrentDB has no place for it: there it is a file of this data directory, so the relays of a service run on one
+    machine.
+    """
+    if settings.event_store.startswith(POSTGRES):
+        try:
+            from modelog_common.bus.postgres_leases import PostgresRelayProgress
+        except ImportError as error:
+            raise _missing("event_store", "a postgresql:// address", "postgres") from error
+        return PostgresRelayProgress(settings.event_store)
     in_a_file = settings.event_store.startswith(SQLITE)
     return SqliteRelayProgress(settings.event_store_path() if in_a_file else settings.data_dir / "relay.db")
 
