@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from modelog_common.adapters import open_event_store, open_search, open_series
+from modelog_common.adapters import open_data_broker, open_event_bus, open_event_store, open_search, open_series
 from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Invalid
@@ -45,3 +45,29 @@ async def test_an_event_store_needs_its_driver(
     settings = Settings(data_dir=tmp_path, event_store=address)
     with pytest.raises(Invalid, match=rf"MODELOG_EVENT_STORE: .* needs modelog-common\[{extra}\]"):
         await open_event_store(settings, SystemClock())
+
+
+def test_events_on_redis_need_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "modelog_common.bus.redis_streams", raising=False)
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    settings = Settings(data_dir=tmp_path, event_bus="redis://127.0.0.1:6379/0")
+    with pytest.raises(Invalid, match=r"MODELOG_EVENT_BUS: an address of Redis needs modelog-common\[redis\]"):
+        open_event_bus(settings)
+
+
+def test_events_travel_on_kafka_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
+    assert open_event_bus(Settings(data_dir=tmp_path)) is None
+    bus = open_event_bus(Settings(data_dir=tmp_path, kafka_bootstrap="127.0.0.1:9092"))
+    assert bus is not None
+    assert bus.address == "127.0.0.1:9092"
+    both = Settings(data_dir=tmp_path, kafka_bootstrap="127.0.0.1:9092", event_bus="redis://me:secret@127.0.0.1/2")
+    events, batches = open_event_bus(both), open_data_broker(both)
+    assert events is not None
+    assert batches is not None
+    assert (events.address, batches.address) == ("redis://127.0.0.1:6379/2", "127.0.0.1:9092")
+
+
+@pytest.mark.parametrize("address", ["amqp://127.0.0.1", "redis:///0", "127.0.0.1:6379"])
+def test_another_broker_is_refused_without_repeating_its_password(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ValueError, match="this broker is not known"):
+        Settings(data_dir=tmp_path, event_bus=address)

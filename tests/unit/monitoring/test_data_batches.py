@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from data_plane import HERE, outcomes, predictions, received, us
 from modelog_common.bus.envelope import Poison
@@ -134,7 +134,7 @@ async def test_a_replayed_batch_fills_the_place_that_was_kept_for_it(store: Wind
     ingest = Ingest(store)
     store.add([Batch(Kind.OUTCOMES, "acme/airport", 1)], HERE)
     await ingest.handle([received(outcomes(["b"], [1], [2], sequence=2))], HERE)
-    again = replace(received(outcomes(["a"], [0], [1], sequence=1)), replayed=True)
+    again = msgspec.structs.replace(received(outcomes(["a"], [0], [1], sequence=1)), replayed=True)
     for _ in range(2):
         await ingest.handle([again], HERE)
     flow = Flow(Kind.OUTCOMES, "flights", "acme")

@@ -80,7 +80,14 @@ def open_data_broker(settings: Settings) -> Broker | None:
 
 def open_event_bus(settings: Settings) -> Broker | None:
     """The broker on which events travel; None when the settings name none."""
-    return open_data_broker(settings)
+    address = settings.event_bus.get_secret_value()
+    if not address:
+        return open_data_broker(settings)
+    try:
+        from modelog_common.bus.redis_streams import RedisBroker
+    except ImportError as error:
+        raise _missing("event_bus", "an address of Redis", "redis") from error
+    return RedisBroker(address)
 
 
 def open_dead_letters(settings: Settings, service: str, clock: Clock) -> DeadLetters:

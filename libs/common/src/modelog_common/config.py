@@ -35,7 +35,7 @@ PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 t
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 # Somebody may put the secret itself where its place is asked for.
-UNREPEATED = ("event_store", "graph_password", "tables", "cache", "key_store", "master_key")
+UNREPEATED = ("event_store", "graph_password", "tables", "event_bus", "cache", "key_store", "master_key")
 MASTER_KEYS = ("file://", "env://", "vault+http://", "vault+https://")
 MASTER_KEY = (
     "file://<path>, env://<variable> or vault+https://<host:port>/<mount>/<key> (OpenBao or Vault transit): what wraps "
@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         "empty means SQLite files in <data_dir>",
     )
     kafka_bootstrap: str = Field(default="", description="brokers as host:port, separated by commas; empty means none")
+    event_bus: SecretStr = Field(
+        default=SecretStr(""),
+        description="redis://host:port/0, or rediss:// over TLS: where events travel; empty means Kafka, as batches do",
+    )
     graph_uri: str = Field(default="", description="a Bolt address such as bolt://127.0.0.1:7687")
     graph_user: str = ""
     graph_password: SecretStr = SecretStr("")
@@ -146,6 +150,14 @@ class Settings(BaseSettings):
             raise ValueError("this database is not known")
         if value.get_secret_value() and not (address.hostname and address.path.strip("/")):
             raise ValueError("it names no host or no database")
+        return value
+
+    @field_validator("event_bus")
+    @classmethod
+    def _event_bus(cls, value: SecretStr) -> SecretStr:
+        address = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and not (address.scheme in ("redis", "rediss") and address.hostname):
+            raise ValueError("this broker is not known")
         return value
 
     @field_validator("event_store")

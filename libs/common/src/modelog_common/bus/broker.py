@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from modelog_common.bus.envelope import Poison, Received
 from modelog_common.bus.topics import Topic
 
@@ -29,8 +31,7 @@ class TopicState:
     partitions: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A message for partition 0 of a topic."""
 
     topic: str

@@ -87,4 +87,4 @@ def new_admin(bootstrap: str) -> AdminClient:
 
 def headers_of(message: Any) -> Mapping[str, bytes]:
     """A message's headers; of a name that comes twice the last one counts."""
-    return {name: value if isinstance(value, bytes) else b"" for name, value in message.headers() or ()}
+    return {name: value or b"" for name, value in message.headers() or ()}

@@ -10,8 +10,9 @@ time was over, and is in the topic already or comes again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+import msgspec
 
 from modelog_common.events.store import StoredEvent
 
@@ -22,19 +23,17 @@ FENCE = "ce_fence"
 _SPEC = b"1.0"
 
 
-@dataclass(frozen=True)
-class LogEntry:
+class LogEntry(msgspec.Struct, frozen=True):
     """One entry of a durable log, on its way to its tenant's topic."""
 
     tenant: str
     position: int
     key: bytes
     value: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A message as it was read from a topic.
 
     `source` and `position` are empty and 0 when the sender does not count its messages; then nothing protects from

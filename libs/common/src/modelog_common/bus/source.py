@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
 import structlog
 
 from modelog_common.bus.broker import Broker, Reader, TopicState
@@ -245,7 +246,7 @@ class Consumer:
             try:
                 if isinstance(message, Poison):
                     raise message
-                message = replace(message, replayed=True)
+                message = msgspec.structs.replace(message, replayed=True)
                 done = after(at, at.offset, {**at.positions, mark: 0})
                 with handling(at.topic, self.name, [message]):
                     await handler([message], done)
