@@ -37,7 +37,8 @@ async def build(host: Host) -> None:
     signer = TokenSigner.from_file(host.settings.signing_key_file, host.clock)
     identity = IdentityServicer(users, queries, host.subjects, signer, host.clock)
     host.serve(add_IdentityServiceServicer_to_server, identity, "modelog.gateway.v1.IdentityService")
-    platform = PlatformServicer({name: host.peer(name) for name in SERVICES if name in host.settings.peers})
+    peers = {name: host.peer(name) for name in SERVICES if name in host.settings.peers}
+    platform = PlatformServicer(peers, host.data_broker)
     host.serve(add_PlatformServiceServicer_to_server, platform, "modelog.gateway.v1.PlatformService")
 
     async def first_user() -> None:

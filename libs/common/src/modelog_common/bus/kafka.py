@@ -19,6 +19,7 @@ from modelog_common.bus.topics import Topic
 from modelog_common.domain.errors import Unavailable
 
 REQUEST_TIMEOUT_S = 2.0
+ASK_AGAIN_S = 0.05
 FLUSH_S = 0.5
 PARTITION = 0
 
@@ -54,10 +55,20 @@ class KafkaBroker:
         state = (await self.describe([topic.name]))[topic.name]
         if state is None:
             await self._make(topic)
-            state = (await self.describe([topic.name]))[topic.name]
+            state = await self._once_told_of(topic.name)
         if state is None:
             raise Unavailable(f"topic {topic.name} was made at {self.address} and is gone again")
         return state
+
+    async def _once_told_of(self, name: str) -> TopicState | None:
+        """A topic that was just made: brokers hear of it from their controller a moment later."""
+        now = asyncio.get_running_loop().time
+        until = now() + REQUEST_TIMEOUT_S
+        while True:
+            state = (await self.describe([name]))[name]
+            if state is not None or now() > until:
+                return state
+            await asyncio.sleep(ASK_AGAIN_S)
 
     async def _make(self, topic: Topic) -> None:
         new = NewTopic(

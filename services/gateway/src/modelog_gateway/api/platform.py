@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import grpc.aio
+from modelog_common.bus.broker import Broker
 from modelog_common.bus.topics import INFERENCE_REQUESTS, OUTCOMES
 from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unavailable
 from modelog_common.rpc.call import current_call
@@ -25,8 +26,8 @@ Call = Any
 class PlatformServicer(PlatformServiceServicer):
     """modelog.gateway.v1.PlatformService; `peers` are the channels to the six services."""
 
-    def __init__(self, peers: Mapping[str, grpc.aio.Channel]) -> None:
-        self.peers = peers
+    def __init__(self, peers: Mapping[str, grpc.aio.Channel], data_broker: Broker | None) -> None:
+        self.peers, self._data_broker = peers, data_broker
 
     async def ListServices(self, request: pb.ListServicesRequest, context: Call) -> pb.ListServicesResponse:
         found = await asyncio.gather(*(health_of(name, channel) for name, channel in self.peers.items()))
@@ -47,7 +48,10 @@ class PlatformServicer(PlatformServiceServicer):
         topics, reader = READERS[request.topic]
         asked = common_pb2.GetStreamProgressRequest(producer=request.producer, topic=request.topic)
         found = await AdminServiceStub(self.peers[reader]).GetStreamProgress(asked)
-        found.topic = topics.of(current_call().identity.tenant).name
+        topic = topics.of(current_call().identity.tenant)
+        if self._data_broker is not None:
+            await self._data_broker.open(topic)  # the first to ask for it has it made, since brokers need not do so
+        found.topic = topic.name
         return found
 
     async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, context: Call) -> pb.ListDeadLettersResponse:
