@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import modelog_training.app
-from lineage_support import PASSWORD, GraphServer
 from modelog_common.service import Host
 from modelog_training.work.worker import Worker
 from modelog_training.work.workers import WorkerLost
@@ -93,16 +92,9 @@ async def build_training(host: Host) -> None:
 
 
 @contextmanager
-def whole_platform(folder: Path, bootstrap: str, graph: GraphServer) -> Iterator[SmallPlatform]:
-    """All of it, for the length of a block."""
-    platform = SmallPlatform(
-        folder,
-        BUILDERS | {"training": build_training},
-        kafka_bootstrap=bootstrap,
-        graph_uri=graph.uri,
-        graph_user="root",
-        graph_password=PASSWORD,
-    )
+def whole_platform(folder: Path, **settings: Any) -> Iterator[SmallPlatform]:
+    """All of it, for the length of a block; the settings name the broker and the stores."""
+    platform = SmallPlatform(folder, BUILDERS | {"training": build_training}, **settings)
     platform.start()
     try:
         yield platform
