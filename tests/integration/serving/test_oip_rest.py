@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from datetime import UTC, timedelta
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from modelog_common.domain.errors import NotFound
 from modelog_proto.registry.v1 import model_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from numpy.typing import NDArray
@@ -97,6 +100,29 @@ async def test_predict_by_feature_name(alice: Caller, http: aiohttp.ClientSessio
     scored = await post(http, "/v1/models/flights/predict", {"instances": instances[:1], "version": "1.1.0"})
     assert scored[1]["predictions"] == expected(1)[:1]
     assert scored[1]["prediction_ids"] == []
+
+
+async def test_a_prediction_is_found_as_of_when_it_was_answered(alice: Caller, http: aiohttp.ClientSession) -> None:
+    """As of a position until the next event, as of a time from its answer on."""
+    before = (await alice.deploy()).position
+    status, answer = await post(
+        http, "/v1/models/flights/predict", {"instances": [dict.fromkeys(COLUMNS, 1)], "prediction_id": "p"}
+    )
+    assert status == 200, answer
+    later = (await alice.deploy(name="other")).position
+
+    async def found(as_of: str) -> pb.Prediction:
+        request = {"deployment": "flights", "prediction_id": answer["prediction_ids"][0], "read": {"as_of": as_of}}
+        prediction: pb.Prediction = await alice.deployments.GetPrediction(pb.GetPredictionRequest(**request))
+        return prediction
+
+    now = await found("")
+    assert await found(str(before)) == await found(str(later)) == now
+    answered_at = now.answered_at.ToDatetime(UTC)
+    assert await found(answered_at.isoformat()) == now
+    for as_of in (str(before - 1), (answered_at - timedelta(microseconds=1)).isoformat()):
+        with pytest.raises(NotFound, match=re.escape(f"as of {as_of}")):
+            await found(as_of)
 
 
 async def test_a_model_with_two_outputs_of_whole_numbers(alice: Caller, http: aiohttp.ClientSession) -> None:
