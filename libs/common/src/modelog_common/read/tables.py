@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -34,12 +35,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from modelog_common.read.text import ByteText, document, row_id
+from modelog_common.read.text import MYSQL, ByteText, document, row_id
 
 FOREVER = 2**63 - 1
 # An epoch ends when it has started this many times as many rows as were true at its beginning (or as EPOCH_ROWS).
 EPOCH_GROWTH = 4
 EPOCH_ROWS = 1000
+# How many rows one statement ends on MariaDB and MySQL.
+JOINED = 250
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ async def _write_table(connection: AsyncConnection, temporal: TemporalTable, cha
         by_key.setdefault(key, {})[dated.position] = dated.change
     epoch = await _epoch_of(connection, temporal)
     closed = [(min(at_positions), epoch.begins, *key, FOREVER) for key, at_positions in by_key.items()]
-    await connection.exec_driver_sql(statements.close, closed)
+    for close, values in statements.closing(closed):
+        await connection.exec_driver_sql(close, values)
     rows = [row for key, at_positions in by_key.items() for row in statements.rows(epoch.begins, key, at_positions)]
     if rows:
         await connection.exec_driver_sql(statements.insert, rows)
@@ -183,12 +187,32 @@ class _Statements:
         same = and_(*(table.c[name] == bindparam(f"is_{name}", type_=table.c[name].type) for name in where))
         close = table.update().where(same).values(valid_until=bindparam("ends", type_=BigInteger))
         self.insert = _in_order(table.insert(), names, dialect, schema)
-        self.close = _in_order(close, ["ends", *(f"is_{name}" for name in where)], dialect, schema)
+        self._close = _in_order(close, ["ends", *(f"is_{name}" for name in where)], dialect, schema)
+        quote = dialect.identifier_preparer.quote
+        self._joined = [quote(name) for name in ("ends", *where)] if dialect.name in MYSQL else []
+        self._place = f"{quote(schema)}.{quote(table.name)}" if schema else quote(table.name)
 
     def key(self, dated: Dated) -> tuple[Any, ...]:
         """The tenant and the key of a change, as the database takes them."""
         key = (dated.tenant, *(dated.change.key[k] for k in self._key))
         return tuple([part.encode() for part in key]) if self._bytes else key
+
+    def closing(self, closed: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+        """The statements that end rows, with their values.
+
+        MariaDB's driver would go to the server once for each row: there many are ended by one statement.
+        """
+        if not self._joined:
+            yield self._close, list(closed)
+            return
+        one = ", ".join(["%s"] * len(self._joined))
+        named = ", ".join(f"%s AS {name}" for name in self._joined)
+        same = " AND ".join(f"t.{name} = c.{name}" for name in self._joined[1:])
+        for first in range(0, len(closed), JOINED):
+            part = closed[first : first + JOINED]
+            keys = " UNION ALL ".join([f"SELECT {named}", *[f"SELECT {one}"] * (len(part) - 1)])
+            close = f"UPDATE {self._place} t JOIN ({keys}) c ON {same} SET t.valid_until = c.ends"
+            yield close, [tuple(chain.from_iterable(part))]
 
     def rows(self, epoch: int, key: tuple[Any, ...], at_positions: Mapping[int, Change]) -> Iterator[tuple[Any, ...]]:
         """One key's rows: each is true until the next change of that key."""
