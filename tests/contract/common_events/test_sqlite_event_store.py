@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from event_store_suite import EventStoreSuite, Reopen, collect, new
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.sqlite import SqliteEventStore
-from modelog_common.events.store import EventStore
+from modelog_common.events.store import Appended, EventStore
 
 
 class TestSqliteEventStore(EventStoreSuite):
@@ -86,6 +88,33 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert [e.position for e in stored] == list(range(1, len(stored) + 1))
     for name in acknowledged:
         assert appends[name] == 1 + int(name.split("-")[1]) % 3
+
+
+DIES_BEFORE_THE_ANSWER = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from modelog_common.events.store import NewEvent
+from modelog_common.events.sqlite import SqliteEventStore
+
+async def main(path):
+    store = await SqliteEventStore.open(Path(path))
+    commit = store._writer.commit
+    store._writer.commit = lambda batch: (commit(batch), os.kill(os.getpid(), signal.SIGKILL))
+    await store.append("a.b-1", [NewEvent(f"id-{n}", "t.E", 1, b"{}", "t", "x") for n in range(3)], expected=0)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_an_append_of_a_process_that_died_before_the_answer_can_be_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES_BEFORE_THE_ANSWER, path)
+    assert await process.wait() == -signal.SIGKILL
+    store = await SqliteEventStore.open(path)
+    events = [new(event_id=f"id-{n}") for n in range(3)]
+    assert await store.append("a.b-1", events, expected=0) == Appended(3, 3, repeated=True)
+    assert await store.head() == 3
+    await store.close()
 
 
 async def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
