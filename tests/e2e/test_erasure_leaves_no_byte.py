@@ -95,7 +95,7 @@ def test_no_byte_of_an_erased_persons_data_is_left(own: RunningPlatform, places:
 
     own.down()
     own.up()
-    own.cli("rebuild")
+    own.cli("rebuild", timeout_s=600)
     with own.client() as admin:
         own.until_projected()
         for moment in (None, head, changed.position, created.position):
