@@ -102,6 +102,19 @@ async def test_other_errors_are_not_repeated(served) -> None:
     assert len(served.models.calls) == 1
 
 
+async def test_every_attempt_of_a_call_is_the_same_request(served) -> None:
+    answers = iter([Unavailable("not yet"), Unavailable("not yet"), None, None])
+    served.models.answer = lambda _: next(answers)
+    stub = served.registry(attempts=5)
+    await stub.GetModel(REQUEST)
+    await stub.GetModel(REQUEST)
+    *first, second = [call.request_id for call in served.models.calls]
+    assert len(first) == 3
+    assert len(set(first)) == 1
+    assert first[0]
+    assert second not in ("", first[0])
+
+
 async def test_one_attempt_means_one(served) -> None:
     served.models.answer = lambda _: Unavailable("starting")
     with pytest.raises(Unavailable, match="starting"):

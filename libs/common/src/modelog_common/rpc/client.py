@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import call_or_none
 from modelog_common.rpc.errors import error_of
-from modelog_common.rpc.pipeline import AUTHORIZATION_KEY, CORRELATION_KEY
+from modelog_common.rpc.pipeline import AUTHORIZATION_KEY, CORRELATION_KEY, REQUEST_KEY
 from modelog_common.rpc.server import MESSAGE_BYTES
 from modelog_common.telemetry import metrics, traces
 
@@ -29,8 +29,8 @@ def connect(target: str, token: Token, *, forward: bool = True, attempts: int = 
 
     Calls carry the token of the call that is being answered, if there is one and `forward` is set, else `token`, which
     may be a function that gives a fresh one ("" sends none). A call that nobody could answer (UNAVAILABLE) is sent up
-    to `attempts` times (1 to 5) with growing pauses, together about 4 s; commands repeat safely because they carry a
-    request id. A unary call without a time-out gets 30 s. Failed calls raise the domain error that the server raised.
+    to `attempts` times (1 to 5) with growing pauses, together about 4 s; commands repeat safely because every
+    call carries a request id. A unary call without a time-out gets 30 s. Failed calls raise the domain error that the server raised.
     """
     side = Caller(token, forward)
     interceptors = [UnaryUnary(side), UnaryStream(side), StreamUnary(side), StreamStream(side)]
@@ -81,7 +81,9 @@ class Caller:
             token = call.token
         else:
             token = self._token() if callable(self._token) else self._token
-        found = {CORRELATION_KEY: call.correlation_id if call is not None else str(uuid7())}
+        # However often this call is sent, it is one request: a command whose message names none happens once too.
+        found = {REQUEST_KEY: str(uuid7())}
+        found[CORRELATION_KEY] = call.correlation_id if call is not None else str(uuid7())
         if token:
             found[AUTHORIZATION_KEY] = f"Bearer {token}"
         return found | traces.carrier(set_span_in_context(span))
