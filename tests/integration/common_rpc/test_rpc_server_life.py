@@ -117,12 +117,14 @@ def status_parts(**other):
             raise NotFound("x has no projection 'none'; it has tables")
         other.setdefault("rebuilt", []).append(names)
 
-    async def progress(producer: str, topic: str) -> int:
-        return len(producer) + len(topic)
+    async def progress(tenant: str, producer: str, topic: str) -> int:
+        return {("acme", "abc", "de"): 5}[tenant, producer, topic]
 
     return {
         "service": "x", "version": "0.1.0", "clock": ManualClock(), "store_head": head,
         "projections": lambda: [("tables", 40, ""), ("graph", 7, "no Bolt")], "rebuild": rebuild,
+        "streams": lambda: [("relay", "modelog.acme.events.x", 3, "publishing")],
+        "dead": None,  # its calls are tried with the bus: test_dead_letter_replay.py
         "progress": progress, "endpoints": {"grpc": "127.0.0.1:1"},
     } | {k: v for k, v in other.items() if k != "rebuilt"}  # fmt: skip
 
@@ -146,6 +148,8 @@ async def test_status(admin) -> None:
     assert (status.uptime_s, status.log_position) == (90, 42)
     assert 10 << 20 < status.memory_bytes < 8 << 30
     assert [(p.name, p.position, p.error) for p in status.projections] == [("tables", 40, ""), ("graph", 7, "no Bolt")]
+    (stream,) = status.streams
+    assert (stream.name, stream.topic, stream.lag, stream.state) == ("relay", "modelog.acme.events.x", 3, "publishing")
     assert dict(status.endpoints) == {"grpc": "127.0.0.1:1"}
 
 
