@@ -30,7 +30,8 @@ def connect(target: str, token: Token, *, forward: bool = True, attempts: int = 
     Calls carry the token of the call that is being answered, if there is one and `forward` is set, else `token`, which
     may be a function that gives a fresh one ("" sends none). A call that nobody could answer (UNAVAILABLE) is sent up
     to `attempts` times (1 to 5) with growing pauses, together about 4 s; commands repeat safely because every
-    call carries a request id. A unary call without a time-out gets 30 s. Failed calls raise the domain error that the server raised.
+    call carries a request id. A unary call without a time-out gets 30 s. Failed calls raise the domain error that the
+    server raised.
     """
     side = Caller(token, forward)
     interceptors = [UnaryUnary(side), UnaryStream(side), StreamUnary(side), StreamStream(side)]
