@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -80,7 +82,7 @@ def prove(story: Story) -> None:
     story.say(f"{report.events:,} events hash to the signed root {report.root[:16]}...: intact")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "events.db"
-        copy_store(story.data_dir / "data" / "events.db", copy)
+        copy_log(copy)
         honest = verify_store(copy, checkpoint.note, checkpoint.public_key)
         position = flip_one_bit(copy)
         altered = verify_store(copy, checkpoint.note, checkpoint.public_key)
@@ -90,12 +92,11 @@ def prove(story: Story) -> None:
     story.say(f"one bit flipped in a copy, in the event at position {position}: [bold red]{altered.failures[0]}[/]")
 
 
-def copy_store(source: Path, target: Path) -> None:
-    """A consistent copy of a store that is in use (SQLite's backup)."""
-    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as live, sqlite3.connect(target) as copy:
-        live.backup(copy)
-    live.close()
-    copy.close()
+def copy_log(target: Path) -> None:
+    """The platform's log, whatever it is kept in, as a store in one file."""
+    lines = target.with_suffix(".jsonl")
+    for words in (["export", str(lines)], ["import", str(lines), "--store", f"sqlite:///{target}"]):
+        subprocess.run([sys.executable, "-m", "modelog.cli.main", "events", *words], check=True, capture_output=True)
 
 
 def flip_one_bit(store: Path) -> int:
