@@ -8,7 +8,7 @@ SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
-.PHONY: help demo test servers test-servers check format proto bench clean
+.PHONY: help demo test servers test-servers test-faults check format proto bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,9 +40,11 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
 	@$(BIN)/python -m modelog_platform.servers install
 
-test-servers: servers ## The suites on real servers, which it installs, starts and stops; then the long fault tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/servers $(ARGS)
-	@$(BIN)/python -m pytest -m long tests/chaos
+test-servers: servers ## The suites on real servers, which it installs, starts and stops
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" tests/servers $(ARGS)
+
+test-faults: servers ## The long fault tests: kills by the hundred, a hung broker, a full disk, slow fsync; needs root
+	@$(BIN)/python -m pytest -m long tests/chaos tests/servers $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -60,7 +60,7 @@ class Survivor:
     def let_the_job_end(self) -> None:
         self._go.touch()
 
-    def until_work_goes_on(self, when: str, timeout_s: float = 180) -> None:
+    def until_work_goes_on(self, when: str, timeout_s: float = 400) -> None:
         """Wait until every kind of work was acknowledged some more."""
         before = self.work.amounts()
         until(f"work goes on {when}", lambda: self.work.moved_on(before), timeout_s)

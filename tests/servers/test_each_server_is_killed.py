@@ -34,7 +34,7 @@ __all__ = [
     "test_the_job_registered_one_version",
     "test_the_log_is_intact",
 ]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

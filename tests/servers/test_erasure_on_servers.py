@@ -19,7 +19,8 @@ from running_platform import RunningPlatform
 from test_erasure_leaves_no_byte import Places, test_no_byte_of_an_erased_persons_data_is_left
 
 __all__ = ["test_no_byte_of_an_erased_persons_data_is_left"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+# One platform on servers at a time: it has six of them beside its own processes.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("platform")]
 
 
 @pytest.fixture(scope="module")

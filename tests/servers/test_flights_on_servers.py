@@ -16,6 +16,7 @@ LIMIT_S = 1800
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("platform")
 @pytest.mark.timeout(LIMIT_S)
 def test_the_year_is_told_on_servers_from_start_to_end(server_folder: Path) -> None:
     folder = server_folder / "flights"
