@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+import structlog
 from cache_suite import PATIENCE_S, CacheSuite
+from modelog_common.stores.cache import redis as module
 from modelog_common.stores.cache.redis import RedisCache
 from real_servers import UrlServer
 from severed import way_to
+from structlog.testing import LogCapture
 
 
 class TestRedisCache(CacheSuite):
@@ -27,8 +31,10 @@ class TestRedisCache(CacheSuite):
         await other.close()
 
     async def test_a_server_that_is_away_is_a_miss_and_is_said(
-        self, redis_server: UrlServer, capsys: pytest.CaptureFixture[str]
+        self, redis_server: UrlServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        said = LogCapture()
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(structlog.PrintLogger(), processors=[said]))
         async with way_to(redis_server.url) as way:
             cache = RedisCache(way.address, str(uuid4()))
             await cache.put("k", b"1")
@@ -44,6 +50,4 @@ class TestRedisCache(CacheSuite):
             way.silence()
             assert await cache.get("k") is None
             await cache.close()
-        said = capsys.readouterr().out
-        assert said.count("cache is away") == 2
-        assert said.count("cache is back") == 1
+        assert Counter(entry["event"] for entry in said.entries) == {"cache is away": 2, "cache is back": 1}

@@ -77,6 +77,7 @@ export class TimeControl {
   async go(asOf, { remember = true, replace = false } = {}) {
     const turn = ++this.turn;
     this.asOf = asOf;
+    this.written = undefined;
     if (remember) {
       const address = asOf ? `${location.pathname}?as_of=${encodeURIComponent(asOf)}` : location.pathname;
       history[replace && this.sliding ? "replaceState" : "pushState"](null, "", address);
@@ -101,6 +102,9 @@ export class TimeControl {
     this.tell(event, Number(position));
   }
 
+  // Not what somebody is writing in, or has written and not yet asked for.
+  mayFill(id) { return this.written !== id && document.activeElement !== $(id); }
+
   // Say where the cursor is: the event in words, and the two fields.
   tell(event, position) {
     this.event = event;
@@ -111,10 +115,9 @@ export class TimeControl {
     where.textContent = this.past ? `${position} of ${this.head}` : `Now, ${position}`;
     $("words").replaceChildren(where, event ? ` · ${local(event.recorded_at)} · ${text}` : ` · ${text}`);
     $("slider").ariaValueText = `${position} of ${this.head}: ${text}`;
-    if (document.activeElement !== $("position")) $("position").value = position;
-    if (document.activeElement !== $("clock")) $("clock").value = forInput(this.past && !isPosition(this.asOf) ? this.asOf : event?.recorded_at ?? Date.now());
+    if (this.mayFill("position")) $("position").value = position;
+    if (this.mayFill("clock")) $("clock").value = forInput(this.past && !isPosition(this.asOf) ? this.asOf : event?.recorded_at ?? Date.now());
     if (this.past && event) $("moment").textContent = `As of ${isPosition(this.asOf) ? `position ${this.asOf}` : local(this.asOf)}, ${ago(isPosition(this.asOf) ? event.recorded_at : this.asOf)}.`;
-    this.written = undefined;
     $("earlier").disabled = !event;
     $("later").disabled = !this.past;
     document.title = this.past ? `Modelog as of ${this.asOf}` : "Modelog";
