@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -50,4 +49,7 @@ class TestRedisCache(CacheSuite):
             way.silence()
             assert await cache.get("k") is None
             await cache.close()
-        assert Counter(entry["event"] for entry in said.entries) == {"cache is away": 2, "cache is back": 1}
+        words = [entry["event"] for entry in said.entries]
+        times = len(words) // 2  # once for each time that it was away; a busy machine may find it away once more
+        assert times >= 1
+        assert words == ["cache is away", "cache is back"] * times + ["cache is away"]
