@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.domain.ids import uuid7
+from modelog_common.small_sqlite import open_file
 
 T = TypeVar("T")
 _SCHEMA = """
@@ -167,16 +168,12 @@ class SqliteRelayProgress:
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                db.executescript(_SCHEMA)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._db = db
+            self._db = open_file(self._path, _prepare)
         return self._db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.executescript(_SCHEMA)
 
 
 def _acquire(db: sqlite3.Connection, log: str, owner: str, ttl_s: float) -> Lease | None:

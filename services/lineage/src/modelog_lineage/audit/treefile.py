@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from modelog_common.domain.errors import Unavailable
+from modelog_common.small_sqlite import open_file
 from modelog_proofs import MerkleTree, Node
 
 T = TypeVar("T")
@@ -174,18 +175,14 @@ class TreeFile:
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                # Leaves can be hashed again from the store, but a checkpoint that was handed out must stay.
-                db.execute("PRAGMA synchronous=FULL")
-                db.executescript(_SCHEMA)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._db = db
+            self._db = open_file(self.path, _prepare)
         return self._db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    # Leaves can be hashed again from the store, but a checkpoint that was handed out must stay.
+    db.execute("PRAGMA synchronous=FULL")
+    db.executescript(_SCHEMA)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import structlog
 
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.snapshots import Snapshot
+from modelog_common.small_sqlite import open_file
 
 T = TypeVar("T")
 _COLUMNS = "stream, version, position, event_id, code, state, checksum"
@@ -81,20 +82,16 @@ class SqliteSnapshots:
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                # A power failure may lose snapshots, or the file: the log has everything.
-                db.execute("PRAGMA synchronous=OFF")
-                db.execute(_SCHEMA)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._db = db
+            self._db = open_file(self._path, _prepare, timeout_s=5)
         return self._db
 
     def _disconnect(self) -> None:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    # A power failure may lose snapshots, or the file: the log has everything.
+    db.execute("PRAGMA synchronous=OFF")
+    db.execute(_SCHEMA)

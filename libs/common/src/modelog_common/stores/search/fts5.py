@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modelog_common.domain.errors import Unavailable
+from modelog_common.small_sqlite import open_file
 from modelog_common.stores.search import Document, Found, Query
 from modelog_common.stores.search.checks import (
     ANYWHERE,
@@ -126,19 +127,15 @@ class Fts5SearchStore:
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                # The index is a projection: what a power failure takes is written again from the topics.
-                db.execute("PRAGMA synchronous=NORMAL")
-                db.execute("PRAGMA foreign_keys=ON")
-                db.executescript(_SCHEMA)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._db = db
+            self._db = open_file(self._path, _prepare)
         return self._db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    # The index is a projection: what a power failure takes is written again from the topics.
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.execute("PRAGMA foreign_keys=ON")
+    db.executescript(_SCHEMA)
 
 
 class _Search:

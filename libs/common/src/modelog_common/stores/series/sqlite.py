@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from modelog_common.domain.errors import Unavailable
+from modelog_common.small_sqlite import open_file
 from modelog_common.stores.series import Aggregate, Point
 from modelog_common.stores.series.checks import (
     MOST_LINES,
@@ -116,18 +117,14 @@ class SqliteSeriesStore:
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute("PRAGMA journal_mode=WAL")
-                # Points are a projection: what a power failure takes is written again from the log.
-                db.execute("PRAGMA synchronous=NORMAL")
-                db.execute(_SCHEMA)
-            except sqlite3.Error:
-                db.close()
-                raise
-            self._db = db
+            self._db = open_file(self._path, _prepare)
         return self._db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    # Points are a projection: what a power failure takes is written again from the log.
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.execute(_SCHEMA)
 
 
 def _condition(
