@@ -17,6 +17,7 @@ class Way:
         self._silent = False
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str:
@@ -27,7 +28,7 @@ class Way:
     async def open(self) -> None:
         """Let callers through, on the same port as before."""
         self._silent = False
-        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
@@ -38,10 +39,16 @@ class Way:
                 caller.transport.abort()
             await self._server.wait_closed()
             self._server = None
+            await asyncio.gather(*self._passing, return_exceptions=True)
 
     def silence(self) -> None:
         """Keep every connection and let nothing through, as when packets are dropped."""
         self._silent = True
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._pass(reader, writer))
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._callers.add(writer)

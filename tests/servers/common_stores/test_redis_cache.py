@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -33,7 +34,9 @@ class TestRedisCache(CacheSuite):
         self, redis_server: UrlServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         said = LogCapture()
-        monkeypatch.setattr(module, "log", structlog.wrap_logger(structlog.PrintLogger(), processors=[said]))
+        everything = structlog.make_filtering_bound_logger(logging.DEBUG)  # whatever level another test configured
+        heard = structlog.wrap_logger(structlog.PrintLogger(), processors=[said], wrapper_class=everything)
+        monkeypatch.setattr(module, "log", heard)
         async with way_to(redis_server.url) as way:
             cache = RedisCache(way.address, str(uuid4()))
             await cache.put("k", b"1")
