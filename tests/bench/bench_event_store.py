@@ -1,5 +1,8 @@
 """Appends and replayed events a second of the SQLite event store, beside its limits and beside `eventsourcing` (PyPI).
 
+The quicker the disk, the less a shared commit saves: appends are measured on the disk as it is, and on one that needs
+370 microseconds to make a write durable (2,700 fsync/s).
+
 Run: python tests/bench/bench_event_store.py
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import slow_disk
 import uvloop
 from event_replay_contenders import ModelogReplay, PeerReplay, rows_rate
 from event_store_contenders import fsync_rate, modelog_rate, peer_rate, sqlite_rate
@@ -15,6 +19,7 @@ from figures import machine, median, per_s, print_table, ratio
 
 ROUNDS = 5
 ROUND_S = 0.4
+FSYNC_US = 370
 # (what it is called, writers, events an append, the peer's writers, how many times the peer is asked for)
 CASES = (
     ("1 writer, 1 event, awaited", 1, 1, 1, 1),
@@ -70,11 +75,16 @@ async def replays(folder: Path) -> None:
 
 
 async def main() -> None:
-    print(f"Event store: median of {ROUNDS} rounds; {machine()}")
     with tempfile.TemporaryDirectory(prefix="bench-events-") as folder:
+        if slow_disk.asked_us():
+            await appends(Path(folder))
+            return
+        print(f"Event store: median of {ROUNDS} rounds; {machine()}")
         await appends(Path(folder))
         await replays(Path(folder))
 
 
 if __name__ == "__main__":
     uvloop.run(main())
+    if not slow_disk.asked_us():
+        slow_disk.run_again(FSYNC_US)

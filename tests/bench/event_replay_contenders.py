@@ -83,10 +83,10 @@ class ModelogReplay:
         return cls(store, curves)
 
     async def to_state(self) -> float:
-        """Events a second from the store to the state of one entity."""
+        """Events a second from the store to the states of all entities, one after the other."""
         entities, began = Entities(self._store, CURVE, TYPES), time.perf_counter()
-        loaded = await entities.load(self._curves[0])
-        return loaded.state.count / (time.perf_counter() - began)
+        count = sum([(await entities.load(curve)).state.count for curve in self._curves])
+        return count / (time.perf_counter() - began)
 
     async def whole_log(self) -> float:
         """Events a second from the store as typed events, in position order."""
@@ -116,8 +116,8 @@ class PeerReplay:
 
     def to_state(self) -> float:
         began = time.perf_counter()
-        curve: PeerCurve = self._application.repository.get(self._curves[0])
-        return curve.count / (time.perf_counter() - began)
+        curves: list[PeerCurve] = [self._application.repository.get(curve) for curve in self._curves]
+        return sum(curve.count for curve in curves) / (time.perf_counter() - began)
 
     def whole_log(self) -> float:
         recorder, mapper = self._application.recorder, self._application.mapper

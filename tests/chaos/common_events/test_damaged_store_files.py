@@ -129,3 +129,17 @@ async def test_a_file_cut_short_is_said(tmp_path: Path, keep: int) -> None:
             _ = [e async for e in store.read_all()]
         finally:
             await store.close()
+
+
+async def test_an_event_that_was_taken_out_is_not_folded_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    await written(path)
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM events WHERE stream = 'a.b-3' AND version = 20")
+    db.close()
+    store = await SqliteEventStore.open(path)
+    before = [page async for page in store.read_payloads("a.b-3", until=100)]
+    assert [page.version for page in before] == [14]
+    with pytest.raises(Unavailable, match="a.b-3 has 42 events from version 1 to 43"):
+        _ = [page async for page in store.read_payloads("a.b-3")]
+    await store.close()

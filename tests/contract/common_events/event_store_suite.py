@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -240,6 +241,20 @@ class EventStoreSuite:
         await store.append("a.b-1", [new(n) for n in range(2500)])
         assert [e.version for e in await collect(store.read_stream("a.b-1"))] == list(range(1, 2501))
         assert len(await collect(store.read_all(after=1))) == 2499
+
+    async def test_payloads_are_those_of_the_stream(self, store: EventStore) -> None:
+        for start in range(0, 2500, 500):
+            await store.append("a.b-1", [new(n) for n in range(start, start + 500)])
+            await store.append("a.b-2", [new(start)])
+        for after, until in ((0, None), (1, None), (999, 1700), (2499, None), (2500, None), (0, 0)):
+            stream = await collect(store.read_stream("a.b-1", after=after, until=until))
+            pages = [page async for page in store.read_payloads("a.b-1", after=after, until=until)]
+            assert [event for page in pages for event in page.events] == [(e.type, e.schema, e.payload) for e in stream]
+            lasts = list(accumulate((len(page.events) for page in pages), initial=after))[1:]
+            assert [page.version for page in pages] == lasts
+            for page in pages:
+                last = stream[page.version - after - 1]
+                assert (page.version, page.position, page.event_id) == (last.version, last.position, last.id)
 
     async def test_large_payloads(self, store: EventStore) -> None:
         payload = b'"' + b"x" * 10_000_000 + b'"'

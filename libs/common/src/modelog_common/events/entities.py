@@ -128,9 +128,11 @@ class Entities(Generic[State, Command, Event]):
 
     async def _fold(self, stream: str, start: Loaded[State], until: int | None) -> Loaded[State]:
         state, version, position, event_id = start.state, start.version, start.position, start.event_id
-        async for stored in self._store.read_stream(stream, after=version, until=until):
-            state = self.decider.evolve(state, self.decode(stored))
-            version, position, event_id = stored.version, stored.position, stored.id
+        evolve, decode = self.decider.evolve, self._types.decode
+        async for page in self._store.read_payloads(stream, after=version, until=until):
+            for name, schema, payload in page.events:
+                state = evolve(state, decode(name, schema, payload))
+            version, position, event_id = page.version, page.position, page.event_id
         return Loaded(state, version, position, event_id)
 
     async def _kept(self, stream: str, until: int | None) -> Loaded[State]:

@@ -28,7 +28,15 @@ from modelog_common.events.kurrent_log import (
     metadata_of,
     to_stored,
 )
-from modelog_common.events.store import Appended, Expected, ExpectedVersion, NewEvent, StoredEvent
+from modelog_common.events.store import (
+    Appended,
+    Expected,
+    ExpectedVersion,
+    NewEvent,
+    Payloads,
+    StoredEvent,
+    payloads_of,
+)
 
 PAGE = 1000
 POLL_S = 2.0
@@ -140,6 +148,9 @@ class KurrentEventStore:
             async for found in self.read_all(after=start - 1, until=end):
                 if found.stream == stream:
                     yield found
+
+    def read_payloads(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[Payloads]:
+        return payloads_of(self.read_stream(stream, after=after, until=until), PAGE)
 
     async def read_all(
         self, *, after: int = 0, categories: Sequence[str] | None = None, until: int | None = None

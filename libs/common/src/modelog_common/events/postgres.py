@@ -23,7 +23,15 @@ from modelog_common.events.postgres_schema import (
     WRONG_VERSION,
 )
 from modelog_common.events.postgres_watch import HEAD, CommitWatch
-from modelog_common.events.store import Appended, Expected, ExpectedVersion, NewEvent, StoredEvent
+from modelog_common.events.store import (
+    Appended,
+    Expected,
+    ExpectedVersion,
+    NewEvent,
+    Payloads,
+    StoredEvent,
+    payloads_of,
+)
 
 PAGE = 1000
 _SELECT = f"SELECT {COLUMNS} FROM {SCHEMA}.events WHERE"
@@ -83,6 +91,9 @@ class PostgresEventStore:
             if len(page) < PAGE:
                 return
             after = page[-1].version
+
+    def read_payloads(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[Payloads]:
+        return payloads_of(self.read_stream(stream, after=after, until=until), PAGE)
 
     async def read_all(
         self, *, after: int = 0, categories: Sequence[str] | None = None, until: int | None = None

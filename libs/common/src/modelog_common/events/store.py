@@ -46,6 +46,16 @@ class StoredEvent(msgspec.Struct, frozen=True):
         return category_of(self.stream)
 
 
+class Payloads(msgspec.Struct, frozen=True):
+    """What a fold needs of events that follow each other in a stream, and where the last of them stands."""
+
+    events: list[tuple[str, int, bytes]]
+    """Type, schema and payload of each, at least one."""
+    version: int
+    position: int
+    event_id: str
+
+
 class Expected(Enum):
     """Expectations of a stream's version that are not a number."""
 
@@ -62,6 +72,19 @@ class Appended(msgspec.Struct, frozen=True):
     position: int
     version: int
     repeated: bool = False
+
+
+async def payloads_of(events: AsyncIterator[StoredEvent], page: int = 1000) -> AsyncIterator[Payloads]:
+    """What read_payloads gives, for a store that has no shorter way to it than read_stream."""
+    kept: list[tuple[str, int, bytes]] = []
+    last: StoredEvent | None = None
+    async for last in events:
+        kept.append((last.type, last.schema, last.payload))
+        if len(kept) == page:
+            yield Payloads(kept, last.version, last.position, last.id)
+            kept = []
+    if kept and last is not None:
+        yield Payloads(kept, last.version, last.position, last.id)
 
 
 def category_of(stream: str) -> str:
@@ -100,6 +123,10 @@ class EventStore(Protocol):
 
     def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[StoredEvent]:
         """Events of one stream in order: versions above `after`, positions up to `until`."""
+        ...
+
+    def read_payloads(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[Payloads]:
+        """The events of read_stream by the page, without what no fold looks at."""
         ...
 
     def read_all(
