@@ -168,6 +168,13 @@ class EventStoreSuite:
         assert (await store.append("a.b-1", [new(event_id=held[0].id)])).repeated
         assert (await collect(store.read_all()))[-1].recorded_at == held[-1].recorded_at
 
+    async def test_it_is_the_same_history_for_whoever_opens_it(self, store: EventStore, reopen: Reopen) -> None:
+        found = store.history
+        assert found
+        await store.append("a.b-1", [new()])
+        again = await reopen()
+        assert (again.history, store.history) == (found, found)
+
     @pytest.mark.parametrize(
         ("wrong", "field"),
         [

@@ -74,6 +74,19 @@ async def test_a_letter_outlives_the_consumer_and_the_broker(
     assert projection.positions() == [1, 2, 4, 5, 3]
 
 
+async def test_a_letter_from_before_the_log_was_restored_is_not_handled(
+    bus: KafkaBroker, store: SqliteEventStore, topics: Family, projection: Projection
+) -> None:
+    (letter,) = await refused(bus, store, topics, projection, {b'{"n":2}'})
+    projection.poison = set()
+    consumer = Consumer(bus, [topics], "replayer", projection.progress, projection.dead, history="a restored log's")
+    async with running(consumer.run(of_events(projection.handle))):
+        again = await projection.dead.replay(letter.id, TENANT)
+    assert again.state is State.DEAD
+    assert again.reason.startswith("it is from before the log was restored")
+    assert projection.positions() == [1, 2, 4, 5]
+
+
 async def test_a_crash_after_the_handler_does_not_replay_twice(
     bus: KafkaBroker, store: SqliteEventStore, topics: Family, projection: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from modelog_common.domain.errors import Unavailable
 class Spool:
     """A log in memory of which the first entries were dropped."""
 
-    name = "/spool/1"
+    name, history = "/spool/1", "of-today"
 
     def __init__(self, first: int, last: int) -> None:
         self.entries = [LogEntry("acme", n, b"k", b"%d" % n, {"kind": "batch"}) for n in range(first, last + 1)]
@@ -52,7 +52,7 @@ async def test_progress_of_another_incarnation_does_not_count(
     broker: str, bus: KafkaBroker, topic: Topic, topics: Family, tmp_path: Path
 ) -> None:
     progress = SqliteRelayProgress(tmp_path / "p.db")
-    lease = await progress.acquire("/spool/1", "before", 0.0)
+    lease = await progress.acquire("/spool/1@of-today", "before", 0.0)
     assert lease is not None
     await progress.save(lease, Reached(9, {topic.name: Published("of an older topic", 9)}))
     publisher = LogPublisher(Spool(1, 10), topics, bus, progress)
@@ -60,7 +60,7 @@ async def test_progress_of_another_incarnation_does_not_count(
         await until(lambda: publisher.state == "idle", "everything is published")
     raw = await asyncio.to_thread(read_raw, broker, topic.name, 10)
     assert [m.value() for m in raw] == [b"%d" % n for n in range(1, 11)]
-    saved = await progress.load("/spool/1")
+    saved = await progress.load("/spool/1@of-today")
     assert saved.covered == 10
     assert saved.topics[topic.name].position == 10
     assert saved.topics[topic.name].incarnation != "of an older topic"
@@ -73,7 +73,7 @@ async def test_a_progress_file_that_cannot_be_used_is_waited_for_and_named(
     (tmp_path / "p.db").write_bytes(b"not a database" * 100)
     progress = SqliteRelayProgress(tmp_path / "p.db")
     with pytest.raises(Unavailable, match=r"p\.db cannot be used: file is not a database"):
-        await progress.load("/spool/1")
+        await progress.load("/spool/1@of-today")
     publisher = LogPublisher(Spool(1, 2), topics, bus, progress)
     async with running(publisher.run()):
         await until(lambda: publisher.state.startswith("waiting: the progress of the relay"), "the state says so")

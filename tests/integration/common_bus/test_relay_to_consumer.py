@@ -74,6 +74,26 @@ async def test_a_restarted_consumer_goes_on_where_it_was(
     assert projection.positions() == list(range(1, 10))
 
 
+async def test_what_was_published_before_the_log_was_restored_is_left_out(
+    bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection, tmp_path: Path
+) -> None:
+    await append(store, range(6))
+    before = relay_of(store, topics, bus)
+    async with running(before.run()):
+        await until(lambda: before.position == 6 and before.state == "idle", "six events published")
+    restored = await SqliteEventStore.open(tmp_path / "restored.db")
+    await restored.restore([e async for e in store.read_all(until=2)])
+    # The progress of the relay outlived the log.
+    after = relay_of(restored, topics, bus, SqliteRelayProgress(store.path))
+    consumer = Consumer(bus, [topics], "of now", projection.progress, projection.dead, history=restored.history)
+    async with running(after.run(), consumer.run(of_events(projection.handle))):
+        await append(restored, range(20, 23))
+        await consumer.wait_for(topic.name, 5)
+    seen = projection.db.execute("SELECT position, payload FROM seen ORDER BY rowid").fetchall()
+    assert seen == list(zip(range(1, 6), ['{"n":0}', '{"n":1}', '{"n":20}', '{"n":21}', '{"n":22}'], strict=True))
+    await restored.close()
+
+
 async def test_what_is_published_twice_is_handled_once(
     bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:

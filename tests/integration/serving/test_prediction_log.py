@@ -51,7 +51,7 @@ async def log(tmp_path: Path) -> AsyncIterator[PredictionLog]:
 
 
 async def batches(log: PredictionLog, after: int = 0) -> list[PredictionBatch]:
-    return [PredictionBatch.FromString(e.value) for e in await PredictionSource(log).read(after, 1000)]
+    return [PredictionBatch.FromString(e.value) for e in await PredictionSource(log, "history").read(after, 1000)]
 
 
 async def test_what_comes_at_once_is_one_batch(log: PredictionLog) -> None:
@@ -160,7 +160,7 @@ async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
 async def test_the_publisher_reads_from_any_place_and_waits_for_more(
     log: PredictionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = PredictionSource(log)
+    source = PredictionSource(log, "history")
     waiting = asyncio.create_task(source.wait(0, 10))
     for n in range(5):
         await log.append(answers(str(n)))

@@ -71,7 +71,7 @@ def test_attempts_pause_longer_each_time() -> None:
 
 
 async def test_the_inbox_keeps_what_was_told(tmp_path: Path) -> None:
-    inbox, told = Inbox(tmp_path / "inbox.db"), []
+    inbox, told = Inbox(tmp_path / "inbox.db", "this log"), []
     inbox.on_change(lambda: told.append("new"))
     assert inbox.job("acme", "j") is None
     assert inbox.review("acme", "flight-delay", "1.1.0") is None
@@ -92,14 +92,14 @@ async def test_the_inbox_keeps_what_was_told(tmp_path: Path) -> None:
     assert inbox.job("acme", "l") == JobResult("", "alice cancelled it. too dear")
     assert inbox.job("other", "j") == JobResult("9.0.0", "")
     inbox.close()
-    again = Inbox(tmp_path / "inbox.db")
+    again = Inbox(tmp_path / "inbox.db", "this log")
     assert again.job("acme", "j") == JobResult("1.1.0", "")
     assert await again.progress.load("modelog.events.training", 0) == HERE
     again.close()
 
 
 async def test_the_last_review_counts(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "inbox.db")
+    inbox = Inbox(tmp_path / "inbox.db", "this log")
     await inbox.handle([review(7, "rejected", "no"), review(3, "approved")], HERE)
     assert inbox.review("acme", "flight-delay", "1.1.0") == Review(False, "bob", "no")
     await inbox.handle([review(9, "approved", "well then")], HERE)
@@ -108,7 +108,7 @@ async def test_the_last_review_counts(tmp_path: Path) -> None:
 
 
 async def test_an_event_that_cannot_be_read_is_refused_and_nothing_of_its_batch_stays(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "inbox.db")
+    inbox = Inbox(tmp_path / "inbox.db", "this log")
     batch = [event("training.JobSucceeded", job_id="j"), event("training.JobFailed", 2, job_id=7)]
     with pytest.raises(PoisonEvent, match="its payload cannot be read") as poison:
         await inbox.handle(batch, HERE)
@@ -119,12 +119,25 @@ async def test_an_event_that_cannot_be_read_is_refused_and_nothing_of_its_batch_
 
 
 def test_what_was_considered_is_remembered(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "inbox.db")
+    inbox = Inbox(tmp_path / "inbox.db", "this log")
     assert inbox.considered == 0
     inbox.consider(5)
     inbox.consider(9)
     inbox.close()
-    assert Inbox(tmp_path / "inbox.db").considered == 9
+    assert Inbox(tmp_path / "inbox.db", "this log").considered == 9
+
+
+async def test_what_was_told_before_the_log_was_restored_is_forgotten(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox.db", "this log")
+    await inbox.handle([event("training.JobSucceeded", job_id="j"), review(7, "rejected", "no")], HERE)
+    inbox.consider(9)
+    inbox.close()
+    restored = Inbox(tmp_path / "inbox.db", "the restored log")
+    assert restored.job("acme", "j") is None
+    assert restored.review("acme", "flight-delay", "1.1.0") is None
+    assert restored.considered == 0
+    assert await restored.progress.load("modelog.events.training", 0) is None
+    restored.close()
 
 
 def test_the_ledger_remembers_failures_until_the_delivery(tmp_path: Path) -> None:
@@ -140,7 +153,7 @@ def test_the_ledger_remembers_failures_until_the_delivery(tmp_path: Path) -> Non
     again.close()
 
 
-@pytest.mark.parametrize("part", [Inbox, Ledger])
+@pytest.mark.parametrize("part", [lambda path: Inbox(path, "this log"), Ledger])
 def test_a_file_that_is_no_database_is_told(tmp_path: Path, part: Any) -> None:
     (tmp_path / "x.db").write_bytes(b"this is not a database, whatever its name says" * 50)
     with pytest.raises(Unavailable, match=r"x\.db cannot be used"):

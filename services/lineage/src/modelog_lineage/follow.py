@@ -1,7 +1,8 @@
 """How the graph and the catalogue are kept up to date with the topics of all services, each in its own store.
 
 How far each topic was read stands in the store, together with what was read, under the store's `generation`. A store
-that lost it, or has another one, is another store: it is filled from the topics' start.
+that lost it, or has another one, is another store: it is filled from the topics' start. So is one that was filled from
+another history of the log: a generation begins with it.
 """
 
 from __future__ import annotations
@@ -140,10 +141,10 @@ class Follower:
         self._again.clear()
         dropped = self._dropped
         found = await self._sink.open()
-        if dropped is None and found is not None:
+        if dropped is None and found is not None and found.generation.startswith(f"{self._store.history}/"):
             self._stand = found
         else:
-            self._stand = Stand(str(uuid7()))
+            self._stand = Stand(f"{self._store.history}/{uuid7()}")
             await self._sink.begin(self._stand)
         self._coverage.restart({p.topic: _highest(p) for p in self._stand.progress.values()})
         if dropped is not None:
@@ -154,7 +155,9 @@ class Follower:
         """Read the topics until the store has to be opened again."""
         if self._broker is None:
             raise Unavailable(f"nothing fills the {self._name}: there is no broker that brings events")
-        self._consumer = Consumer(self._broker, list(self._topics.values()), self.name, self, self._dead)
+        self._consumer = Consumer(
+            self._broker, list(self._topics.values()), self.name, self, self._dead, history=self._store.history
+        )
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._consumer.run(of_events(self._handle)), name=f"{self._name} consumer"),

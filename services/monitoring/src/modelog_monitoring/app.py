@@ -62,7 +62,7 @@ async def build(host: Host) -> None:
     deliverer = Deliverer(monitors, catalog, ledger, host.subjects, host.clock)
     settled = Settled()
     watch = WindowWatch(monitors, catalog, data, references, settled, host.clock)
-    inbox = Inbox(host.data_dir / "inbox.db")
+    inbox = Inbox(host.data_dir / "inbox.db", store.history)
     steps = Steps(retrainings, monitors, registry, training, serving, scorer, FreshRows(data), inbox, host.clock)
     retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, settled, host.clock)
     settled.on_change(retrainer.bell.ring)
@@ -91,12 +91,16 @@ async def build(host: Host) -> None:
     host.background("retraining", retrainer.run)
     if host.data_broker is not None:
         broker, dead = host.data_broker, host.dead_letters
-        batches = Consumer(broker, TOPICS, DATA_CONSUMER, data.progress, dead, batch=BATCHES_AT_ONCE)
+        batches = Consumer(
+            broker, TOPICS, DATA_CONSUMER, data.progress, dead, history=store.history, batch=BATCHES_AT_ONCE
+        )
         host.stream(batches)
         host.background("data plane", lambda: batches.run(ingest.handle))
     if host.event_bus is not None:
         topics = [EVENT_TOPICS["training"], EVENT_TOPICS["registry"]]
-        told = Consumer(host.event_bus, topics, INBOX_CONSUMER, inbox.progress, host.dead_letters)
+        told = Consumer(
+            host.event_bus, topics, INBOX_CONSUMER, inbox.progress, host.dead_letters, history=store.history
+        )
         host.stream(told)
         host.background("inbox", lambda: told.run(of_events(inbox.handle)))
 

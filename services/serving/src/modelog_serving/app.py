@@ -103,7 +103,9 @@ def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> None:
         return
     # How far it was published belongs to this very log: another log's progress must not be taken for it.
     published = SqliteRelayProgress(host.data_dir / f"published-{log.log_id}.db")
-    publisher = LogPublisher(PredictionSource(log), PREDICTIONS, broker, published, batch=PUBLISHED_BATCHES)
+    publisher = LogPublisher(
+        PredictionSource(log, host.store.history), PREDICTIONS, broker, published, batch=PUBLISHED_BATCHES
+    )
     consumer = Consumer(broker, [INFERENCE_REQUESTS], CONSUMER, stream, host.dead_letters, batch=REQUESTS_AT_ONCE)
     host.stream(publisher)
     host.stream(consumer)

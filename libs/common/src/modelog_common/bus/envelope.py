@@ -1,8 +1,9 @@
 """How an event and a batch look on Kafka: CloudEvents in binary mode (headers ce_*), plus what readers need to count.
 
-Every message of a durable log carries four headers: `ce_source` says which log, `ce_position` where in it,
-`ce_previous` the position of the message that the log published to this topic before, and `ce_fence` the token of its
-publisher's lease. A reader that holds the previous one may take the message; a reader that does not has found a gap.
+Every message of a durable log carries five headers: `ce_source` says whose log, `ce_history` which one, for a restored
+log is another; `ce_position` where in it, `ce_previous` the position of the message that the log published to this
+topic before, and `ce_fence` the token of its publisher's lease. A reader that holds the previous one may take the
+message; a reader that does not has found a gap.
 A reader that does not count can leave out what has a lower token than it has seen: that came from a publisher whose
 time was over, and is in the topic already or comes again.
 """
@@ -17,6 +18,7 @@ import msgspec
 from modelog_common.events.store import StoredEvent
 
 SOURCE = "ce_source"
+HISTORY = "ce_history"
 POSITION = "ce_position"
 PREVIOUS = "ce_previous"
 FENCE = "ce_fence"
@@ -37,8 +39,8 @@ class Received(msgspec.Struct, frozen=True):
     """A message as it was read from a topic.
 
     `source` and `position` are empty and 0 when the sender does not count its messages; then nothing protects from
-    duplicates but the offset. `previous` is -1 when the sender does not say it. `replayed` is set for a dead letter
-    that is handed in again, out of its order.
+    duplicates but the offset. `previous` is -1, and `history` empty, when the sender does not say it. `replayed` is set
+    for a dead letter that is handed in again, out of its order.
     """
 
     topic: str
@@ -50,6 +52,7 @@ class Received(msgspec.Struct, frozen=True):
     source: str = ""
     position: int = 0
     previous: int = -1
+    history: str = ""
     replayed: bool = False
 
     def text(self, header: str) -> str:
@@ -75,6 +78,7 @@ def counted(plain: Received) -> Received | Poison:
         position = int(headers[POSITION])
         previous = int(headers.get(PREVIOUS, b"-1"))
         source = headers[SOURCE].decode()
+        history = headers.get(HISTORY, b"").decode()
     except ValueError:
         return Poison(
             plain, f"{SOURCE}, {POSITION} and {PREVIOUS} must be text and whole numbers, not {plain.text(POSITION)!r}"
@@ -82,7 +86,7 @@ def counted(plain: Received) -> Received | Poison:
     if position < 1:
         return Poison(plain, f"{POSITION} is {position}; positions count from 1")
     return Received(
-        plain.topic, plain.partition, plain.offset, plain.key, plain.value, headers, source, position, previous
+        plain.topic, plain.partition, plain.offset, plain.key, plain.value, headers, source, position, previous, history
     )
 
 
@@ -91,9 +95,10 @@ def source_of_service(service: str) -> str:
     return f"/modelog/{service}"
 
 
-def counted_headers(source: str, position: int, previous: int, fence: int = 0) -> dict[str, str]:
+def counted_headers(source: str, position: int, previous: int, fence: int = 0, history: str = "") -> dict[str, str]:
     """The headers of a message from a log that counts: readers drop what they have seen and notice what they missed."""
-    return {SOURCE: source, POSITION: str(position), PREVIOUS: str(previous), FENCE: str(fence)}
+    counted = {SOURCE: source, POSITION: str(position), PREVIOUS: str(previous), FENCE: str(fence)}
+    return counted | ({HISTORY: history} if history else {})
 
 
 def to_entry(event: StoredEvent, more_headers: Mapping[str, str] | None = None) -> LogEntry:

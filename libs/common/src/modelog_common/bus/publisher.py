@@ -32,6 +32,11 @@ class LogSource(Protocol):
         """The log's name for good, which readers count by: no other log has it, and a restart keeps it."""
         ...
 
+    @property
+    def history(self) -> str:
+        """Which log of that name it is: one that was restored is published from its start, whatever was before."""
+        ...
+
     async def read(self, after: int, limit: int) -> Sequence[LogEntry]:
         """The next entries with positions above `after`, in order, `limit` at most; none when there is nothing new."""
         ...
@@ -65,6 +70,8 @@ class LogPublisher:
     ) -> None:
         self._source, self._topics, self._broker, self._progress = source, topics, broker, progress
         self._batch, self._lease_s = batch, lease_s
+        # Progress and lease belong to this history of the log.
+        self._log = f"{source.name}@{source.history}"
         self._owner = this_process()
         self.state = "starting"
         self.position = 0
@@ -84,7 +91,7 @@ class LogPublisher:
         while True:
             before = self.position
             try:
-                lease = await self._progress.acquire(self._source.name, self._owner, self._lease_s)
+                lease = await self._progress.acquire(self._log, self._owner, self._lease_s)
                 if lease is None:
                     self._enter("standing by")
                     await asyncio.sleep(self._lease_s / 5)
@@ -133,7 +140,7 @@ class LogPublisher:
         A topic that was made anew gets everything again, so reading begins at the start; the others' lanes leave out
         what they have.
         """
-        saved = await self._progress.load(self._source.name)
+        saved = await self._progress.load(self._log)
         found = await self._broker.describe(list(saved.topics))
         lanes: dict[str, _Lane] = {}
         covered = saved.covered
@@ -185,7 +192,9 @@ class LogPublisher:
                 lane = lanes[entry.tenant] = await self._open_lane(turn, entry.tenant)
             if entry.position <= lane.position:
                 continue
-            counted = counted_headers(self._source.name, entry.position, lane.position, turn.lease.token)
+            counted = counted_headers(
+                self._source.name, entry.position, lane.position, turn.lease.token, self._source.history
+            )
             messages.append(Outgoing(lane.topic.name, entry.key, entry.value, {**entry.headers, **counted}))
             lane.position = entry.position
             touched[entry.tenant] = lane

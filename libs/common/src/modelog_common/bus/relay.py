@@ -17,7 +17,7 @@ class EventSource:
     """The events of some categories as a log: their positions rise, with gaps where other categories' events are."""
 
     def __init__(self, store: EventStore, categories: Sequence[str], name: str) -> None:
-        self.name = name
+        self.name, self.history = name, store.history
         self._store, self._categories = store, tuple(categories)
         self._scanned = 0
 

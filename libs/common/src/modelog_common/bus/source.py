@@ -68,6 +68,9 @@ class Consumer:
     dead letter, and the handler is called again with the others, so what it did must have been rolled back. Any other
     error is tried again, for ever. A dead letter that is to be replayed is handed in alone, with `replayed` set.
 
+    With `history` it leaves out messages of a log that say another one: they were published before the log was
+    restored, or by whoever has not noticed. What the handler has stored must be of that history as well.
+
     `name` tells consumers of the same topics apart. Instances with the same name and the same progress may run at
     once: of two that handled the same batch, one can store it. `state` is "starting", "reading", "gap: <where>" or
     "waiting: <why>"; `lag` is how many messages of each topic wait, as far as the broker tells.
@@ -81,13 +84,14 @@ class Consumer:
         progress: ConsumerProgress,
         dead: DeadLetters,
         *,
+        history: str = "",
         batch: int = BATCH,
     ) -> None:
         self.name = name
         self.state = "starting"
         self.lag: dict[str, int] = {}
         self._broker, self._topics, self._progress, self._dead = broker, topics, progress, dead
-        self._batch = batch
+        self._history, self._batch = history, batch
         self._at: dict[tuple[str, int], Progress] = {}
         self._moved = asyncio.Condition()
 
@@ -211,7 +215,7 @@ class Consumer:
         for message in messages:
             if isinstance(message, Poison):
                 await self._bury(at, message)
-            else:
+            elif self._is_of_now(message):
                 readable.append(message)
         offset = max(at.offset, last_offset(messages) + 1)
         fresh, positions, gaps = sift(readable, at.positions)
@@ -232,6 +236,9 @@ class Consumer:
                     self._enter("reading")
                 return settled(done)
 
+    def _is_of_now(self, message: Received) -> bool:
+        return not self._history or message.history in ("", self._history)
+
     async def _bury(self, at: Progress, poison: Poison) -> None:
         letter = await self._dead.keep(self.name, at.incarnation, poison)
         await announce(self._broker, letter)
@@ -246,6 +253,8 @@ class Consumer:
             try:
                 if isinstance(message, Poison):
                     raise message
+                if not self._is_of_now(message):
+                    raise Poison(message, "it is from before the log was restored; the log of now has its own events")
                 message = msgspec.structs.replace(message, replayed=True)
                 done = after(at, at.offset, {**at.positions, mark: 0})
                 with handling(at.topic, self.name, [message]):

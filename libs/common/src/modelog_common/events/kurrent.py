@@ -18,9 +18,11 @@ from kurrentdbclient import exceptions
 
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import Invalid, Unavailable
+from modelog_common.domain.ids import uuid7
 from modelog_common.events.checks import check_restored, check_restored_texts
 from modelog_common.events.group import Answers, GroupCommit, Pending
 from modelog_common.events.kurrent_log import (
+    HISTORY_STREAM,
     STREAM,
     LogIndex,
     kurrent_id,
@@ -48,6 +50,9 @@ T = TypeVar("T")
 class KurrentEventStore:
     """An EventStore in the stream `modelog.events` of a KurrentDB."""
 
+    # Empty until `open` has found it.
+    history = ""
+
     def __init__(self, client: kurrent.AsyncKurrentDBClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
         self._group = GroupCommit(self._commit)
@@ -69,10 +74,23 @@ class KurrentEventStore:
         store = cls(client, clock or SystemClock())
         try:
             await store.head()
+            store.history = await store._find_history()
         except BaseException:
             await client.close()
             raise
         return store
+
+    async def _find_history(self) -> str:
+        """The one event of a stream beside the log; of several processes that make it, one does."""
+        made = kurrent.NewEvent("modelog.History", str(uuid7()).encode(), b"", "application/octet-stream")
+        with suppress(exceptions.WrongCurrentVersionError):
+            await self._ask(
+                self._client.append_to_stream(
+                    HISTORY_STREAM, events=[made], current_version=kurrent.StreamState.NO_STREAM, timeout=CALL_S
+                )
+            )
+        (found,) = await self._ask(self._client.get_stream(HISTORY_STREAM, limit=1, timeout=CALL_S))
+        return found.data.decode()
 
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY

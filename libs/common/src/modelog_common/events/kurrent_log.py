@@ -22,6 +22,7 @@ from modelog_common.events.store import Appended, Expected, StoredEvent
 
 FORMAT = 1
 STREAM = "modelog.events"
+HISTORY_STREAM = "modelog.history"
 # Revisions that lie this close together are read in one go, with what is between them.
 GAP = 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import Conflict, Invalid, ModelogError, Unavailable
+from modelog_common.domain.ids import uuid7
 from modelog_common.events.checks import check_restored, check_restored_texts
 from modelog_common.events.group import Answers, GroupCommit, Pending
 from modelog_common.events.postgres_link import PostgresLink
@@ -36,6 +37,8 @@ from modelog_common.events.store import (
 PAGE = 1000
 _SELECT = f"SELECT {COLUMNS} FROM {SCHEMA}.events WHERE"
 _APPEND = f"SELECT * FROM {SCHEMA}.append({', '.join(f'${n}' for n in range(1, 17))})"
+_NEW_HISTORY = f"INSERT INTO {SCHEMA}.meta VALUES ('history', $1) ON CONFLICT DO NOTHING"
+_HISTORY = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'history'"
 _LAST = f"SELECT position, recorded_at FROM {SCHEMA}.events ORDER BY position DESC LIMIT 1"
 _VERSIONS = f"SELECT stream, max(version) FROM {SCHEMA}.events WHERE stream = ANY ($1) GROUP BY stream"
 
@@ -43,8 +46,8 @@ _VERSIONS = f"SELECT stream, max(version) FROM {SCHEMA}.events WHERE stream = AN
 class PostgresEventStore:
     """An EventStore in the schema `modelog_events` of a database."""
 
-    def __init__(self, link: PostgresLink, clock: Clock) -> None:
-        self.link = link
+    def __init__(self, link: PostgresLink, history: str, clock: Clock) -> None:
+        self.link, self.history = link, history
         self._clock = clock
         self._group = GroupCommit(self._commit)
         self._watch = CommitWatch(link, self.head)
@@ -55,11 +58,11 @@ class PostgresEventStore:
         """Open or make the store; raises Unavailable when the server does not answer or a newer release wrote it."""
         link = await PostgresLink.open(url)
         try:
-            await link.run(_prepare)
+            history = await link.run(_prepare)
         except BaseException:
             await link.close()
             raise
-        return cls(link, clock or SystemClock())
+        return cls(link, history, clock or SystemClock())
 
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY
@@ -149,8 +152,11 @@ class PostgresEventStore:
             raise Unavailable("the event store is closed")
 
 
-async def _prepare(connection: Any) -> None:
-    """Make the tables and functions when they are missing; two processes that start at once make them once."""
+async def _prepare(connection: Any) -> str:
+    """Make the tables and functions when they are missing; two processes that start at once make them once.
+
+    Returns the log's history.
+    """
     (encoding,) = await connection.fetchrow("SHOW server_encoding")
     if encoding != "UTF8":
         raise Unavailable(f"the database has the encoding {encoding}; an event store needs UTF8")
@@ -165,6 +171,8 @@ async def _prepare(connection: Any) -> None:
             f"the event store was written by a newer release (format {found}); this one reads up to format {FORMAT}. "
             "Nothing was changed."
         )
+    await connection.execute(_NEW_HISTORY, str(uuid7()))
+    return str(await connection.fetchval(_HISTORY))
 
 
 async def _restore(connection: Any, events: Sequence[StoredEvent]) -> None:

@@ -37,8 +37,8 @@ T = TypeVar("T")
 class SqliteEventStore:
     """An EventStore in the file `path`."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self.path = path
+    def __init__(self, path: Path, history: str, clock: Clock) -> None:
+        self.path, self.history = path, history
         self._writer_thread, self._reader_thread = Worker("event-writer"), Worker("event-reader")
         self._writer = Writer(path, clock)
         self._read, self._watch = connect(path), connect(path)
@@ -51,9 +51,9 @@ class SqliteEventStore:
     @classmethod
     async def open(cls, path: Path, clock: Clock | None = None) -> SqliteEventStore:
         """Open or make the store; raises Unavailable when the file is no store, or was written by a newer release."""
-        await asyncio.to_thread(prepare, path)
+        history = await asyncio.to_thread(prepare, path)
         try:
-            return cls(path, clock or SystemClock())
+            return cls(path, history, clock or SystemClock())
         except sqlite3.Error as error:
             raise unavailable(path, error) from error
 

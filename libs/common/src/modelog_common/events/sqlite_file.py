@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Conflict, Invalid, ModelogError, Unavailable
+from modelog_common.domain.ids import uuid7
 from modelog_common.events.checks import check_restored
 from modelog_common.events.group import Answers, Pending
 from modelog_common.events.store import Appended, Expected, StoredEvent
@@ -55,14 +56,20 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def prepare(path: Path) -> None:
-    """Make the file and its tables; raises Unavailable when it is no store, or was written by a newer release."""
+def prepare(path: Path) -> str:
+    """Make the file and its tables; returns the log's history.
+
+    Raises Unavailable when the file is no store, or was written by a newer release.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = connect(path)
         try:
             _refuse_newer_format(db, path)
             db.executescript(_SCHEMA)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('history', ?)", (str(uuid7()),))
+            (history,) = db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
+            return str(history)
         finally:
             db.close()
     except (sqlite3.Error, OSError) as error:

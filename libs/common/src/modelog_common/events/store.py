@@ -101,6 +101,14 @@ class EventStore(Protocol):
     NUL, which some databases cannot hold, and at most 1,024 bytes each; other texts are refused with Invalid.
     """
 
+    @property
+    def history(self) -> str:
+        """Which log this is: made with the store, and kept. A log that was restored elsewhere has another one.
+
+        What was made of a log of another history may hold events that this one has not.
+        """
+        ...
+
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY
     ) -> Appended:

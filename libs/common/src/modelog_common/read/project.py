@@ -97,7 +97,7 @@ class Projector:
         self.error = ""
         self._store, self._engine, self._tables = store, engine, tables
         self._projections = {p.category: p for p in projections}
-        self._schema = _digest(tables)
+        self._schema = _digest(tables, store.history)
         self._position = 0
         self._saved = 0
         self._whole_from: int | None = None
@@ -120,7 +120,7 @@ class Projector:
                 log.warning("read tables are away", projection=self.name, error=str(error))
 
     async def _open(self) -> None:
-        """Find the position in the tables; make them when there are none or another release made them."""
+        """Find the position in the tables; make them when there are none, or another release or log made them."""
         for projection in self._projections.values():
             projection.forget()
         await make_schema(self._engine)
@@ -129,7 +129,9 @@ class Projector:
             known = await load_progress(connection, self.name)
         if known is None or known[0] != self._schema:
             if self._whole_from is not None and known is not None and known[0] != UNFINISHED:
-                raise Unavailable(f"the read tables of {self.name} were made again by another release of the service")
+                raise Unavailable(
+                    f"the read tables of {self.name} were made again by another release, or for another log"
+                )
             await self._make_empty()
         self._position = self._saved = known[1] if known is not None and known[0] == self._schema else 0
         self._whole_from = await self._store.head()
@@ -243,8 +245,8 @@ class Projector:
         return await self.catch_up()
 
 
-def _digest(tables: MetaData) -> str:
-    """A digest of the tables' shape: another release's tables are built again, never migrated."""
+def _digest(tables: MetaData, history: str) -> str:
+    """A digest of the tables' shape and of the log's history: another's tables are built again, never migrated."""
     indexes = [i for t in tables.sorted_tables for i in sorted(t.indexes, key=lambda i: i.name or "")]
     shapes = [str(CreateTable(t)) for t in tables.sorted_tables] + [str(CreateIndex(i)) for i in indexes]
-    return hashlib.sha256("".join(shapes).encode()).hexdigest()
+    return hashlib.sha256("".join([*shapes, history]).encode()).hexdigest()

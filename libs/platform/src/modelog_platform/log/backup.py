@@ -44,8 +44,9 @@ BLOBS, BLOB_LIST = "blobs", "blobs.txt"
 CHECKPOINTS = "checkpoints.jsonl"
 DATABASES, SECRETS = "databases", "secrets"
 AUDIT_KEY = f"{SECRETS}/{KEY_FILE}"
-# Everything else in the data folder is made again from the log.
-KEPT_DATABASES = ("data-keys.db", "serving/predictions.db", "monitoring/windows.db")
+# Everything else in the data folder is made again from the log. Windows come before the predictions that they are made
+# of: a copy must not have seen what the other has not.
+KEPT_DATABASES = ("data-keys.db", "monitoring/windows.db", "serving/predictions.db")
 INCOMING = ".incoming-"
 CHUNK_BYTES = 1 << 20
 TELL_EVERY = 1000

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS reviews (
   PRIMARY KEY (tenant, model, version, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS considered (only INTEGER PRIMARY KEY CHECK (only = 1), position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS history (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL);
 """
 
 
@@ -70,9 +71,12 @@ class Review:
 
 
 class Inbox:
-    """A small SQLite file, used in the event loop's thread."""
+    """A small SQLite file, used in the event loop's thread.
 
-    def __init__(self, path: Path) -> None:
+    What it holds belongs to one `history` of the log; for another one it begins again.
+    """
+
+    def __init__(self, path: Path, history: str) -> None:
         self._listeners: list[Callable[[], None]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +86,19 @@ class Inbox:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self.progress = SqliteProgress(self._db, CONSUMER)
+            self._belong_to(history)
         except sqlite3.Error as error:
             raise Unavailable(f"the inbox of monitoring in {path} cannot be used: {error}") from error
+
+    def _belong_to(self, history: str) -> None:
+        if self._db.execute("SELECT id FROM history").fetchone() == (history,):
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        for table in ("jobs", "reviews", "considered", "history"):
+            self._db.execute(f"DELETE FROM {table}")
+        self.progress.forget()
+        self._db.execute("INSERT INTO history VALUES (1, ?)", (history,))
+        self._db.execute("COMMIT")
 
     async def handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
         """Keep what matters, with the position; raises PoisonEvent for an event that cannot be read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from modelog_common.domain.errors import Unavailable
@@ -18,6 +18,8 @@ from modelog_monitoring.monitor.events import QualityFigures, WindowEvaluated
 
 CATEGORY = "monitoring.monitor"
 METRICS = ("auc", "log_loss", "brier", "base_rate", "labelled", "predictions", "drifted_features")
+# A series of one point, whose line says which history of the log the others are from.
+HISTORY = "history"
 WAIT_S = 30.0
 RETRY_S = 1.0
 COVER_S = 10.0
@@ -38,6 +40,7 @@ class SeriesProjection:
     def __init__(self, store: EventStore, series: SeriesStore) -> None:
         self._store, self._series = store, series
         self._position = 0
+        self._is_of_this_log = False
         self._turn = asyncio.Lock()
         self._moved = asyncio.Condition()
         self.error = ""
@@ -97,7 +100,17 @@ class SeriesProjection:
         async with self._turn:
             return await self._catch_up()
 
+    async def _belong_to_the_log(self) -> None:
+        """Drop what was written of another history of the log: points that this one may not have."""
+        history = self._store.history
+        if [point.line for point in await self._series.query(HISTORY)] != [history]:
+            await self._series.drop()
+            await self._series.write([Point(HISTORY, history, datetime.fromtimestamp(0, UTC), 1.0)])
+        self._is_of_this_log = True
+
     async def _catch_up(self) -> int:
+        if not self._is_of_this_log:
+            await self._belong_to_the_log()
         head = await self._store.head()
         points: list[Point] = []
         async for stored in self._store.read_all(after=self._position, categories=[CATEGORY], until=head):
@@ -115,7 +128,7 @@ class SeriesProjection:
         """Drop everything and read the log again; returns the position reached."""
         async with self._turn:
             await self._series.drop()
-            self._position = 0
+            self._position, self._is_of_this_log = 0, False
             return await self._catch_up()
 
 

@@ -14,10 +14,13 @@ TYPE = "modelog.serving.v1.PredictionBatch"
 
 
 class PredictionSource:
-    """What is to be in the topics of predictions; readers count by the log's id."""
+    """What is to be in the topics of predictions; readers count by the log's id.
 
-    def __init__(self, log: PredictionLog) -> None:
-        self._log = log
+    A prediction log that was restored with the platform goes on where its backup was: it is of the event log's history.
+    """
+
+    def __init__(self, log: PredictionLog, history: str) -> None:
+        self._log, self.history = log, history
         self.name = f"/modelog/serving/predictions/{log.log_id}"
 
     async def read(self, after: int, limit: int) -> Sequence[LogEntry]:
