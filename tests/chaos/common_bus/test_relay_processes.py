@@ -21,7 +21,7 @@ from modelog_common.bus.topics import Family
 from modelog_common.events.sqlite import SqliteEventStore
 
 SCRIPT = Path(__file__).parent / "relay_process.py"
-LOG = "/modelog/registry"
+SOURCE = "/modelog/registry"
 SEED = 20261125
 ROUNDS = 30
 
@@ -70,7 +70,7 @@ async def test_a_relay_that_was_stopped_and_woken_puts_nothing_out_of_order(
 
     async def covered(position: int) -> None:
         async with asyncio.timeout(30):
-            while (await progress.load(LOG)).covered < position:
+            while (await progress.load(f"{SOURCE}@{store.history}")).covered < position:
                 await asyncio.sleep(0.01)
 
     await append(store, range(500))
