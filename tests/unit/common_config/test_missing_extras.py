@@ -55,6 +55,15 @@ def test_events_on_redis_need_its_driver(tmp_path: Path, monkeypatch: pytest.Mon
         open_event_bus(settings)
 
 
+def test_events_on_rabbitmq_need_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("rabbitmq_streams", "rabbitmq_topics"):
+        monkeypatch.delitem(sys.modules, f"modelog_common.bus.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "aiormq", None)
+    settings = Settings(data_dir=tmp_path, event_bus="amqp://127.0.0.1")
+    with pytest.raises(Invalid, match=r"MODELOG_EVENT_BUS: an amqp:// address needs modelog-common\[rabbitmq\]"):
+        open_event_bus(settings)
+
+
 def test_events_travel_on_kafka_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
     assert open_event_bus(Settings(data_dir=tmp_path)) is None
     bus = open_event_bus(Settings(data_dir=tmp_path, kafka_bootstrap="127.0.0.1:9092"))
@@ -65,9 +74,12 @@ def test_events_travel_on_kafka_unless_the_settings_say_otherwise(tmp_path: Path
     assert events is not None
     assert batches is not None
     assert (events.address, batches.address) == ("redis://127.0.0.1:6379/2", "127.0.0.1:9092")
+    rabbit = open_event_bus(Settings(data_dir=tmp_path, event_bus="amqps://me:secret@127.0.0.1/vhost"))
+    assert rabbit is not None
+    assert rabbit.address == "amqps://127.0.0.1:5671/vhost"
 
 
-@pytest.mark.parametrize("address", ["amqp://127.0.0.1", "redis:///0", "127.0.0.1:6379"])
+@pytest.mark.parametrize("address", ["amqp:///vhost", "redis:///0", "127.0.0.1:6379"])
 def test_another_broker_is_refused_without_repeating_its_password(tmp_path: Path, address: str) -> None:
     with pytest.raises(ValueError, match="this broker is not known"):
         Settings(data_dir=tmp_path, event_bus=address)

@@ -11,7 +11,7 @@ from modelog_common.bus.broker import Broker
 from modelog_common.bus.deadletters import DeadLetters
 from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
-from modelog_common.config import POSTGRES, SQLITE, Settings, variable
+from modelog_common.config import AMQP, POSTGRES, SQLITE, Settings, variable
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.snapshots import Snapshots
@@ -83,6 +83,12 @@ def open_event_bus(settings: Settings) -> Broker | None:
     address = settings.event_bus.get_secret_value()
     if not address:
         return open_data_broker(settings)
+    if address.startswith(AMQP):
+        try:
+            from modelog_common.bus.rabbitmq_streams import RabbitBroker
+        except ImportError as error:
+            raise _missing("event_bus", "an amqp:// address", "rabbitmq") from error
+        return RabbitBroker(address)
     try:
         from modelog_common.bus.redis_streams import RedisBroker
     except ImportError as error:

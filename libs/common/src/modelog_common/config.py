@@ -24,6 +24,7 @@ ENV_FILE = "MODELOG_ENV_FILE"
 ENV_FILE_ENCODING = "utf-8"
 SQLITE = "sqlite:///"
 POSTGRES = "postgresql://"
+AMQP = ("amqp://", "amqps://")
 DATABASES = ("postgresql", "mysql", "mariadb")
 KURRENT = "kurrentdb://"
 EVENT_STORES = (SQLITE, POSTGRES, KURRENT, "kurrentdb+discover://")
@@ -62,7 +63,8 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field(default="", description="brokers as host:port, separated by commas; empty means none")
     event_bus: SecretStr = Field(
         default=SecretStr(""),
-        description="redis://host:port/0, or rediss:// over TLS: where events travel; empty means Kafka, as batches do",
+        description="redis://host:port/0 or amqp://host:port/vhost, with s over TLS: where events travel; empty means Kafka, "
+        "as batches do",
     )
     graph_uri: str = Field(default="", description="a Bolt address such as bolt://127.0.0.1:7687")
     graph_user: str = ""
@@ -156,7 +158,8 @@ class Settings(BaseSettings):
     @classmethod
     def _event_bus(cls, value: SecretStr) -> SecretStr:
         address = urlsplit(value.get_secret_value())
-        if value.get_secret_value() and not (address.scheme in ("redis", "rediss") and address.hostname):
+        known = address.scheme in ("redis", "rediss", "amqp", "amqps")
+        if value.get_secret_value() and not (known and address.hostname):
             raise ValueError("this broker is not known")
         return value
 
