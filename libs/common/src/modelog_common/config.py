@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field(default="", description="brokers as host:port, separated by commas; empty means none")
     event_bus: SecretStr = Field(
         default=SecretStr(""),
-        description="redis://host:port/0 or amqp://host:port/vhost, rediss:// or amqps:// over TLS: where events travel; "
-        "empty means Kafka, as batches do",
+        description="redis://host:port/0 or amqp://host:port/vhost, or rediss:// and amqps:// over TLS: where events "
+        "travel; empty means Kafka, as batches do",
     )
     graph_uri: str = Field(default="", description="a Bolt address such as bolt://127.0.0.1:7687")
     graph_user: str = ""

@@ -120,7 +120,7 @@ class Line:
     async def close(self) -> None:
         """Leave."""
         self.lost = True
-        await self.connection.close(timeout=TIMEOUT_S)
+        await asyncio.wait_for(self.connection.close(), TIMEOUT_S)
 
     async def _tell(self, entry: Entry) -> None:
         """Add an entry to the list, and wait until it was read with all that stands before it."""
