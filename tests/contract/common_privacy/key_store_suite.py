@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from modelog_common.domain.errors import Conflict
-from modelog_common.privacy.keys import DataKey, Erasure, KeyStore, key_id_of
+from modelog_common.privacy.keys import DataKey, Erasure, KeyStore, copy_keys, key_id_of
+from modelog_common.privacy.sqlite import SqliteKeyStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -91,3 +93,23 @@ class KeyStoreSuite:
         await keys.rewrap(before, after)
         await keys.rewrap(before, replace(before, master="m3", wrapped=b"w3"))
         assert await keys.find([before.id]) == {before.id: after}
+
+    async def test_keys_and_erasures_are_copied_as_they_are(self, keys: KeyStore, tmp_path: Path) -> None:
+        subjects = ("user/bob", "user/eve", "user/al")
+        bob, eve, al = [await keys.add(data_key(subject)) for subject in subjects]
+        await keys.destroy(erasure("user/al"))
+        await keys.use_master("m2")
+        zoe = await keys.add(data_key("user/zoe", master="m2"))
+        ids = [key.id for key in (bob, eve, al, zoe)]
+        copy = SqliteKeyStore(tmp_path / "copy.db")
+        await copy_keys(keys, copy)
+        assert await copy.find(ids) == await keys.find(ids)
+        assert list(await copy.erasures()) == list(await keys.erasures())
+        assert (await copy.master(), await keys.master()) == ("m2", "m2")
+        await keys.destroy(erasure("user/eve"))
+        await keys.use_master("m3")
+        await copy_keys(copy, keys)
+        assert (await keys.find([eve.id]))[eve.id].wrapped == b"", "what was destroyed since does not come back"
+        assert (await keys.find([bob.id]))[bob.id] == bob
+        assert await keys.master() == "m3"
+        await copy.close()

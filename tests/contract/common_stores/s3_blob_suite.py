@@ -81,6 +81,17 @@ class S3BlobSuite(BlobStoreSuite, ABC):
             await blobs.put(chunks(b"a"))
         assert in_bucket(bucket) == [f"some/folder/{digest[:2]}/{digest[2:4]}/{digest}"]
 
+    async def test_the_blobs_of_all_folders_are_listed(self, bucket: str) -> None:
+        whole = S3BlobStore(f"s3://{bucket}/all")
+        names = []
+        for folder in ("acme", "acme/profiles", "other"):
+            stored = await S3BlobStore(f"s3://{bucket}/all/{folder}").put(chunks(folder.encode()))
+            digest = stored.digest
+            names.append((f"{folder}/{digest[:2]}/{digest[2:4]}/{digest}", len(folder)))
+        await obstore.put_async(whole._store, "acme/notes.txt", b"no blob")
+        assert sorted([listed async for listed in whole.listed()]) == sorted(names)
+        assert [listed async for listed in S3BlobStore(f"s3://{bucket}/nothing").listed()] == []
+
     async def test_folders_of_one_bucket_do_not_share_blobs(self, blobs: BlobStore, bucket: str) -> None:
         stored = await blobs.put(chunks(b"mine"))
         other = S3BlobStore(f"s3://{bucket}")

@@ -116,10 +116,11 @@ def open_read_tables(settings: Settings, service: str, name: str) -> AsyncEngine
 
 def open_subjects(settings: Settings) -> Subjects:
     """What seals and opens personal data."""
-    return Subjects(_key_store(settings.key_store), _master_keys(settings))
+    return Subjects(open_key_store(settings.key_store), _master_keys(settings))
 
 
-def _key_store(address: str) -> KeyStore:
+def open_key_store(address: str) -> KeyStore:
+    """The store of data keys at an address."""
     if address.startswith("sqlite:///"):
         return SqliteKeyStore(Path(address.removeprefix("sqlite:///")))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,10 @@ class PlatformFolder:
     @property
     def state_file(self) -> Path:
         return self.root / "run" / "state.json"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "run" / "settings.json"
 
     @property
     def lock_file(self) -> Path:
@@ -157,6 +162,18 @@ class PlatformFolder:
     def write_state(self, state: dict[str, Any]) -> None:
         """Replace the state file in one step, so that a reader never sees half of it."""
         write_whole(self.state_file, json.dumps(state, indent=2).encode())
+
+    def write_settings(self, settings: Mapping[str, str]) -> None:
+        """Remember what the services were told, for tools that need no running platform; it holds passwords."""
+        write_whole(self.settings_file, json.dumps(dict(settings), indent=2).encode())
+
+    def read_settings(self) -> dict[str, str]:
+        """What the services were told last; empty when there never were any."""
+        try:
+            found: dict[str, str] = json.loads(self.settings_file.read_text())
+        except FileNotFoundError:
+            return {}
+        return found
 
     def read_state(self) -> dict[str, Any]:
         """What the supervisor wrote last; empty when it never ran."""

@@ -94,12 +94,20 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
 
 
+def common_settings(
+    folder: PlatformFolder, ports: Ports, settings: Mapping[str, str], profile: Profile
+) -> dict[str, str]:
+    """What every service is told; `settings` are more MODELOG_ variables."""
+    sites = {name: site_of(folder, name, own) for name, own in ports.servers.items()}
+    return _common_settings(folder, ports) | profile.settings(sites) | dict(settings)
+
+
 def process_specs(
     folder: PlatformFolder, ports: Ports, settings: Mapping[str, str], profile: Profile
 ) -> list[ProcessSpec]:
     """The parts, then the six services. `settings` are more MODELOG_ variables for every service."""
     sites = {name: site_of(folder, name, own) for name, own in ports.servers.items()}
-    common = _common_settings(folder, ports) | profile.settings(sites) | dict(settings)
+    common = common_settings(folder, ports, settings, profile)
     services = [
         ProcessSpec(
             name,

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from modelog.config import read_profile, write_profile
+from modelog_common.config import PREFIX
 from modelog_common.domain.errors import NotFound, Unavailable
 
 from modelog_platform.folder import PlatformFolder
-from modelog_platform.processes import choose_ports, process_specs
+from modelog_platform.processes import choose_ports, common_settings, process_specs
 from modelog_platform.profile import load_profile
 from modelog_platform.servers.catalogue import install
 from modelog_platform.supervisor import SERVER_START_TIMEOUT_S, STOP_TIMEOUT_S, Progress, Supervisor
@@ -41,6 +42,8 @@ def up(
     try:
         ports = choose_ports(port, wanted)
         folder.keep_log_in(wanted.behind["events"])
+        inherited = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+        folder.write_settings(inherited | common_settings(folder, ports, settings or {}, wanted))
         supervisor = Supervisor(folder, ports, process_specs(folder, ports, settings or {}, wanted))
         asyncio.run(_run(supervisor, folder, progress, ready))
     finally:

@@ -67,6 +67,10 @@ class KeyStore(Protocol):
         """From now on keys are added under this master key only."""
         ...
 
+    async def master(self) -> str:
+        """The master key that keys are added under; "" before the first."""
+        ...
+
     async def wrapped_by_others(self, master: str) -> Sequence[DataKey]:
         """Keys that are wrapped by another master key."""
         ...
@@ -78,3 +82,16 @@ class KeyStore(Protocol):
     async def close(self) -> None:
         """Close the store's files or connections."""
         ...
+
+
+async def copy_keys(source: KeyStore, target: KeyStore) -> None:
+    """Add all that one store has to another, wrapped as it is; what is destroyed in either is so in the target."""
+    for erasure in await source.erasures():
+        await target.destroy(erasure)
+    master = await target.master() or await source.master()
+    # A change of the master key may be under way: each key is taken under its own.
+    for key in await source.wrapped_by_others(""):
+        await target.use_master(key.master)
+        await target.add(key)
+    if master:
+        await target.use_master(master)

@@ -97,6 +97,10 @@ class PostgresKeyStore:
         )
         await self._run(lambda db: db.execute(statement, master))
 
+    async def master(self) -> str:
+        query = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'master'"
+        return str(await self._run(lambda db: db.fetchval(query)) or "")
+
     async def wrapped_by_others(self, master: str) -> Sequence[DataKey]:
         query = f"SELECT {_KEY} FROM {SCHEMA}.data_keys WHERE master != $1 AND wrapped != '' ORDER BY id"
 

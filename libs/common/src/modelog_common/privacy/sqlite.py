@@ -55,6 +55,11 @@ class SqliteKeyStore:
     async def use_master(self, master: str) -> None:
         await self._run(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('master', ?)", (master,)))
 
+    async def master(self) -> str:
+        query = "SELECT value FROM meta WHERE key = 'master'"
+        (found,) = await self._run(lambda db: db.execute(query).fetchone()) or ("",)
+        return str(found)
+
     async def wrapped_by_others(self, master: str) -> Sequence[DataKey]:
         query = f"SELECT {_KEY} FROM data_keys WHERE master != ? AND length(wrapped) > 0 ORDER BY id"
         return await self._run(lambda db: [DataKey(*row) for row in db.execute(query, (master,))])

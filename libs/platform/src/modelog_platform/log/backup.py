@@ -16,17 +16,14 @@ The log only grows, so what is read of it up to a position is one consistent sta
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from modelog_common.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from modelog_common.events.store import EventStore
@@ -35,6 +32,10 @@ from modelog_lineage.audit.records import record_of
 from modelog_proofs import Checkpoint, Frontier, PrivateKey, event_hash, export_line, parse_private_key, sign_checkpoint
 from modelog_proofs.keys import encode_base64
 
+from modelog_platform.log.blobs import copy_out
+from modelog_platform.log.files import Progress, copy_database, copy_file, described, write_whole
+from modelog_platform.log.keys import KEY_STORE, keys_out
+from modelog_platform.log.places import Places, places_in, told
 from modelog_platform.log.transfer import new_file
 
 FORMAT = "modelog.backup/1"
@@ -46,32 +47,38 @@ DATABASES, SECRETS = "databases", "secrets"
 AUDIT_KEY = f"{SECRETS}/{KEY_FILE}"
 # Everything else in the data folder is made again from the log. Windows come before the predictions that they are made
 # of: a copy must not have seen what the other has not.
-KEPT_DATABASES = ("data-keys.db", "monitoring/windows.db", "serving/predictions.db")
-INCOMING = ".incoming-"
-CHUNK_BYTES = 1 << 20
+KEPT_DATABASES = ("monitoring/windows.db", "serving/predictions.db")
 TELL_EVERY = 1000
-Progress = Callable[[str, int, int], None]
 # A checkpoint's size, root, note, and when it was signed.
 SignedRow = tuple[int, bytes, str, str]
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is backed up: the services' data folder and, if they are wanted, the platform's secrets."""
+    """What is backed up: the services' data folder and, if they are wanted, the platform's secrets.
+
+    `elsewhere` says where keys and blobs are, if they are not in that folder.
+    """
 
     data: Path
     secrets: Path | None
+    elsewhere: Places | None = None
+
+    @property
+    def places(self) -> Places:
+        return self.elsewhere or places_in(self.data)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A backup that was made; `blobs` of them `copied` anew."""
+    """A backup that was made; `blobs` of them `copied` anew. `elsewhere`: what was not in the data directory."""
 
     position: int
     root: str
     is_signed: bool
     blobs: int
     copied: int
+    elsewhere: tuple[str, ...] = ()
 
 
 async def create(store: EventStore, source: Source, folder: Path, until: int | None, progress: Progress) -> Made:
@@ -89,9 +96,12 @@ async def create(store: EventStore, source: Source, folder: Path, until: int | N
         await asyncio.to_thread(_prepare, folder, partial)
         signed = await asyncio.to_thread(_signed_before, source.data / "lineage" / TREE_FILE, position)
         root = await _write_events(store, partial / EVENTS, position, {row[0]: row[1] for row in signed}, progress)
-        made = await asyncio.to_thread(_write_rest, source, folder, partial, position, root, signed, progress)
+        await keys_out(source.places, partial / DATABASES / KEY_STORE)
+        blobs, copied = await copy_out(source.places, folder / BLOBS, progress)
+        _write_lines(partial / BLOB_LIST, blobs)
+        is_signed = await asyncio.to_thread(_write_rest, source, partial, position, root, signed)
         await asyncio.to_thread(_put_in_place, partial, whole)
-        return made
+        return Made(position, encode_base64(root), is_signed, len(blobs), copied, tuple(told(source.places)))
     except OSError as error:
         raise Unavailable(f"the backup {folder} cannot be written: {error.strerror or error}") from error
     finally:
@@ -105,12 +115,9 @@ def _prepare(folder: Path, partial: Path) -> None:
     partial.mkdir()
 
 
-def _write_rest(
-    source: Source, folder: Path, partial: Path, position: int, root: bytes, signed: list[SignedRow], progress: Progress
-) -> Made:
+def _write_rest(source: Source, partial: Path, position: int, root: bytes, signed: list[SignedRow]) -> bool:
+    """Everything but events, keys and blobs, and the manifest over all; returns whether the log was signed."""
     note, public_key = _sign(source.data / "lineage" / KEY_FILE, position, root)
-    blobs, copied = _copy_blobs(source.data / BLOBS, folder / BLOBS, progress)
-    _write_lines(partial / BLOB_LIST, blobs)
     _write_lines(partial / CHECKPOINTS, [_checkpoint_line(*row) for row in signed])
     _copy_databases(source.data, partial)
     _copy_secrets(source, partial)
@@ -125,7 +132,7 @@ def _write_rest(
         "files": {str(file.relative_to(partial)): described(file) for file in files},
     }
     write_whole(partial / MANIFEST, json.dumps(manifest, indent=2).encode())
-    return Made(position, encode_base64(root), bool(note), len(blobs), copied)
+    return bool(note)
 
 
 def _put_in_place(partial: Path, whole: Path) -> None:
@@ -190,22 +197,6 @@ def _copy_databases(data: Path, partial: Path) -> None:
             copy_database(data / name, partial / DATABASES / name)
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of an SQLite file that others may be writing to, readable by its owner only."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".part")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    try:
-        readable = f"{source.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(readable, uri=True)) as original, closing(sqlite3.connect(partial)) as copy:
-            original.backup(copy)
-    except sqlite3.Error as error:
-        raise Unavailable(f"{source} cannot be copied: {error}") from error
-    sync(partial)
-    partial.replace(target)
-
-
 def _copy_secrets(source: Source, partial: Path) -> None:
     if source.secrets is None:
         return
@@ -218,55 +209,5 @@ def _copy_secrets(source: Source, partial: Path) -> None:
         copy_file(file, partial / SECRETS / file.name)
 
 
-def _copy_blobs(source: Path, target: Path, progress: Progress) -> tuple[list[str], int]:
-    """Copy the blobs that are not there yet; returns the names of all, and how many were copied."""
-    files = sorted(f for f in source.rglob("*") if f.is_file() and not f.name.startswith(INCOMING))
-    copied = 0
-    for n, file in enumerate(files, start=1):
-        to = target / file.relative_to(source)
-        if not to.is_file() or to.stat().st_size != file.stat().st_size:
-            to.parent.mkdir(parents=True, exist_ok=True)
-            copy_file(file, to)
-            copied += 1
-        progress("blobs", n, len(files))
-    return [str(file.relative_to(source)) for file in files], copied
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file so that it has its name once it is whole and on the disk; readable by its owner only."""
-    partial = target.with_name(target.name + ".part")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    shutil.copyfile(source, partial)
-    sync(partial)
-    partial.replace(target)
-
-
-def sync(file: Path) -> None:
-    """See to it that a file's bytes are on the disk."""
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def described(file: Path) -> dict[str, Any]:
-    """A file's size and SHA-256."""
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while chunk := content.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return {"size": file.stat().st_size, "sha256": digest.hexdigest()}
-
-
 def _write_lines(file: Path, lines: list[str]) -> None:
     write_whole(file, "".join(f"{line}\n" for line in lines).encode())
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file that has its name once it is whole and on the disk."""
-    partial = file.with_name(file.name + ".part")
-    partial.write_bytes(content)
-    sync(partial)
-    partial.replace(file)

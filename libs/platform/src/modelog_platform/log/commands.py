@@ -6,16 +6,20 @@ import asyncio
 from pathlib import Path
 
 from modelog_common.config import SQLITE
-from modelog_common.domain.errors import NotFound
+from modelog_common.domain.errors import NotAllowed, NotFound
 from modelog_proofs import Report
 
 from modelog_platform.commands import for_the_caller
 from modelog_platform.folder import PlatformFolder
 from modelog_platform.log import backup, restore, transfer
 from modelog_platform.log.backup import Made, Source
+from modelog_platform.log.files import Progress as Steps
+from modelog_platform.log.places import places_of
 from modelog_platform.log.restore import Target
 from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import Moved, Progress, Signed
+from modelog_platform.profile import EMBEDDED, load_profile
+from modelog_platform.servers.catalogue import install
 
 
 def export_events(address: str, file: Path, first: int, until: int | None, progress: Progress) -> Moved:
@@ -51,25 +55,23 @@ def verify_store_at(address: str, note: str, key: str) -> Report:
         return asyncio.run(run())
 
 
-def create_backup(
-    data_dir: Path, store: str, folder: Path, until: int | None, secrets: bool, progress: backup.Progress
-) -> Made:
-    """Back up the platform of a data directory; `store` is the address of its log, if that is not in it."""
+def create_backup(data_dir: Path, store: str, folder: Path, until: int | None, secrets: bool, progress: Steps) -> Made:
+    """Back up the platform of a data directory; `store` is the address of its log, if it has not run there."""
     platform = PlatformFolder(data_dir.absolute())
-    own = platform.data / "events.db"
 
     async def run() -> Made:
-        if not store and not own.is_file():
+        places = places_of(platform, store)
+        if places.event_store.startswith(SQLITE) and not places.event_store_path().is_file():
             raise NotFound(f"{data_dir} has no log of its own; give the address of its log with --store")
-        async with opened(store or f"{SQLITE}{own}") as log:
-            source = Source(platform.data, platform.secrets if secrets else None)
+        async with opened(places.event_store) as log:
+            source = Source(platform.data, platform.secrets if secrets else None, places)
             return await backup.create(log, source, folder, until, progress)
 
     with for_the_caller():
         return asyncio.run(run())
 
 
-def verify_backup(folder: Path, key: str, progress: backup.Progress) -> tuple[int, list[str]]:
+def verify_backup(folder: Path, key: str, progress: Steps) -> tuple[int, list[str]]:
     """The position of the newest backup in a folder, and what is wrong with it."""
     with for_the_caller():
         chosen = restore.choose(folder, None)
@@ -83,10 +85,15 @@ def restore_backup(
     until: int | None,
     keep_audit_key: bool,
     key: str,
-    progress: backup.Progress,
+    progress: Steps,
     erased: Path | None = None,
+    profile: str = EMBEDDED,
 ) -> int:
     """Restore a platform into a data directory, or its log into a store; returns the last position."""
-    target = Target(data_dir.absolute(), store, until, keep_audit_key, erased)
     with for_the_caller():
+        log_in = load_profile(profile).behind["events"]
+        if store and log_in != EMBEDDED:
+            raise NotAllowed(f"the log goes into {log_in} of the profile {profile}, or into --store; leave one out")
+        install([log_in] if log_in != EMBEDDED else [], lambda name, step: progress(f"{name}: {step}", 0, 0))
+        target = Target(data_dir.absolute(), store, until, keep_audit_key, erased, log_in)
         return asyncio.run(restore.restore(restore.choose(folder, target.until), target, key, progress))

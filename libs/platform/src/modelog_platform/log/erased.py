@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from modelog_common.adapters import open_key_store
 from modelog_common.domain.errors import Invalid
 from modelog_common.privacy.keys import Erasure
-from modelog_common.privacy.sqlite import SqliteKeyStore
-
-KEY_STORE = "data-keys.db"
 
 
 def read_erasures(file: Path) -> list[Erasure]:
@@ -24,9 +22,9 @@ def read_erasures(file: Path) -> list[Erasure]:
         raise Invalid.field("erased", f"{file} is no list of erasures: {error}; allowed: {wanted}") from error
 
 
-async def erase_again(key_store: Path, erasures: Sequence[Erasure]) -> None:
+async def erase_again(address: str, erasures: Sequence[Erasure]) -> None:
     """Destroy these keys in a key store; the gateway then adds to the log, when it starts, the events that lack."""
-    keys = SqliteKeyStore(key_store)
+    keys = open_key_store(address)
     try:
         for erasure in erasures:
             await keys.destroy(erasure)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modelog_common.config import SQLITE
 from modelog_common.domain.errors import Invalid, NotAllowed, NotFound, Unavailable
 from modelog_lineage.app import KEY_FILE, TREE_FILE
 from modelog_lineage.audit.records import record_of
@@ -19,21 +19,20 @@ from modelog_lineage.audit.treefile import Signed, TreeFile
 from modelog_proofs import ExportFile, Frontier, ProofsError, event_hash, open_checkpoint, parse_private_key
 from modelog_proofs.keys import encode_base64
 
-from modelog_platform.log.backup import (
-    BLOB_LIST,
-    BLOBS,
-    DATABASES,
-    EVENTS,
-    FORMAT,
-    MANIFEST,
-    SECRETS,
-    Progress,
-    copy_file,
-    described,
-)
-from modelog_platform.log.erased import KEY_STORE, erase_again, read_erasures
+from modelog_platform.folder import PlatformFolder
+from modelog_platform.log.backup import BLOB_LIST, BLOBS, DATABASES, EVENTS, FORMAT, MANIFEST, SECRETS
+from modelog_platform.log.blobs import copy_in
+from modelog_platform.log.erased import erase_again, read_erasures
+from modelog_platform.log.files import Progress, copy_file, described
+from modelog_platform.log.keys import KEY_STORE, keys_in
+from modelog_platform.log.places import new_places
 from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import import_log
+from modelog_platform.parts.ports import free_ports
+from modelog_platform.processes import site_of
+from modelog_platform.profile import EMBEDDED
+from modelog_platform.servers.catalogue import recipe_of
+from modelog_platform.servers.running import RunningServer
 
 HASHES_AT_ONCE = 10_000
 
@@ -70,7 +69,8 @@ class Backup:
 class Target:
     """Where a platform is restored to; `store` is the address of its log, if that is not to be a file in it.
 
-    `erased` is the list of those whose keys must not come back.
+    `log_in` names the server of the new platform's profile that is to keep its log. `erased` is the list of those whose
+    keys must not come back.
     """
 
     data_dir: Path
@@ -78,6 +78,7 @@ class Target:
     until: int | None = None
     keep_audit_key: bool = False
     erased: Path | None = None
+    log_in: str = EMBEDDED
 
 
 def choose(folder: Path, until: int | None) -> Backup:
@@ -173,10 +174,15 @@ async def restore(backup: Backup, target: Target, key: str, progress: Progress) 
         await asyncio.to_thread(shutil.rmtree, partial, True)
         data = partial / "data"
         data.mkdir(parents=True)
-        await _restore_log(backup, target.store or f"{SQLITE}{data / 'events.db'}", until, progress)
         await asyncio.to_thread(_restore_files, backup, partial, data, target.keep_audit_key)
-        if erasures:
-            await erase_again(data / KEY_STORE, erasures)
+        async with _own_server(PlatformFolder(partial), target.log_in) as own:
+            places = new_places(data, target.store or own)
+            await copy_in(backup.blobs, backup.blob_names(), places)
+            await keys_in(backup.folder / DATABASES / KEY_STORE, places)
+            if erasures:
+                await erase_again(places.key_store, erasures)
+            # Last, because a store that has got something is not filled again.
+            await _restore_log(backup, places.event_store, until, progress)
         if target.keep_audit_key:
             await _restore_tree(backup, data / "lineage")
         await asyncio.to_thread(_put_in_place, partial, target.data_dir)
@@ -201,6 +207,23 @@ def _check_target(backup: Backup, target: Target, until: int) -> None:
         raise NotFound(f"{backup.folder} has no audit key: it was made without --secrets")
 
 
+@asynccontextmanager
+async def _own_server(folder: PlatformFolder, part: str) -> AsyncIterator[str]:
+    """The address of the server that keeps the log of a new platform, running; "" when none does."""
+    if part == EMBEDDED:
+        yield ""
+        return
+    folder.secrets.mkdir(mode=0o700, exist_ok=True)
+    site = site_of(folder, part, free_ports(recipe_of(part).ports))
+    server = RunningServer(part, site.folder, site, folder.password_file(part))
+    try:
+        await asyncio.to_thread(server.start)
+        yield server.recipe.address(site)
+    finally:
+        await asyncio.to_thread(server.stop)
+    folder.keep_log_in(part)
+
+
 async def _restore_log(backup: Backup, address: str, until: int, progress: Progress) -> None:
     """Fill the store, read it back, and hold its root against that of the backup, which was verified."""
     async with opened(address, make=True) as store:
@@ -219,11 +242,9 @@ async def _restore_log(backup: Backup, address: str, until: int, progress: Progr
 
 
 def _restore_files(backup: Backup, root: Path, data: Path, keep_audit_key: bool) -> None:
-    for name in backup.blob_names():
-        _copy(backup.blobs / name, data / BLOBS / name)
     databases = backup.folder / DATABASES
     for file in databases.rglob("*"):
-        if file.is_file():
+        if file.is_file() and file.name != KEY_STORE:
             _copy(file, data / file.relative_to(databases))
     secrets = backup.folder / SECRETS
     if secrets.is_dir():

@@ -38,22 +38,26 @@ def run_command(recipe: Recipe, folder: Path, ports: tuple[int, ...], password_f
 
 
 class RunningServer:
-    """One server in `folder`; its address and its password stay the same however often it is started."""
+    """One server in `folder`; its address and its password stay the same however often it is started.
 
-    def __init__(self, name: str, folder: Path) -> None:
+    `site` and `password_file` are given for a server that has been running elsewhere, or will be.
+    """
+
+    def __init__(self, name: str, folder: Path, site: Site | None = None, password_file: Path | None = None) -> None:
         self.recipe = recipe_of(name)
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "server.log"
-        self.site = Site(
+        self.site = site or Site(
             home=servers_home() / name,
             folder=folder / "server",
             ports=free_ports(self.recipe.ports),
             password=secrets.token_hex(16),
         )
-        self._password_file = folder / "password"
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(self.site.password)
+        self._password_file = password_file or folder / "password"
+        if password_file is None:
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(self.site.password)
         self._process: subprocess.Popen[Any] | None = None
 
     def start(self) -> None:

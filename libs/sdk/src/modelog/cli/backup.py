@@ -13,7 +13,7 @@ from modelog.cli.platform import DATA_DIR, of_platform
 
 app = typer.Typer(help="Backups of a platform, as of a position of its log.", no_args_is_help=True)
 FOLDER = typer.Argument(..., help="A folder of backups.")
-STORE = "The address of the log, if it is not in the data directory: postgresql://user@host/name."
+STORE = "The address of the log, such as postgresql://user@host/name, if no platform ran in the data directory."
 KEY = typer.Option(None, exists=True, dir_okay=False, help="The log's public key, kept elsewhere.")
 
 
@@ -36,6 +36,10 @@ def create(
         signed = "signed" if made.is_signed else "not signed: the log's key is not in the data directory"
         say(f"{folder / str(made.position)}: position {made.position}, root {made.root}, {signed}")
         say(f"  {made.blobs} blobs, {made.copied} of them new")
+        for place in made.elsewhere:
+            say(f"  with {place}")
+        if not secrets:
+            say("  without tokens, the master key and the key that signs the log (--secrets)")
 
 
 @app.command()
@@ -61,6 +65,7 @@ def restore(
         None, exists=True, dir_okay=False, help="What `modelog keys erased --json` printed: stays erased."
     ),
     key: Optional[Path] = KEY,
+    profile: str = typer.Option("embedded", help="The profile that it will be started with; its server gets the log."),
 ) -> None:
     """Restore a platform, verified by the proofs before it is put in place. Start it with `modelog up -d DIRECTORY`.
 
@@ -68,8 +73,9 @@ def restore(
     """
     with told():
         restored = of_platform("restore_backup")
-        position = restored(folder, data_dir, store, until, keep_audit_key, _text(key), progress, erased)
-        say(f"{data_dir}: restored up to position {position}; `modelog up --data-dir {data_dir}` starts it")
+        position = restored(folder, data_dir, store, until, keep_audit_key, _text(key), progress, erased, profile)
+        more = "" if profile == "embedded" else f" --profile {profile}"
+        say(f"{data_dir}: restored up to position {position}; `modelog up --data-dir {data_dir}{more}` starts it")
 
 
 def _text(key: Optional[Path]) -> str:

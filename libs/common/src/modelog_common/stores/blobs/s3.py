@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from asyncio import to_thread
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable
@@ -23,6 +24,7 @@ from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 from modelog_common.stores.blobs import CHUNK_BYTES, Blob, check_digest
 
 T = TypeVar("T")
+_BLOB = re.compile("(^|/)([0-9a-f]{2})/([0-9a-f]{2})/\\2\\3[0-9a-f]{60}$")
 # What is asked for at once; it is handed on in chunks.
 RANGE_BYTES = 8 * CHUNK_BYTES
 # Up to this size a blob is sent in one request, which can be refused when the blob is there; larger ones in parts.
@@ -86,6 +88,16 @@ class S3BlobStore:
             part = memoryview(await self._run(obstore.get_range_async(self._store, _key(digest), start=start, end=end)))
             for first in range(0, len(part), CHUNK_BYTES):
                 yield bytes(part[first : first + CHUNK_BYTES])
+
+    async def listed(self) -> AsyncIterator[tuple[str, int]]:
+        """Every blob in the folders below the address: its name such as `tenant/ab/cd/abcd...`, and its length."""
+        try:
+            async for page in obstore.list(self._store):
+                for found in page:
+                    if _BLOB.search(found["path"]):
+                        yield found["path"], int(found["size"])
+        except (BaseError, OSError) as error:
+            raise self._explained(error) from error
 
     async def exists(self, digest: str) -> bool:
         check_digest(digest)

@@ -1,0 +1,53 @@
+"""Where a platform keeps what a backup holds: its log, its blobs, and the keys of personal data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelog_common.config import FOLDER, SQLITE, Settings, variable
+from modelog_common.domain.errors import Invalid
+from pydantic import ValidationError
+
+from modelog_platform.folder import PlatformFolder
+from modelog_platform.log.stores import shown
+
+# The settings of a service, of which these count here.
+Places = Settings
+COUNTED = ("event_store", "key_store", "blobs")
+
+
+def places_of(platform: PlatformFolder, store: str = "") -> Places:
+    """As the services were told, by `modelog up` or else by the environment; `store` is another address of the log."""
+    told = platform.read_settings()
+    known = {field: told[variable(field)] for field in COUNTED if told.get(variable(field))}
+    return _settings(platform.data, known | ({"event_store": store} if store else {}))
+
+
+def new_places(data: Path, store: str) -> Places:
+    """Of a platform that is not there yet: as the environment says; `store` is the address of its log."""
+    return _settings(data, {"event_store": store} if store else {})
+
+
+def places_in(data: Path) -> Places:
+    """Of a platform that has everything in its data folder, whatever the environment says."""
+    files = {"event_store": f"{SQLITE}{data / 'events.db'}", "key_store": f"{SQLITE}{data / 'data-keys.db'}"}
+    return _settings(data, files | {"blobs": f"{FOLDER}{data / 'blobs'}"})
+
+
+def told(places: Places) -> list[str]:
+    """The places that are not in the data folder, for people: without user and password."""
+    kinds = {"event_store": "the log", "key_store": "the keys of personal data", "blobs": "the blobs"}
+    where = {field: getattr(places, field) for field in COUNTED}
+    here = {field: getattr(places_in(places.data_dir), field) for field in COUNTED}
+    return [f"{kinds[field]} in {shown(address)}" for field, address in where.items() if address != here[field]]
+
+
+def _settings(data: Path, known: dict[str, str]) -> Places:
+    try:
+        return Settings(data_dir=data, **known)  # type: ignore[arg-type]
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        what = f"{shown(known[field])} cannot be used" if field in known else "is set to what cannot be used"
+        raise Invalid.field(
+            variable(field), f"{what}; allowed: {Settings.model_fields[field].description or 'see the settings'}"
+        ) from None
