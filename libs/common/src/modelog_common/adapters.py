@@ -53,7 +53,13 @@ async def open_event_store(settings: Settings, clock: Clock) -> EventStore:
 
 
 def open_snapshots(settings: Settings, service: str) -> Snapshots:
-    """The cache of a service's folded states: a file of its own, whatever the log is kept in."""
+    """The cache of a service's folded states: beside a log in PostgreSQL, otherwise a file of the service's own."""
+    if settings.event_store.startswith(POSTGRES):
+        try:
+            from modelog_common.events.snapshots.postgres import PostgresSnapshots
+        except ImportError as error:
+            raise _missing("event_store", "a postgresql:// address", "postgres") from error
+        return PostgresSnapshots(settings.event_store)
     return SqliteSnapshots(settings.data_dir / service / "snapshots.db")
 
 

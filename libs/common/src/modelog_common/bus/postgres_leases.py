@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from modelog_common.bus.leases import Lease, LeaseLost, Published, Reached
-from modelog_common.events.postgres_link import PostgresLink
+from modelog_common.events.postgres_tables import PostgresTables
 
 SCHEMA = "modelog_relay"
 # Any number will do, as long as nobody else in this database locks it: "relay" in ASCII.
@@ -33,16 +31,13 @@ _RENEW = f"UPDATE {SCHEMA}.lease SET expires_at = {_ENDS} WHERE log = $1 AND tok
 _COVER = f"UPDATE {SCHEMA}.lease SET covered = $1 WHERE log = $2 AND token = $3 RETURNING token"
 _SAVE = f"""INSERT INTO {SCHEMA}.topic VALUES ($1, $2, $3, $4) ON CONFLICT (log, topic)
   DO UPDATE SET incarnation = excluded.incarnation, position = excluded.position"""
-T = TypeVar("T")
 
 
 class PostgresRelayProgress:
     """A RelayProgress in the database at `url`; connects, and makes its tables, with the first call."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._link: PostgresLink | None = None
-        self._opening = asyncio.Lock()
+        self._tables = PostgresTables(url, _TABLES, LOCK)
 
     async def acquire(self, log: str, owner: str, ttl_s: float) -> Lease | None:
         async def work(db: Any) -> Lease | None:
@@ -52,17 +47,17 @@ class PostgresRelayProgress:
             token = await db.fetchval(_TAKE, log, ttl_s, owner)
             return None if token is None else Lease(log, token)
 
-        return await self._run(work)
+        return await self._tables.run(work)
 
     async def renew(self, lease: Lease, ttl_s: float) -> None:
         async def work(db: Any) -> None:
             if await db.fetchval(_RENEW, lease.log, ttl_s, lease.token) is None:
                 raise await _lost(db, lease)
 
-        await self._run(work)
+        await self._tables.run(work)
 
     async def release(self, lease: Lease) -> None:
-        await self._run(lambda db: db.execute(_RENEW, lease.log, -1.0, lease.token))
+        await self._tables.run(lambda db: db.execute(_RENEW, lease.log, -1.0, lease.token))
 
     async def load(self, log: str) -> Reached:
         async def work(db: Any) -> Reached:
@@ -70,7 +65,7 @@ class PostgresRelayProgress:
             rows = await db.fetch(f"SELECT topic, incarnation, position FROM {SCHEMA}.topic WHERE log = $1", log)
             return Reached(covered or 0, {topic: Published(*rest) for topic, *rest in rows})
 
-        return await self._run(work)
+        return await self._tables.run(work)
 
     async def save(self, lease: Lease, reached: Reached) -> None:
         async def work(db: Any) -> None:
@@ -80,32 +75,11 @@ class PostgresRelayProgress:
                 rows = [(lease.log, topic, p.incarnation, p.position) for topic, p in reached.topics.items()]
                 await db.executemany(_SAVE, rows)
 
-        await self._run(work)
+        await self._tables.run(work)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._link is not None:
-            await self._link.close()
-            self._link = None
-
-    async def _run(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        async with self._opening:
-            if self._link is None:
-                link = await PostgresLink.open(self._url)
-                try:
-                    await link.run(_prepare)
-                except BaseException:
-                    await link.close()
-                    raise
-                self._link = link
-        return await self._link.run(work)
-
-
-async def _prepare(db: Any) -> None:
-    async with db.transaction():
-        # Two processes that make the same schema at once would be in each other's way.
-        await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-        await db.execute(_TABLES)
+        await self._tables.close()
 
 
 async def _lost(db: Any, lease: Lease) -> LeaseLost:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from modelog_common.domain.errors import Conflict
-from modelog_common.events.postgres_link import PostgresLink
+from modelog_common.events.postgres_tables import PostgresTables
 from modelog_common.privacy.keys import DataKey, Erasure, key_id_of
 
 SCHEMA = "modelog_keys"
@@ -26,7 +25,6 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.erasures (
 """
 _KEY = "id, tenant, subject, master, wrapped"
 _ERASURE = "tenant, subject, by, at, reason"
-T = TypeVar("T")
 
 
 class PostgresKeyStore:
@@ -37,9 +35,7 @@ class PostgresKeyStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._link: PostgresLink | None = None
-        self._opening = asyncio.Lock()
+        self._tables = PostgresTables(url, _TABLES, LOCK)
 
     async def add(self, key: DataKey) -> DataKey:
         async def work(db: Any) -> DataKey:
@@ -60,10 +56,10 @@ class PostgresKeyStore:
                 )  # fmt: skip
                 return (await _find(db, [key.id]))[key.id]
 
-        return await self._run(work)
+        return await self._tables.run(work)
 
     async def find(self, ids: Collection[str]) -> Mapping[str, DataKey]:
-        return await self._run(lambda db: _find(db, ids))
+        return await self._tables.run(lambda db: _find(db, ids))
 
     async def destroy(self, erasure: Erasure) -> Erasure:
         key_id = key_id_of(erasure.tenant, erasure.subject)
@@ -83,23 +79,23 @@ class PostgresKeyStore:
                 row = await db.fetchrow(f"SELECT {_ERASURE} FROM {SCHEMA}.erasures WHERE id = $1", key_id)
                 return Erasure(*row)
 
-        return await self._run(work)
+        return await self._tables.run(work)
 
     async def erasures(self) -> Sequence[Erasure]:
         async def work(db: Any) -> list[Erasure]:
             return [Erasure(*r) for r in await db.fetch(f"SELECT {_ERASURE} FROM {SCHEMA}.erasures ORDER BY at, id")]
 
-        return await self._run(work)
+        return await self._tables.run(work)
 
     async def use_master(self, master: str) -> None:
         statement = (
             f"INSERT INTO {SCHEMA}.meta VALUES ('master', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value"
         )
-        await self._run(lambda db: db.execute(statement, master))
+        await self._tables.run(lambda db: db.execute(statement, master))
 
     async def master(self) -> str:
         query = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'master'"
-        return str(await self._run(lambda db: db.fetchval(query)) or "")
+        return str(await self._tables.run(lambda db: db.fetchval(query)) or "")
 
     async def wrapped_by_others(self, master: str) -> Sequence[DataKey]:
         query = f"SELECT {_KEY} FROM {SCHEMA}.data_keys WHERE master != $1 AND wrapped != '' ORDER BY id"
@@ -107,37 +103,14 @@ class PostgresKeyStore:
         async def work(db: Any) -> list[DataKey]:
             return [DataKey(*row) for row in await db.fetch(query, master)]
 
-        return await self._run(work)
+        return await self._tables.run(work)
 
     async def rewrap(self, before: DataKey, after: DataKey) -> None:
         statement = f"UPDATE {SCHEMA}.data_keys SET master = $1, wrapped = $2 WHERE id = $3 AND wrapped = $4"
-        await self._run(lambda db: db.execute(statement, after.master, after.wrapped, before.id, before.wrapped))
+        await self._tables.run(lambda db: db.execute(statement, after.master, after.wrapped, before.id, before.wrapped))
 
     async def close(self) -> None:
-        if self._link is not None:
-            await self._link.close()
-
-    async def _run(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        return await (await self._opened()).run(work)
-
-    async def _opened(self) -> PostgresLink:
-        async with self._opening:
-            if self._link is None:
-                link = await PostgresLink.open(self._url)
-                try:
-                    await link.run(_make_tables)
-                except BaseException:
-                    await link.close()
-                    raise
-                self._link = link
-            return self._link
-
-
-async def _make_tables(db: Any) -> None:
-    async with db.transaction():
-        # Two processes that make the same table at once would fail.
-        await db.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-        await db.execute(_TABLES)
+        await self._tables.close()
 
 
 async def _find(db: Any, ids: Collection[str]) -> dict[str, DataKey]:
