@@ -1,7 +1,9 @@
-"""The HTTP application: one handler for every contract, plus files, the event stream, the document and the page."""
+"""The HTTP application: one handler for every contract, plus MLflow's API, files, events, the document and the page."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -18,6 +20,9 @@ from modelog_common.rpc.call import Call, calling
 from modelog_common.rpc.errors import PeerFailed
 from modelog_common.security.tokens import TokenVerifier
 
+from modelog_gateway.mlflow.app import PUBLIC as MLFLOW_PUBLIC
+from modelog_gateway.mlflow.app import add_mlflow, is_mlflow
+from modelog_gateway.mlflow.errors import EndpointNotFound, refusal
 from modelog_gateway.rest.contracts import Route, routes
 from modelog_gateway.rest.openapi import document
 from modelog_gateway.rest.problems import problem
@@ -26,7 +31,7 @@ from modelog_gateway.rest.transcode import request_message, to_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Peers = Callable[[str], grpc.aio.Channel]
-PUBLIC = ("/healthz", "/openapi.json", "/", "/static/", "/.well-known/modelog")
+PUBLIC = ("/healthz", "/openapi.json", "/", "/static/", "/.well-known/modelog", *MLFLOW_PUBLIC)
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 CALL_TIMEOUT_S = 30.0
 CORRELATION_LONGEST = 100
@@ -45,6 +50,7 @@ def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dic
     app.router.add_get("/api/v1/artifacts/{digest}", streams.download)
     for route in known:
         app.router.add_route(route.verb, route.path, transcoded(route, peer))
+    add_mlflow(app, peer)
     app.router.add_get("/openapi.json", answering(described, "application/json"))
     app.router.add_get("/healthz", answering('{"status":"serving"}', "application/json"))
     app.router.add_get("/.well-known/modelog", answering(json.dumps(discovery), "application/json"))
@@ -74,25 +80,35 @@ def transcoded(route: Route, peer: Peers) -> Handler:
 
 @web.middleware
 async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error leaves as a problem document; what was not expected tells its correlation id and nothing else."""
+    """Every error leaves as a problem document, at MLflow's paths as one of MLflow's.
+
+    What was not expected tells its correlation id and nothing else.
+    """
     correlation = correlation_of(request)
     request[CORRELATION] = correlation
     try:
         answer = await handler(request)
     except ModelogError as error:
-        answer = problem(error, correlation)
+        answer = told(request, error)
     except web.HTTPException as error:
-        answer = http_problem(request, error, correlation)
+        answer = http_problem(request, error)
     except ConnectionError:
         # The caller is gone. aiohttp wants an answer all the same, and drops it.
-        answer = problem(Unavailable("the connection was closed"), correlation)
+        answer = told(request, Unavailable("the connection was closed"))
     except Exception:
         log.exception("a request could not be answered", path=request.path, correlation_id=correlation)
         text = f"internal error; the gateway's log has it under correlation id {correlation}"
-        answer = problem(PeerFailed(text), correlation, 500)
+        answer = told(request, PeerFailed(text), 500)
     if not answer.prepared:
         answer.headers["X-Correlation-ID"] = correlation
     return answer
+
+
+def told(request: web.Request, error: ModelogError, status: int | None = None) -> web.Response:
+    """An error in the form that the caller reads."""
+    if is_mlflow(request.path):
+        return refusal(error, status)
+    return problem(error, request[CORRELATION], status)
 
 
 def correlation_of(request: web.Request) -> str:
@@ -101,22 +117,24 @@ def correlation_of(request: web.Request) -> str:
     return given if given and given.isascii() and given.isprintable() else str(uuid7())
 
 
-def http_problem(request: web.Request, error: web.HTTPException, correlation: str) -> web.StreamResponse:
+def http_problem(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
     """aiohttp's own refusals as problem documents; redirects and the like go on as they are."""
+    mlflow = is_mlflow(request.path)
     match error:
         case web.HTTPRequestEntityTooLarge():
-            return problem(Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes"), correlation, 413)
+            return told(request, Invalid.field("body", f"is larger than {BODY_LIMIT_BYTES} bytes"), 413)
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             text = f"{request.method} is not allowed at {request.path}; allowed: {allowed}"
-            answer = problem(Invalid(text), correlation, 405)
+            answer = told(request, EndpointNotFound(text) if mlflow else Invalid(text), 405)
             answer.headers["Allow"] = allowed
             return answer
         case web.HTTPNotFound() | web.HTTPForbidden():
             # Forbidden is what aiohttp says of a folder of static files.
-            return problem(NotFound(f"there is nothing at {request.path}"), correlation)
+            text = f"there is nothing at {request.path}"
+            return told(request, EndpointNotFound(text) if mlflow else NotFound(text))
         case web.HTTPClientError():
-            return problem(Invalid(error.reason), correlation, error.status)
+            return told(request, Invalid(error.reason), error.status)
         case _:
             raise error
 
@@ -128,7 +146,7 @@ def identified(verifier: TokenVerifier) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if any(request.path == p or (p.endswith("/") and p != "/" and request.path.startswith(p)) for p in PUBLIC):
             return await handler(request)
-        token = bearer(request.headers.get("Authorization", ""))
+        token = bearer(request.headers.get("Authorization", ""), basic=is_mlflow(request.path))
         call = Call(
             identity=verifier.verify(token),
             correlation_id=request[CORRELATION],
@@ -143,12 +161,25 @@ def identified(verifier: TokenVerifier) -> Middleware:
     return middleware
 
 
-def bearer(header: str) -> str:
-    """The token of an Authorization header; raises Unauthenticated when there is none."""
+def bearer(header: str, basic: bool = False) -> str:
+    """The token of an Authorization header; raises Unauthenticated when there is none.
+
+    With `basic` it may also be the password of Basic credentials, as MLFLOW_TRACKING_PASSWORD sends it.
+    """
     scheme, _, token = header.partition(" ")
+    if basic and scheme.lower() == "basic":
+        return password_of(token)
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("the request lacks a header `Authorization: Bearer <token>`; `modelog login` shows yours")
     return token
+
+
+def password_of(credentials: str) -> str:
+    """What follows the first colon (RFC 7617)."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        raise Unauthenticated("the header `Authorization: Basic` does not hold user:password in base64") from None
 
 
 def answering(text: str, content_type: str) -> Handler:

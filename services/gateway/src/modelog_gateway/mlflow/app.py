@@ -1,0 +1,35 @@
+"""Mounts MLflow's API: every method under `/api/2.0/mlflow`, and under `/ajax-api/2.0/mlflow` as its pages call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import grpc.aio
+from aiohttp import web
+
+from modelog_gateway.mlflow.endpoints import Endpoint, Registry, handler_of
+from modelog_gateway.mlflow.server import PATHS as PUBLIC
+from modelog_gateway.mlflow.server import add_server
+
+__all__ = ["PUBLIC", "add_mlflow", "is_mlflow"]
+
+PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
+ROOTS = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
+ENDPOINTS: tuple[Endpoint[Any], ...] = ()
+
+
+def is_mlflow(path: str) -> bool:
+    """Whether a path belongs to MLflow's API, whose errors have a form of their own."""
+    return path.startswith(ROOTS)
+
+
+def add_mlflow(app: web.Application, peer: Callable[[str], grpc.aio.Channel]) -> None:
+    """`peer` gives the channel to a service."""
+    add_server(app)
+    registry = cache(lambda: Registry(peer("registry")))
+    for endpoint in ENDPOINTS:
+        handle = handler_of(endpoint, registry)
+        for prefix in PREFIXES:
+            app.router.add_route(endpoint.verb, prefix + endpoint.path, handle)

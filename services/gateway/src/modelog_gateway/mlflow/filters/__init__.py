@@ -1,0 +1,1 @@
+"""MLflow's filter language and its order_by, as data."""
