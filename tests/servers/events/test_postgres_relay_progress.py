@@ -48,8 +48,15 @@ class TestPostgresRelayProgress(RelayProgressSuite):
     def tokens_of_process(self, url: str) -> Callable[[int], Callable[[], list[int]]]:
         return lambda n: partial(tokens_in_postgres, url, f"owner {n}")
 
-    async def test_it_stands_in_the_event_stores_own_database(self, url: str, tmp_path: Path) -> None:
-        progress = open_relay_progress(Settings(data_dir=tmp_path, event_store=url))
-        assert isinstance(progress, PostgresRelayProgress)
-        assert await progress.acquire("/log", "one", 5.0) is not None
-        await progress.close()
+    @pytest.mark.parametrize("log", ["postgres", "kurrentdb://127.0.0.1:2113?tls=false"])
+    async def test_it_stands_in_the_logs_database_or_beside_the_read_tables(
+        self, url: str, tmp_path: Path, log: str
+    ) -> None:
+        """KurrentDB has no place for it."""
+        told = {"event_store": url} if log == "postgres" else {"event_store": log, "tables": url}
+        one, other = (open_relay_progress(Settings(data_dir=tmp_path / n, **told)) for n in ("one", "other"))
+        assert isinstance(one, PostgresRelayProgress)
+        assert await one.acquire("/log", "one", 60.0) is not None
+        assert await other.acquire("/log", "other", 60.0) is None, "relays of two machines know of each other"
+        await one.close()
+        await other.close()

@@ -66,17 +66,20 @@ def open_snapshots(settings: Settings, service: str) -> Snapshots:
 def open_relay_progress(settings: Settings) -> RelayProgress:
     """Where relays remember how far they have come: in the event store's own database.
 
-    KurrentDB has no place for it: there it is a file of this data directory, so the relays of a service run on one
-    machine.
+    KurrentDB has no place for it: there it is the database of the read tables, if that is PostgreSQL, or else a file of
+    this data directory; then the relays of a service run on one machine.
     """
-    if settings.event_store.startswith(POSTGRES):
-        try:
-            from modelog_common.bus.postgres_leases import PostgresRelayProgress
-        except ImportError as error:
-            raise _missing("event_store", "a postgresql:// address", "postgres") from error
-        return PostgresRelayProgress(settings.event_store)
-    in_a_file = settings.event_store.startswith(SQLITE)
-    return SqliteRelayProgress(settings.event_store_path() if in_a_file else settings.data_dir / "relay.db")
+    if settings.event_store.startswith(SQLITE):
+        return SqliteRelayProgress(settings.event_store_path())
+    log, tables = ("event_store", settings.event_store), ("tables", settings.tables.get_secret_value())
+    field, address = log if log[1].startswith(POSTGRES) else tables
+    if not address.startswith(POSTGRES):
+        return SqliteRelayProgress(settings.data_dir / "relay.db")
+    try:
+        from modelog_common.bus.postgres_leases import PostgresRelayProgress
+    except ImportError as error:
+        raise _missing(field, "a postgresql:// address", "postgres") from error
+    return PostgresRelayProgress(address)
 
 
 def open_data_broker(settings: Settings) -> Broker | None:
