@@ -52,8 +52,8 @@ async def bare_rate(url: str, rows: int) -> float:
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE TABLE IF NOT EXISTS bare (LIKE modelog_events.events INCLUDING ALL)")
     insert = f"""INSERT INTO bare (position, event_id, stream, version, type, schema, recorded_at, tenant, actor,
-      correlation, causation, trace, payload)
-      SELECT $1 + n, $2 || n, $2, n, 'bench.Measured', 1, now(), 'default', 'bench', '', '', '', $3
+      correlation, causation, trace, payload, category)
+      SELECT $1 + n, $2 || n, $2, n, 'bench.Measured', 1, now(), 'default', 'bench', '', '', '', $3, 'bench'
       FROM generate_series(1, {rows}) n"""
     written = await connection.fetchval("SELECT coalesce(max(position), 0) FROM bare")
     first, began = written, loop.time()

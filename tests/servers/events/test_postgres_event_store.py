@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -11,12 +12,18 @@ import pytest
 from dropping_proxy import DroppingProxy
 from event_store_network import EventStoreNetwork
 from event_store_race import EventStoreRace, PlainSequenceRace
-from event_store_suite import EventStoreSuite, Reopen, new
+from event_store_suite import EventStoreSuite, Reopen, collect, new
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.postgres import PostgresEventStore
+from modelog_common.events.postgres_schema import COLUMNS
 from modelog_common.events.store import EventStore
 from real_servers import PostgresServer
+
+FORMAT_1 = Path(__file__).with_name("format_1.sql")
+HELD_IN_FORMAT_1 = """
+  VALUES (1, 'held', 'a.b-1', 1, 'test.Happened', 1, '2026-01-01T00:00Z', 'acme', 'alice', '', '', '', '{}')
+"""
 
 
 @pytest.fixture
@@ -77,10 +84,27 @@ class TestPostgresOverABadNetwork(EventStoreNetwork):
 async def test_a_newer_format_is_refused_and_left_alone(database: str) -> None:
     await (await PostgresEventStore.open(database)).close()
     connection = await asyncpg.connect(database)
-    await connection.execute("UPDATE modelog_events.meta SET value = '2' WHERE key = 'format'")
-    with pytest.raises(Unavailable, match=r"newer release .format 2."):
+    await connection.execute("UPDATE modelog_events.meta SET value = '3' WHERE key = 'format'")
+    with pytest.raises(Unavailable, match=r"newer release .format 3."):
         await PostgresEventStore.open(database)
-    assert await connection.fetchval("SELECT value FROM modelog_events.meta") == "2"
+    assert await connection.fetchval("SELECT value FROM modelog_events.meta WHERE key = 'format'") == "3"
+    await connection.close()
+
+
+async def test_a_store_of_format_1_is_brought_up_to_date(database: str) -> None:
+    """By one of several that open it at once; what it held stays, and the next append goes on from there."""
+    connection = await asyncpg.connect(database)
+    await connection.execute(FORMAT_1.read_text())
+    await connection.execute(f"INSERT INTO modelog_events.events ({COLUMNS}) {HELD_IN_FORMAT_1}")
+    first, *others = await asyncio.gather(*(PostgresEventStore.open(database) for _ in range(3)))
+    assert (await first.append("a.b-1", [new(2)], expected=1)).position == 2
+    assert [(e.id == "held", e.category) for e in await collect(first.read_all(categories=["a.b"]))] == [
+        (True, "a.b"),
+        (False, "a.b"),
+    ]
+    assert await connection.fetchval("SELECT value FROM modelog_events.meta WHERE key = 'format'") == "2"
+    for store in (first, *others):
+        await store.close()
     await connection.close()
 
 

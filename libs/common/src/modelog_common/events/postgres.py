@@ -7,23 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from modelog_common.domain.clock import Clock, SystemClock
-from modelog_common.domain.errors import Conflict, Invalid, ModelogError, Unavailable
+from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_common.domain.ids import uuid7
 from modelog_common.events.checks import check_restored, check_restored_texts
 from modelog_common.events.group import Answers, GroupCommit, Pending
+from modelog_common.events.postgres_append import CALL, answers, arguments
 from modelog_common.events.postgres_link import PostgresLink
-from modelog_common.events.postgres_schema import (
-    APPENDED,
-    CHANNEL,
-    COLUMNS,
-    CREATE,
-    FORMAT,
-    LOCK,
-    REPEATED,
-    SCHEMA,
-    WRONG_VERSION,
-)
-from modelog_common.events.postgres_watch import HEAD, CommitWatch
+from modelog_common.events.postgres_schema import CHANNEL, COLUMNS, CREATE, FORMAT, FROM_FORMAT_1, LOCK, SCHEMA
+from modelog_common.events.postgres_watch import CommitWatch
 from modelog_common.events.store import (
     Appended,
     Expected,
@@ -35,8 +26,8 @@ from modelog_common.events.store import (
 )
 
 PAGE = 1000
+_FORMAT = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'format'"
 _SELECT = f"SELECT {COLUMNS} FROM {SCHEMA}.events WHERE"
-_APPEND = f"SELECT * FROM {SCHEMA}.append({', '.join(f'${n}' for n in range(1, 17))})"
 _NEW_HISTORY = f"INSERT INTO {SCHEMA}.meta VALUES ('history', $1) ON CONFLICT DO NOTHING"
 _HISTORY = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'history'"
 _LAST = f"SELECT position, recorded_at FROM {SCHEMA}.events ORDER BY position DESC LIMIT 1"
@@ -50,7 +41,7 @@ class PostgresEventStore:
         self.link, self.history = link, history
         self._clock = clock
         self._group = GroupCommit(self._commit)
-        self._watch = CommitWatch(link, self.head)
+        self._watch = CommitWatch(link)
         self._closed = False
 
     @classmethod
@@ -70,13 +61,14 @@ class PostgresEventStore:
         return await self._group.append(stream, events, expected)
 
     async def _commit(self, batch: list[Pending]) -> Answers:
-        """One call for all: a transaction that never waits for this process while it holds the lock."""
-        arguments = _arguments(batch, self._clock.now())
+        """One call for all: while it holds the lock it waits neither for this process nor for the disk."""
+        given = arguments(batch, self._clock.now())
         try:
-            rows = await self.link.run(lambda connection: connection.fetch(_APPEND, *arguments))
+            answered = await self.link.run(lambda connection: connection.fetchrow(CALL, *given))
         except Unavailable as error:
             raise Unavailable(f"{error}. Whether the events were appended is not known: append them again") from error
-        return [_answer(item, *row) for item, row in zip(batch, rows, strict=True)]
+        self._watch.note_durable(answered["before"])
+        return answers(batch, answered)
 
     async def restore(self, events: Sequence[StoredEvent]) -> None:
         check_restored_texts(events)
@@ -122,14 +114,16 @@ class PostgresEventStore:
 
     async def head(self) -> int:
         self._refuse_when_closed()
-        return int(await self.link.run(lambda connection: connection.fetchval(HEAD)))
+        return await self._watch.head()
 
     async def wait_beyond(self, position: int, timeout_s: float) -> int:
         return await self._watch.wait_beyond(position, timeout_s)
 
     async def position_at(self, moment: datetime) -> int:
         query = f"SELECT {SCHEMA}.position_at($1)"
-        return int(await self.link.run(lambda connection: connection.fetchval(query, moment)))
+        found = int(await self.link.run(lambda connection: connection.fetchval(query, moment)))
+        await self._watch.wait_until_durable(found)
+        return found
 
     async def find(self, event_id: str) -> StoredEvent | None:
         found = await self._page("event_id = $1", event_id)
@@ -145,7 +139,10 @@ class PostgresEventStore:
         self._refuse_when_closed()
         query = f"{_SELECT} {where} LIMIT {PAGE}"
         rows = await self.link.run(lambda connection: connection.fetch(query, *arguments))
-        return [StoredEvent(*row) for row in rows]
+        page = [StoredEvent(*row) for row in rows]
+        if page:
+            await self._watch.wait_until_durable(page[-1].position)
+        return page
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -165,8 +162,12 @@ async def _prepare(connection: Any) -> str:
             await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
             if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.meta") is None:
                 await connection.execute(CREATE)
-        found = await connection.fetchval(f"SELECT value FROM {SCHEMA}.meta WHERE key = 'format'")
-    if int(found or FORMAT) > FORMAT:
+        found = int(await connection.fetchval(_FORMAT) or FORMAT)
+        if found == 1:
+            await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            if await connection.fetchval(_FORMAT) == "1":
+                await connection.execute(FROM_FORMAT_1)
+    if found > FORMAT:
         raise Unavailable(
             f"the event store was written by a newer release (format {found}); this one reads up to format {FORMAT}. "
             "Nothing was changed."
@@ -188,43 +189,12 @@ async def _restore(connection: Any, events: Sequence[StoredEvent]) -> None:
             raise Invalid.field("events", "an event with one of these ids is in the store already")
         rows = [
             (e.position, e.id, e.stream, e.version, e.type, e.schema, e.recorded_at,
-             e.tenant, e.actor, e.correlation_id, e.causation_id, e.trace_id, e.payload)
+             e.tenant, e.actor, e.correlation_id, e.causation_id, e.trace_id, e.payload, e.category)
             for e in events
         ]  # fmt: skip
-        await connection.copy_records_to_table("events", schema_name=SCHEMA, columns=COLUMNS.split(", "), records=rows)
+        columns = [*COLUMNS.split(", "), "category"]
+        await connection.copy_records_to_table("events", schema_name=SCHEMA, columns=columns, records=rows)
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(last[0] + len(events)))
-
-
-def _arguments(batch: list[Pending], now: datetime) -> tuple[object, ...]:
-    """What the function `append` takes: one entry an append, then one an event."""
-    streams = [item.stream for item in batch]
-    expected = [
-        None if item.expected is Expected.ANY else 0 if item.expected is Expected.NONE else item.expected
-        for item in batch
-    ]
-    counts = [len(item.events) for item in batch]
-    owners = [owner for owner, count in enumerate(counts, start=1) for _ in range(count)]
-    nths = [nth for count in counts for nth in range(1, count + 1)]
-    events = [e for item in batch for e in item.events]
-    ids = [e.id for e in events]
-    careful = len(set(streams)) < len(streams) or len(set(ids)) < len(ids)
-    return (
-        careful, now, streams, expected, counts, owners, nths, ids,
-        [e.type for e in events], [e.schema for e in events], [e.tenant for e in events], [e.actor for e in events],
-        [e.correlation_id for e in events], [e.causation_id for e in events], [e.trace_id for e in events],
-        [e.payload for e in events],
-    )  # fmt: skip
-
-
-def _answer(item: Pending, outcome: int, position: int, version: int) -> Appended | ModelogError:
-    if outcome == APPENDED:
-        return Appended(position, version)
-    if outcome == REPEATED:
-        return Appended(position, version, repeated=True)
-    if outcome == WRONG_VERSION:
-        wanted = 0 if item.expected is Expected.NONE else item.expected
-        return Conflict(f"{item.stream} is at version {version}, not at the expected {wanted}")
-    return Conflict(f"{position} of {len(item.events)} event ids for {item.stream} are in the store already")
 
 
 def _in_categories(categories: Sequence[str] | None) -> tuple[str, tuple[object, ...]]:

@@ -15,12 +15,13 @@ CONNECT_S = 10
 # A command is tried twice, so a cut network is told of within half a minute; none takes more than a page of events.
 COMMAND_S = 15
 # Durable commits and fresh snapshots whatever the server's defaults are; every query here has an index, which a table
-# without statistics would not be read by.
+# without statistics would not be read by, and the same plan whatever it is asked.
 SERVER_SETTINGS = {
     "application_name": "modelog",
     "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
     "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 # What says that a connection is dead or out of step, and what else may go wrong.
 LOST = (
@@ -43,6 +44,8 @@ class PostgresLink:
         self.address = address_of(url)
         self._url = url
         self._pool: Any = None
+        # How often a connection was lost: another server may answer since, or the same one from a backup.
+        self.losses = 0
 
     @classmethod
     async def open(cls, url: str) -> PostgresLink:
@@ -88,6 +91,7 @@ class PostgresLink:
             except LOST:
                 # It is dead or out of step. Handed back as it is, it would be waited for, or given to the next caller.
                 connection.terminate()
+                self.losses += 1
                 raise
 
     def unavailable(self, error: BaseException) -> Unavailable:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from modelog_common.domain.errors import Unavailable
@@ -13,18 +12,41 @@ from modelog_common.events.postgres_schema import CHANNEL, SCHEMA
 
 POLL_S = 2.0
 RECONNECT_S = 0.5
-HEAD = f"SELECT coalesce(max(position), 0) FROM {SCHEMA}.events"
+_HEAD = f"SELECT {SCHEMA}.head($1)"
 
 
 class CommitWatch:
     """One connection that listens, for all who wait in this process; it is opened when the first one waits."""
 
-    def __init__(self, link: PostgresLink, head: Callable[[], Awaitable[int]]) -> None:
-        self._link, self._head = link, head
+    def __init__(self, link: PostgresLink) -> None:
+        self._link = link
         self._known = 0
+        # What is up to here is durable, unless a connection was lost since: another server may answer now.
+        self._durable, self._losses = 0, link.losses
         self._moved = asyncio.Event()
         self._closed = False
         self._task: asyncio.Task[None] | None = None
+
+    async def head(self) -> int:
+        """The last position, once it is durable."""
+        return await self._link.run(self._ask)
+
+    async def wait_until_durable(self, position: int) -> None:
+        """Events can be seen a moment before they are: a crash could still take them back."""
+        if position > self._durable_now():
+            await self.head()
+
+    def note_durable(self, position: int) -> None:
+        """What is up to this position is on the disk."""
+        self._durable, self._losses = max(self._durable_now(), position), self._link.losses
+
+    def _durable_now(self) -> int:
+        return self._durable if self._losses == self._link.losses else 0
+
+    async def _ask(self, connection: Any) -> int:
+        head = int(await connection.fetchval(_HEAD, self._durable_now()))
+        self.note_durable(head)
+        return head
 
     async def wait_beyond(self, position: int, timeout_s: float) -> int:
         """Wait until the head is above `position` or the time is over; returns the head."""
@@ -32,7 +54,7 @@ class CommitWatch:
         if self._known > position:
             return self._known
         self._keep_listening()
-        head = await self._head()
+        head = await self.head()
         while True:
             # No turn of the loop passes between this look and the wait, so no notification is lost in between.
             moved, head = self._moved, max(head, self._known)
@@ -43,7 +65,7 @@ class CommitWatch:
                 async with asyncio.timeout(remaining):
                     await moved.wait()
             except TimeoutError:
-                return max(head, await self._head())
+                return max(head, await self.head())
             if self._closed:
                 raise Unavailable("the event store is closed")
 
@@ -72,7 +94,7 @@ class CommitWatch:
             await connection.add_listener(CHANNEL, self._notified)
             self._known = 0
             while not lost.is_set():
-                self._advance(await connection.fetchval(HEAD))
+                self._advance(await self._ask(connection))
                 try:
                     async with asyncio.timeout(POLL_S):
                         await lost.wait()
@@ -80,8 +102,11 @@ class CommitWatch:
                     continue
         except ERRORS:
             await asyncio.sleep(RECONNECT_S)
+        finally:
+            self._link.losses += 1
 
     def _notified(self, connection: Any, pid: int, channel: str, payload: str) -> None:
+        self.note_durable(int(payload))
         self._advance(int(payload))
 
     def _advance(self, head: int) -> None:
