@@ -63,7 +63,11 @@ class Survivor:
     def until_work_goes_on(self, when: str, timeout_s: float = 400) -> None:
         """Wait until every kind of work was acknowledged some more."""
         before = self.work.amounts()
-        until(f"work goes on {when}", lambda: self.work.moved_on(before), timeout_s)
+        try:
+            until(f"work goes on {when}", lambda: self.work.moved_on(before), timeout_s)
+        except AssertionError as error:
+            kinds = "commands, batches and predictions"
+            raise AssertionError(f"{error}; {kinds} were {before}, are {self.work.amounts()}") from error
 
     def events(self, kind: str) -> list[Event]:
         """Every event of a type, oldest first."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import modelog
 import numpy as np
@@ -29,6 +29,7 @@ class Work:
     def __init__(self, client: modelog.Client, name: str) -> None:
         self._client, self._name = client, name
         self._stop = threading.Event()
+        self._threads: list[Future[None]] = []
         self.started: dict[str, str] = {}
         self.ended: set[str] = set()
         self.users: set[str] = set()
@@ -39,12 +40,12 @@ class Work:
     def going_on(self) -> Iterator[None]:
         """Work until the block ends; then the stream goes on to the end of its day."""
         with ThreadPoolExecutor(3, "work") as pool:
-            threads = [pool.submit(work) for work in (self._command, self._stream, self._predict)]
+            self._threads = [pool.submit(work) for work in (self._command, self._stream, self._predict)]
             try:
                 yield
             finally:
                 self._stop.set()
-            for thread in threads:
+            for thread in self._threads:
                 thread.result()
 
     def amounts(self) -> tuple[int, int, int]:
@@ -52,7 +53,10 @@ class Work:
         return len(self.ended) + len(self.users), self.batches, len(self.predicted)
 
     def moved_on(self, since: tuple[int, int, int]) -> bool:
-        """Whether every kind of work got a round further."""
+        """Whether every kind of work got a round further; raises what ended one of them."""
+        for thread in self._threads:
+            if thread.done():
+                thread.result()
         return all(now >= then + ROUND for now, then in zip(self.amounts(), since, strict=True))
 
     def _command(self) -> None:
@@ -95,11 +99,23 @@ class Work:
         ids = [f"streamed-{number}-{row}" for row in range(BATCH_ROWS)]
         times = np.full(BATCH_ROWS, FIRST_US + number * HOUR_US)
         watermark = FIRST_US + (number + 1) * HOUR_US
-        stream.send_requests(ids, times, rows.select(FEATURES).to_numpy(), FEATURES, watermark_us=watermark)
-        stream.send_outcomes(ids, rows["label"].to_numpy(), times + 1, watermark_us=watermark)
+        features, labels = rows.select(FEATURES).to_numpy(), rows["label"].to_numpy()
+        _patiently(stream, lambda: stream.send_requests(ids, times, features, FEATURES, watermark_us=watermark))
+        _patiently(stream, lambda: stream.send_outcomes(ids, labels, times + 1, watermark_us=watermark))
 
     def _acknowledged(self, ask: Callable[[], None]) -> None:
         try:
             ask()
         except modelog.Unavailable:
             return
+
+
+def _patiently(stream: StreamProducer, send: Callable[[], None]) -> None:
+    """A batch that the platform did not take in time is kept by the stream, and waited for again."""
+    try:
+        send()
+    except modelog.Unavailable:
+        while True:
+            with suppress(modelog.Unavailable):
+                stream.flush()
+                return

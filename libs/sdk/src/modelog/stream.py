@@ -61,7 +61,7 @@ class StreamProducer:
 
         Event times may be a datetime64 array too. `watermark_us` promises that no later batch holds an event time below
         it. Raises Invalid, naming the argument, for arrays that do not fit (nothing is sent then), and Unavailable when
-        the platform takes nothing for two minutes.
+        the platform takes nothing for two minutes: the batch is kept then, and `flush` waits for it again.
         """
         rows = _rows(prediction_ids)
         matrix = np.ascontiguousarray(features, dtype="<f4")
