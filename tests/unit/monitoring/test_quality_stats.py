@@ -8,9 +8,9 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from modelog_common.domain.errors import Invalid
-from modelog_monitoring.stats import delong
 from modelog_monitoring.stats.compare import Comparison, compare, compare_unpaired
 from modelog_monitoring.stats.quality import Quality, quality
+from modelog_stats import delong
 
 Sample = tuple[np.ndarray, np.ndarray]
 

@@ -1,17 +1,9 @@
 """A challenger's scores against a champion's, with intervals: on the same rows or on two arms of a split."""
 
 import msgspec
-import numpy as np
-import scipy.special
+from modelog_stats import delong, normal
 
-from modelog_monitoring.stats import delong
-from modelog_monitoring.stats.quality import (
-    Column,
-    checked_labels,
-    checked_scores,
-    normal_margin,
-    row_log_loss,
-)
+from modelog_monitoring.stats.quality import Column, checked_labels, checked_scores, row_log_loss
 from modelog_monitoring.stats.sketch import Floats
 
 
@@ -94,7 +86,7 @@ def mean_difference(old: Floats, new: Floats, *independent: Floats) -> Differenc
 
 
 def difference(champion: float, challenger: float, variance: float) -> Difference:
-    value, margin = challenger - champion, normal_margin(variance)
+    value, margin = challenger - champion, normal.margin(variance)
     return Difference(
         champion=champion,
         challenger=challenger,
@@ -102,12 +94,5 @@ def difference(champion: float, challenger: float, variance: float) -> Differenc
         variance=variance,
         low=value - margin,
         high=value + margin,
-        p_value=p_value(value, variance),
+        p_value=normal.p_value(value, variance),
     )
-
-
-def p_value(value: float, variance: float) -> float:
-    """Two-sided p of a normal estimate being this far from zero; without variance 1 if equal, else 0."""
-    if variance == 0:
-        return 1.0 if value == 0 else 0.0
-    return float(2 * scipy.special.ndtr(-abs(value) / np.sqrt(variance)))

@@ -5,12 +5,10 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import scipy.special
-import scipy.stats
 from modelog_common.domain.errors import Invalid
+from modelog_stats import delong, normal
+from modelog_stats.checks import Bools
 
-from modelog_monitoring.stats import delong
-from modelog_monitoring.stats.delong import Bools
 from modelog_monitoring.stats.sketch import Floats
 
 Column: TypeAlias = npt.NDArray[Any]
@@ -18,7 +16,6 @@ Column: TypeAlias = npt.NDArray[Any]
 # Scores of exactly 0 and 1 are moved in by this much, or one sure mistake would make the log loss infinite.
 CLIP = 1e-15
 CALIBRATION_BINS = 10
-CONFIDENCE = 0.95
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -85,7 +82,7 @@ def auc_estimate(positive: Bools, scores: Floats) -> Estimate | None:
     if not delong.has_auc(positive):
         return None
     placed = delong.placements(positive, scores)
-    margin = normal_margin(placed.variance)
+    margin = normal.margin(placed.variance)
     return Estimate(placed.auc, placed.variance, max(0.0, placed.auc - margin), min(1.0, placed.auc + margin))
 
 
@@ -106,11 +103,6 @@ def calibration(positive: Bools, probabilities: Floats) -> tuple[CalibrationBin,
         for n, score, hits in zip(rows, scored, happened, strict=True)
         if n
     )
-
-
-def normal_margin(variance: float) -> float:
-    """Half the width of the two-sided 95 % interval of a normal estimate."""
-    return float(scipy.special.ndtri(0.5 + CONFIDENCE / 2) * np.sqrt(variance))
 
 
 def checked_labels(labels: Column, field: str) -> Bools:

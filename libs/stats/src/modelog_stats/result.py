@@ -1,0 +1,46 @@
+"""What every comparison answers with, and how it is said in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """By how much `b` exceeds `a`: the estimate, its interval, and the two-sided p-value of no difference.
+
+    `what` is compared, such as "AUC"; `n` counts `units`, such as "rows". An interval that does not exist at this
+    confidence (too few runs for ranks) is from minus to plus infinity.
+    """
+
+    what: str
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+    method: str
+    n: int
+    units: str
+    confidence: float = 0.95
+
+    @property
+    def significant(self) -> bool:
+        return self.p_value < 1 - self.confidence
+
+    @property
+    def sentence(self) -> str:
+        """The result for somebody who reads only this."""
+        how = f"{self.method}, {self.n:,} {self.units}, p {said_p(self.p_value)}"
+        interval = said_interval(self.low, self.high, self.confidence)
+        if not self.significant:
+            return f"no difference in {self.what} is shown: {self.estimate:+.4g} ({interval}; {how})"
+        direction = "higher" if self.estimate > 0 else "lower"
+        return f"{self.what} of b is {direction} by {abs(self.estimate):.4g} ({interval} of b - a; {how})"
+
+
+def said_p(p_value: float) -> str:
+    return "< 0.0001" if p_value < 0.0001 else f"= {p_value:.2g}"
+
+
+def said_interval(low: float, high: float, confidence: float) -> str:
+    return f"{confidence * 100:g} % interval {low:.4g} to {high:.4g}"
