@@ -24,16 +24,29 @@ from modelog_common.read.database import open_database
 from modelog_common.read.project import Projector
 from modelog_common.read.queries import Queries
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
+from modelog_proto.registry.v1 import model_pb2, search_pb2
 from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.commands import RegisterDatasetVersion
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.commands import CreateExperiment
 from modelog_registry.experiment.decide import EXPERIMENT
-from modelog_registry.model.commands import PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
+from modelog_registry.model.commands import (
+    DeleteAlias,
+    DeleteModel,
+    DeleteVersion,
+    PromoteVersion,
+    RegisterModel,
+    RegisterVersion,
+    ReviewVersion,
+    SetAlias,
+    TagModel,
+    TagVersion,
+)
 from modelog_registry.model.decide import MODEL
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.stage import Decision, Stage
+from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.read.tables import TABLES
@@ -47,7 +60,7 @@ SIGNATURE = Signature((Tensor("x", "FP32", (-1,)),), (Tensor("y", "FP32", (-1,))
 TENANTS = ("acme", "Acme", "acme ", "ácme")
 NAMES = ("delay", "Delay", "delay ", "Ünïcode \U0001f600", "zebra", "_", "a%")
 PEOPLE = ("alice", "bob")
-COMMANDS = 250
+COMMANDS = 400
 
 
 async def told(folder: Path) -> SqliteEventStore:
@@ -79,6 +92,11 @@ def one_command(chance: random.Random, n: int) -> tuple[Decider[Any, Any, Any], 
         (MODEL, name, RegisterVersion(name, None, "xgboost", artifact, SIGNATURE, metrics={"auc": 0.7})),
         (MODEL, name, ReviewVersion(name, version, chance.choice(list(Decision)), "looked")),
         (MODEL, name, PromoteVersion(name, version, chance.choice(list(Stage)))),
+        (MODEL, name, TagModel(name, {"Größe_%": chance.choice(["a_b", "aXb", "A%B"])}, ("team",))),
+        (MODEL, name, TagVersion(name, version, {"k": chance.choice(["v", "V*", "[v]"])})),
+        (MODEL, name, SetAlias(name, chance.choice(["champion", "Champion"]), version)),
+        (MODEL, name, DeleteAlias(name, "champion")),
+        (MODEL, name, chance.choice([DeleteVersion(name, version), DeleteModel(name)])),
         (EXPERIMENT, name, CreateExperiment(name, "x" * 70_000)),
         (RUN, run_id, StartRun(run_id, name, parameters={"depth": 6})),
         (RUN, run_id, LogRun(run_id, metrics=measured)),
@@ -89,15 +107,55 @@ def one_command(chance: random.Random, n: int) -> tuple[Decider[Any, Any, Any], 
     return chance.choice(asked)
 
 
-async def answers(queries: RegistryQueries, read: ReadOptions, tenant: str) -> list[bytes]:
-    """The answers to all questions, as bytes; what there is not, as the text that says so."""
+CONDITIONS = [
+    search_pb2.Condition(field=field, key=key, comparison=getattr(search_pb2, f"COMPARISON_{how}"), **value)
+    for field, key, how, value in (
+        (search_pb2.FIELD_ATTRIBUTE, "alias", "EQUAL", {"text": "champion"}),
+        (search_pb2.FIELD_ATTRIBUTE, "alias", "IS_NULL", {}),
+        (search_pb2.FIELD_ATTRIBUTE, "stage", "IN", {"texts": ["staging", "production"]}),
+        (search_pb2.FIELD_ATTRIBUTE, "author", "NOT_EQUAL", {"text": "bob"}),
+        (search_pb2.FIELD_ATTRIBUTE, "creation_time", "GREATER", {"number": 1777593600000 + 3_600_000}),
+        (search_pb2.FIELD_TAG, "Größe_%", "LIKE", {"text": "a_b"}),
+        (search_pb2.FIELD_TAG, "Größe_%", "ILIKE", {"text": "A%b"}),
+        (search_pb2.FIELD_TAG, "k", "LIKE", {"text": "[%"}),
+        (search_pb2.FIELD_TAG, "team", "IS_NOT_NULL", {}),
+    )
+]
+NEWEST = search_pb2.Order(field=search_pb2.FIELD_ATTRIBUTE, key="last_update_time", descending=True)
+
+
+async def model_answers(queries: ModelQueries, read: ReadOptions, tenant: str) -> list[Any]:
     found = [
         *await pages(lambda page: queries.models(page, read, tenant)),
+        *await pages(lambda page: queries.versions("", None, page, read, tenant)),
+        *await pages(lambda page: queries.versions("", Stage.STAGING, page, read, tenant)),
+    ]
+    for condition in CONDITIONS:
+        asked: dict[str, Any] = {"conditions": [condition], "order_by": [NEWEST], "read": read}
+        found += await pages(
+            lambda page, asked=asked: queries.search_models(model_pb2.SearchModelsRequest(page=page, **asked), tenant)
+        )
+        found += await pages(
+            lambda page, asked=asked: queries.search_versions(
+                model_pb2.SearchVersionsRequest(page=page, **asked), tenant
+            )
+        )
+    for name in NAMES:
+        try:
+            found += await pages(lambda page, name=name: queries.history(name, "", page, read, tenant))
+            found.append(await queries.version_by_alias(name, "champion", read, tenant))
+        except NotFound as missing:
+            found.append(str(missing))
+    return found
+
+
+async def answers(queries: RegistryQueries, models: ModelQueries, read: ReadOptions, tenant: str) -> list[bytes]:
+    """The answers to all questions, as bytes; what there is not, as the text that says so."""
+    found = [
+        *await model_answers(models, read, tenant),
         *await pages(lambda page: queries.experiments(page, read, tenant)),
         *await pages(lambda page: queries.datasets(page, read, tenant)),
         *await pages(lambda page: queries.runs("", page, read, tenant)),
-        *await pages(lambda page: queries.versions("", None, page, read, tenant)),
-        *await pages(lambda page: queries.versions("", Stage.STAGING, page, read, tenant)),
     ]
     for name in NAMES:
         found += await pages(lambda page, name=name: queries.runs(name, page, read, tenant))
@@ -122,16 +180,19 @@ async def pages(ask: Any) -> list[Any]:
             return items
 
 
-async def projected(store: SqliteEventStore, engine: AsyncEngine) -> tuple[Projector, RegistryQueries]:
+async def projected(
+    store: SqliteEventStore, engine: AsyncEngine
+) -> tuple[Projector, tuple[RegistryQueries, ModelQueries]]:
     projector = Projector("registry.tables", store, engine, TABLES, projections(store))
     await projector.start()
     await projector.catch_up()
-    return projector, RegistryQueries(Queries(store, engine, projector))
+    queries = Queries(store, engine, projector)
+    return projector, (RegistryQueries(queries), ModelQueries(queries))
 
 
-async def all_answers(queries: RegistryQueries, positions: Sequence[int]) -> list[list[bytes]]:
+async def all_answers(queries: tuple[RegistryQueries, ModelQueries], positions: Sequence[int]) -> list[list[bytes]]:
     reads = [ReadOptions(), *(ReadOptions(as_of=str(p)) for p in positions)]
-    return [await answers(queries, read, tenant) for read in reads for tenant in TENANTS[:2]]
+    return [await answers(*queries, read, tenant) for read in reads for tenant in TENANTS[:2]]
 
 
 class RegistryTablesSuite(ABC):

@@ -31,6 +31,20 @@ def seen_after(monkeypatch: pytest.MonkeyPatch) -> Any:
     return write_golden.seen_after
 
 
+def assert_still_said(now: Any, then: Any, where: str = "") -> None:
+    """All that was answered then is answered now; an answer may have got more fields since."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key, value in then.items():
+            assert key in now, f"{where}.{key} is not answered any more"
+            assert_still_said(now[key], value, f"{where}.{key}")
+    elif isinstance(then, list) and isinstance(now, list):
+        assert len(now) == len(then), where
+        for n, value in enumerate(then):
+            assert_still_said(now[n], value, f"{where}[{n}]")
+    else:
+        assert now == then, where
+
+
 @pytest.mark.parametrize("event_type", TYPES, ids=lambda t: t.__name__)
 def test_every_version_of_every_type_has_a_golden_file(event_type: type) -> None:
     spec = spec_of(event_type)
@@ -46,7 +60,7 @@ def test_every_version_of_every_type_has_a_golden_file(event_type: type) -> None
 def test_a_stored_event_is_folded_as_it_was(file: Path, seen_after: Any) -> None:
     golden = load(file.name)
     story = [decode(load(name)) for name in golden["before"]] + [decode(golden)]
-    assert seen_after(golden["category"], story) == golden["seen"]
+    assert_still_said(seen_after(golden["category"], story), golden["seen"])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)

@@ -21,15 +21,24 @@ from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.events import ExperimentCreated
 from modelog_registry.model.decide import MODEL
 from modelog_registry.model.events import (
+    AliasDeleted,
+    AliasSet,
     DatasetRef,
+    ModelDeleted,
     ModelRegistered,
+    ModelTagged,
+    ModelUpdated,
+    VersionDeleted,
     VersionPromoted,
     VersionRegistered,
     VersionReviewed,
+    VersionTagged,
+    VersionUpdated,
 )
+from modelog_registry.model.events import Environment as MadeIn
 from modelog_registry.model.signature import Signature, Tensor
-from modelog_registry.model.stage import Decision, Stage
-from modelog_registry.read import messages
+from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.read import messages, model_messages
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import (
     Environment,
@@ -50,7 +59,16 @@ ENVIRONMENT = Environment("3.11.9", "Linux-x86_64", {"numpy": "2.4.0"}, "c0ffee"
 # Each list is the story of one entity, in order.
 STORIES: dict[str, list[Any]] = {
     "registry.model": [
-        ModelRegistered(MODEL_ID, "flight-delay", "Will it be late?", "alice", {"team": "air"}, AT),
+        ModelRegistered(
+            MODEL_ID,
+            "flight-delay",
+            "Will it be late?",
+            "alice",
+            {"team": "air"},
+            AT,
+            ModelType.SUPERVISED,
+            "request-0",
+        ),
         VersionRegistered(
             MODEL_ID,
             "flight-delay",
@@ -69,6 +87,11 @@ STORIES: dict[str, list[Any]] = {
             {"k": "v"},
             "request-1",
             AT,
+            (ARTIFACT, Artifact("MLmodel", "b" * 64, 7)),
+            {"python_function": {"loader_module": "mlflow.xgboost", "env": {"conda": "conda.yaml"}}, "xgboost": {}},
+            {"depth": 6, "eta": 0.1, "nested": {"on": True, "list": [1, None, "x"]}},
+            MadeIn("3.11.9", "Linux-x86_64", {"numpy": "2.4.0"}, "registry/image:1", "c0ffee"),
+            "runs:/7f3c-run/model",
         ),
         VersionReviewed(
             MODEL_ID,
@@ -84,6 +107,14 @@ STORIES: dict[str, list[Any]] = {
         VersionPromoted(
             MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "to be tried", "alice", AT
         ),
+        ModelUpdated(MODEL_ID, "flight-delay", "Will it arrive late?", ModelType.ENSEMBLE, "bob", AT),
+        ModelTagged(MODEL_ID, "flight-delay", {"команда": "air"}, ("team",), "bob", AT),
+        VersionUpdated(MODEL_ID, "flight-delay", "1.0.0", "the first one", "bob", AT),
+        VersionTagged(MODEL_ID, "flight-delay", "1.0.0", {"checked": "yes"}, ("k",), "bob", AT),
+        AliasSet(MODEL_ID, "flight-delay", "champion", "1.0.0", "", "alice", AT),
+        AliasDeleted(MODEL_ID, "flight-delay", "champion", "1.0.0", "alice", AT),
+        VersionDeleted(MODEL_ID, "flight-delay", "1.0.0", "not needed", "alice", AT),
+        ModelDeleted(MODEL_ID, "flight-delay", "the end", "alice", AT),
     ],
     "registry.experiment": [ExperimentCreated("7f3c-experiment", "задержки", "why", "alice", AT)],
     "registry.run": [
@@ -138,8 +169,8 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
         state = DECIDERS[category].evolve(state, event)
     match category:
         case "registry.model":
-            message = messages.model_message(state.registered, 7)
-            message.versions.extend(messages.version_message(v, 7) for v in state.versions.values())
+            message = model_messages.model_message(state, state.registered, 7)
+            message.versions.extend(model_messages.version_message(state, v, 7) for v in state.versions.values())
         case "registry.experiment":
             message = messages.experiment_message(state.created, 7)
         case "registry.run":

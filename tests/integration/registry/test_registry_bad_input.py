@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from modelog_common.domain.errors import AlreadyExists, Conflict, Invalid, NotAllowed, NotFound
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
 
@@ -35,7 +35,7 @@ SERVICES = (
 METHODS = [method for service in SERVICES for method in service.methods]
 METHOD_OF = {method.input_type.full_name: method for method in METHODS}
 MESSAGES_EACH = 25
-EXPECTED = Invalid | NotFound | NotAllowed | AlreadyExists
+EXPECTED = Invalid | NotFound | NotAllowed | AlreadyExists | Conflict
 
 
 def some(descriptor: Descriptor, dice: random.Random, depth: int = 0) -> Message:

@@ -27,12 +27,38 @@ def version_node(v: Any) -> str:
     return f"ModelVersion:{v.model}/{v.version}"
 
 
+def attribute(key: str, comparison: str, text: str) -> Fields:
+    return {"field": "FIELD_ATTRIBUTE", "key": key, "comparison": comparison, "text": text}
+
+
+def tag(key: str, comparison: str, text: str = "") -> Fields:
+    return {"field": "FIELD_TAG", "key": key, "comparison": comparison, "text": text}
+
+
+NEWEST = {"field": "FIELD_ATTRIBUTE", "key": "last_update_time", "descending": True}
 # For each request what it asks about, made from messages that were seen; one that needs nothing is asked bare too.
 ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetModelRequest": {"Model": lambda m: [{"name": m.name}]},
     "ListModelsRequest": {},
     "GetVersionRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "ListVersionsRequest": {"ModelVersion": lambda v: [{"model": v.model}, {"stage": v.stage}]},
+    "GetVersionByAliasRequest": {"Model": lambda m: [{"model": m.name, "alias": "champion"}]},
+    "ListModelHistoryRequest": {
+        "Model": lambda m: [{"model": m.name}],
+        "ModelVersion": lambda v: [{"model": v.model, "version": v.version}],
+    },
+    "SearchModelsRequest": {
+        "Model": lambda m: [
+            {"conditions": [attribute("name", "COMPARISON_LIKE", m.name[:2] + "%")], "order_by": [NEWEST]},
+            {"conditions": [tag("step", "COMPARISON_IS_NOT_NULL"), attribute("alias", "COMPARISON_EQUAL", "champion")]},
+        ]
+    },
+    "SearchVersionsRequest": {
+        "ModelVersion": lambda v: [
+            {"conditions": [attribute("stage", "COMPARISON_NOT_EQUAL", "production")], "order_by": [NEWEST]},
+            {"conditions": [tag("step", "COMPARISON_EQUAL", "1"), attribute("model", "COMPARISON_EQUAL", v.model)]},
+        ]
+    },
     "GetExperimentRequest": {"Experiment": lambda e: [{"name": e.name}]},
     "ListExperimentsRequest": {},
     "GetRunRequest": {"Run": lambda r: [{"run_id": r.id}]},

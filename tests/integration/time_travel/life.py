@@ -82,7 +82,7 @@ class Life:
         yield
         for verb, a, b in (
             ("run", 0, 0), ("metric", 1, 1), ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
-            ("end", 1, 0),
+            ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -98,6 +98,13 @@ class Life:
             "version": lambda a, b: self._version(a),
             "review": lambda a, b: (bob.models.approve if b else bob.models.reject)(_name(a), _version(b), "looked"),
             "promote": lambda a, b: alice.models.promote(_name(a), _version(a // 2), STAGES[b % 4], "a step"),
+            "alias": lambda a, b: alice.models.set_alias(_name(a), "champion", _version(b)),
+            "unalias": lambda a, b: alice.models.delete_alias(_name(a), "champion"),
+            "tag": lambda a, b: alice.models.tag_version(_name(a), _version(0), {"step": str(b)}),
+            "tagged": lambda a, b: alice.models.tag(_name(a), {"step": str(b)}, ["b"]),
+            "describe": lambda a, b: bob.models.update(_name(a), description=f"step {b}", type="ensemble"),
+            "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
+            "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
             "run": lambda a, b: self._run(a),
             "metric": lambda a, b: alice.runs.log(_of(self._runs, a), metrics={"auc": b / 7}, step=b),

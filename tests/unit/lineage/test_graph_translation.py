@@ -53,7 +53,7 @@ def test_a_payload_without_what_the_graph_needs_is_poison(payload: bytes) -> Non
 
 def test_what_a_newer_release_adds_is_ignored() -> None:
     changes = changes_of(stored("registry.ModelRegistered", {"name": "m", "colour": "blue"}))
-    assert changes == (Describe(Thing(Kind.MODEL, "m")),)
+    assert changes == (Describe(Thing(Kind.MODEL, "m"), {"status": "registered"}),)
 
 
 def test_kinds_of_nodes() -> None:

@@ -38,7 +38,7 @@ NEXT = RegisterVersion(NAME, None, "xgboost", ARTIFACT, SIGNATURE)
 
 def registered(version: str = "1.0.0", author: str = "alice", request_id: str = "request-0") -> VersionRegistered:
     return VersionRegistered(
-        ID, NAME, version, author, "", "", (), "xgboost", ARTIFACT, SIGNATURE, {}, {}, request_id, NOW
+        ID, NAME, version, author, "", "", (), "xgboost", ARTIFACT, SIGNATURE, {}, {}, request_id, NOW, (ARTIFACT,)
     )
 
 
@@ -71,7 +71,7 @@ def test_a_model_gets_its_name() -> None:
     scenario(
         MODEL,
         when=RegisterModel(NAME, "delays", {"team": "air"}),
-        then=[ModelRegistered(ID, NAME, "delays", "alice", {"team": "air"}, NOW)],
+        then=[ModelRegistered(ID, NAME, "delays", "alice", {"team": "air"}, NOW, request_id="request-1")],
     )
 
 
@@ -219,7 +219,21 @@ def test_a_dimension_of_any_length_takes_any_number_of_columns() -> None:
         when=replace(NEXT, signature=signature, version=V1),
         then=[
             VersionRegistered(
-                ID, NAME, "1.0.0", "alice", "", "", (), "xgboost", ARTIFACT, signature, {}, {}, "request-1", NOW
+                ID,
+                NAME,
+                "1.0.0",
+                "alice",
+                "",
+                "",
+                (),
+                "xgboost",
+                ARTIFACT,
+                signature,
+                {},
+                {},
+                "request-1",
+                NOW,
+                (ARTIFACT,),
             )
         ],
     )

@@ -50,6 +50,13 @@ class Transport:
             fields.setdefault("request_id", str(uuid.uuid4()))
         return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
 
+    def ask(
+        self, path: str, answer: Type[T], body: Mapping[str, Any], *, as_of: Optional[str] = None, page_token: str = ""
+    ) -> T:
+        """A question that does not fit into an address: a POST that changes nothing."""
+        fields = {**body, "read": {"as_of": as_of or self.as_of or ""}, "page": {"size": 1000, "token": page_token}}
+        return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
+
     def put_bytes(self, path: str, content: bytes, sha256: str) -> Dict[str, Any]:
         """Upload; the platform refuses content whose SHA-256 is another one."""
         self.present("an upload")

@@ -54,6 +54,16 @@ class Review(Record):
     approval_id: str = ""
 
 
+class ModelEnvironment(Record):
+    """What a version was made in; `packages` is package name to version."""
+
+    python: str = ""
+    platform: str = ""
+    packages: Dict[str, str] = {}
+    container_image: str = ""
+    git_commit: str = ""
+
+
 class ModelVersion(Record):
     model: str = ""
     version: str = ""
@@ -71,6 +81,42 @@ class ModelVersion(Record):
     created_at: Optional[datetime] = None
     updated_at: Optional[datetime] = None
     position: int = 0
+    number: int = 0
+    aliases: List[str] = []
+    artifacts: List[Artifact] = []
+    flavors: Dict[str, Dict[str, Any]] = {}
+    hyperparameters: Optional[Dict[str, Any]] = None
+    environment: Optional[ModelEnvironment] = None
+    source: str = ""
+    stage_by: str = ""
+    stage_at: Optional[datetime] = None
+
+
+class Alias(Record):
+    """A name that points to one version."""
+
+    alias: str = ""
+    version: str = ""
+
+
+class ModelFact(Record):
+    """Who did what to a model or a version, and when; only the fields of its kind are set."""
+
+    position: int = 0
+    at: Optional[datetime] = None
+    by: str = ""
+    kind: str = ""
+    version: str = ""
+    from_stage: str = ""
+    to_stage: str = ""
+    decision: str = ""
+    approval_id: str = ""
+    reason: str = ""
+    alias: str = ""
+    from_version: str = ""
+    tags_set: Dict[str, str] = {}
+    tags_removed: List[str] = []
+    description: str = ""
 
 
 class Model(Record):
@@ -82,6 +128,20 @@ class Model(Record):
     created_at: Optional[datetime] = None
     versions: List[ModelVersion] = []
     position: int = 0
+    type: str = ""
+    aliases: List[Alias] = []
+    updated_at: Optional[datetime] = None
+
+
+class Condition(Record):
+    """One condition of a search: field FIELD_ATTRIBUTE or FIELD_TAG, its key, COMPARISON_EQUAL and so on, a value."""
+
+    field: str
+    key: str
+    comparison: str
+    text: str = ""
+    number: float = 0.0
+    texts: List[str] = []
 
 
 class Column(Record):

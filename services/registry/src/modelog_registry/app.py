@@ -27,6 +27,7 @@ from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.models import Models
 from modelog_registry.handle.references import References
 from modelog_registry.model.decide import MODEL
+from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.read.tables import TABLES
@@ -38,7 +39,8 @@ PACKAGE = "modelog.registry.v1"
 async def build(host: Host) -> None:
     """Wire the registry into a host."""
     store = host.store
-    queries = RegistryQueries(host.project(TABLES, projections(store)))
+    tables = host.project(TABLES, projections(store))
+    queries = RegistryQueries(tables)
     artifacts = Artifacts(_stores_of(host.settings))
     experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
     dataset = Entities(store, DATASET, EVENTS, host.snapshots)
@@ -47,7 +49,7 @@ async def build(host: Host) -> None:
     experiments, datasets = Experiments(experiment, run, references), Datasets(dataset)
     host.serve(
         add_ModelRegistryServicer_to_server,
-        ModelServicer(models, queries, host.clock),
+        ModelServicer(models, ModelQueries(tables), host.clock),
         f"{PACKAGE}.ModelRegistry",
     )
     host.serve(

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from modelog_common.events.types import EventTypes
+from modelog_common.events.types import EventTypes, Json
 
 from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.experiment.events import ExperimentCreated
-from modelog_registry.model.events import ModelRegistered, VersionPromoted, VersionRegistered, VersionReviewed
+from modelog_registry.model.events import (
+    AliasDeleted,
+    AliasSet,
+    ModelDeleted,
+    ModelRegistered,
+    ModelTagged,
+    ModelUpdated,
+    VersionDeleted,
+    VersionPromoted,
+    VersionRegistered,
+    VersionReviewed,
+    VersionTagged,
+    VersionUpdated,
+)
 from modelog_registry.run.events import RunEnded, RunLogged, RunStarted
 
 TYPES = (
@@ -14,10 +27,32 @@ TYPES = (
     VersionRegistered,
     VersionReviewed,
     VersionPromoted,
+    ModelUpdated,
+    ModelTagged,
+    ModelDeleted,
+    VersionUpdated,
+    VersionTagged,
+    VersionDeleted,
+    AliasSet,
+    AliasDeleted,
     ExperimentCreated,
     RunStarted,
     RunLogged,
     RunEnded,
     DatasetVersionRegistered,
 )
-EVENTS = EventTypes(TYPES)
+
+
+def _version_of_one_file(fields: Json) -> Json:
+    """Before version 2 a version was one file."""
+    return {**fields, "artifacts": [fields["artifact"]]}
+
+
+EVENTS = EventTypes(
+    TYPES,
+    {
+        # What was added since has a value that says "not told".
+        ("registry.ModelRegistered", 1): lambda fields: fields,
+        ("registry.VersionRegistered", 1): _version_of_one_file,
+    },
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -19,6 +19,8 @@ from modelog_common.read.project import Projector
 from modelog_common.read.tables import TemporalTable
 
 Message = TypeVar("Message", bound="Parsed")
+# What rows must be: conditions, or, where they look into other tables as of the same position, what gives them for it.
+Where = Sequence[ColumnElement[bool]] | Callable[[int | None], Sequence[ColumnElement[bool]]]
 DEFAULT_PAGE = 100
 LAST_POSITION = 2**63 - 1
 
@@ -50,6 +52,11 @@ class Queries:
     def __init__(self, store: EventStore, engine: AsyncEngine, projector: Projector) -> None:
         self._store, self._engine, self._projector = store, engine, projector
 
+    @property
+    def dialect(self) -> str:
+        """The kind of database, such as "sqlite": patterns of text are not the same on all."""
+        return self._engine.dialect.name
+
     async def moment(self, read: ReadOptions) -> int | None:
         """The position to look at, None for now; waits until the tables cover what the caller asks for."""
         at = await moment_of(read, self._store, self._projector)
@@ -79,7 +86,7 @@ class Queries:
         tenant: str,
         page: Page,
         *,
-        where: Sequence[ColumnElement[bool]] = (),
+        where: Where = (),
         order_by: Sequence[ColumnElement[Any]] = (),
     ) -> Found[Message]:
         """Rows that match, in order. The token holds the moment: a later page sees the same world."""
@@ -90,9 +97,10 @@ class Queries:
         t = table.table
 
         async def bodies_at(at: int | None) -> Sequence[bytes]:
+            conditions = where(at) if callable(where) else where
             statement = (
                 select(t.c.body)
-                .where(t.c.tenant == tenant, table.at(at), *where)
+                .where(t.c.tenant == tenant, table.at(at), *conditions)
                 .order_by(*order_by, *(t.c[k] for k in table.key))
                 .limit(size + 1)
                 .offset(offset)

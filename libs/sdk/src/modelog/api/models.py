@@ -3,18 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from urllib.parse import quote
 
 from modelog.api.datasets import Artifacts
 from modelog.transport import Transport
-from modelog.types import Artifact, DatasetRef, Model, ModelVersion, Record, Signature
+from modelog.types import (
+    Artifact,
+    Condition,
+    DatasetRef,
+    Model,
+    ModelEnvironment,
+    ModelFact,
+    ModelVersion,
+    Record,
+    Signature,
+)
 
 STAGES = ("development", "staging", "production", "archived")
+COMPARISONS = {
+    "=": "EQUAL",
+    "!=": "NOT_EQUAL",
+    "<": "LESS",
+    "<=": "LESS_OR_EQUAL",
+    ">": "GREATER",
+    ">=": "GREATER_OR_EQUAL",
+    "like": "LIKE",
+    "ilike": "ILIKE",
+}
+
+
+def where(key: str, comparison: str, value: Union[str, float]) -> Condition:
+    """A condition of a search: where("name", "like", "flight%"), where("tag.team", "=", "air").
+
+    A number is compared with times in milliseconds since 1970, and with the numbers of versions.
+    """
+    if comparison.lower() not in COMPARISONS:
+        raise ValueError(f"{comparison!r} is no comparison; there are {', '.join(COMPARISONS)}")
+    tag, dot, name = key.partition(".")
+    is_tag = tag == "tag" and bool(dot)
+    return Condition(
+        field="FIELD_TAG" if is_tag else "FIELD_ATTRIBUTE",
+        key=name if is_tag else key,
+        comparison=f"COMPARISON_{COMPARISONS[comparison.lower()]}",
+        text=value if isinstance(value, str) else "",
+        number=0.0 if isinstance(value, str) else float(value),
+    )
 
 
 class _Models(Record):
     models: List[Model] = []
     next_page_token: str = ""
+
+
+class _Versions(Record):
+    versions: List[ModelVersion] = []
+    next_page_token: str = ""
+
+
+class _Facts(Record):
+    facts: List[ModelFact] = []
+    next_page_token: str = ""
+
+
+class _Deleted(Record):
+    position: int = 0
 
 
 class Models:
@@ -23,14 +76,19 @@ class Models:
     def __init__(self, transport: Transport, artifacts: Artifacts) -> None:
         self._transport, self._artifacts = transport, artifacts
 
-    def create(self, name: str, description: str = "", tags: Optional[Mapping[str, str]] = None) -> Model:
-        """Give a model its name. Raises AlreadyExists when it is taken by another."""
-        body = {"name": name, "description": description, "tags": dict(tags or {})}
+    def create(
+        self, name: str, description: str = "", tags: Optional[Mapping[str, str]] = None, *, type: str = ""
+    ) -> Model:
+        """Give a model its name. Raises AlreadyExists when it is taken by another.
+
+        `type` says how it learns: supervised, unsupervised, reinforcement or ensemble.
+        """
+        body = {"name": name, "description": description, "tags": dict(tags or {}), "type": _type(type)}
         return self._transport.post("/api/v1/models", Model, body)
 
     def get(self, name: str, *, as_of: Optional[str] = None, at_least: Optional[int] = None) -> Model:
         """A model with its versions; `as_of` is a position or an RFC 3339 time."""
-        return self._transport.get(f"/api/v1/models/{name}", Model, as_of=as_of, at_least=at_least)
+        return self._transport.get(_at(name), Model, as_of=as_of, at_least=at_least)
 
     def list(self, *, as_of: Optional[str] = None) -> List[Model]:
         """All models, by name."""
@@ -45,23 +103,31 @@ class Models:
 
     def version(self, model: str, version: str, *, as_of: Optional[str] = None) -> ModelVersion:
         """One version."""
-        return self._transport.get(f"/api/v1/models/{model}/versions/{version}", ModelVersion, as_of=as_of)
+        return self._transport.get(_at(model, "versions", version), ModelVersion, as_of=as_of)
 
     def register(
         self,
         model: str,
-        artifact: Artifact,
+        artifact: Optional[Artifact],
         *,
         flavor: str,
-        signature: Signature,
+        signature: Optional[Signature],
         version: str = "",
         run_id: str = "",
         datasets: Sequence[DatasetRef] = (),
         metrics: Optional[Mapping[str, float]] = None,
         description: str = "",
         tags: Optional[Mapping[str, str]] = None,
+        artifacts: Sequence[Artifact] = (),
+        flavors: Optional[Mapping[str, Mapping[str, Any]]] = None,
+        hyperparameters: Optional[Mapping[str, Any]] = None,
+        environment: Optional[ModelEnvironment] = None,
+        source: str = "",
     ) -> ModelVersion:
-        """Add a version in stage development; without `version` it is the next minor one."""
+        """Add a version in stage development; without `version` it is the next minor one.
+
+        A version of several files names all of them in `artifacts`, and the model itself in `artifact`.
+        """
         body: Dict[str, Any] = {
             "version": version,
             "artifact": artifact,
@@ -72,8 +138,13 @@ class Models:
             "metrics": dict(metrics or {}),
             "description": description,
             "tags": dict(tags or {}),
+            "artifacts": list(artifacts),
+            "flavors": {name: dict(configuration) for name, configuration in (flavors or {}).items()},
+            "hyperparameters": dict(hyperparameters) if hyperparameters else None,
+            "environment": environment,
+            "source": source,
         }
-        return self._transport.post(f"/api/v1/models/{model}/versions", ModelVersion, body)
+        return self._transport.post(_at(model, "versions"), ModelVersion, body)
 
     def approve(
         self, model: str, version: str, comment: str, evidence: Optional[Mapping[str, Any]] = None
@@ -91,12 +162,120 @@ class Models:
         self, model: str, version: str, decision: str, comment: str, evidence: Optional[Mapping[str, Any]]
     ) -> ModelVersion:
         body = {"decision": decision, "comment": comment, "evidence": dict(evidence) if evidence else None}
-        return self._transport.post(f"/api/v1/models/{model}/versions/{version}/reviews", ModelVersion, body)
+        return self._transport.post(_at(model, "versions", version, "reviews"), ModelVersion, body)
 
-    def promote(self, model: str, version: str, stage: str, reason: str = "") -> ModelVersion:
-        """Move a version to development, staging, production or archived."""
-        body = {"stage": f"STAGE_{stage.upper()}", "reason": reason}
-        return self._transport.post(f"/api/v1/models/{model}/versions/{version}/promotions", ModelVersion, body)
+    def promote(
+        self,
+        model: str,
+        version: str,
+        stage: str,
+        reason: str = "",
+        *,
+        expected_stage: str = "",
+        archive_others: bool = False,
+    ) -> ModelVersion:
+        """Move a version to development, staging, production or archived.
+
+        With `expected_stage` it must still be in that stage: raises Conflict, which says who moved it and when.
+        """
+        body = {
+            "stage": f"STAGE_{stage.upper()}",
+            "reason": reason,
+            "expected_stage": f"STAGE_{expected_stage.upper()}" if expected_stage else None,
+            "archive_others": archive_others,
+        }
+        return self._transport.post(_at(model, "versions", version, "promotions"), ModelVersion, body)
+
+    def update(self, name: str, *, description: Optional[str] = None, type: str = "") -> Model:
+        """Describe a model anew, or say how it learns."""
+        body = {"description": description, "type": _type(type)}
+        return self._transport.post(_at(name, "update"), Model, body)
+
+    def tag(self, name: str, tags: Optional[Mapping[str, str]] = None, remove: Sequence[str] = ()) -> Model:
+        """Set tags of a model, and take others away."""
+        body = {"tags": dict(tags or {}), "removed": list(remove)}
+        return self._transport.post(_at(name, "tags"), Model, body)
+
+    def delete(self, name: str, reason: str = "") -> int:
+        """Hide a model with all its versions; returns the position of the deletion."""
+        return self._transport.post(_at(name, "delete"), _Deleted, {"reason": reason}).position
+
+    def update_version(self, model: str, version: str, *, description: str) -> ModelVersion:
+        """Describe a version anew."""
+        body = {"description": description}
+        return self._transport.post(_at(model, "versions", version, "update"), ModelVersion, body)
+
+    def tag_version(
+        self, model: str, version: str, tags: Optional[Mapping[str, str]] = None, remove: Sequence[str] = ()
+    ) -> ModelVersion:
+        """Set tags of a version, and take others away."""
+        body = {"tags": dict(tags or {}), "removed": list(remove)}
+        return self._transport.post(_at(model, "versions", version, "tags"), ModelVersion, body)
+
+    def delete_version(self, model: str, version: str, reason: str = "") -> int:
+        """Hide a version, whose number is never used again; returns the position of the deletion."""
+        path = _at(model, "versions", version, "delete")
+        return self._transport.post(path, _Deleted, {"reason": reason}).position
+
+    def set_alias(self, model: str, alias: str, version: str, *, expected_version: Optional[str] = None) -> Model:
+        """Point an alias to a version.
+
+        With `expected_version` ("" for none) it must still point there: raises Conflict, which says who moved it.
+        """
+        body = {"alias": alias, "version": version, "expected_version": expected_version}
+        return self._transport.post(_at(model, "aliases"), Model, body)
+
+    def delete_alias(self, model: str, alias: str) -> Model:
+        """Take an alias away."""
+        return self._transport.post(_at(model, "aliases", alias, "delete"), Model, {})
+
+    def by_alias(self, model: str, alias: str, *, as_of: Optional[str] = None) -> ModelVersion:
+        """The version that an alias points to."""
+        return self._transport.get(_at(model, "aliases", alias), ModelVersion, as_of=as_of)
+
+    def history(self, model: str, version: str = "", *, as_of: Optional[str] = None) -> List[ModelFact]:
+        """Who did what to a model or to one version, and when; oldest first."""
+        found: List[ModelFact] = []
+        token = None
+        while True:
+            page = self._transport.get(
+                _at(model, "history"),
+                _Facts,
+                version=version,
+                as_of=as_of,
+                page_token=token,
+                page_size=1000,
+            )
+            found += page.facts
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def search(self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None) -> List[Model]:
+        """Models that all conditions hold for (see `where`), by name."""
+        found: List[Model] = []
+        body = {"conditions": list(conditions)}
+        token = ""
+        while True:
+            page = self._transport.ask("/api/v1/models/search", _Models, body, as_of=as_of, page_token=token)
+            found += page.models
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def search_versions(
+        self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None
+    ) -> List[ModelVersion]:
+        """Versions that all conditions hold for (see `where`), newest first."""
+        found: List[ModelVersion] = []
+        body = {"conditions": list(conditions)}
+        token = ""
+        while True:
+            page = self._transport.ask("/api/v1/versions/search", _Versions, body, as_of=as_of, page_token=token)
+            found += page.versions
+            token = page.next_page_token
+            if not token:
+                return found
 
     def download(self, model: str, version: str, folder: Path) -> Path:
         """Fetch a version's file into `folder` (its digest is checked); returns the path."""
@@ -104,3 +283,17 @@ class Models:
         if found.artifact is None:
             raise ValueError(f"{model} {version} has no file")
         return self._artifacts.download(found.artifact.digest, Path(folder) / Path(found.artifact.path).name)
+
+    def download_files(self, model: str, version: str, folder: Path) -> List[Path]:
+        """Fetch all files of a version into `folder`, each at its own path; returns the paths."""
+        found = self.version(model, version)
+        return [self._artifacts.download(a.digest, Path(folder) / a.path) for a in found.artifacts]
+
+
+def _at(name: str, *parts: str) -> str:
+    """The address of a model, or of something of it: names may be in any script, and hold spaces."""
+    return "/".join(["/api/v1/models", *(quote(part, safe="") for part in (name, *parts))])
+
+
+def _type(type: str) -> str:
+    return f"MODEL_TYPE_{type.upper() or 'UNSPECIFIED'}"

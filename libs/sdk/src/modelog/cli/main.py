@@ -16,6 +16,7 @@ from modelog.cli import (
     events,
     jobs,
     lineage,
+    model_upkeep,
     models,
     monitors,
     platform,
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 platform.register(app)
+model_upkeep.register(models.app)
 app.add_typer(models.app, name="model")
 app.add_typer(runs.app, name="run")
 app.add_typer(data.app, name="dataset")

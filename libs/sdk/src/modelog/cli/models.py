@@ -14,7 +14,8 @@ from modelog.types import ModelVersion
 app = typer.Typer(help="Models, their versions, stages and approvals.", no_args_is_help=True)
 
 
-def _row(v: ModelVersion) -> List[Any]:
+def row(v: ModelVersion) -> List[Any]:
+    """A version in a table with COLUMNS."""
     approved = [r.reviewer for r in v.reviews if r.decision.endswith("APPROVED")]
     return [v.model, v.version, word(v.stage, "STAGE_"), v.author, approved, v.metrics, v.created_at]
 
@@ -30,7 +31,7 @@ def list_models(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
         if as_json:
             show_json(found)
         else:
-            show_table(COLUMNS, [_row(v) for m in found for v in m.versions], empty="no model versions yet")
+            show_table(COLUMNS, [row(v) for m in found for v in m.versions], empty="no model versions yet")
 
 
 @app.command()
@@ -44,7 +45,7 @@ def show(
             if as_json:
                 show_json(model)
             else:
-                show_table(COLUMNS, [_row(v) for v in model.versions], empty=f"{name} has no versions yet")
+                show_table(COLUMNS, [row(v) for v in model.versions], empty=f"{name} has no versions yet")
             return
         found = client.models.version(name, version, as_of=as_of)
         if as_json:
@@ -58,11 +59,18 @@ def _fields(v: ModelVersion) -> Dict[str, Any]:
         "model": f"{v.model} {v.version}",
         "stage": word(v.stage, "STAGE_"),
         "author": v.author,
+        "aliases": v.aliases,
+        "moved there": f"by {v.stage_by}" if v.stage_by else "",
+        "description": v.description,
+        "source": v.source,
         "reviews": [f"{word(r.decision, 'REVIEW_DECISION_')} by {r.reviewer}: {r.comment}" for r in v.reviews],
         "run": v.run_id,
         "datasets": [f"{d.dataset} {d.version}" for d in v.datasets],
         "flavor": v.flavor,
         "artifact": f"{v.artifact.path} {v.artifact.digest}" if v.artifact else "",
+        "files": [a.path for a in v.artifacts] if len(v.artifacts) > 1 else [],
+        "flavors": list(v.flavors),
+        "hyperparameters": v.hyperparameters,
         "metrics": v.metrics,
         "tags": v.tags,
         "created": v.created_at,

@@ -75,6 +75,66 @@ class ModelRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.PromoteVersionRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
                 _registered_method=True)
+        self.UpdateModel = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/UpdateModel',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.UpdateModelRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
+        self.SetModelTags = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/SetModelTags',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetModelTagsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
+        self.DeleteModel = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/DeleteModel',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelResponse.FromString,
+                _registered_method=True)
+        self.UpdateVersion = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/UpdateVersion',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.UpdateVersionRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.SetVersionTags = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/SetVersionTags',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetVersionTagsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.DeleteVersion = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/DeleteVersion',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteVersionRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteVersionResponse.FromString,
+                _registered_method=True)
+        self.SetAlias = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/SetAlias',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetAliasRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
+        self.DeleteAlias = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/DeleteAlias',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteAliasRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
+        self.GetVersionByAlias = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/GetVersionByAlias',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.GetVersionByAliasRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.ListModelHistory = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/ListModelHistory',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.ListModelHistoryRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.ListModelHistoryResponse.FromString,
+                _registered_method=True)
+        self.SearchModels = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/SearchModels',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsResponse.FromString,
+                _registered_method=True)
+        self.SearchVersions = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/SearchVersions',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsResponse.FromString,
+                _registered_method=True)
 
 
 class ModelRegistryServicer:
@@ -137,6 +197,91 @@ class ModelRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateModel(self, request, context):
+        """Describes a model anew, or says how it learns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetModelTags(self, request, context):
+        """Sets tags of a model, and takes others away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModel(self, request, context):
+        """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
+        the next number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateVersion(self, request, context):
+        """Describes a version anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetVersionTags(self, request, context):
+        """Sets tags of a version, and takes others away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVersion(self, request, context):
+        """Hides a version, whose number is never used again; refused while it is in production.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAlias(self, request, context):
+        """Points an alias to a version, wherever it pointed before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAlias(self, request, context):
+        """Takes an alias away; one that is not there is not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVersionByAlias(self, request, context):
+        """The version that an alias points to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModelHistory(self, request, context):
+        """Who did what to a model or one of its versions, and when; also after they were deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchModels(self, request, context):
+        """Models that conditions hold for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchVersions(self, request, context):
+        """Versions that conditions hold for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelRegistryServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +324,66 @@ def add_ModelRegistryServicer_to_server(servicer, server):
                     servicer.PromoteVersion,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.PromoteVersionRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'UpdateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModel,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.UpdateModelRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'SetModelTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetModelTags,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetModelTagsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'DeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModel,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelResponse.SerializeToString,
+            ),
+            'UpdateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateVersion,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.UpdateVersionRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'SetVersionTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVersionTags,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetVersionTagsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'DeleteVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVersion,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteVersionRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteVersionResponse.SerializeToString,
+            ),
+            'SetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlias,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetAliasRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'DeleteAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlias,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteAliasRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'GetVersionByAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVersionByAlias,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.GetVersionByAliasRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'ListModelHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelHistory,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.ListModelHistoryRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.ListModelHistoryResponse.SerializeToString,
+            ),
+            'SearchModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchModels,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsResponse.SerializeToString,
+            ),
+            'SearchVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchVersions,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +603,330 @@ class ModelRegistry:
             '/modelog.registry.v1.ModelRegistry/PromoteVersion',
             modelog_dot_registry_dot_v1_dot_model__pb2.PromoteVersionRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/UpdateModel',
+            modelog_dot_registry_dot_v1_dot_model__pb2.UpdateModelRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetModelTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/SetModelTags',
+            modelog_dot_registry_dot_v1_dot_model__pb2.SetModelTagsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/DeleteModel',
+            modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/UpdateVersion',
+            modelog_dot_registry_dot_v1_dot_model__pb2.UpdateVersionRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetVersionTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/SetVersionTags',
+            modelog_dot_registry_dot_v1_dot_model__pb2.SetVersionTagsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/DeleteVersion',
+            modelog_dot_registry_dot_v1_dot_model__pb2.DeleteVersionRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.DeleteVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/SetAlias',
+            modelog_dot_registry_dot_v1_dot_model__pb2.SetAliasRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/DeleteAlias',
+            modelog_dot_registry_dot_v1_dot_model__pb2.DeleteAliasRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVersionByAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/GetVersionByAlias',
+            modelog_dot_registry_dot_v1_dot_model__pb2.GetVersionByAliasRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/ListModelHistory',
+            modelog_dot_registry_dot_v1_dot_model__pb2.ListModelHistoryRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.ListModelHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/SearchModels',
+            modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/SearchVersions',
+            modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,32 @@ class ModelRegistryStub:
     """Approves or rejects a version; never one's own."""
     PromoteVersion: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteVersionRequest, _model_pb2.ModelVersion]
     """Moves a version to another stage."""
+    UpdateModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.UpdateModelRequest, _model_pb2.Model]
+    """Describes a model anew, or says how it learns."""
+    SetModelTags: _grpc.UnaryUnaryMultiCallable[_model_pb2.SetModelTagsRequest, _model_pb2.Model]
+    """Sets tags of a model, and takes others away."""
+    DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]
+    """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
+    the next number.
+    """
+    UpdateVersion: _grpc.UnaryUnaryMultiCallable[_model_pb2.UpdateVersionRequest, _model_pb2.ModelVersion]
+    """Describes a version anew."""
+    SetVersionTags: _grpc.UnaryUnaryMultiCallable[_model_pb2.SetVersionTagsRequest, _model_pb2.ModelVersion]
+    """Sets tags of a version, and takes others away."""
+    DeleteVersion: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteVersionRequest, _model_pb2.DeleteVersionResponse]
+    """Hides a version, whose number is never used again; refused while it is in production."""
+    SetAlias: _grpc.UnaryUnaryMultiCallable[_model_pb2.SetAliasRequest, _model_pb2.Model]
+    """Points an alias to a version, wherever it pointed before."""
+    DeleteAlias: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteAliasRequest, _model_pb2.Model]
+    """Takes an alias away; one that is not there is not an error."""
+    GetVersionByAlias: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetVersionByAliasRequest, _model_pb2.ModelVersion]
+    """The version that an alias points to."""
+    ListModelHistory: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelHistoryRequest, _model_pb2.ListModelHistoryResponse]
+    """Who did what to a model or one of its versions, and when; also after they were deleted."""
+    SearchModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.SearchModelsRequest, _model_pb2.SearchModelsResponse]
+    """Models that conditions hold for."""
+    SearchVersions: _grpc.UnaryUnaryMultiCallable[_model_pb2.SearchVersionsRequest, _model_pb2.SearchVersionsResponse]
+    """Versions that conditions hold for."""
 
 @_typing.type_check_only
 class ModelRegistryAsyncStub(ModelRegistryStub):
@@ -71,6 +97,32 @@ class ModelRegistryAsyncStub(ModelRegistryStub):
     """Approves or rejects a version; never one's own."""
     PromoteVersion: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteVersionRequest, _model_pb2.ModelVersion]  # type: ignore[assignment]
     """Moves a version to another stage."""
+    UpdateModel: _aio.UnaryUnaryMultiCallable[_model_pb2.UpdateModelRequest, _model_pb2.Model]  # type: ignore[assignment]
+    """Describes a model anew, or says how it learns."""
+    SetModelTags: _aio.UnaryUnaryMultiCallable[_model_pb2.SetModelTagsRequest, _model_pb2.Model]  # type: ignore[assignment]
+    """Sets tags of a model, and takes others away."""
+    DeleteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]  # type: ignore[assignment]
+    """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
+    the next number.
+    """
+    UpdateVersion: _aio.UnaryUnaryMultiCallable[_model_pb2.UpdateVersionRequest, _model_pb2.ModelVersion]  # type: ignore[assignment]
+    """Describes a version anew."""
+    SetVersionTags: _aio.UnaryUnaryMultiCallable[_model_pb2.SetVersionTagsRequest, _model_pb2.ModelVersion]  # type: ignore[assignment]
+    """Sets tags of a version, and takes others away."""
+    DeleteVersion: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteVersionRequest, _model_pb2.DeleteVersionResponse]  # type: ignore[assignment]
+    """Hides a version, whose number is never used again; refused while it is in production."""
+    SetAlias: _aio.UnaryUnaryMultiCallable[_model_pb2.SetAliasRequest, _model_pb2.Model]  # type: ignore[assignment]
+    """Points an alias to a version, wherever it pointed before."""
+    DeleteAlias: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteAliasRequest, _model_pb2.Model]  # type: ignore[assignment]
+    """Takes an alias away; one that is not there is not an error."""
+    GetVersionByAlias: _aio.UnaryUnaryMultiCallable[_model_pb2.GetVersionByAliasRequest, _model_pb2.ModelVersion]  # type: ignore[assignment]
+    """The version that an alias points to."""
+    ListModelHistory: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelHistoryRequest, _model_pb2.ListModelHistoryResponse]  # type: ignore[assignment]
+    """Who did what to a model or one of its versions, and when; also after they were deleted."""
+    SearchModels: _aio.UnaryUnaryMultiCallable[_model_pb2.SearchModelsRequest, _model_pb2.SearchModelsResponse]  # type: ignore[assignment]
+    """Models that conditions hold for."""
+    SearchVersions: _aio.UnaryUnaryMultiCallable[_model_pb2.SearchVersionsRequest, _model_pb2.SearchVersionsResponse]  # type: ignore[assignment]
+    """Versions that conditions hold for."""
 
 class ModelRegistryServicer(metaclass=_abc_1.ABCMeta):
     """Models, their versions, stages and approvals."""
@@ -138,5 +190,103 @@ class ModelRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.ModelVersion, _abc.Awaitable[_model_pb2.ModelVersion]]:
         """Moves a version to another stage."""
+
+    @_abc_1.abstractmethod
+    def UpdateModel(
+        self,
+        request: _model_pb2.UpdateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
+        """Describes a model anew, or says how it learns."""
+
+    @_abc_1.abstractmethod
+    def SetModelTags(
+        self,
+        request: _model_pb2.SetModelTagsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
+        """Sets tags of a model, and takes others away."""
+
+    @_abc_1.abstractmethod
+    def DeleteModel(
+        self,
+        request: _model_pb2.DeleteModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.DeleteModelResponse, _abc.Awaitable[_model_pb2.DeleteModelResponse]]:
+        """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
+        the next number.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateVersion(
+        self,
+        request: _model_pb2.UpdateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.ModelVersion, _abc.Awaitable[_model_pb2.ModelVersion]]:
+        """Describes a version anew."""
+
+    @_abc_1.abstractmethod
+    def SetVersionTags(
+        self,
+        request: _model_pb2.SetVersionTagsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.ModelVersion, _abc.Awaitable[_model_pb2.ModelVersion]]:
+        """Sets tags of a version, and takes others away."""
+
+    @_abc_1.abstractmethod
+    def DeleteVersion(
+        self,
+        request: _model_pb2.DeleteVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.DeleteVersionResponse, _abc.Awaitable[_model_pb2.DeleteVersionResponse]]:
+        """Hides a version, whose number is never used again; refused while it is in production."""
+
+    @_abc_1.abstractmethod
+    def SetAlias(
+        self,
+        request: _model_pb2.SetAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
+        """Points an alias to a version, wherever it pointed before."""
+
+    @_abc_1.abstractmethod
+    def DeleteAlias(
+        self,
+        request: _model_pb2.DeleteAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
+        """Takes an alias away; one that is not there is not an error."""
+
+    @_abc_1.abstractmethod
+    def GetVersionByAlias(
+        self,
+        request: _model_pb2.GetVersionByAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.ModelVersion, _abc.Awaitable[_model_pb2.ModelVersion]]:
+        """The version that an alias points to."""
+
+    @_abc_1.abstractmethod
+    def ListModelHistory(
+        self,
+        request: _model_pb2.ListModelHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.ListModelHistoryResponse, _abc.Awaitable[_model_pb2.ListModelHistoryResponse]]:
+        """Who did what to a model or one of its versions, and when; also after they were deleted."""
+
+    @_abc_1.abstractmethod
+    def SearchModels(
+        self,
+        request: _model_pb2.SearchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.SearchModelsResponse, _abc.Awaitable[_model_pb2.SearchModelsResponse]]:
+        """Models that conditions hold for."""
+
+    @_abc_1.abstractmethod
+    def SearchVersions(
+        self,
+        request: _model_pb2.SearchVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.SearchVersionsResponse, _abc.Awaitable[_model_pb2.SearchVersionsResponse]]:
+        """Versions that conditions hold for."""
 
 def add_ModelRegistryServicer_to_server(servicer: ModelRegistryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -47,7 +47,7 @@ class VersionRegistered(Event):
     run_id: str = ""
     datasets: list[DatasetRef] = []
     flavor: str = ""
-    artifact: Artifact = msgspec.field(default_factory=Artifact)
+    artifact: Artifact | None = None
     metrics: dict[str, float | str | None] = {}
     tags: dict[str, str] = {}
 
@@ -69,6 +69,57 @@ class VersionPromoted(Event):
     approval_id: str = ""
     reason: str = ""
     by: str = ""
+
+
+class ModelUpdated(Event):
+    model: str
+    description: str = ""
+    type: str = ""
+
+
+class ModelTagged(Event):
+    model: str
+    tags: dict[str, str] = {}
+    removed: list[str] = []
+
+
+class ModelDeleted(Event):
+    model: str
+    reason: str = ""
+    by: str = ""
+
+
+class VersionUpdated(Event):
+    model: str
+    version: str
+    description: str = ""
+
+
+class VersionTagged(Event):
+    model: str
+    version: str
+    tags: dict[str, str] = {}
+    removed: list[str] = []
+
+
+class VersionDeleted(Event):
+    model: str
+    version: str
+    reason: str = ""
+    by: str = ""
+
+
+class AliasSet(Event):
+    model: str
+    alias: str
+    version: str
+    from_version: str = ""
+
+
+class AliasDeleted(Event):
+    model: str
+    alias: str
+    version: str
 
 
 class ExperimentCreated(Event):
@@ -280,6 +331,14 @@ RegistryEvent = (
     | VersionRegistered
     | VersionReviewed
     | VersionPromoted
+    | ModelUpdated
+    | ModelTagged
+    | ModelDeleted
+    | VersionUpdated
+    | VersionTagged
+    | VersionDeleted
+    | AliasSet
+    | AliasDeleted
     | ExperimentCreated
     | RunStarted
     | RunLogged

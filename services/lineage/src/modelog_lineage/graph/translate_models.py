@@ -7,6 +7,8 @@ from typing import assert_never, get_args
 
 from modelog_lineage.graph.changes import Change, Connect, Describe, Thing
 from modelog_lineage.graph.events import (
+    AliasDeleted,
+    AliasSet,
     AttemptLost,
     DataChecked,
     DatasetRef,
@@ -20,16 +22,22 @@ from modelog_lineage.graph.events import (
     JobStarted,
     JobSubmitted,
     JobSucceeded,
+    ModelDeleted,
     ModelRegistered,
+    ModelTagged,
+    ModelUpdated,
     RegistryEvent,
     RunEnded,
     RunLinked,
     RunLogged,
     RunStarted,
     TrainingEvent,
+    VersionDeleted,
     VersionPromoted,
     VersionRegistered,
     VersionReviewed,
+    VersionTagged,
+    VersionUpdated,
 )
 from modelog_lineage.graph.texts import prefixed, texts
 from modelog_lineage.graph.vocabulary import Kind, Link, version_key
@@ -44,9 +52,9 @@ def registry(event: RegistryEvent) -> Iterator[Change]:
     match event:
         case ModelRegistered():
             model = Thing(Kind.MODEL, event.name)
-            yield Describe(
-                model, texts(description=event.description, author=event.author) | prefixed("tag", event.tags)
-            )
+            # A name that was deleted may be taken up again.
+            attributes = texts(description=event.description, author=event.author, status="registered")
+            yield Describe(model, attributes | prefixed("tag", event.tags))
             yield from by(model, Link.CREATED_BY, event.author)
         case VersionRegistered():
             yield from _version_registered(event)
@@ -56,6 +64,17 @@ def registry(event: RegistryEvent) -> Iterator[Change]:
             version = model_version(event.model, event.version)
             yield Describe(version, texts(stage=event.to_stage) | {"reason": event.reason})
             yield from by(version, Link.PROMOTED_BY, event.by)
+        case ModelUpdated() | ModelTagged() | ModelDeleted():
+            yield Describe(Thing(Kind.MODEL, event.model), _kept_up(event))
+        case VersionUpdated() | VersionTagged() | VersionDeleted():
+            yield Describe(model_version(event.model, event.version), _kept_up(event))
+        case AliasSet():
+            # Of a version that had it before, too: an alias is of one version only.
+            if event.from_version:
+                yield Describe(model_version(event.model, event.from_version), {f"alias.{event.alias}": ""})
+            yield Describe(model_version(event.model, event.version), {f"alias.{event.alias}": "yes"})
+        case AliasDeleted():
+            yield Describe(model_version(event.model, event.version), {f"alias.{event.alias}": ""})
         case ExperimentCreated():
             experiment = Thing(Kind.EXPERIMENT, event.name)
             yield Describe(experiment, texts(description=event.description, author=event.author))
@@ -125,8 +144,9 @@ def _version_registered(event: VersionRegistered) -> Iterator[Change]:
     version = model_version(event.model, event.version)
     attributes = texts(
         model=event.model, version=event.version, stage="development", author=event.author,
-        description=event.description, flavor=event.flavor, digest=event.artifact.digest,
-        size_bytes=event.artifact.size_bytes or None,
+        description=event.description, flavor=event.flavor,
+        digest=event.artifact.digest if event.artifact is not None else "",
+        size_bytes=event.artifact.size_bytes or None if event.artifact is not None else None,
     )  # fmt: skip
     attributes |= prefixed("metric", event.metrics) | prefixed("tag", event.tags)
     yield Describe(version, attributes, f"{event.model} {event.version}")
@@ -135,6 +155,23 @@ def _version_registered(event: VersionRegistered) -> Iterator[Change]:
         yield Connect(version, Link.PRODUCED_BY, Thing(Kind.RUN, event.run_id))
     yield from trained_on(version, event.datasets)
     yield from by(version, Link.CREATED_BY, event.author)
+
+
+def _kept_up(
+    event: ModelUpdated | ModelTagged | ModelDeleted | VersionUpdated | VersionTagged | VersionDeleted,
+) -> dict[str, str]:
+    """What changed, as attributes; one that is gone is empty, for attributes are never taken away."""
+    match event:
+        case ModelUpdated():
+            return {"description": event.description} | texts(type=event.type)
+        case VersionUpdated():
+            return {"description": event.description}
+        case ModelTagged() | VersionTagged():
+            return prefixed("tag", event.tags) | prefixed("tag", dict.fromkeys(event.removed, ""))
+        case ModelDeleted() | VersionDeleted():
+            return texts(status="deleted", deleted_by=event.by) | {"reason": event.reason}
+        case _:
+            assert_never(event)
 
 
 def _version_reviewed(event: VersionReviewed) -> Iterator[Change]:

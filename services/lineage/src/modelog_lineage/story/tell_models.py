@@ -44,6 +44,17 @@ def _reviewed(p: Payload) -> str:
     return f"{word(p['reviewer'])} {word(p['decision'])} {_version(p)}{because(p['comment'])}"
 
 
+def _tagged(p: Payload, thing: str) -> str:
+    parts = [f"set {count(len(p['tags']), 'tag')}"] if p["tags"] else []
+    parts += [f"took away {count(len(p['removed']), 'tag')}"] if p["removed"] else []
+    return f"{word(p['by'])} {listed(parts)} of {thing}"
+
+
+def _alias_set(p: Payload) -> str:
+    before = f", not to {word(p['from_version'])} any more" if p["from_version"] else ""
+    return f"{word(p['by'])} pointed the alias {word(p['alias'])} to {_version(p)}{before}"
+
+
 def _run_started(p: Payload) -> str:
     named = f"run {word(p['name'])}" if p["name"] else f"run {short(p['run_id'])}"
     return f"{word(p['author'])} started the {named} in the experiment {word(p['experiment'])}"
@@ -108,6 +119,18 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.VersionRegistered": Sentence(_version_registered),
     REVIEWED: Sentence(_reviewed),
     "registry.VersionPromoted": Sentence(_promoted, _promotions, lambda p: word(p["version"]), with_past=True),
+    "registry.ModelUpdated": Sentence(lambda p: f"{word(p['by'])} described the model {word(p['model'])} anew"),
+    "registry.ModelTagged": Sentence(lambda p: _tagged(p, f"the model {word(p['model'])}")),
+    "registry.ModelDeleted": Sentence(
+        lambda p: f"{word(p['by'])} deleted the model {word(p['model'])}{because(p['reason'])}"
+    ),
+    "registry.VersionUpdated": Sentence(lambda p: f"{word(p['by'])} described {_version(p)} anew"),
+    "registry.VersionTagged": Sentence(lambda p: _tagged(p, _version(p))),
+    "registry.VersionDeleted": Sentence(lambda p: f"{word(p['by'])} deleted {_version(p)}{because(p['reason'])}"),
+    "registry.AliasSet": Sentence(_alias_set),
+    "registry.AliasDeleted": Sentence(
+        lambda p: f"{word(p['by'])} took the alias {word(p['alias'])} away from {_version(p)}"
+    ),
     "registry.ExperimentCreated": Sentence(lambda p: f"{word(p['author'])} created the experiment {word(p['name'])}"),
     "registry.RunStarted": Sentence(_run_started),
     "registry.RunLogged": Sentence(_logged, _logs),

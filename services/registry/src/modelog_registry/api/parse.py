@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC
 
-from modelog_common.domain.semver import SemanticVersion
-from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
+from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2
 
-from modelog_registry.api.values import object_of
-from modelog_registry.artifact import Artifact
+from modelog_registry.api.values import artifact_of, object_of
 from modelog_registry.dataset.commands import RegisterDatasetVersion
 from modelog_registry.dataset.expectation import Column, Expectation
 from modelog_registry.experiment.commands import CreateExperiment
-from modelog_registry.model.commands import PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
-from modelog_registry.model.events import DatasetRef
-from modelog_registry.model.signature import Signature, Tensor
-from modelog_registry.model.stage import Stage
-from modelog_registry.read.messages import DECISIONS, RUN_STATUSES, STAGES
+from modelog_registry.read.messages import RUN_STATUSES
 from modelog_registry.run.commands import EndRun, LogRun, Measured, StartRun
 from modelog_registry.run.events import Environment, RunDataset
 
-_STAGES = {number: stage for stage, number in STAGES.items()}
-_DECISIONS = {number: decision for decision, number in DECISIONS.items()}
 _RUN_STATUSES = {number: status for status, number in RUN_STATUSES.items()}
-
-
-def register_model(request: model_pb2.RegisterModelRequest) -> RegisterModel:
-    return RegisterModel(request.name, request.description, dict(request.tags))
-
-
-def register_version(request: model_pb2.RegisterVersionRequest) -> RegisterVersion:
-    return RegisterVersion(
-        model=request.model,
-        version=SemanticVersion.parse(request.version) if request.version else None,
-        flavor=request.flavor,
-        artifact=_artifact(request.artifact),
-        signature=Signature(_tensors(request.signature.inputs), _tensors(request.signature.outputs)),
-        description=request.description,
-        run_id=request.run_id,
-        datasets=tuple(DatasetRef(d.dataset, d.version) for d in request.datasets),
-        metrics=dict(request.metrics),
-        tags=dict(request.tags),
-    )
-
-
-def review_version(request: model_pb2.ReviewVersionRequest) -> ReviewVersion:
-    return ReviewVersion(
-        request.model,
-        SemanticVersion.parse(request.version),
-        _DECISIONS[request.decision],
-        request.comment,
-        object_of(request.evidence),
-    )
-
-
-def promote_version(request: model_pb2.PromoteVersionRequest) -> PromoteVersion:
-    return PromoteVersion(
-        request.model,
-        SemanticVersion.parse(request.version),
-        _STAGES[request.stage],
-        request.reason,
-    )
-
-
-def stage_wanted(request: model_pb2.ListVersionsRequest) -> Stage | None:
-    """None means any."""
-    return _STAGES.get(request.stage)
 
 
 def create_experiment(request: experiment_pb2.CreateExperimentRequest) -> CreateExperiment:
@@ -90,7 +38,7 @@ def log_run(request: experiment_pb2.LogRunRequest) -> LogRun:
         run_id=request.run_id,
         parameters=object_of(request.parameters),
         metrics=tuple(_measured(point) for point in request.metrics),
-        artifacts=tuple(_artifact(a) for a in request.artifacts),
+        artifacts=tuple(artifact_of(a) for a in request.artifacts),
         tags=dict(request.tags),
         environment=_environment(request.environment) if request.HasField("environment") else None,
     )
@@ -111,14 +59,6 @@ def register_dataset_version(request: dataset_pb2.RegisterDatasetVersionRequest)
         label=request.label,
         description=request.description,
     )
-
-
-def _artifact(artifact: model_pb2.Artifact) -> Artifact:
-    return Artifact(artifact.path, artifact.digest, artifact.size_bytes)
-
-
-def _tensors(tensors: Iterable[model_pb2.TensorSpec]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(t.name, t.datatype, tuple(t.shape), tuple(t.columns), tuple(t.kinds)) for t in tensors)
 
 
 def _measured(point: experiment_pb2.MetricPoint) -> Measured:

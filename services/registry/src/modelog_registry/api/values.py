@@ -1,10 +1,18 @@
-"""JSON objects of messages as plain ones."""
+"""What the messages of several contracts hold, as plain values."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
+from modelog_proto.registry.v1 import model_pb2
+
+from modelog_registry.artifact import Artifact
+
+
+def artifact_of(artifact: model_pb2.Artifact) -> Artifact:
+    """A stored file."""
+    return Artifact(artifact.path, artifact.digest, artifact.size_bytes)
 
 
 def object_of(struct: Struct) -> dict[str, Any]:

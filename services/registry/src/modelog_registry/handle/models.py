@@ -8,9 +8,36 @@ from modelog_common.domain.semver import SemanticVersion
 from modelog_common.events.entities import Entities, Loaded
 
 from modelog_registry.handle.references import References
-from modelog_registry.model.commands import ModelCommand, PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
+from modelog_registry.model.commands import (
+    DeleteAlias,
+    DeleteModel,
+    DeleteVersion,
+    ModelCommand,
+    PromoteVersion,
+    RegisterModel,
+    RegisterVersion,
+    ReviewVersion,
+    SetAlias,
+    TagModel,
+    TagVersion,
+    UpdateModel,
+    UpdateVersion,
+)
 from modelog_registry.model.events import ModelEvent
 from modelog_registry.model.state import Model
+
+Change = (
+    ReviewVersion
+    | PromoteVersion
+    | UpdateModel
+    | TagModel
+    | DeleteModel
+    | UpdateVersion
+    | TagVersion
+    | DeleteVersion
+    | SetAlias
+    | DeleteAlias
+)
 
 
 class Models:
@@ -26,14 +53,15 @@ class Models:
         """The version that this request registered, now or before, and the position."""
         await self._references.run(command.run_id, ctx.tenant)
         await self._references.datasets(command.datasets, ctx.tenant)
-        await self._references.artifact(command.artifact, "artifact", ctx.tenant)
+        if command.artifact is not None:
+            await self._references.artifact(command.artifact, "artifact", ctx.tenant)
+        for n, artifact in enumerate(command.artifacts):
+            await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
         after = await self._handle(command.model, command, ctx)
         return str(_registered_by(ctx.request_id, after.state, command.version)), after.position
 
-    async def review(self, command: ReviewVersion, ctx: Context) -> int:
-        return (await self._handle(command.model, command, ctx)).position
-
-    async def promote(self, command: PromoteVersion, ctx: Context) -> int:
+    async def change(self, command: Change, ctx: Context) -> int:
+        """Anything else that is asked of a model that is there."""
         return (await self._handle(command.model, command, ctx)).position
 
     async def _handle(self, name: str, command: ModelCommand, ctx: Context) -> Loaded[Model]:

@@ -9,34 +9,44 @@ from typing import Any
 from modelog_common.domain.semver import SemanticVersion
 
 from modelog_registry.artifact import Artifact
-from modelog_registry.model.events import DatasetRef
+from modelog_registry.model.events import DatasetRef, Environment
 from modelog_registry.model.signature import Signature
-from modelog_registry.model.stage import Decision, Stage
+from modelog_registry.model.stage import Decision, ModelType, Stage
 
 
 @dataclass(frozen=True)
 class RegisterModel:
-    """Give a model its name."""
+    """Give a model its name; with `must_be_new` one that is there already is an error, whatever its description."""
 
     name: str
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    type: ModelType = ModelType.UNSPECIFIED
+    must_be_new: bool = False
 
 
 @dataclass(frozen=True)
 class RegisterVersion:
-    """Add a version; `version` None takes the next one."""
+    """Add a version; `version` None takes the next one.
+
+    Only a version with flavors or a source may have no signature: it was made for another tool, and cannot be served.
+    """
 
     model: str
     version: SemanticVersion | None
     flavor: str
-    artifact: Artifact
-    signature: Signature
+    artifact: Artifact | None
+    signature: Signature | None
     description: str = ""
     run_id: str = ""
     datasets: tuple[DatasetRef, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
+    flavors: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    environment: Environment | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,12 +62,99 @@ class ReviewVersion:
 
 @dataclass(frozen=True)
 class PromoteVersion:
-    """Move a version to another stage."""
+    """Move a version to another stage; `expected` is the stage that it is in as far as the caller knows."""
 
     model: str
     version: SemanticVersion
     stage: Stage
     reason: str = ""
+    expected: Stage | None = None
+    archive_others: bool = False
 
 
-ModelCommand = RegisterModel | RegisterVersion | ReviewVersion | PromoteVersion
+@dataclass(frozen=True)
+class UpdateModel:
+    """Describe a model anew; what is None stays."""
+
+    model: str
+    description: str | None = None
+    type: ModelType | None = None
+
+
+@dataclass(frozen=True)
+class TagModel:
+    """Set tags of a model, and take others away."""
+
+    model: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeleteModel:
+    """Hide a model with all its versions."""
+
+    model: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class UpdateVersion:
+    """Describe a version anew; None leaves it as it is."""
+
+    model: str
+    version: SemanticVersion
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class TagVersion:
+    """Set tags of a version, and take others away."""
+
+    model: str
+    version: SemanticVersion
+    tags: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeleteVersion:
+    """Hide a version."""
+
+    model: str
+    version: SemanticVersion
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SetAlias:
+    """Point an alias to a version; `expected` is where it points as far as the caller knows, "" for nowhere."""
+
+    model: str
+    alias: str
+    version: SemanticVersion
+    expected: str | None = None
+
+
+@dataclass(frozen=True)
+class DeleteAlias:
+    """Take an alias away."""
+
+    model: str
+    alias: str
+
+
+ModelCommand = (
+    RegisterModel
+    | RegisterVersion
+    | ReviewVersion
+    | PromoteVersion
+    | UpdateModel
+    | TagModel
+    | DeleteModel
+    | UpdateVersion
+    | TagVersion
+    | DeleteVersion
+    | SetAlias
+    | DeleteAlias
+)

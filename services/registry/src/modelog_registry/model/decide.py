@@ -1,4 +1,4 @@
-"""The rules of models: unused versions, four eyes, and the way from development to production."""
+"""What follows from a command to a model: which rule answers it, and the rules of registering."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ from typing import assert_never
 
 from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
-from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed
+from modelog_common.domain.errors import AlreadyExists, Invalid
 from modelog_common.domain.ids import derived_id
 
-from modelog_registry.artifact import check_path
-from modelog_registry.model.commands import ModelCommand, PromoteVersion, RegisterModel, RegisterVersion, ReviewVersion
-from modelog_registry.model.events import (
-    ModelEvent,
-    ModelRegistered,
-    VersionPromoted,
-    VersionRegistered,
-    VersionReviewed,
+from modelog_registry.artifact import Artifact, check_path
+from modelog_registry.model import promotion, upkeep
+from modelog_registry.model.commands import (
+    DeleteAlias,
+    DeleteModel,
+    DeleteVersion,
+    ModelCommand,
+    PromoteVersion,
+    RegisterModel,
+    RegisterVersion,
+    ReviewVersion,
+    SetAlias,
+    TagModel,
+    TagVersion,
+    UpdateModel,
+    UpdateVersion,
 )
-from modelog_registry.model.signature import check_signature
-from modelog_registry.model.stage import Decision, Stage
-from modelog_registry.model.state import Model, Version, evolve
+from modelog_registry.model.events import ModelEvent, ModelRegistered, VersionRegistered
+from modelog_registry.model.signature import Signature, check_signature
+from modelog_registry.model.state import Model, evolve
+from modelog_registry.names import check_name
 
 # The tag by which a service says in whose name it registers a version.
 SUBMITTED_BY = "submitted_by"
-_VERBS = {Decision.APPROVED: "approve", Decision.REJECTED: "reject"}
 
 
 def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelEvent]:
@@ -37,17 +45,36 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
         case RegisterVersion():
             return register_version(model, command, ctx)
         case ReviewVersion():
-            return review(model, command, ctx)
+            return promotion.review(model, command, ctx)
         case PromoteVersion():
-            return promote(model, command, ctx)
+            return promotion.promote(model, command, ctx)
+        case UpdateModel():
+            return upkeep.update_model(model, command, ctx)
+        case TagModel():
+            return upkeep.tag_model(model, command, ctx)
+        case DeleteModel():
+            return upkeep.delete_model(model, command, ctx)
+        case UpdateVersion():
+            return upkeep.update_version(model, command, ctx)
+        case TagVersion():
+            return upkeep.tag_version(model, command, ctx)
+        case DeleteVersion():
+            return upkeep.delete_version(model, command, ctx)
+        case SetAlias():
+            return upkeep.set_alias(model, command, ctx)
+        case DeleteAlias():
+            return upkeep.delete_alias(model, command, ctx)
         case _:
             assert_never(command)
 
 
 def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequence[ModelEvent]:
-    """The same name with the same description and tags is not an error."""
+    """The same name with the same description and tags is not an error; a name that was deleted is taken up again."""
+    check_name(command.name, "name")
+    if command.name.strip(".") == "":
+        raise Invalid.field("name", f"{command.name!r} means a folder in an address; use letters or digits too")
     known = model.registered
-    if known is None:
+    if known is None or model.gone is not None:
         return [
             ModelRegistered(
                 derived_id(ctx.tenant, command.name),
@@ -56,9 +83,13 @@ def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequen
                 ctx.actor,
                 dict(command.tags),
                 ctx.now,
+                command.type,
+                ctx.request_id,
             )
         ]
-    if (known.description, known.tags) == (command.description, dict(command.tags)):
+    if command.must_be_new:
+        raise AlreadyExists(f"model {known.name!r} exists already; {known.author} registered it")
+    if (known.description, known.tags, known.type) == (command.description, dict(command.tags), command.type):
         return ()
     raise AlreadyExists(
         f"model {known.name!r} exists already with another description or other tags; {known.author} registered it"
@@ -66,10 +97,10 @@ def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequen
 
 
 def register_version(model: Model, command: RegisterVersion, ctx: Context) -> Sequence[ModelEvent]:
-    """Any version that is not in use; the same content under the same version by the same author is not an error."""
+    """Any version that was never in use; the same content under the same version by the same author is not an error."""
     named = model.named(command.model)
-    check_path(command.artifact.path, "artifact.path")
-    check_signature(command.signature)
+    artifacts = _checked_artifacts(command)
+    signature = _checked_signature(command)
     _check_metrics(command)
     version = command.version or model.next_version()
     wanted = VersionRegistered(
@@ -81,71 +112,32 @@ def register_version(model: Model, command: RegisterVersion, ctx: Context) -> Se
         command.run_id,
         command.datasets,
         command.flavor,
-        command.artifact,
-        command.signature,
+        command.artifact or next(iter(artifacts), None),
+        signature,
         dict(command.metrics),
         dict(command.tags),
         ctx.request_id,
         ctx.now,
+        artifacts,
+        dict(command.flavors),
+        dict(command.hyperparameters),
+        command.environment,
+        command.source,
     )
     known = model.versions.get(version)
     if known is None:
         return [wanted]
+    if known.gone is not None:
+        raise AlreadyExists(
+            f"{known.title} was there once; {known.gone}, and a version is never used again; "
+            f"the next unused version is {model.next_version()}"
+        )
     if _content(wanted) == _content(known.content):
         return ()
     raise AlreadyExists(
         f"{known.title} exists already with other content, registered by {known.content.author}; "
         f"the next unused version is {model.next_version()}"
     )
-
-
-def review(model: Model, command: ReviewVersion, ctx: Context) -> Sequence[ModelEvent]:
-    """Four eyes: nobody reviews what they registered. The same review again is not an error."""
-    candidate = model.version(command.model, command.version)
-    if candidate.content.author == ctx.actor:
-        verb = _VERBS[command.decision]
-        raise NotAllowed(f"{ctx.actor} registered {candidate.title} and may not {verb} it; ask someone else")
-    if candidate.stage is Stage.ARCHIVED:
-        raise NotAllowed(f"{candidate.title} is archived, which is final; it takes no more reviews")
-    if _is_last_review(candidate, command, ctx):
-        return ()
-    return [
-        VersionReviewed(
-            candidate.content.model_id,
-            candidate.content.model,
-            candidate.content.version,
-            ctx.actor,
-            command.decision,
-            command.comment,
-            dict(command.evidence),
-            _approval_id(candidate, command, ctx),
-            ctx.now,
-        )
-    ]
-
-
-def promote(model: Model, command: PromoteVersion, ctx: Context) -> Sequence[ModelEvent]:
-    """One stage after the other; asking twice is not an error."""
-    candidate = model.version(command.model, command.version)
-    stage = command.stage
-    if candidate.stage is stage:
-        return ()
-    _check_review(candidate, stage)
-    if stage not in candidate.stage.following:
-        raise NotAllowed(f"{candidate.title} is {_ways_on(candidate.stage)}")
-    return [
-        VersionPromoted(
-            candidate.content.model_id,
-            candidate.content.model,
-            candidate.content.version,
-            candidate.stage,
-            stage,
-            candidate.approval_id if stage.needs_approval else "",
-            command.reason,
-            ctx.actor,
-            ctx.now,
-        )
-    ]
 
 
 def _author(command: RegisterVersion, ctx: Context) -> str:
@@ -169,42 +161,38 @@ def _content(event: VersionRegistered) -> tuple[object, ...]:
         event.signature,
         event.metrics,
         event.tags,
+        event.artifacts,
+        event.flavors,
+        event.hyperparameters,
+        event.environment,
+        event.source,
     )
 
 
-def _check_review(candidate: Version, stage: Stage) -> None:
-    if Stage.ARCHIVED in (stage, candidate.stage):
-        return
-    last = candidate.last_review
-    if last is not None and last.decision is Decision.REJECTED:
-        raise NotAllowed(
-            f"{last.reviewer} rejected {candidate.title} ({last.comment}); "
-            f"it needs an approval before it goes to {stage}"
-        )
-    if stage.needs_approval and not candidate.approval_id:
-        raise NotAllowed(f"{candidate.title} needs an approval by someone other than {candidate.content.author}")
+def _checked_signature(command: RegisterVersion) -> Signature:
+    if command.signature is not None:
+        check_signature(command.signature)
+        return command.signature
+    if not command.flavors and not command.source:
+        raise Invalid.field("signature", "is missing; only a version with flavors or a source may do without")
+    return Signature((), ())
 
 
-def _ways_on(stage: Stage) -> str:
-    if not stage.following:
-        return f"{stage}, which is final"
-    return f"in {stage}; it can go to {' or '.join(stage.following)}"
-
-
-def _is_last_review(candidate: Version, command: ReviewVersion, ctx: Context) -> bool:
-    last = candidate.last_review
-    return last is not None and (last.reviewer, last.decision, last.comment, last.evidence) == (
-        ctx.actor,
-        command.decision,
-        command.comment,
-        dict(command.evidence),
-    )
-
-
-def _approval_id(candidate: Version, command: ReviewVersion, ctx: Context) -> str:
-    if command.decision is Decision.REJECTED:
-        return ""
-    return derived_id("approval", ctx.request_id, candidate.content.model_id, candidate.content.version)
+def _checked_artifacts(command: RegisterVersion) -> tuple[Artifact, ...]:
+    """All files of the version: those that were listed, or the one artifact."""
+    if command.artifact is not None:
+        check_path(command.artifact.path, "artifact.path")
+    elif not command.artifacts and not command.source:
+        raise Invalid.field("artifact", "is missing; give an artifact, artifacts, or the source that they are at")
+    seen: set[str] = set()
+    for n, artifact in enumerate(command.artifacts):
+        check_path(artifact.path, f"artifacts[{n}].path")
+        if artifact.path in seen:
+            raise Invalid.field(f"artifacts[{n}].path", f"{artifact.path!r} stands there twice; paths must differ")
+        seen.add(artifact.path)
+    if command.artifact is not None and command.artifacts and command.artifact not in command.artifacts:
+        raise Invalid.field("artifact", f"{command.artifact.path!r} is not one of artifacts; it must be listed there")
+    return command.artifacts or ((command.artifact,) if command.artifact is not None else ())
 
 
 def _check_metrics(command: RegisterVersion) -> None:

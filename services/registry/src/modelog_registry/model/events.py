@@ -10,7 +10,7 @@ from modelog_common.events.types import event
 
 from modelog_registry.artifact import Artifact
 from modelog_registry.model.signature import Signature
-from modelog_registry.model.stage import Decision, Stage
+from modelog_registry.model.stage import Decision, ModelType, Stage
 
 
 class DatasetRef(msgspec.Struct, frozen=True):
@@ -20,9 +20,19 @@ class DatasetRef(msgspec.Struct, frozen=True):
     version: int
 
 
-@event("registry.ModelRegistered")
+class Environment(msgspec.Struct, frozen=True):
+    """What a version was made in; `packages` is package name to version."""
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+    container_image: str
+    git_commit: str
+
+
+@event("registry.ModelRegistered", version=2)
 class ModelRegistered:
-    """A model got its name."""
+    """A model got its name, for the first time or after it was deleted."""
 
     model_id: str
     name: str
@@ -30,11 +40,16 @@ class ModelRegistered:
     author: str
     tags: dict[str, str]
     at: datetime
+    type: ModelType = ModelType.UNSPECIFIED
+    request_id: str = ""
 
 
-@event("registry.VersionRegistered")
+@event("registry.VersionRegistered", version=2)
 class VersionRegistered:
-    """A version was added, in stage development; `request_id` names the request that did it."""
+    """A version was added, in stage development; `request_id` names the request that did it.
+
+    `artifact` is the model itself, one of `artifacts`; a version that only names its `source` has neither.
+    """
 
     model_id: str
     model: str
@@ -44,12 +59,17 @@ class VersionRegistered:
     run_id: str
     datasets: tuple[DatasetRef, ...]
     flavor: str
-    artifact: Artifact
+    artifact: Artifact | None
     signature: Signature
     metrics: dict[str, float]
     tags: dict[str, str]
     request_id: str
     at: datetime
+    artifacts: tuple[Artifact, ...] = ()
+    flavors: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    hyperparameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    environment: Environment | None = None
+    source: str = ""
 
 
 @event("registry.VersionReviewed")
@@ -82,4 +102,114 @@ class VersionPromoted:
     at: datetime
 
 
-ModelEvent = ModelRegistered | VersionRegistered | VersionReviewed | VersionPromoted
+@event("registry.ModelUpdated")
+class ModelUpdated:
+    """A model was described anew."""
+
+    model_id: str
+    model: str
+    description: str
+    type: ModelType
+    by: str
+    at: datetime
+
+
+@event("registry.ModelTagged")
+class ModelTagged:
+    """Tags of a model were set, others taken away."""
+
+    model_id: str
+    model: str
+    tags: dict[str, str]
+    removed: tuple[str, ...]
+    by: str
+    at: datetime
+
+
+@event("registry.ModelDeleted")
+class ModelDeleted:
+    """A model was hidden with all its versions."""
+
+    model_id: str
+    model: str
+    reason: str
+    by: str
+    at: datetime
+
+
+@event("registry.VersionUpdated")
+class VersionUpdated:
+    """A version was described anew."""
+
+    model_id: str
+    model: str
+    version: str
+    description: str
+    by: str
+    at: datetime
+
+
+@event("registry.VersionTagged")
+class VersionTagged:
+    """Tags of a version were set, others taken away."""
+
+    model_id: str
+    model: str
+    version: str
+    tags: dict[str, str]
+    removed: tuple[str, ...]
+    by: str
+    at: datetime
+
+
+@event("registry.VersionDeleted")
+class VersionDeleted:
+    """A version was hidden; its number is never used again."""
+
+    model_id: str
+    model: str
+    version: str
+    reason: str
+    by: str
+    at: datetime
+
+
+@event("registry.AliasSet")
+class AliasSet:
+    """An alias points to a version; `from_version` is where it pointed before, or empty."""
+
+    model_id: str
+    model: str
+    alias: str
+    version: str
+    from_version: str
+    by: str
+    at: datetime
+
+
+@event("registry.AliasDeleted")
+class AliasDeleted:
+    """An alias, which pointed to this version, is gone."""
+
+    model_id: str
+    model: str
+    alias: str
+    version: str
+    by: str
+    at: datetime
+
+
+ModelEvent = (
+    ModelRegistered
+    | VersionRegistered
+    | VersionReviewed
+    | VersionPromoted
+    | ModelUpdated
+    | ModelTagged
+    | ModelDeleted
+    | VersionUpdated
+    | VersionTagged
+    | VersionDeleted
+    | AliasSet
+    | AliasDeleted
+)

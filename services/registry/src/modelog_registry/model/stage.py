@@ -1,4 +1,4 @@
-"""The stages of a model version's life, and which follows which."""
+"""The stages of a model version's life, which follows which, and the kinds of models."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ class Stage(StrEnum):
     @property
     def needs_approval(self) -> bool:
         return self is Stage.PRODUCTION
+
+
+class ModelType(StrEnum):
+    """How a model learns."""
+
+    UNSPECIFIED = ""
+    SUPERVISED = "supervised"
+    UNSUPERVISED = "unsupervised"
+    REINFORCEMENT = "reinforcement"
+    ENSEMBLE = "ensemble"
 
 
 class Decision(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -11,23 +11,47 @@ from modelog_common.domain.errors import NotFound
 from modelog_common.domain.semver import SemanticVersion
 
 from modelog_registry.model.events import (
+    AliasDeleted,
+    AliasSet,
+    ModelDeleted,
     ModelEvent,
     ModelRegistered,
+    ModelTagged,
+    ModelUpdated,
+    VersionDeleted,
     VersionPromoted,
     VersionRegistered,
     VersionReviewed,
+    VersionTagged,
+    VersionUpdated,
 )
-from modelog_registry.model.stage import Decision, Stage
+from modelog_registry.model.stage import Decision, ModelType, Stage
+
+
+@dataclass(frozen=True)
+class Gone:
+    """By whom something was deleted, and when."""
+
+    by: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.by} deleted it at {told(self.at)}"
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version: what was registered, and what became of it."""
+    """One version: what was registered, and what became of it; `number` counts a model's versions from 1."""
 
     content: VersionRegistered
     updated_at: datetime
+    number: int
+    description: str
+    tags: Mapping[str, str]
     stage: Stage = Stage.DEVELOPMENT
+    moved: VersionPromoted | None = None
     reviews: tuple[VersionReviewed, ...] = ()
+    gone: Gone | None = None
 
     @property
     def title(self) -> str:
@@ -44,27 +68,50 @@ class Version:
         last = self.last_review
         return last.approval_id if last is not None and last.decision is Decision.APPROVED else ""
 
+    @property
+    def how(self) -> str:
+        """Who brought it to its stage, and when."""
+        if self.moved is None:
+            return f"{self.content.author} registered it at {told(self.content.at)}"
+        return f"{self.moved.by} moved it there at {told(self.moved.at)}"
+
 
 @dataclass(frozen=True)
 class Model:
-    """A model and its versions; before its first event it has no name."""
+    """A model and its versions, the deleted ones too; before its first event it has no name."""
 
     registered: ModelRegistered | None = None
     versions: Mapping[SemanticVersion, Version] = field(default_factory=dict)
+    description: str = ""
+    type: ModelType = ModelType.UNSPECIFIED
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, AliasSet] = field(default_factory=dict)
+    updated_at: datetime | None = None
+    gone: Gone | None = None
 
     def named(self, name: str) -> ModelRegistered:
-        """Who registered the model; raises NotFound, which names it, when nobody did."""
+        """Who registered the model; raises NotFound, which names it, when nobody did or when it was deleted."""
         if self.registered is None:
             raise NotFound(f"there is no model {name!r}; register it first")
+        if self.gone is not None:
+            raise NotFound(f"there is no model {name!r} any more: {self.gone}; registering it again goes on with it")
         return self.registered
 
     def version(self, name: str, version: SemanticVersion) -> Version:
         """One version; raises NotFound, which names model and version."""
         self.named(name)
-        if version not in self.versions:
+        found = self.versions.get(version)
+        if found is None:
             newest = f"the newest is {max(self.versions)}" if self.versions else "it has none yet"
             raise NotFound(f"{name} has no version {version}; {newest}")
-        return self.versions[version]
+        if found.gone is not None:
+            raise NotFound(f"{name} has no version {version} any more: {found.gone}")
+        return found
+
+    @property
+    def live(self) -> Iterable[Version]:
+        """The versions that are not deleted, in the order in which they were registered."""
+        return (v for v in self.versions.values() if v.gone is None)
 
     def next_version(self) -> SemanticVersion:
         return max(self.versions).next_minor() if self.versions else SemanticVersion(1, 0, 0)
@@ -73,25 +120,62 @@ class Model:
         """The version that a request registered."""
         return next((v for v in self.versions.values() if v.content.request_id == request_id), None)
 
+    def aliases_of(self, version: str) -> list[str]:
+        """The aliases that point to a version, by name."""
+        return sorted(alias for alias, pointed in self.aliases.items() if pointed.version == version)
+
     def with_version(self, version: Version) -> Model:
         key = SemanticVersion.parse(version.content.version)
         return replace(self, versions={**self.versions, key: version})
 
-    def _of(self, version: str) -> Version:
+    def of(self, version: str) -> Version:
+        """One version by its text, deleted or not; it must be there."""
         return self.versions[SemanticVersion.parse(version)]
+
+
+def told(at: datetime) -> str:
+    """A time as messages tell it."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def evolve(model: Model, event: ModelEvent) -> Model:
     """Fold one event."""
+    return replace(_evolve(model, event), updated_at=event.at)
+
+
+def _evolve(model: Model, event: ModelEvent) -> Model:
     match event:
-        case ModelRegistered():
-            return replace(model, registered=event)
-        case VersionRegistered(at=at):
-            return model.with_version(Version(event, at))
+        case ModelRegistered(description=description, type=kind, tags=tags):
+            return replace(model, registered=event, description=description, type=kind, tags=tags, gone=None)
+        case VersionRegistered(at=at, description=description, tags=tags):
+            return model.with_version(Version(event, at, len(model.versions) + 1, description, tags))
         case VersionReviewed(version=version, at=at):
-            reviewed = model._of(version)
+            reviewed = model.of(version)
             return model.with_version(replace(reviewed, reviews=(*reviewed.reviews, event), updated_at=at))
         case VersionPromoted(version=version, to_stage=stage, at=at):
-            return model.with_version(replace(model._of(version), stage=stage, updated_at=at))
+            return model.with_version(replace(model.of(version), stage=stage, moved=event, updated_at=at))
+        case ModelUpdated(description=description, type=kind):
+            return replace(model, description=description, type=kind)
+        case ModelTagged():
+            return replace(model, tags=_tagged(model.tags, event))
+        case ModelDeleted(by=by, at=at):
+            gone = Gone(by, at)
+            versions = {key: v if v.gone else replace(v, gone=gone) for key, v in model.versions.items()}
+            return replace(model, gone=gone, versions=versions, aliases={})
+        case VersionUpdated(version=version, description=description, at=at):
+            return model.with_version(replace(model.of(version), description=description, updated_at=at))
+        case VersionTagged(version=version, at=at):
+            tagged = model.of(version)
+            return model.with_version(replace(tagged, tags=_tagged(tagged.tags, event), updated_at=at))
+        case VersionDeleted(version=version, by=by, at=at):
+            return model.with_version(replace(model.of(version), gone=Gone(by, at)))
+        case AliasSet(alias=alias):
+            return replace(model, aliases={**model.aliases, alias: event})
+        case AliasDeleted(alias=alias):
+            return replace(model, aliases={a: pointed for a, pointed in model.aliases.items() if a != alias})
         case _:
             assert_never(event)
+
+
+def _tagged(tags: Mapping[str, str], event: ModelTagged | VersionTagged) -> dict[str, str]:
+    return {key: value for key, value in {**tags, **event.tags}.items() if key not in event.removed}

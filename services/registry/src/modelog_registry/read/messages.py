@@ -6,74 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
 
 from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.dataset.expectation import Expectation
 from modelog_registry.experiment.events import ExperimentCreated
-from modelog_registry.model.events import ModelRegistered, VersionReviewed
-from modelog_registry.model.signature import Tensor
-from modelog_registry.model.stage import Decision, Stage
-from modelog_registry.model.state import Version
 from modelog_registry.run.events import Environment, Point, RunStarted, RunStatus
 from modelog_registry.run.state import Run
 
-STAGES = {
-    Stage.DEVELOPMENT: model_pb2.STAGE_DEVELOPMENT,
-    Stage.STAGING: model_pb2.STAGE_STAGING,
-    Stage.PRODUCTION: model_pb2.STAGE_PRODUCTION,
-    Stage.ARCHIVED: model_pb2.STAGE_ARCHIVED,
-}
-DECISIONS = {
-    Decision.APPROVED: model_pb2.REVIEW_DECISION_APPROVED,
-    Decision.REJECTED: model_pb2.REVIEW_DECISION_REJECTED,
-}
 RUN_STATUSES = {
     RunStatus.RUNNING: experiment_pb2.RUN_STATUS_RUNNING,
     RunStatus.COMPLETED: experiment_pb2.RUN_STATUS_COMPLETED,
     RunStatus.FAILED: experiment_pb2.RUN_STATUS_FAILED,
     RunStatus.CANCELLED: experiment_pb2.RUN_STATUS_CANCELLED,
 }
-
-
-def model_message(registered: ModelRegistered, position: int) -> model_pb2.Model:
-    """A model without its versions."""
-    return model_pb2.Model(
-        id=registered.model_id,
-        name=registered.name,
-        description=registered.description,
-        author=registered.author,
-        tags=registered.tags,
-        created_at=timestamp(registered.at),
-        position=position,
-    )
-
-
-def version_message(version: Version, position: int) -> model_pb2.ModelVersion:
-    """A model version as of its last event, which stands at `position`."""
-    content = version.content
-    return model_pb2.ModelVersion(
-        model=content.model,
-        version=content.version,
-        stage=STAGES[version.stage],
-        author=content.author,
-        description=content.description,
-        run_id=content.run_id,
-        datasets=[common.DatasetRef(dataset=d.dataset, version=d.version) for d in content.datasets],
-        flavor=content.flavor,
-        artifact=_artifact(content.artifact),
-        signature=model_pb2.Signature(
-            inputs=_tensors(content.signature.inputs), outputs=_tensors(content.signature.outputs)
-        ),
-        metrics=content.metrics,
-        tags=content.tags,
-        reviews=[_review(r) for r in version.reviews],
-        created_at=timestamp(content.at),
-        updated_at=timestamp(version.updated_at),
-        position=position,
-    )
 
 
 def experiment_message(created: ExperimentCreated, position: int) -> experiment_pb2.Experiment:
@@ -96,7 +43,7 @@ def run_message(run: Run, started: RunStarted, position: int) -> experiment_pb2.
         status=RUN_STATUSES[run.status],
         author=started.author,
         metrics={name: float(point.value) for name, point in run.metrics.items()},
-        artifacts=[_artifact(a) for a in run.artifacts.values()],
+        artifacts=[artifact_message(a) for a in run.artifacts.values()],
         datasets=[
             experiment_pb2.RunDataset(dataset=d.dataset, version=d.version, digest=d.digest) for d in started.datasets
         ],
@@ -152,31 +99,14 @@ def dataset_version_message(version: DatasetVersionRegistered, position: int) ->
     )
 
 
+def artifact_message(artifact: Artifact) -> model_pb2.Artifact:
+    return model_pb2.Artifact(path=artifact.path, digest=artifact.digest, size_bytes=artifact.size_bytes)
+
+
 def timestamp(moment: datetime) -> Timestamp:
     message = Timestamp()
     message.FromDatetime(moment)
     return message
-
-
-def _artifact(artifact: Artifact) -> model_pb2.Artifact:
-    return model_pb2.Artifact(path=artifact.path, digest=artifact.digest, size_bytes=artifact.size_bytes)
-
-
-def _tensors(tensors: Sequence[Tensor]) -> list[model_pb2.TensorSpec]:
-    return [
-        model_pb2.TensorSpec(name=t.name, datatype=t.datatype, shape=t.shape, columns=t.columns, kinds=t.kinds)
-        for t in tensors
-    ]
-
-
-def _review(review: VersionReviewed) -> model_pb2.Review:
-    return model_pb2.Review(
-        reviewer=review.reviewer,
-        decision=DECISIONS[review.decision],
-        comment=review.comment,
-        at=timestamp(review.at),
-        approval_id=review.approval_id,
-    )
 
 
 def _environment(environment: Environment) -> experiment_pb2.Environment:

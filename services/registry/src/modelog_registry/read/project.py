@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_common.read.project import EntityProjection, Projection
@@ -15,14 +14,12 @@ from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.state import Experiment
 from modelog_registry.model.decide import MODEL
-from modelog_registry.model.events import VersionPromoted, VersionRegistered, VersionReviewed
-from modelog_registry.model.state import Model, Version
 from modelog_registry.read import messages, tables
+from modelog_registry.read.columns import microseconds
+from modelog_registry.read.model_rows import model_rows
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunLogged
 from modelog_registry.run.state import Run
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def projections(store: EventStore) -> Sequence[Projection]:
@@ -32,28 +29,6 @@ def projections(store: EventStore) -> Sequence[Projection]:
         EntityProjection(store, EXPERIMENT, EVENTS, experiment_rows),
         EntityProjection(store, RUN, EVENTS, run_rows),
         EntityProjection(store, DATASET, EVENTS, dataset_rows),
-    )
-
-
-def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
-    """The model's row, and that of the version which the event is about."""
-    if model.registered is None:
-        raise ValueError(f"{stored.stream} has {stored.type} before the model was registered")
-    body = messages.model_message(model.registered, stored.position).SerializeToString()
-    changes: list[Change] = [Put(tables.MODELS, {"name": model.registered.name}, body, {})]
-    match EVENTS.decode(stored.type, stored.schema, stored.payload):
-        case VersionRegistered(version=text) | VersionReviewed(version=text) | VersionPromoted(version=text):
-            ordinal, version = next((n, v) for n, v in enumerate(model.versions.values()) if v.content.version == text)
-            changes.append(_version_row(version, ordinal, stored.position))
-    return changes
-
-
-def _version_row(version: Version, ordinal: int, position: int) -> Change:
-    return Put(
-        tables.VERSIONS,
-        {"model": version.content.model, "version": version.content.version},
-        messages.version_message(version, position).SerializeToString(),
-        {"stage": version.stage.value, "created_us": _microseconds(version.content.at), "ordinal": ordinal},
     )
 
 
@@ -70,7 +45,7 @@ def run_rows(run: Run, stored: StoredEvent) -> Sequence[Change]:
         raise ValueError(f"{stored.stream} has {stored.type} before the run was started")
     run_id = run.started.run_id
     body = messages.run_message(run, run.started, stored.position).SerializeToString()
-    values = {"experiment": run.started.experiment, "started_us": _microseconds(run.started.at)}
+    values = {"experiment": run.started.experiment, "started_us": microseconds(run.started.at)}
     changes: list[Change] = [Put(tables.RUNS, {"run_id": run_id}, body, values)]
     match EVENTS.decode(stored.type, stored.schema, stored.payload):
         case RunLogged(metrics=points) if points:
@@ -90,7 +65,3 @@ def dataset_rows(dataset: Dataset, stored: StoredEvent) -> Sequence[Change]:
         Put(tables.DATASETS, {"name": newest.dataset}, body, {}),
         Put(tables.DATASET_VERSIONS, key, version, {"number": newest.version}),
     ]
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -8,19 +8,6 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData
 
 TABLES = MetaData()
 
-MODELS = temporal_table(TABLES, "models", key=["name"])
-
-VERSIONS = temporal_table(
-    TABLES,
-    "model_versions",
-    key=["model", "version"],
-    columns=[
-        Column("stage", ByteText(20), nullable=False),
-        Column("created_us", BigInteger, nullable=False),
-        Column("ordinal", Integer, nullable=False),
-    ],
-)
-
 EXPERIMENTS = temporal_table(TABLES, "experiments", key=["name"])
 
 RUNS = temporal_table(

@@ -106,7 +106,7 @@ def stop(deployment: Deployment, command: Stop, ctx: Context) -> Sequence[Deploy
 def check(candidate: Candidate, environment: str, field: str) -> None:
     """Raise NotAllowed, naming `field`, when a version may not answer in an environment."""
     name = f"{field}: {candidate.model} {candidate.version}"
-    problem = unservable(candidate.signature)
+    problem = unservable(candidate.signature) or ("" if candidate.digest else "it names no file")
     if problem:
         raise NotAllowed(f"{name} cannot be served: {problem}")
     if environment != PRODUCTION:

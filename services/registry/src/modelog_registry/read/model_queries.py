@@ -1,0 +1,127 @@
+"""The registry's answers about models: one thing, a page of them, or what a search finds; as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelog_common.domain.errors import NotFound
+from modelog_common.read.moment import ReadOptions
+from modelog_common.read.queries import Found, Page, Queries
+from modelog_proto.common.v1 import common_pb2 as common
+from modelog_proto.registry.v1 import model_pb2 as pb
+
+from modelog_registry.model.stage import Stage
+from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
+from modelog_registry.read.model_tables import MODEL_FACTS, MODELS, VERSIONS
+from modelog_registry.read.queries import EVERYTHING, existing
+
+
+class ModelQueries:
+    """Queries over the read tables. What does not exist as of the moment raises NotFound, which names it."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    async def model(self, name: str, read: ReadOptions, tenant: str) -> pb.Model:
+        """A model with all its versions, newest first."""
+        found = await self._queries.one(MODELS, pb.Model, read, tenant, name=name)
+        model = existing(found, f"there is no model {name!r}", read)
+        await self._add_versions([model], tenant)
+        return model
+
+    async def models(self, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Model]:
+        """Models with all their versions, by name."""
+        found = await self._queries.page(MODELS, pb.Model, read, tenant, page)
+        await self._add_versions(found.items, tenant)
+        return found
+
+    async def search_models(self, request: pb.SearchModelsRequest, tenant: str) -> Found[pb.Model]:
+        """Models that the conditions hold for, with all their versions."""
+        conditions = conditions_of(SEARCHED_MODELS, request.conditions, self._queries.dialect)
+        found = await self._queries.page(
+            MODELS,
+            pb.Model,
+            request.read,
+            tenant,
+            request.page,
+            where=lambda at: conditions(tenant, at),
+            order_by=order_of(SEARCHED_MODELS, request.order_by),
+        )
+        await self._add_versions(found.items, tenant)
+        return found
+
+    async def search_versions(self, request: pb.SearchVersionsRequest, tenant: str) -> Found[pb.ModelVersion]:
+        """Versions that the conditions hold for."""
+        conditions = conditions_of(SEARCHED_VERSIONS, request.conditions, self._queries.dialect)
+        return await self._queries.page(
+            VERSIONS,
+            pb.ModelVersion,
+            request.read,
+            tenant,
+            request.page,
+            where=lambda at: conditions(tenant, at),
+            order_by=order_of(SEARCHED_VERSIONS, request.order_by),
+        )
+
+    async def _add_versions(self, models: Sequence[pb.Model], tenant: str) -> None:
+        """Versions as of the models' last event: no other event of these models lies between theirs and that one."""
+        if not models:
+            return
+        t = VERSIONS.table.c
+        by_name = {m.name: m for m in models}
+        moment = common.ReadOptions(as_of=str(max(m.position for m in models)))
+        found = await self._queries.page(
+            VERSIONS,
+            pb.ModelVersion,
+            moment,
+            tenant,
+            EVERYTHING,
+            where=[t.model.in_(by_name)],
+            order_by=[t.model, t.ordinal.desc()],
+        )
+        for version in found.items:
+            by_name[version.model].versions.append(version)
+
+    async def version(self, model: str, version: str, read: ReadOptions, tenant: str) -> pb.ModelVersion:
+        found = await self._queries.one(VERSIONS, pb.ModelVersion, read, tenant, model=model, version=version)
+        return existing(found, f"there is no version {version!r} of a model {model!r}", read)
+
+    async def version_by_alias(self, model: str, alias: str, read: ReadOptions, tenant: str) -> pb.ModelVersion:
+        """The version that an alias points to."""
+        found = await self._queries.one(MODELS, pb.Model, read, tenant, name=model)
+        aliases = {a.alias: a.version for a in existing(found, f"there is no model {model!r}", read).aliases}
+        if alias not in aliases:
+            known = ", ".join(sorted(aliases)) or "none"
+            raise NotFound(f"model {model!r} has no alias {alias!r}; it has {known}")
+        moment = common.ReadOptions(as_of=str(found.position)) if found is not None else read
+        return await self.version(model, aliases[alias], moment, tenant)
+
+    async def versions(
+        self, model: str, stage: Stage | None, page: Page, read: ReadOptions, tenant: str
+    ) -> Found[pb.ModelVersion]:
+        """Versions of one model or, for an empty name, of all; newest first."""
+        t = VERSIONS.table.c
+        where = [t.model == model] if model else []
+        where += [t.stage == stage.value] if stage is not None else []
+        return await self._queries.page(
+            VERSIONS,
+            pb.ModelVersion,
+            read,
+            tenant,
+            page,
+            where=where,
+            order_by=[t.created_us.desc(), t.ordinal.desc()],
+        )
+
+    async def history(
+        self, model: str, version: str, page: Page, read: ReadOptions, tenant: str
+    ) -> Found[pb.ModelFact]:
+        """What happened to a model, or to one of its versions, oldest first; also when it is deleted."""
+        t = MODEL_FACTS.table.c
+        where = [t.model == model] + ([t.version == version] if version else [])
+        found = await self._queries.page(
+            MODEL_FACTS, pb.ModelFact, read, tenant, page, where=where, order_by=[t.ordinal]
+        )
+        if not found.items and not page.token:
+            raise NotFound(f"nothing ever happened to {f'version {version!r} of ' if version else ''}a model {model!r}")
+        return found

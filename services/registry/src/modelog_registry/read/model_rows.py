@@ -1,0 +1,138 @@
+"""From an event of a model to the rows that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from modelog_common.events.store import StoredEvent
+from modelog_common.read.tables import Change, Put, Remove, TemporalTable
+
+from modelog_registry.events import EVENTS
+from modelog_registry.model.events import (
+    AliasDeleted,
+    AliasSet,
+    ModelDeleted,
+    ModelEvent,
+    ModelRegistered,
+    ModelTagged,
+    VersionDeleted,
+    VersionRegistered,
+    VersionTagged,
+)
+from modelog_registry.model.state import Gone, Model, Version
+from modelog_registry.read import model_messages
+from modelog_registry.read.columns import microseconds
+from modelog_registry.read.model_tables import (
+    ALIASES,
+    KEY_LENGTH,
+    MODEL_FACTS,
+    MODEL_TAGS,
+    MODELS,
+    TAG_LENGTH,
+    VERSION_TAGS,
+    VERSIONS,
+)
+
+
+def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
+    """The model's row, those of the versions that the event is about, and what both are searched by."""
+    registered = model.registered
+    if registered is None:
+        raise ValueError(f"{stored.stream} has {stored.type} before the model was registered")
+    event: ModelEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    name = registered.name
+    changes: list[Change] = [_fact(name, event, stored)]
+    if isinstance(event, ModelDeleted):
+        return [*changes, *_without_model(model, name, Gone(event.by, event.at))]
+    body = model_messages.model_message(model, registered, stored.position).SerializeToString()
+    values = {
+        "folded": name.casefold()[:500],
+        "type": model.type.value,
+        "author": registered.author,
+        "created_us": microseconds(registered.at),
+        "updated_us": microseconds(event.at),
+    }
+    changes.append(Put(MODELS, {"name": name}, body, values))
+    changes += (_version_row(model, model.of(text), stored.position) for text in _versions_of(event))
+    changes += _searched(model, event)
+    return changes
+
+
+def tagged(version: Version) -> str:
+    """What the tags of a version are found by."""
+    return f"{version.content.model}/{version.content.version}"
+
+
+def _versions_of(event: ModelEvent) -> Sequence[str]:
+    """The versions whose rows an event changes."""
+    match event:
+        case AliasSet(version=version, from_version=before):
+            return [version, before] if before else [version]
+        case VersionDeleted():
+            return []
+        case _:
+            version = getattr(event, "version", "")
+            return [version] if version else []
+
+
+def _version_row(model: Model, version: Version, position: int) -> Change:
+    content = version.content
+    values = {
+        "folded": content.model.casefold()[:500],
+        "stage": version.stage.value,
+        "author": content.author,
+        "run_id": content.run_id,
+        "flavor": content.flavor,
+        "source": content.source,
+        "created_us": microseconds(content.at),
+        "updated_us": microseconds(version.updated_at),
+        "ordinal": version.number,
+        "tagged": tagged(version),
+    }
+    body = model_messages.version_message(model, version, position).SerializeToString()
+    return Put(VERSIONS, {"model": content.model, "version": content.version}, body, values)
+
+
+def _searched(model: Model, event: ModelEvent) -> Iterator[Change]:
+    match event:
+        case ModelRegistered(name=name, tags=tags):
+            yield from _tags(MODEL_TAGS, name, tags)
+        case ModelTagged(model=name, tags=tags, removed=removed):
+            yield from _tags(MODEL_TAGS, name, tags, removed)
+        case VersionRegistered(version=version, tags=tags):
+            yield from _tags(VERSION_TAGS, tagged(model.of(version)), tags)
+        case VersionTagged(version=version, tags=tags, removed=removed):
+            yield from _tags(VERSION_TAGS, tagged(model.of(version)), tags, removed)
+        case AliasSet(model=name, alias=alias, version=version):
+            yield Put(ALIASES, {"model": name, "alias": alias}, b"", {"version": version})
+        case AliasDeleted(model=name, alias=alias):
+            yield Remove(ALIASES, {"model": name, "alias": alias})
+        case VersionDeleted(version=version):
+            yield from _without_version(model.of(version))
+
+
+def _without_model(model: Model, name: str, gone: Gone) -> Iterator[Change]:
+    yield Remove(MODELS, {"name": name})
+    yield from _tags(MODEL_TAGS, name, {}, list(model.tags))
+    for version in model.versions.values():
+        if version.gone == gone:
+            yield from _without_version(version)
+
+
+def _without_version(version: Version) -> Iterator[Change]:
+    yield Remove(VERSIONS, {"model": version.content.model, "version": version.content.version})
+    yield from _tags(VERSION_TAGS, tagged(version), {}, list(version.tags))
+
+
+def _tags(table: TemporalTable, of: str, tags: Mapping[str, str], removed: Sequence[str] = ()) -> Iterator[Change]:
+    for key, value in tags.items():
+        values = {"value": value[:TAG_LENGTH], "folded": value.casefold()[:TAG_LENGTH]}
+        yield Put(table, {"tagged": of, "tag": key[:KEY_LENGTH]}, b"", values)
+    for key in removed:
+        yield Remove(table, {"tagged": of, "tag": key[:KEY_LENGTH]})
+
+
+def _fact(name: str, event: ModelEvent, stored: StoredEvent) -> Change:
+    body = model_messages.fact_message(event, stored.position).SerializeToString()
+    values = {"version": getattr(event, "version", ""), "ordinal": stored.version}
+    return Put(MODEL_FACTS, {"model": name, "told": str(stored.version)}, body, values)

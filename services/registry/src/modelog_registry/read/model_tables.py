@@ -1,0 +1,78 @@
+"""The read tables of models, their versions, and what they are searched by."""
+
+from __future__ import annotations
+
+from modelog_common.read.tables import temporal_table
+from modelog_common.read.text import ByteText
+from sqlalchemy import BigInteger, Column, Integer
+
+from modelog_registry.read.tables import TABLES
+
+# As much of a tag as is searched: all that the contract takes.
+TAG_LENGTH = 4096
+KEY_LENGTH = 250
+
+MODELS = temporal_table(
+    TABLES,
+    "models",
+    key=["name"],
+    columns=[
+        # The name as it compares when capital letters do not count.
+        Column("folded", ByteText(500), nullable=False),
+        Column("type", ByteText(20), nullable=False),
+        Column("author", ByteText(200), nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("updated_us", BigInteger, nullable=False),
+    ],
+)
+
+VERSIONS = temporal_table(
+    TABLES,
+    "model_versions",
+    key=["model", "version"],
+    columns=[
+        Column("folded", ByteText(500), nullable=False),
+        Column("stage", ByteText(20), nullable=False),
+        Column("author", ByteText(200), nullable=False),
+        Column("run_id", ByteText(100), nullable=False),
+        Column("flavor", ByteText(50), nullable=False),
+        Column("source", ByteText(2000), nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("updated_us", BigInteger, nullable=False),
+        Column("ordinal", Integer, nullable=False),
+        # What its tags are found by: "model/version".
+        Column("tagged", ByteText(), nullable=False),
+    ],
+)
+
+ALIASES = temporal_table(
+    TABLES, "model_aliases", key=["model", "alias"], columns=[Column("version", ByteText(40), nullable=False)]
+)
+
+MODEL_TAGS = temporal_table(
+    TABLES,
+    "model_tags",
+    key=["tagged", "tag"],
+    columns=[
+        Column("value", ByteText(TAG_LENGTH), nullable=False),
+        Column("folded", ByteText(TAG_LENGTH), nullable=False),
+    ],
+)
+
+VERSION_TAGS = temporal_table(
+    TABLES,
+    "version_tags",
+    key=["tagged", "tag"],
+    columns=[
+        Column("value", ByteText(TAG_LENGTH), nullable=False),
+        Column("folded", ByteText(TAG_LENGTH), nullable=False),
+    ],
+)
+
+# One row for each event of a model; they stay when it is deleted.
+MODEL_FACTS = temporal_table(
+    TABLES,
+    "model_facts",
+    key=["model", "told"],
+    columns=[Column("version", ByteText(40), nullable=False), Column("ordinal", BigInteger, nullable=False)],
+)
