@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.struct_pb2 import Struct
 from modelog_common.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
@@ -68,9 +69,10 @@ async def test_of_two_who_promote_at_once_one_is_told_who_was_first(
 
 async def test_what_was_deleted_is_gone_now_and_there_as_of_then(alice: Any, two_versions: None) -> None:
     before = (await alice.models.GetModel(pb.GetModelRequest(name=NAME))).position
-    await alice.models.DeleteVersion(pb.DeleteVersionRequest(model=NAME, version="1.0.0", reason="broken"))
+    deleted = await alice.models.DeleteVersion(pb.DeleteVersionRequest(model=NAME, version="1.0.0", reason="broken"))
+    since = common.ReadOptions(at_least=deleted.position)
     with pytest.raises(NotFound, match=r"there is no version '1\.0\.0'"):
-        await alice.models.GetVersion(pb.GetVersionRequest(model=NAME, version="1.0.0"))
+        await alice.models.GetVersion(pb.GetVersionRequest(model=NAME, version="1.0.0", read=since))
     with pytest.raises(AlreadyExists, match="a version is never used again"):
         await alice.version(version="1.0.0")
     deleted = await alice.models.DeleteModel(pb.DeleteModelRequest(name=NAME))
@@ -122,8 +124,8 @@ async def test_a_version_keeps_all_that_it_was_registered_with(alice: Any, two_v
     ]
     found = await alice.version(
         artifacts=artifacts,
-        flavors={"python_function": {"loader_module": "mlflow.xgboost"}, "xgboost": {"xgb_version": "3.2"}},
-        hyperparameters={"depth": 6, "eta": 0.1},
+        flavors={"python_function": plain(loader_module="mlflow.xgboost"), "xgboost": plain(xgb_version="3.2")},
+        hyperparameters=plain(depth=6, eta=0.1),
         environment=pb.ModelEnvironment(python="3.11.9", packages={"numpy": "2.4"}),
         source="runs:/abc/model",
     )
@@ -134,6 +136,12 @@ async def test_a_version_keeps_all_that_it_was_registered_with(alice: Any, two_v
     missing = pb.Artifact(path="x", digest="0" * 64, size_bytes=1)
     with pytest.raises(Invalid, match=r"artifacts\[2\]\.digest: .* is not in the artifact store"):
         await alice.version(artifacts=[*artifacts, missing])
+
+
+def plain(**fields: Any) -> Struct:
+    message = Struct()
+    message.update(fields)
+    return message
 
 
 def attribute(key: str, comparison: str, **value: Any) -> Any:
@@ -161,7 +169,7 @@ async def models(person: Any, *conditions: Any, **fields: Any) -> list[str]:
 async def test_models_and_versions_are_found_by_what_they_are(
     alice: Any, bob: Any, two_versions: None, registry: Any
 ) -> None:
-    registry.clock.advance(timedelta(hours=1))
+    registry.clock.advance(timedelta(minutes=30))
     await bob.models.RegisterModel(pb.RegisterModelRequest(name="Flüge [1] 100%", type=pb.MODEL_TYPE_ENSEMBLE))
     await bob.version("Flüge [1] 100%", tags={"team": "Öl"})
     await alias(alice, "champion", "1.0.0")
@@ -179,8 +187,8 @@ async def test_models_and_versions_are_found_by_what_they_are(
     assert await models(alice, tagged("team", "IS_NULL")) == ["Flüge [1] 100%"]
     newest = search.Order(field=search.FIELD_ATTRIBUTE, key="creation_time", descending=True)
     assert await models(alice, order_by=[newest]) == ["Flüge [1] 100%", NAME]
-    hour_ms = 1767229200000 - 1
-    assert await models(alice, attribute("creation_time", "LESS_OR_EQUAL", number=hour_ms)) == [NAME]
+    at_first_ms = 1767225600000
+    assert await models(alice, attribute("creation_time", "LESS_OR_EQUAL", number=at_first_ms)) == [NAME]
 
     assert await versions(alice, attribute("alias", "EQUAL", text="champion")) == [(NAME, "1.0.0")]
     assert await versions(alice, attribute("stage", "EQUAL", text="staging")) == [(NAME, "1.1.0")]

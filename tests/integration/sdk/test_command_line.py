@@ -56,6 +56,23 @@ def test_models(run, alice: modelog.Client, bob: modelog.Client, tmp_path: Path)
     assert json.loads(run("model", "list", "--json", "--as-of", "1").output) == []
     assert "model.ubj" in run("model", "download", "cli-model", "1.0.0", "--folder", tmp_path).output
     run("model", "reject", "cli-model", "1.0.0", "-m", "mine", status=1)
+    run("model", "alias", "cli-model", "champion", "1.0.0")
+    assert "champion is cli-model 1.0.0" in run("model", "alias", "cli-model", "champion").output
+    assert "checked=yes" in run("model", "tag", "cli-model", "1.0.0", "--set", "checked=yes").output
+    assert "team=air" in run("model", "tag", "cli-model", "--set", "team=air").output
+    run("model", "describe", "cli-model", "the first", "--version", "1.0.0")
+    run("model", "describe", "cli-model", "late or not")
+    assert "the first" in run("model", "show", "cli-model", "1.0.0").output
+    searched = run("model", "search", "--name", "cli%", "--tag", "checked=yes", "--alias", "champion", "--json").output
+    assert [v["version"] for v in json.loads(searched)] == ["1.0.0"]
+    run("model", "alias", "cli-model", "champion", "--delete")
+    assert "no version is like that" in run("model", "search", "--alias", "champion", "--stage", "production").output
+    told = run("model", "history", "cli-model", "1.0.0").output
+    assert all(word in told for word in ("staging to production", "champion", "checked=yes"))
+    assert "in production" in run("model", "delete", "cli-model", "1.0.0", status=1).stderr
+    run("model", "create", "cli-gone")
+    assert "is deleted" in run("model", "delete", "cli-gone", "-m", "no longer").output
+    assert json.loads(run("model", "history", "cli-gone", "--json").output)[1]["reason"] == "no longer"
     assert "as_of" in run("model", "show", "cli-model", "--as-of", "soon", status=1).stderr
 
 

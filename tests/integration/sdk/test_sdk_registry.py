@@ -8,7 +8,8 @@ from pathlib import Path
 import modelog
 import polars as pl
 import pytest
-from modelog.types import Artifact, DatasetRef, Expectation, RunDataset, Signature, TensorSpec
+from modelog.api.models import where
+from modelog.types import Artifact, DatasetRef, Expectation, ModelEnvironment, RunDataset, Signature, TensorSpec
 
 SIGNATURE = Signature(
     inputs=[TensorSpec(name="input", datatype="FP32", shape=[-1, 2], columns=["a", "b"])],
@@ -95,7 +96,7 @@ def test_a_run_keeps_what_it_is_told(alice: modelog.Client, tmp_path: Path) -> N
 def test_errors_name_the_field_and_append_nothing(alice: modelog.Client) -> None:
     head = alice.audit.head()
     with pytest.raises(modelog.Invalid) as caught:
-        alice.models.create("no spaces allowed")
+        alice.models.create("no/slashes allowed")
     assert caught.value.fields[0]["field"] == "name"
     artifact = Artifact(path="model.ubj", digest="0" * 64, size_bytes=1)
     with pytest.raises((modelog.Invalid, modelog.NotFound)):
@@ -176,3 +177,44 @@ def test_a_platform_that_is_away_says_how_to_find_out(monkeypatch: pytest.Monkey
         pytest.raises(modelog.Unavailable, match="modelog status"),
     ):
         client.me()
+
+
+def test_models_are_kept_up(alice: modelog.Client, bob: modelog.Client, tmp_path: Path) -> None:
+    name = "kept up: Öl"
+    with pytest.raises(modelog.Invalid, match="braces"):
+        alice.models.create(name)
+    name = "kept up 100% Öl?"
+    alice.models.create(name, "first", {"team": "air"}, type="supervised")
+    files = [alice.artifacts.upload_bytes(path.encode(), path) for path in ("model.ubj", "code/train.py")]
+    version = alice.models.register(
+        name, None, flavor="xgboost", signature=SIGNATURE, artifacts=files, hyperparameters={"depth": 6},
+        flavors={"xgboost": {"xgb_version": "3.2"}}, environment=ModelEnvironment(python="3.11"), source="runs:/a/b",
+    )  # fmt: skip
+    assert version.artifact == files[0]
+    assert [p.read_text() for p in alice.models.download_files(name, "1.0.0", tmp_path)] == [
+        "model.ubj",
+        "code/train.py",
+    ]
+    assert (version.number, version.flavors["xgboost"], version.hyperparameters) == (
+        1,
+        {"xgb_version": "3.2"},
+        {"depth": 6},
+    )
+    assert alice.models.update(name, description="second").description == "second"
+    assert alice.models.tag(name, {"risk": "low"}, remove=["team"]).tags == {"risk": "low"}
+    assert alice.models.update_version(name, "1.0.0", description="of many files").description == "of many files"
+    assert alice.models.tag_version(name, "1.0.0", {"checked": "yes"}).tags == {"checked": "yes"}
+    pointed = bob.models.set_alias(name, "champion", "1.0.0", expected_version="").position
+    with pytest.raises(modelog.Conflict, match="bob moved it there at"):
+        alice.models.set_alias(name, "champion", "1.0.0", expected_version="")
+    assert alice.models.by_alias(name, "champion").aliases == ["champion"]
+
+    found = [where("tag.checked", "=", "yes"), where("model", "like", "kept%"), where("number", "<", 2)]
+    assert [v.version for v in alice.models.search_versions(found)] == ["1.0.0"]
+    assert [m.name for m in alice.models.search([where("tag.risk", "=", "low")])] == [name]
+    assert bob.models.delete_alias(name, "champion").aliases == []
+    assert alice.models.delete_version(name, "1.0.0") < alice.models.delete(name, "no longer")
+    assert [m.name for m in alice.models.search([where("alias", "=", "champion")], as_of=str(pointed))] == [name]
+    facts = [(f.by, f.kind.removeprefix("FACT_KIND_")) for f in alice.models.history(name)]
+    assert facts[0] == ("alice", "MODEL_REGISTERED")
+    assert facts[-3:] == [("bob", "ALIAS_DELETED"), ("alice", "VERSION_DELETED"), ("alice", "MODEL_DELETED")]
