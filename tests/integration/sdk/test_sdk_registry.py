@@ -213,8 +213,10 @@ def test_models_are_kept_up(alice: modelog.Client, bob: modelog.Client, tmp_path
     assert [v.version for v in alice.models.search_versions(found)] == ["1.0.0"]
     assert [m.name for m in alice.models.search([where("tag.risk", "=", "low")])] == [name]
     assert bob.models.delete_alias(name, "champion").aliases == []
-    assert alice.models.delete_version(name, "1.0.0") < alice.models.delete(name, "no longer")
+    gone = alice.models.delete_version(name, "1.0.0")
+    last = alice.models.delete(name, "no longer")
+    assert gone < last
     assert [m.name for m in alice.models.search([where("alias", "=", "champion")], as_of=str(pointed))] == [name]
-    facts = [(f.by, f.kind.removeprefix("FACT_KIND_")) for f in alice.models.history(name)]
+    facts = [(f.by, f.kind.removeprefix("FACT_KIND_")) for f in alice.models.history(name, at_least=last)]
     assert facts[0] == ("alice", "MODEL_REGISTERED")
     assert facts[-3:] == [("bob", "ALIAS_DELETED"), ("alice", "VERSION_DELETED"), ("alice", "MODEL_DELETED")]

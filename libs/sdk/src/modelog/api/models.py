@@ -233,7 +233,9 @@ class Models:
         """The version that an alias points to."""
         return self._transport.get(_at(model, "aliases", alias), ModelVersion, as_of=as_of)
 
-    def history(self, model: str, version: str = "", *, as_of: Optional[str] = None) -> List[ModelFact]:
+    def history(
+        self, model: str, version: str = "", *, as_of: Optional[str] = None, at_least: Optional[int] = None
+    ) -> List[ModelFact]:
         """Who did what to a model or to one version, and when; oldest first."""
         found: List[ModelFact] = []
         token = None
@@ -243,6 +245,7 @@ class Models:
                 _Facts,
                 version=version,
                 as_of=as_of,
+                at_least=at_least,
                 page_token=token,
                 page_size=1000,
             )
