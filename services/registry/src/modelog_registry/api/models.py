@@ -71,7 +71,9 @@ class ModelServicer(ModelRegistryServicer):
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Call) -> pb.DeleteModelResponse:
         ctx = command_call(self._clock, request.request_id, "DeleteModel")
-        return pb.DeleteModelResponse(position=await self._models.change(parse.delete_model(request), ctx))
+        position = await self._models.change(parse.delete_model(request), ctx)
+        await self._queries.cover(position)
+        return pb.DeleteModelResponse(position=position)
 
     async def UpdateVersion(self, request: pb.UpdateVersionRequest, context: Call) -> pb.ModelVersion:
         ctx = command_call(self._clock, request.request_id, "UpdateVersion")
@@ -85,7 +87,9 @@ class ModelServicer(ModelRegistryServicer):
 
     async def DeleteVersion(self, request: pb.DeleteVersionRequest, context: Call) -> pb.DeleteVersionResponse:
         ctx = command_call(self._clock, request.request_id, "DeleteVersion")
-        return pb.DeleteVersionResponse(position=await self._models.change(parse.delete_version(request), ctx))
+        position = await self._models.change(parse.delete_version(request), ctx)
+        await self._queries.cover(position)
+        return pb.DeleteVersionResponse(position=position)
 
     async def SetAlias(self, request: pb.SetAliasRequest, context: Call) -> pb.Model:
         ctx = command_call(self._clock, request.request_id, "SetAlias")

@@ -22,6 +22,10 @@ class ModelQueries:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
 
+    async def cover(self, position: int) -> None:
+        """Wait until what is asked next is answered with what was written at `position`."""
+        await self._queries.moment(common.ReadOptions(at_least=position))
+
     async def model(self, name: str, read: ReadOptions, tenant: str) -> pb.Model:
         """A model with all its versions, newest first."""
         found = await self._queries.one(MODELS, pb.Model, read, tenant, name=name)
