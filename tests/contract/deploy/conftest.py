@@ -78,6 +78,8 @@ def on_postgresql(chart: ModelogChart) -> Rendered:
                 "tables": {"secret": "modelog-tables", "key": "url"},
                 "series": {"url": "influxdb://influxdb:8086/modelog/modelog", "secret": "influx", "key": "token"},
                 "search": {"url": "elasticsearch://elasticsearch:9200", "secret": "elastic", "key": "apiKey"},
+                "eventBus": {"secret": "rabbit", "key": "url"},
+                "cache": {"secret": "redis", "key": "url"},
                 "blobs": {"url": "s3://models", "credentials": "modelog-s3"},
                 "otlp": {"endpoint": "http://collector:4318"},
                 "image": {"repository": "registry.example.com:5000/modelog", "pullSecrets": ["pull"]},

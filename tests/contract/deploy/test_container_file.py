@@ -58,6 +58,17 @@ def test_uv_finds_a_service_in_what_is_copied(
     assert ran.returncode == 0, ran.stderr
     installed = {line.split()[1].partition("==")[0] for line in ran.stderr.splitlines() if line.startswith(" + ")}
     assert {f"modelog-{service}", "modelog-common", "modelog-proto", "grpcio"} <= installed
+    drivers = {
+        "asyncpg",
+        "aiomysql",
+        "kurrentdbclient",
+        "influxdb-client",
+        "elasticsearch",
+        "redis",
+        "aiormq",
+        "obstore",
+    }
+    assert drivers <= installed
     assert (
         installed & ({"pytest", "ruff", "modelog-platform"} | {f"modelog-{s}" for s in SERVICES if s != service})
         == set()

@@ -136,6 +136,8 @@ def test_a_service_is_told_of_the_servers(on_postgresql: Any, service: str, monk
     held = {
         "MODELOG_EVENT_STORE": "postgresql://modelog@postgres/events",
         "MODELOG_TABLES": "mysql://modelog@mariadb/tables",
+        "MODELOG_EVENT_BUS": "amqps://modelog:secret@rabbitmq/modelog",
+        "MODELOG_CACHE": "rediss://:secret@redis/0",
         "MODELOG_SERIES_TOKEN": "token",
         "MODELOG_SEARCH_API_KEY": "key",
     }
@@ -149,6 +151,10 @@ def test_a_service_is_told_of_the_servers(on_postgresql: Any, service: str, monk
     assert settings.event_store == held["MODELOG_EVENT_STORE"]
     assert settings.series == "influxdb://influxdb:8086/modelog/modelog"
     assert settings.search == "elasticsearch://elasticsearch:9200"
+    assert settings.event_bus.get_secret_value() == held["MODELOG_EVENT_BUS"]
+    assert settings.cache.get_secret_value() == held["MODELOG_CACHE"]
+    assert settings.blobs == "s3://models"
+    assert settings.kafka_bootstrap == "kafka:9092"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -24,6 +24,8 @@ ON_POSTGRESQL = {"store": "postgresql", "postgresql": {"secret": "events", "key"
         ({"global": {"log": {"level": "loud"}}}, "must be one of 'debug', 'info', 'warning', 'error'"),
         ({"global": {"events": {"store": "mysql"}}}, "must be one of 'sqlite', 'postgresql'"),
         ({"global": {"kafka": {"bootstrap": "kafka"}}}, "'/global/kafka/bootstrap'"),
+        ({"global": {"eventBus": {"url": "redis://redis"}}}, "additional properties 'url' not allowed"),
+        ({"global": {"blobs": {"url": "gs://models"}}}, "'/global/blobs/url'"),
         ({"global": {"graph": {"uri": "http://neo4j"}}}, "'/global/graph/uri'"),
         ({"global": {"identity": {"secret": ""}}}, "'/global/identity/secret'"),
         ({"global": {"image": {"tag": "a b"}}}, "'/global/image/tag'"),
@@ -92,9 +94,9 @@ def test_the_autoscaler_is_for_its_deployment(on_postgresql: Any) -> None:
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 6)
 
 
-def test_notes_say_where_everything_is_and_what_is_not_in_yet(on_sqlite: Any, on_postgresql: Any) -> None:
+def test_notes_say_where_everything_is(on_sqlite: Any, on_postgresql: Any) -> None:
     assert "global.events.store=postgresql\nlifts this" in on_sqlite.notes
-    assert "blobs in an object store are not in yet" in on_postgresql.notes
+    assert "Events are kept in PostgreSQL, blobs in s3://models." in on_postgresql.notes
     assert "Read tables are in the database that Secret modelog-tables names." in on_postgresql.notes
 
 

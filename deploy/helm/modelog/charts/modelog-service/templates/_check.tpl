@@ -13,7 +13,7 @@
     {{- fail "global.events.postgresql.secret is empty; with global.events.store=postgresql it names the Secret that holds the address" -}}
   {{- end -}}
   {{- if hasPrefix "file:" .Values.global.blobs.url -}}
-    {{- fail (printf "global.blobs.url is %s; with global.events.store=postgresql pods share no disk, so allowed are s3://, gs:// and az://" .Values.global.blobs.url) -}}
+    {{- fail (printf "global.blobs.url is %s; with global.events.store=postgresql pods share no disk, so allowed is s3://<bucket>" .Values.global.blobs.url) -}}
   {{- end -}}
 {{- end -}}
 {{- end }}

@@ -63,7 +63,7 @@ data:
 - name: MODELOG_EVENT_STORE
   valueFrom: {secretKeyRef: {name: {{ $global.events.postgresql.secret }}, key: {{ $global.events.postgresql.key }}}}
 {{- end }}
-{{- range $name, $held := dict "MODELOG_TABLES" $global.tables "MODELOG_SERIES_TOKEN" $global.series "MODELOG_SEARCH_API_KEY" $global.search }}
+{{- range $name, $held := dict "MODELOG_TABLES" $global.tables "MODELOG_EVENT_BUS" $global.eventBus "MODELOG_CACHE" $global.cache "MODELOG_SERIES_TOKEN" $global.series "MODELOG_SEARCH_API_KEY" $global.search }}
 {{- if $held.secret }}
 - name: {{ $name }}
   valueFrom: {secretKeyRef: {name: {{ $held.secret }}, key: {{ $held.key }}}}
