@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PORT ?= 8080
+# Their entry points are written down when they are installed.
+PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)
 SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
@@ -18,12 +20,12 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(VENV)/.run: $(BIN)/uv uv.lock
+$(VENV)/.run: $(BIN)/uv uv.lock $(PROJECTS)
 	@echo "Installing what uv.lock names ..."
 	@$(SYNC)
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/uv uv.lock
+$(VENV)/.dev: $(BIN)/uv uv.lock $(PROJECTS)
 	@echo "Installing what uv.lock names, with the tools for tests ..."
 	@$(SYNC) --all-groups
 	@touch $@ $(VENV)/.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelog_common.config import SQLITE
 from modelog_common.domain.errors import NotAllowed, NotFound
@@ -20,6 +21,9 @@ from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import Moved, Progress, Signed
 from modelog_platform.profile import EMBEDDED, load_profile
 from modelog_platform.servers.catalogue import install
+
+if TYPE_CHECKING:
+    from modelog_platform.log.folding import Failure
 
 
 def export_events(address: str, file: Path, first: int, until: int | None, progress: Progress) -> Moved:
@@ -50,6 +54,19 @@ def verify_store_at(address: str, note: str, key: str) -> Report:
     async def run() -> Report:
         async with opened(address) as store:
             return await transfer.verified(store, note, key, shown(address))
+
+    with for_the_caller():
+        return asyncio.run(run())
+
+
+def first_failure_at(address: str, until: int) -> Failure | None:
+    """The first event of the store at an address that cannot be decoded or folded, up to a position."""
+    # It stands on the code of all services, which nothing else here needs.
+    from modelog_platform.log.folding import first_failure
+
+    async def run() -> Failure | None:
+        async with opened(address) as store:
+            return await first_failure(store, until)
 
     with for_the_caller():
         return asyncio.run(run())

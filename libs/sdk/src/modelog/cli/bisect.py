@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
+from enum import Enum
 from typing import List, Optional
 
 import typer
@@ -11,13 +13,23 @@ import typer
 import modelog
 from modelog.bisect import Found, Verdict
 from modelog.bisect import bisect as halve
-from modelog.cli.output import AsJson, errors, say, show_json, told
+from modelog.cli.output import AsJson, errors, fail, say, show_json, told
+from modelog.cli.platform import of_platform
+from modelog.config import read_profile
 from modelog.errors import Invalid, NotAllowed
 
 AS_OF = "MODELOG_AS_OF"
 SKIP_STATUS = 125
 ABORT_STATUS = 128
 INCONCLUSIVE = 2
+STORE = "With --check decodes: the address of the log; without it: the log of the platform that runs here."
+
+
+class Known(str, Enum):
+    """The checks that are there already."""
+
+    PROOFS = "proofs"
+    DECODES = "decodes"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +38,9 @@ def register(app: typer.Typer) -> None:
 
 
 def bisect(
-    command: List[str] = typer.Argument(..., help="The check, after `--`."),
+    command: Optional[List[str]] = typer.Argument(None, help="The check, after `--`."),
+    known: Optional[Known] = typer.Option(None, "--check", help="A check that is there already, instead of a command."),
+    store: Optional[str] = typer.Option(None, help=STORE),
     good: str = typer.Option("0", help="A position or an RFC 3339 time at which the check holds."),
     bad: Optional[str] = typer.Option(None, help="A later one at which it fails; without it: now."),
     as_json: bool = AsJson,
@@ -36,11 +50,14 @@ def bisect(
     The command is run with MODELOG_AS_OF set to a position, which `modelog` and the SDK then look at. Exit status 0
     means good, 125 that the position cannot be judged, 128 and above stops the search, anything else means bad.
 
+    Or --check proofs: the events up to a position are those that were signed; or --check decodes: today's code can
+    decode and fold them.
+
     Example: `modelog bisect --good 120 -- sh -c 'modelog model show flight-delay 1.0.0 | grep -q production'`
     """
-
-    def check(position: int) -> Verdict:
-        return verdict_of(_run(command, position))
+    words = command or []
+    if bool(words) == bool(known):
+        fail("give either a command after `--`, or --check with " + " or ".join(one.value for one in Known))
 
     def progress(position: int, verdict: Verdict, left: int) -> None:
         errors.print(f"position {position}: {verdict.value} (about {left} more to check)", highlight=False)
@@ -48,7 +65,12 @@ def bisect(
     os.environ.pop(AS_OF, None)
     with told(), modelog.connect() as client:
         last = bad or str(client.audit.head())
-        found = halve(client.audit.diff(good, good).since, client.audit.diff(last, last).since, check, progress)
+        first, until = client.audit.diff(good, good).since, client.audit.diff(last, last).since
+        if known is None:
+            found = halve(first, until, lambda position: verdict_of(_run(words, position)), progress)
+        else:
+            failing = _first_altered(client) if known is Known.PROOFS else _first_undecodable(store, until)
+            found = halve(first, until, lambda position: Verdict.BAD if position >= failing else Verdict.GOOD, progress)
         events = client.audit.events(after=found.bad - 1, limit=1)
         culprit = events[0] if events and events[0].position == found.bad else None
         if as_json:
@@ -73,6 +95,26 @@ def _run(command: List[str], position: int) -> int:
         return subprocess.run(command, env={**os.environ, AS_OF: str(position)}, check=False).returncode
     except OSError as error:
         raise Invalid(f"the check cannot be run: {error}") from None
+
+
+def _first_altered(client: modelog.Client) -> float:
+    """The first position whose event is not the one that was signed."""
+    report = client.audit.verify()
+    for finding in report.findings:
+        errors.print(finding, highlight=False)
+    if not report.intact and not report.first_altered:
+        raise NotAllowed("the log is not the one that was signed, and which event it is cannot be told")
+    return report.first_altered or math.inf
+
+
+def _first_undecodable(store: Optional[str], until: int) -> float:
+    """The first position whose event cannot be decoded or folded."""
+    address = store or f"sqlite:///{read_profile().get('data_dir', '.modelog')}/data/events.db"
+    failure = of_platform("first_failure_at")(address, until)
+    if failure is None:
+        return math.inf
+    errors.print(f"position {failure.position}: {failure.reason}", highlight=False)
+    return float(failure.position)
 
 
 def _tell(found: Found, event: Optional[modelog.types.Event]) -> None:
