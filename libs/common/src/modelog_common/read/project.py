@@ -23,7 +23,7 @@ from modelog_common.read.database import metadata as progress_metadata
 from modelog_common.read.tables import Change, Dated, write
 
 State = TypeVar("State")
-BATCH = 2000
+BATCH = 5000
 CACHED = 5000
 # Stands in place of a schema while tables are being made.
 UNFINISHED = "unfinished"

@@ -166,7 +166,9 @@ async def _write_table(connection: AsyncConnection, temporal: TemporalTable, cha
     rows = [row for key, at_positions in by_key.items() for row in statements.rows(epoch.begins, key, at_positions)]
     if rows:
         await connection.exec_driver_sql(statements.insert, rows)
-        await _count(connection, temporal, epoch, len(rows), max(d.position for d in changes))
+        if await _count(connection, temporal, epoch, len(rows), max(d.position for d in changes)):
+            for statement in statements.afterwards:
+                await connection.exec_driver_sql(statement)
 
 
 class _Statements:
@@ -191,6 +193,9 @@ class _Statements:
         quote = dialect.identifier_preparer.quote
         self._joined = [quote(name) for name in ("ends", *where)] if dialect.name in MYSQL else []
         self._place = f"{quote(schema)}.{quote(table.name)}" if schema else quote(table.name)
+        # PostgreSQL gathers statistics by itself, but a minute later: until then it may look for a row by way of an
+        # index by a column, through its whole epoch.
+        self.afterwards = [f"ANALYZE {self._place}"] if dialect.name == "postgresql" else []
 
     def key(self, dated: Dated) -> tuple[Any, ...]:
         """The tenant and the key of a change, as the database takes them."""
@@ -267,12 +272,12 @@ async def _epoch_of(connection: AsyncConnection, temporal: TemporalTable) -> _Ep
     return _Epoch(0, 0, 0)
 
 
-async def _count(connection: AsyncConnection, temporal: TemporalTable, epoch: _Epoch, rows: int, position: int) -> None:
-    """Count the rows that an epoch started, and end it after `position` when it has grown enough."""
+async def _count(connection: AsyncConnection, temporal: TemporalTable, epoch: _Epoch, rows: int, position: int) -> bool:
+    """Count the rows that an epoch started; end it after `position`, and say so, when it has grown enough."""
     epochs, started = temporal.epochs, epoch.started + rows
     if started < EPOCH_GROWTH * max(epoch.began_with, EPOCH_ROWS):
         await connection.execute(epochs.update().where(epochs.c.begins == epoch.begins).values(started=started))
-        return
+        return False
     ends, table = position + 1, temporal.table
     now = and_(table.c.epoch == epoch.begins, table.c.valid_until == FOREVER)
     own = [c for c in table.columns if c.name not in ("row", "epoch", "valid_from")]
@@ -282,3 +287,4 @@ async def _count(connection: AsyncConnection, temporal: TemporalTable, epoch: _E
     )
     await connection.execute(table.update().where(now).values(valid_until=ends))
     await connection.execute(epochs.insert().values(begins=ends, began_with=began.rowcount, started=0))
+    return True
