@@ -105,6 +105,8 @@ class Queries:
                 .limit(size + 1)
                 .offset(offset)
             )
+            if not (where or order_by):
+                statement = table.by_key(statement)
             return [row.body for row in await fetch(self._engine, statement)]
 
         bodies = await bodies_at(at)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     ScalarSelect,
+    Select,
     Table,
     Update,
     UpdateBase,
@@ -41,6 +42,8 @@ FOREVER = 2**63 - 1
 # An epoch ends when it has started this many times as many rows as were true at its beginning (or as EPOCH_ROWS).
 EPOCH_GROWTH = 4
 EPOCH_ROWS = 1000
+# What the name of the index ends with by which MariaDB and MySQL page through the keys.
+AS_OF = "_as_of"
 # How many rows one statement ends on MariaDB and MySQL.
 JOINED = 250
 
@@ -63,6 +66,10 @@ class TemporalTable:
         if position is None:
             return and_(t.epoch == self._epoch(FOREVER), t.valid_until == FOREVER)
         return and_(t.epoch == self._epoch(position), t.valid_from <= position, t.valid_until > position)
+
+    def by_key(self, rows: Select[Any]) -> Select[Any]:
+        """A selection of rows in the order of their keys: MariaDB and MySQL are told which index holds them so."""
+        return rows.with_hint(self.table, f"FORCE INDEX ({self.name}{AS_OF})", "mysql")
 
     def _epoch(self, position: int) -> ScalarSelect[int]:
         begins = self.epochs.c.begins
@@ -104,6 +111,8 @@ def temporal_table(
     c = table.c
     # Nothing ends twice at one position: the index holds one row for each key, moment and epoch, and covers `at`.
     Index(f"{name}_by_key", c.epoch, *(c[k] for k in keys), c.valid_until, unique=True)
+    # In MariaDB a unique index has no room for valid_from, without which every version of a row would be looked up.
+    Index(f"{name}{AS_OF}", c.epoch, *(c[k] for k in keys), c.valid_until, c.valid_from).ddl_if(dialect="mysql")
     for order in orders:
         Index(f"{name}_by_{'_'.join(order)}", c.epoch, c.tenant, *(c[o] for o in order), c.valid_until, c.valid_from)
     return TemporalTable(table, epochs, keys)
