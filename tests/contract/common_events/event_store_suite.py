@@ -174,6 +174,8 @@ class EventStoreSuite:
         await store.append("a.b-1", [new()])
         again = await reopen()
         assert (again.history, store.history) == (found, found)
+        await again.renew()
+        assert (await reopen()).history == again.history != found
 
     @pytest.mark.parametrize(
         ("wrong", "field"),

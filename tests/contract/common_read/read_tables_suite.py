@@ -164,26 +164,6 @@ class ReadTablesSuite(ABC):
         assert await newer.catch_up() == last
         await parts.close()
 
-    async def test_tables_of_another_history_of_the_log_are_built_again(
-        self, tmp_path: Path, open_tables: OpenTables
-    ) -> None:
-        """The log was restored to an earlier position, and went on differently."""
-        parts = await assemble(tmp_path / "before", open_tables("own"))
-        for which in ("1", "2", "3"):
-            await parts.rename(which, "before")
-        await parts.projector.catch_up()
-        restored = await assemble(tmp_path / "restored", parts.engine)
-        await restored.store.restore([event async for event in parts.store.read_all(until=1)])
-        await restored.rename("4", "after")
-        await restored.projector.start()
-        assert await restored.projector.catch_up() == 2
-        assert await restored.names(ReadOptions()) == ["before", "after"]
-        assert await restored.names(ReadOptions(as_of="1")) == ["before"]
-        with pytest.raises(Unavailable, match="for another log"):
-            await parts.rename("5", "nobody looks here") and await parts.projector.catch_up()
-        await parts.store.close()
-        await restored.close()
-
     async def test_tables_that_were_not_finished_are_made_again(
         self, tmp_path: Path, open_tables: OpenTables, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -9,6 +9,7 @@ from modelog_common.read.database import open_database
 from named_things import OpenTables
 from read_tables_suite import ReadTablesSuite
 from registry_tables_suite import RegistryTablesSuite
+from restored_tables_suite import RestoredTablesSuite
 from temporal_writes_suite import TemporalWritesSuite
 
 
@@ -19,6 +20,10 @@ class OnSqlite:
 
 
 class TestReadTablesOnSqlite(OnSqlite, ReadTablesSuite):
+    pass
+
+
+class TestRestoredTablesOnSqlite(OnSqlite, RestoredTablesSuite):
     pass
 
 

@@ -8,6 +8,7 @@ from named_things import OpenTables
 from read_tables_suite import ReadTablesSuite
 from real_servers import MariadbServer, PostgresServer
 from registry_tables_suite import RegistryTablesSuite
+from restored_tables_suite import RestoredTablesSuite
 from sql_progress_suite import SqlProgressSuite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporal_writes_suite import TemporalWritesSuite
@@ -31,6 +32,10 @@ class TestReadTablesOnPostgres(OnPostgres, ReadTablesSuite):
     pass
 
 
+class TestRestoredTablesOnPostgres(OnPostgres, RestoredTablesSuite):
+    pass
+
+
 class TestTemporalWritesOnPostgres(OnPostgres, TemporalWritesSuite):
     pass
 
@@ -40,6 +45,10 @@ class TestRegistryTablesOnPostgres(OnPostgres, RegistryTablesSuite):
 
 
 class TestReadTablesOnMariaDb(OnMariaDb, ReadTablesSuite):
+    pass
+
+
+class TestRestoredTablesOnMariaDb(OnMariaDb, RestoredTablesSuite):
     pass
 
 

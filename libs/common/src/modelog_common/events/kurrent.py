@@ -81,16 +81,21 @@ class KurrentEventStore:
         return store
 
     async def _find_history(self) -> str:
-        """The one event of a stream beside the log; of several processes that make it, one does."""
-        made = kurrent.NewEvent("modelog.History", str(uuid7()).encode(), b"", "application/octet-stream")
+        """The last event of a stream beside the log; of several processes that make its first one, one does."""
         with suppress(exceptions.WrongCurrentVersionError):
-            await self._ask(
-                self._client.append_to_stream(
-                    HISTORY_STREAM, events=[made], current_version=kurrent.StreamState.NO_STREAM, timeout=CALL_S
-                )
-            )
-        (found,) = await self._ask(self._client.get_stream(HISTORY_STREAM, limit=1, timeout=CALL_S))
+            await self._write_history(str(uuid7()), kurrent.StreamState.NO_STREAM)
+        asked = self._client.get_stream(HISTORY_STREAM, backwards=True, limit=1, timeout=CALL_S)
+        (found,) = await self._ask(asked)
         return found.data.decode()
+
+    async def _write_history(self, history: str, state: kurrent.StreamState) -> None:
+        made = kurrent.NewEvent("modelog.History", history.encode(), b"", "application/octet-stream")
+        appended = self._client.append_to_stream(HISTORY_STREAM, events=[made], current_version=state, timeout=CALL_S)
+        await self._ask(appended)
+
+    async def renew(self) -> None:
+        self.history = str(uuid7())
+        await self._write_history(self.history, kurrent.StreamState.ANY)
 
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY

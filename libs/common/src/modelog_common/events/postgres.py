@@ -29,6 +29,7 @@ PAGE = 1000
 _FORMAT = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'format'"
 _SELECT = f"SELECT {COLUMNS} FROM {SCHEMA}.events WHERE"
 _NEW_HISTORY = f"INSERT INTO {SCHEMA}.meta VALUES ('history', $1) ON CONFLICT DO NOTHING"
+_RENEW = f"UPDATE {SCHEMA}.meta SET value = $1 WHERE key = 'history'"
 _HISTORY = f"SELECT value FROM {SCHEMA}.meta WHERE key = 'history'"
 _LAST = f"SELECT position, recorded_at FROM {SCHEMA}.events ORDER BY position DESC LIMIT 1"
 _VERSIONS = f"SELECT stream, max(version) FROM {SCHEMA}.events WHERE stream = ANY ($1) GROUP BY stream"
@@ -74,6 +75,10 @@ class PostgresEventStore:
         check_restored_texts(events)
         self._refuse_when_closed()
         await self.link.run(lambda connection: _restore(connection, events), again=False)
+
+    async def renew(self) -> None:
+        self.history = str(uuid7())
+        await self.link.run(lambda connection: connection.execute(_RENEW, self.history))
 
     async def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> AsyncIterator[StoredEvent]:
         limit = until if until is not None else (1 << 63) - 1

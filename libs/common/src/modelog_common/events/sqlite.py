@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.ids import uuid7
 from modelog_common.events.checks import check_restored_texts
 from modelog_common.events.group import Answers, GroupCommit, Pending
 from modelog_common.events.sqlite_file import COLUMNS, Writer, connect, prepare, text_of, unavailable
@@ -73,6 +74,10 @@ class SqliteEventStore:
             raise Unavailable("the event store is closed")
         await self._writer_thread.run(partial(self._writer.restore, events))
         self._wake()
+
+    async def renew(self) -> None:
+        self.history = str(uuid7())
+        await self._writer_thread.run(partial(self._writer.renew, self.history))
 
     def _wake(self) -> None:
         if self._waiting:

@@ -22,6 +22,7 @@ COLUMNS = (
     "tenant, actor, correlation, causation, trace, payload"
 )
 _INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+NEW_HISTORY = "INSERT OR {} INTO meta VALUES ('history', ?)"
 # recorded_at needs no index: it never goes back, so a moment is found by halving the positions.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -67,7 +68,7 @@ def prepare(path: Path) -> str:
         try:
             _refuse_newer_format(db, path)
             db.executescript(_SCHEMA)
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('history', ?)", (str(uuid7()),))
+            db.execute(NEW_HISTORY.format("IGNORE"), (str(uuid7()),))
             (history,) = db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
             return str(history)
         finally:
@@ -186,6 +187,13 @@ class Writer:
             self._seen = None
         except sqlite3.IntegrityError as error:
             raise Invalid.field("events", "an event with one of these ids is in the store already") from error
+        except sqlite3.Error as error:
+            raise unavailable(self._path, error) from error
+
+    def renew(self, history: str) -> None:
+        """Take another history."""
+        try:
+            self.db.execute(NEW_HISTORY.format("REPLACE"), (history,))
         except sqlite3.Error as error:
             raise unavailable(self._path, error) from error
 

@@ -109,6 +109,13 @@ class EventStore(Protocol):
         """
         ...
 
+    async def renew(self) -> None:
+        """Give the log another history, because its database was set back by its own tools.
+
+        For whoever opens the store from now on.
+        """
+        ...
+
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion = Expected.ANY
     ) -> Appended:

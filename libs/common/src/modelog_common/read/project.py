@@ -133,8 +133,15 @@ class Projector:
                     f"the read tables of {self.name} were made again by another release, or for another log"
                 )
             await self._make_empty()
-        self._position = self._saved = known[1] if known is not None and known[0] == self._schema else 0
-        self._whole_from = await self._store.head()
+        reached = known[1] if known is not None and known[0] == self._schema else 0
+        head = await self._store.head()
+        if reached > head:
+            raise Unavailable(
+                f"the log ends at position {head}, and the read tables of {self.name} hold events up to {reached}: the "
+                "log was set back. Stop the services and run `modelog events renew`"
+            )
+        self._position = self._saved = reached
+        self._whole_from = head
         self._ready = True
 
     async def _make_empty(self) -> None:

@@ -48,6 +48,18 @@ def import_events(address: str, file: Path, signed: Signed | None, progress: Pro
         return asyncio.run(run())
 
 
+def renew_store(address: str) -> int:
+    """Give a log another history; returns its last position."""
+
+    async def run() -> int:
+        async with opened(address) as store:
+            await store.renew()
+            return await store.head()
+
+    with for_the_caller():
+        return asyncio.run(run())
+
+
 def verify_store_at(address: str, note: str, key: str) -> Report:
     """Hold what the store at an address gives against a signed checkpoint."""
 

@@ -1,4 +1,4 @@
-"""modelog events export, import."""
+"""modelog events export, import, renew."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to `modelog events`."""
     app.command("export")(export)
     app.command("import")(import_file)
+    app.command("renew")(renew)
 
 
 def export(
@@ -63,6 +64,17 @@ def import_file(
         known = moved.last - moved.first + 1 - moved.added
         was = f" ({known} were there)" if known else ""
         say(f"{file}: {moved.added} events added{was}, the last position is {moved.last}{_root(moved)}")
+
+
+def renew(store: str = typer.Option(..., help=STORE)) -> None:
+    """Have everything that follows a log begin again, after its database was set back by its own tools.
+
+    Stop the platform first. What `modelog backup restore` and `modelog events import` fill needs no renewing. Example:
+    `modelog events renew --store postgresql://modelog@db/modelog`
+    """
+    with told():
+        head = of_platform("renew_store")(store)
+        say(f"the log that ends at position {head} has another history now: what follows it begins again")
 
 
 def _root(moved: Any) -> str:
