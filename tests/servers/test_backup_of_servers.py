@@ -20,7 +20,7 @@ sys.path.extend(str(Path(__file__).parents[1] / name) for name in ("integration/
 from running_platform import RunningPlatform
 from small_platform import SmallPlatform
 
-ONLY_THE_LOG = '[ports]\nevents = "postgres"\n'
+LOG_AND_BLOBS = '[ports]\nevents = "postgres"\nblobs = "minio"\n'
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -118,10 +118,10 @@ def test_an_altered_blob_in_the_bucket_is_not_backed_up(original: SmallPlatform,
 @pytest.mark.slow
 @pytest.mark.xdist_group("platform")
 @pytest.mark.timeout(900)
-def test_a_platform_whose_log_is_on_its_own_server_comes_back(server_folder: Path) -> None:
+def test_a_platform_whose_log_and_blobs_are_on_its_own_servers_comes_back(server_folder: Path) -> None:
     """`modelog up --profile`: neither the address nor the password is given to the commands."""
     profile = server_folder / "mine.toml"
-    profile.write_text(ONLY_THE_LOG)
+    profile.write_text(LOG_AND_BLOBS)
     lost, backups = RunningPlatform(server_folder / "lost", str(profile)), server_folder / "backups"
     lost.folder.mkdir()
     lost.up()
@@ -133,6 +133,8 @@ def test_a_platform_whose_log_is_on_its_own_server_comes_back(server_folder: Pat
         lost.down()
     password = (lost.data_dir / "secrets" / "postgres.password").read_text()
     assert "with the log in postgresql://127.0.0.1:" in said
+    assert "the blobs in s3://modelog" in said
+    assert not (lost.data_dir / "data" / "blobs").exists()
     assert password not in said
     assert (lost.data_dir / "run" / "settings.json").stat().st_mode & 0o077 == 0
 

@@ -170,6 +170,16 @@ def test_a_directory_is_started_with_the_profile_of_its_log_only(tmp_path: Path)
     folder.keep_log_in("postgres")
 
 
+def test_a_directory_is_started_with_the_profile_of_its_blobs_only(tmp_path: Path) -> None:
+    """Blobs cannot be made again from the log, so they are not left behind unseen."""
+    folder = PlatformFolder(tmp_path / "data")
+    folder.prepare()
+    (folder.data / "blobs").mkdir()
+    with pytest.raises(Unavailable, match="the blobs of .* are in embedded, and the profile says minio"):
+        folder.keep_blobs_in("minio")
+    folder.keep_blobs_in("embedded")
+
+
 def test_a_log_from_before_there_were_profiles_is_embedded(tmp_path: Path) -> None:
     folder = PlatformFolder(tmp_path / "data")
     folder.prepare()

@@ -97,14 +97,21 @@ class PlatformFolder:
 
     def keep_log_in(self, part: str) -> None:
         """Remember which part keeps the log; raises Unavailable, and changes nothing, when another one does."""
-        file = self.root / "log-is-in"
-        before = "embedded" if (self.data / "events.db").exists() else part
+        self._keep_in(part, "log", "is", self.data / "events.db")
+
+    def keep_blobs_in(self, part: str) -> None:
+        """Remember which part keeps the blobs; raises Unavailable, and changes nothing, when another one does."""
+        self._keep_in(part, "blobs", "are", self.data / "blobs")
+
+    def _keep_in(self, part: str, what: str, stands: str, embedded: Path) -> None:
+        file = self.root / f"{what}-{stands}-in"
+        before = "embedded" if embedded.exists() else part
         if file.exists():
             before = file.read_text().strip()
         if before != part:
             raise Unavailable(
-                f"the log of {self.root} is in {before}, and the profile says {part}. Nothing was changed. Start it "
-                "with the profile that it was made with, or choose another --data-dir."
+                f"the {what} of {self.root} {stands} in {before}, and the profile says {part}. Nothing was changed. "
+                "Start it with the profile that it was made with, or choose another --data-dir."
             )
         write_whole(file, f"{part}\n".encode())
 

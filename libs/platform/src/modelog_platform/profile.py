@@ -10,11 +10,13 @@ from pathlib import Path
 from modelog_common.domain.errors import Invalid
 
 from modelog_platform.parts.ports import LOOPBACK
-from modelog_platform.servers import influxdb, neo4j
+from modelog_platform.servers import influxdb, minio, neo4j
 from modelog_platform.servers.kafka import KAFKA
 from modelog_platform.servers.mariadb import MARIADB
 from modelog_platform.servers.postgres import POSTGRES
+from modelog_platform.servers.rabbitmq import RABBITMQ
 from modelog_platform.servers.recipe import Site
+from modelog_platform.servers.redis import REDIS
 
 EMBEDDED = "embedded"
 PROFILES = Path(__file__).parent / "profiles"
@@ -53,6 +55,28 @@ def elasticsearch_settings(site: Site) -> dict[str, str]:
     return {"MODELOG_SEARCH": f"elasticsearch://{LOOPBACK}:{site.port}/modelog"}
 
 
+def redis_events(site: Site) -> dict[str, str]:
+    return {"MODELOG_EVENT_BUS": REDIS.address(site)}
+
+
+def rabbitmq_events(site: Site) -> dict[str, str]:
+    return {"MODELOG_EVENT_BUS": RABBITMQ.address(site)}
+
+
+def redis_cache(site: Site) -> dict[str, str]:
+    return {"MODELOG_CACHE": REDIS.address(site)}
+
+
+def minio_blobs(site: Site) -> dict[str, str]:
+    return {
+        "MODELOG_BLOBS": f"s3://{minio.BUCKET}",
+        "AWS_ENDPOINT_URL": minio.address(site),
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": minio.USER,
+        "AWS_SECRET_ACCESS_KEY": site.password,
+    }
+
+
 # By port and server, what the services are told when that server stands behind that port.
 SETTINGS: Mapping[str, Mapping[str, Callable[[Site], dict[str, str]]]] = {
     "broker": {"kafka": kafka_settings},
@@ -61,6 +85,9 @@ SETTINGS: Mapping[str, Mapping[str, Callable[[Site], dict[str, str]]]] = {
     "graph": {"neo4j": neo4j_settings},
     "series": {"influxdb": influxdb_settings},
     "search": {"elasticsearch": elasticsearch_settings},
+    "blobs": {"minio": minio_blobs},
+    "cache": {"redis": redis_cache},
+    "event_bus": {"redis": redis_events, "rabbitmq": rabbitmq_events},
 }
 
 

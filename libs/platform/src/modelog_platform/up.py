@@ -42,6 +42,7 @@ def up(
     try:
         ports = choose_ports(port, wanted)
         folder.keep_log_in(wanted.behind["events"])
+        folder.keep_blobs_in(wanted.behind["blobs"])
         inherited = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
         folder.write_settings(inherited | common_settings(folder, ports, settings or {}, wanted))
         supervisor = Supervisor(folder, ports, process_specs(folder, ports, settings or {}, wanted))

@@ -15,7 +15,7 @@ from modelog_platform.folder import PlatformFolder
 from modelog_platform.log import backup, restore, transfer
 from modelog_platform.log.backup import Made, Source
 from modelog_platform.log.files import Progress as Steps
-from modelog_platform.log.places import places_of
+from modelog_platform.log.places import places_of, with_bucket_of
 from modelog_platform.log.restore import Target
 from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import Moved, Progress, Signed
@@ -96,7 +96,7 @@ def create_backup(data_dir: Path, store: str, folder: Path, until: int | None, s
             source = Source(platform.data, platform.secrets if secrets else None, places)
             return await backup.create(log, source, folder, until, progress)
 
-    with for_the_caller():
+    with for_the_caller(), with_bucket_of(platform.read_settings()):
         return asyncio.run(run())
 
 
@@ -120,9 +120,11 @@ def restore_backup(
 ) -> int:
     """Restore a platform into a data directory, or its log into a store; returns the last position."""
     with for_the_caller():
-        log_in = load_profile(profile).behind["events"]
+        behind = load_profile(profile).behind
+        log_in, blobs_in = behind["events"], behind["blobs"]
         if store and log_in != EMBEDDED:
             raise NotAllowed(f"the log goes into {log_in} of the profile {profile}, or into --store; leave one out")
-        install([log_in] if log_in != EMBEDDED else [], lambda name, step: progress(f"{name}: {step}", 0, 0))
-        target = Target(data_dir.absolute(), store, until, keep_audit_key, erased, log_in)
+        servers = [part for part in (log_in, blobs_in) if part != EMBEDDED]
+        install(servers, lambda name, step: progress(f"{name}: {step}", 0, 0))
+        target = Target(data_dir.absolute(), store, until, keep_audit_key, erased, log_in, blobs_in)
         return asyncio.run(restore.restore(restore.choose(folder, target.until), target, key, progress))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelog_common.config import FOLDER, SQLITE, Settings, variable
@@ -23,9 +26,26 @@ def places_of(platform: PlatformFolder, store: str = "") -> Places:
     return _settings(platform.data, known | ({"event_store": store} if store else {}))
 
 
-def new_places(data: Path, store: str) -> Places:
-    """Of a platform that is not there yet: as the environment says; `store` is the address of its log."""
-    return _settings(data, {"event_store": store} if store else {})
+def new_places(data: Path, store: str, blobs: str = "") -> Places:
+    """Of a platform that is not there yet: as the environment says, or at these addresses of its log and its blobs."""
+    known = {"event_store": store, "blobs": blobs}
+    return _settings(data, {field: address for field, address in known.items() if address})
+
+
+@contextmanager
+def with_bucket_of(told: Mapping[str, str]) -> Iterator[None]:
+    """While this lasts, the variables that say where a bucket is and who may use it are those of the services."""
+    own = {name: value for name, value in told.items() if name.startswith("AWS_")}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def places_in(data: Path) -> Places:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from modelog_common.config import variable
 from modelog_common.domain.errors import Invalid, NotAllowed, NotFound, Unavailable
 from modelog_lineage.app import KEY_FILE, TREE_FILE
 from modelog_lineage.audit.records import record_of
@@ -25,12 +26,12 @@ from modelog_platform.log.blobs import copy_in
 from modelog_platform.log.erased import erase_again, read_erasures
 from modelog_platform.log.files import Progress, copy_file, described
 from modelog_platform.log.keys import KEY_STORE, keys_in
-from modelog_platform.log.places import new_places
+from modelog_platform.log.places import new_places, with_bucket_of
 from modelog_platform.log.stores import opened, shown
 from modelog_platform.log.transfer import import_log
 from modelog_platform.parts.ports import free_ports
 from modelog_platform.processes import site_of
-from modelog_platform.profile import EMBEDDED
+from modelog_platform.profile import EMBEDDED, SETTINGS
 from modelog_platform.servers.catalogue import recipe_of
 from modelog_platform.servers.running import RunningServer
 
@@ -69,8 +70,8 @@ class Backup:
 class Target:
     """Where a platform is restored to; `store` is the address of its log, if that is not to be a file in it.
 
-    `log_in` names the server of the new platform's profile that is to keep its log. `erased` is the list of those whose
-    keys must not come back.
+    `log_in` and `blobs_in` name the servers of the new platform's profile that are to keep its log and its blobs.
+    `erased` is the list of those whose keys must not come back.
     """
 
     data_dir: Path
@@ -79,6 +80,7 @@ class Target:
     keep_audit_key: bool = False
     erased: Path | None = None
     log_in: str = EMBEDDED
+    blobs_in: str = EMBEDDED
 
 
 def choose(folder: Path, until: int | None) -> Backup:
@@ -175,14 +177,21 @@ async def restore(backup: Backup, target: Target, key: str, progress: Progress) 
         data = partial / "data"
         data.mkdir(parents=True)
         await asyncio.to_thread(_restore_files, backup, partial, data, target.keep_audit_key)
-        async with _own_server(PlatformFolder(partial), target.log_in) as own:
-            places = new_places(data, target.store or own)
-            await copy_in(backup.blobs, backup.blob_names(), places)
+        own = PlatformFolder(partial)
+        async with _server(own, "events", target.log_in) as log, _server(own, "blobs", target.blobs_in) as bucket:
+            store = target.store or log.get(variable("event_store"), "")
+            places = new_places(data, store, bucket.get(variable("blobs"), ""))
+            with with_bucket_of(bucket):
+                await copy_in(backup.blobs, backup.blob_names(), places)
             await keys_in(backup.folder / DATABASES / KEY_STORE, places)
             if erasures:
                 await erase_again(places.key_store, erasures)
             # Last, because a store that has got something is not filled again.
             await _restore_log(backup, places.event_store, until, progress)
+        if target.log_in != EMBEDDED:
+            own.keep_log_in(target.log_in)
+        if target.blobs_in != EMBEDDED:
+            own.keep_blobs_in(target.blobs_in)
         if target.keep_audit_key:
             await _restore_tree(backup, data / "lineage")
         await asyncio.to_thread(_put_in_place, partial, target.data_dir)
@@ -208,20 +217,19 @@ def _check_target(backup: Backup, target: Target, until: int) -> None:
 
 
 @asynccontextmanager
-async def _own_server(folder: PlatformFolder, part: str) -> AsyncIterator[str]:
-    """The address of the server that keeps the log of a new platform, running; "" when none does."""
+async def _server(folder: PlatformFolder, port: str, part: str) -> AsyncIterator[Mapping[str, str]]:
+    """What the services of a new platform are told of the server behind a port, which runs; nothing without one."""
     if part == EMBEDDED:
-        yield ""
+        yield {}
         return
     folder.secrets.mkdir(mode=0o700, exist_ok=True)
     site = site_of(folder, part, free_ports(recipe_of(part).ports))
     server = RunningServer(part, site.folder, site, folder.password_file(part))
     try:
         await asyncio.to_thread(server.start)
-        yield server.recipe.address(site)
+        yield SETTINGS[port][part](site)
     finally:
         await asyncio.to_thread(server.stop)
-    folder.keep_log_in(part)
 
 
 async def _restore_log(backup: Backup, address: str, until: int, progress: Progress) -> None:
