@@ -9,6 +9,7 @@ from typing import Any
 import grpc.aio
 from aiohttp import web
 
+from modelog_gateway.mlflow import model_versions, registered_models
 from modelog_gateway.mlflow.endpoints import Endpoint, Registry, handler_of
 from modelog_gateway.mlflow.server import PATHS as PUBLIC
 from modelog_gateway.mlflow.server import add_server
@@ -17,7 +18,10 @@ __all__ = ["PUBLIC", "add_mlflow", "is_mlflow"]
 
 PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
 ROOTS = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
-ENDPOINTS: tuple[Endpoint[Any], ...] = ()
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    *registered_models.ENDPOINTS,
+    *model_versions.ENDPOINTS,
+)
 
 
 def is_mlflow(path: str) -> bool:
