@@ -145,9 +145,12 @@ async def search(registry: Registry, asked: Search) -> Answer:
     request = pb.SearchVersionsRequest(
         conditions=conditions_of(asked.filter, SEARCHED), order_by=orders_of(asked.order_by, SEARCHED)
     )
-    for part in (*request.conditions, *request.order_by):
-        if part.field == search_pb2.FIELD_ATTRIBUTE:
-            part.key = RENAMED.get(part.key, part.key)
+    for condition in request.conditions:
+        if condition.field == search_pb2.FIELD_ATTRIBUTE:
+            condition.key = RENAMED.get(condition.key, condition.key)
+    for order in request.order_by:
+        if order.field == search_pb2.FIELD_ATTRIBUTE:
+            order.key = RENAMED.get(order.key, order.key)
 
     async def page_of(page: Page) -> tuple[list[pb.ModelVersion], str]:
         request.page.CopyFrom(page)
