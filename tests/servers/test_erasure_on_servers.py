@@ -1,4 +1,4 @@
-"""An erased person's plain text is in no byte of PostgreSQL, MariaDB, Kafka, Neo4j, Elasticsearch and InfluxDB.
+"""An erased person's plain text is in no byte of any server that a platform on the profile `servers` stands on.
 
 The servers' whole folders are searched: tables, segments, and logs of changes. The check is that of
 tests/e2e/test_erasure_leaves_no_byte.py.
@@ -19,7 +19,7 @@ from running_platform import RunningPlatform
 from test_erasure_leaves_no_byte import Places, test_no_byte_of_an_erased_persons_data_is_left
 
 __all__ = ["test_no_byte_of_an_erased_persons_data_is_left"]
-# One platform on servers at a time: it has six of them beside its own processes.
+# One platform on servers at a time: it has eight of them beside its own processes.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("platform")]
 
 
