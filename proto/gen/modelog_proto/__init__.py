@@ -1,1 +1,0 @@
-"""The contracts of Modelog as generated Python; written by `make proto`."""
