@@ -26,6 +26,7 @@ from modelog_common.service import Host
 from modelog_proto.common.v1.common_pb2_grpc import AdminServiceStub
 from modelog_proto.registry.v1 import artifact_pb2, experiment_pb2, model_pb2
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
+from modelog_proto.registry.v1.compare_pb2_grpc import ComparisonsStub
 from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
@@ -45,6 +46,7 @@ class Person:
         self.models: Any = ModelRegistryStub(self.channel)
         self.experiments: Any = ExperimentRegistryStub(self.channel)
         self.datasets: Any = DatasetRegistryStub(self.channel)
+        self.comparisons: Any = ComparisonsStub(self.channel)
         self.artifacts: Any = ArtifactStoreStub(self.channel)
         self.admin: Any = AdminServiceStub(self.channel)
 

@@ -63,6 +63,8 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ListExperimentsRequest": {},
     "GetRunRequest": {"Run": lambda r: [{"run_id": r.id}]},
     "ListRunsRequest": {"Run": lambda r: [{"experiment": r.experiment}]},
+    "CompareRunsRequest": {"Run": lambda r: [{"runs": [r.id, r.id]}]},
+    "CompareVersionsRequest": {"ModelVersion": lambda v: [{"versions": [f"{v.model}/{v.version}"] * 2}]},
     "GetDatasetVersionRequest": {"Dataset": lambda d: [{"dataset": d.name, "version": d.latest_version}]},
     "ListDatasetsRequest": {},
     "ListDatasetVersionsRequest": {"Dataset": lambda d: [{"dataset": d.name}]},

@@ -152,8 +152,10 @@ def test_the_report_says_it_in_a_sentence_and_the_state_is_stored() -> None:
     report = test.report("conversion")
     assert test.decided
     assert report.low > 0
-    assert report.sentence.startswith("conversion of b is higher by 0.08 (95 % interval 0.0")
-    assert report.sentence.endswith("of b - a; mixture SPRT, always valid, 2,000 events, p < 0.0001)")
+    assert report.sentence.startswith(
+        "conversion of b is higher than that of a by 0.08 (95 % interval of the difference 0.0"
+    )
+    assert report.sentence.endswith("; mixture SPRT, always valid, 2,000 events, p < 0.0001)")
 
 
 def scored(in_b: Bools, outcome: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

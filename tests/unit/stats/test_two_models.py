@@ -33,7 +33,8 @@ def test_delong_is_that_of_proc() -> None:
         (0.823678862 - 0.731368564, 0.010406177, 0.174214419, 0.0271757822)
     )
     assert found.sentence == (
-        "AUC of b is higher by 0.09231 (95 % interval 0.01041 to 0.1742 of b - a; DeLong, 113 rows, p = 0.027)"
+        "AUC of b is higher than that of a by 0.09231 "
+        "(95 % interval of the difference 0.01041 to 0.1742; DeLong, 113 rows, p = 0.027)"
     )
 
 
@@ -141,7 +142,7 @@ def test_equal_models_are_equal() -> None:
     assert (found.estimate, found.low, found.high, found.p_value) == (0, 0, 0, 1)
     assert compare_accuracy(labels, labels).p_value == 1
     assert compare_auc(labels, labels, labels).p_value == 1
-    assert found.sentence.startswith("no difference in metric is shown: +0 (")
+    assert found.sentence.startswith("no difference in metric between a and b is shown: +0 (")
 
 
 def test_probabilities_of_many_classes_can_be_compared() -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Result:
     """By how much `b` exceeds `a`: the estimate, its interval, and the two-sided p-value of no difference.
 
-    `what` is compared, such as "AUC"; `n` counts `units`, such as "rows". An interval that does not exist at this
-    confidence (too few runs for ranks) is from minus to plus infinity.
+    `what` is compared, such as "AUC", of what is called `a` and `b`; `n` counts `units`, such as "rows". An interval
+    that does not exist at this confidence (too few runs for ranks) is from minus to plus infinity.
     """
 
     what: str
@@ -22,6 +22,8 @@ class Result:
     n: int
     units: str
     confidence: float = 0.95
+    a: str = "a"
+    b: str = "b"
 
     @property
     def significant(self) -> bool:
@@ -30,17 +32,15 @@ class Result:
     @property
     def sentence(self) -> str:
         """The result for somebody who reads only this."""
-        how = f"{self.method}, {self.n:,} {self.units}, p {said_p(self.p_value)}"
-        interval = said_interval(self.low, self.high, self.confidence)
+        told = (
+            f"{self.confidence * 100:g} % interval of the difference {self.low:.4g} to {self.high:.4g}; "
+            f"{self.method}, {self.n:,} {self.units}, p {said_p(self.p_value)}"
+        )
         if not self.significant:
-            return f"no difference in {self.what} is shown: {self.estimate:+.4g} ({interval}; {how})"
+            return f"no difference in {self.what} between {self.a} and {self.b} is shown: {self.estimate:+.4g} ({told})"
         direction = "higher" if self.estimate > 0 else "lower"
-        return f"{self.what} of b is {direction} by {abs(self.estimate):.4g} ({interval} of b - a; {how})"
+        return f"{self.what} of {self.b} is {direction} than that of {self.a} by {abs(self.estimate):.4g} ({told})"
 
 
 def said_p(p_value: float) -> str:
     return "< 0.0001" if p_value < 0.0001 else f"= {p_value:.2g}"
-
-
-def said_interval(low: float, high: float, confidence: float) -> str:
-    return f"{confidence * 100:g} % interval {low:.4g} to {high:.4g}"

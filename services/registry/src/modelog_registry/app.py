@@ -10,14 +10,17 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
+from modelog_proto.registry.v1.compare_pb2_grpc import add_ComparisonsServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
+from modelog_registry.api.compare import ComparisonServicer
 from modelog_registry.api.datasets import DatasetServicer
 from modelog_registry.api.experiments import ExperimentServicer
 from modelog_registry.api.models import ModelServicer
+from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
@@ -62,6 +65,8 @@ async def build(host: Host) -> None:
         DatasetServicer(datasets, queries, host.clock),
         f"{PACKAGE}.DatasetRegistry",
     )
+    comparer = Comparer(queries.run, ModelQueries(tables).version)
+    host.serve(add_ComparisonsServicer_to_server, ComparisonServicer(comparer), f"{PACKAGE}.Comparisons")
     host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(artifacts), f"{PACKAGE}.ArtifactStore")
 
 

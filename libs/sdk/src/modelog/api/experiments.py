@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
 from modelog.api.datasets import Artifacts
+from modelog.comparison import Comparison, joined
+from modelog.comparison import Runs as RunIds
 from modelog.transport import Transport
 from modelog.types import Artifact, Environment, Experiment, Record, Run, RunDataset
 
@@ -88,6 +90,24 @@ class Runs:
     def list(self, experiment: Optional[str] = None, *, limit: int = 100, as_of: Optional[str] = None) -> List[Run]:
         """Runs, newest first."""
         return self._transport.get("/api/v1/runs", _Runs, experiment=experiment, page_size=limit, as_of=as_of).runs
+
+    def compare(
+        self,
+        *runs: RunIds,
+        design: str = "independent",
+        ranks: bool = False,
+        test_share: float = 0.0,
+        as_of: Optional[str] = None,
+    ) -> Comparison:
+        """What differs between runs: each a run's id, or a list of those of repeated runs of one thing.
+
+        Metrics are tested where both sides have three runs or more, by the test of the `design`: "independent",
+        "paired" (the n-th runs of all sides share a seed, fold or data), or "resampled" (paired, with training sets
+        that overlap, as in cross-validation: then `test_share` is the share of the rows held out).
+        """
+        query = {"design": f"RUN_DESIGN_{design.upper()}", "ranks": ranks or None, "test_share": test_share or None}
+        ids = [joined(each) for each in runs]
+        return self._transport.get("/api/v1/comparisons/runs", Comparison, runs=ids, as_of=as_of, **query)
 
 
 def _number(value: float) -> Any:

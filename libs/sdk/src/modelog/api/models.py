@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import quote
 
 from modelog.api.datasets import Artifacts
+from modelog.comparison import Comparison
 from modelog.transport import Transport
 from modelog.types import (
     Artifact,
@@ -279,6 +280,10 @@ class Models:
             token = page.next_page_token
             if not token:
                 return found
+
+    def compare(self, *versions: str, as_of: Optional[str] = None) -> Comparison:
+        """What differs between versions, each "model/version", and between the runs that they came from."""
+        return self._transport.get("/api/v1/comparisons/versions", Comparison, versions=[*versions], as_of=as_of)
 
     def download(self, model: str, version: str, folder: Path) -> Path:
         """Fetch a version's file into `folder` (its digest is checked); returns the path."""

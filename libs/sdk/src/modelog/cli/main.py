@@ -11,6 +11,7 @@ from modelog.cli import (
     audit,
     backup,
     bisect,
+    compare,
     data,
     deployments,
     events,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 platform.register(app)
 model_upkeep.register(models.app)
+compare.register(runs.app, models.app)
 app.add_typer(models.app, name="model")
 app.add_typer(runs.app, name="run")
 app.add_typer(data.app, name="dataset")

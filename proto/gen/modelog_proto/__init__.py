@@ -1,0 +1,1 @@
+"""The contracts of Modelog as generated Python; written by `make proto`."""
