@@ -167,7 +167,7 @@ async def test_what_cannot_be_compared_is_refused_by_name(alice: Any, registry: 
     refused: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
         ((a,), {}, "runs: "),
         ((a, f"{b},{b}"), {}, rf"runs\[1\]: names run {b} twice"),
-        ((a, f"{b},"), {}, r"runs\[1\]: .* is not allowed; run ids joined by commas are needed"),
+        ((a, f"{b},"), {}, r"runs\[1\]: .*a run's id, or several joined by commas"),
         ((a, f"{b},{c}"), {"design": pb.RUN_DESIGN_PAIRED}, r"runs\[1\]: names 2 runs; paired runs are as many"),
         ((a, b), {"design": pb.RUN_DESIGN_RESAMPLED}, "test_share: 0.0 is not allowed; the share of the rows held out"),
         ((a, b), {"design": pb.RUN_DESIGN_RESAMPLED, "ranks": True}, "ranks: true is not allowed"),
