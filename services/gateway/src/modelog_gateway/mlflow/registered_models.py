@@ -7,6 +7,7 @@ from modelog_common.domain.errors import Forbidden, NotAllowed
 from modelog_common.rpc.errors import Unimplemented
 from modelog_proto.common.v1.common_pb2 import Page
 from modelog_proto.registry.v1 import model_pb2 as pb
+from modelog_proto.registry.v1 import search_pb2
 
 from modelog_gateway.mlflow.conditions import conditions_of, orders_of
 from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry
@@ -22,6 +23,8 @@ SEARCHED = Vocabulary(
     listed=("name",),
     aliases={"timestamp": "last_updated_timestamp"},
 )
+# Clients leave prompts out by asking for models of which this tag is not "true"; a model has no such tag.
+PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 
 class Create(msgspec.Struct):
@@ -120,6 +123,10 @@ async def search(registry: Registry, asked: Search) -> Answer:
     request = pb.SearchModelsRequest(
         conditions=conditions_of(asked.filter, SEARCHED), order_by=orders_of(asked.order_by, SEARCHED)
     )
+
+    for condition in request.conditions:
+        if condition.key == PROMPT_TAG and condition.comparison == search_pb2.COMPARISON_NOT_EQUAL:
+            condition.comparison = search_pb2.COMPARISON_IS_NULL
 
     async def page_of(page: Page) -> tuple[list[pb.Model], str]:
         request.page.CopyFrom(page)

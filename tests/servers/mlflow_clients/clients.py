@@ -1,0 +1,67 @@
+"""Unmodified MLflow clients of exact versions, each in an environment of its own, made when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.recipe import servers_home
+from uv import find_uv_bin
+
+PROGRAMS = Path(__file__).parent / "programs"
+# What log_model and load_model of the flavours in the tests import besides.
+FLAVOURS = (
+    "scikit-learn==1.9.1", "pandas==2.3.3", "numpy==2.4.6", "scipy==1.17.1",
+    "xgboost-cpu==3.2.0", "lightgbm==4.7.0", "matplotlib==3.11.2",
+)  # fmt: skip
+REQUIREMENTS = {
+    "3.17.2": ("mlflow-skinny==3.17.2", "skops==0.16.0", *FLAVOURS),
+    "2.22.5": ("mlflow-skinny==2.22.5", "setuptools<81", *FLAVOURS),
+}
+PROGRAM_TIMEOUT_S = 240
+
+
+@dataclass(frozen=True)
+class MlflowClient:
+    """A client of one version."""
+
+    version: str
+    python: Path
+
+    def run(self, program: str, folder: Path, url: str, token: str, *arguments: str) -> str:
+        """Run one of the programs against a server; returns what it printed. Its assertions are those of the test."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHON"))}
+        environment |= {
+            "MLFLOW_TRACKING_URI": url,
+            "MLFLOW_TRACKING_TOKEN": token,
+            # A refusal is to be seen at once, and not after minutes of repeating it.
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GIT_PYTHON_REFRESH": "quiet",
+        }
+        done = subprocess.run(
+            [self.python, PROGRAMS / f"{program}.py", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_TIMEOUT_S,
+        )
+        assert done.returncode == 0, f"mlflow {self.version} with {program}.py:\n{done.stdout}\n{done.stderr[-8000:]}"
+        return done.stdout
+
+
+def client(version: str) -> MlflowClient:
+    """The client of this version, installed if it is not there yet."""
+    home = servers_home() / f"mlflow-{version}"
+    wanted = REQUIREMENTS[version]
+    with installing(home, repr((sys.version_info[:2], wanted)).encode()) as missing:
+        if missing:
+            uv = find_uv_bin()
+            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
+            run(home, [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python", *wanted])
+    return MlflowClient(version, home / "venv" / "bin" / "python")
