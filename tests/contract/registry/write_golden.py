@@ -38,7 +38,10 @@ from modelog_registry.model.events import (
 from modelog_registry.model.events import Environment as MadeIn
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.stage import Decision, ModelType, Stage
-from modelog_registry.read import messages, model_messages
+from modelog_registry.policy.decide import POLICY
+from modelog_registry.policy.events import PromotionPolicySet
+from modelog_registry.read import messages, model_messages, policy_messages
+from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import (
     Environment,
@@ -105,7 +108,7 @@ STORIES: dict[str, list[Any]] = {
             AT,
         ),
         VersionPromoted(
-            MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "to be tried", "alice", AT
+            MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "to be tried", "alice", AT, 3
         ),
         ModelUpdated(MODEL_ID, "flight-delay", "Will it arrive late?", ModelType.ENSEMBLE, "bob", AT),
         ModelTagged(MODEL_ID, "flight-delay", {"команда": "air"}, ("team",), "bob", AT),
@@ -115,6 +118,18 @@ STORIES: dict[str, list[Any]] = {
         AliasDeleted(MODEL_ID, "flight-delay", "champion", "1.0.0", "alice", AT),
         VersionDeleted(MODEL_ID, "flight-delay", "1.0.0", "not needed", "alice", AT),
         ModelDeleted(MODEL_ID, "flight-delay", "the end", "alice", AT),
+    ],
+    "registry.promotion_policy": [
+        PromotionPolicySet(
+            1,
+            Rules(
+                (StageRules(Stage.PRODUCTION, 2, (Threshold("auc", 0.7), Threshold("loss", None, 0.5))),),
+                (Freeze(AT, AT.replace(year=2027), "the holidays", (Stage.PRODUCTION,)),),
+            ),
+            "after the incident",
+            "admin",
+            AT,
+        )
     ],
     "registry.experiment": [ExperimentCreated("7f3c-experiment", "задержки", "why", "alice", AT)],
     "registry.run": [
@@ -159,7 +174,7 @@ STORIES: dict[str, list[Any]] = {
         )
     ],
 }
-DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (MODEL, EXPERIMENT, RUN, DATASET)}
+DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (MODEL, POLICY, EXPERIMENT, RUN, DATASET)}
 
 
 def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
@@ -171,6 +186,8 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
         case "registry.model":
             message = model_messages.model_message(state, state.registered, 7)
             message.versions.extend(model_messages.version_message(state, v, 7) for v in state.versions.values())
+        case "registry.promotion_policy":
+            message = policy_messages.policy_message(state.last, 7)
         case "registry.experiment":
             message = messages.experiment_message(state.created, 7)
         case "registry.run":

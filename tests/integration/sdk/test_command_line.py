@@ -70,6 +70,19 @@ def test_models(run, alice: modelog.Client, bob: modelog.Client, tmp_path: Path)
     told = run("model", "history", "cli-model", "1.0.0").output
     assert all(word in told for word in ("staging to production", "champion", "checked=yes"))
     assert "in production" in run("model", "delete", "cli-model", "1.0.0", status=1).stderr
+    rules = tmp_path / "rules.json"
+    rules.write_text('{"stages": [{"stage": "STAGE_PRODUCTION", "reviewers": 2}]}')
+    replayed = run("model", "policy", "--replay", rules).output
+    assert "needs 2 approvals by people other than alice" in replayed
+    assert "would have been refused." in replayed
+    assert json.loads(run("model", "policy").output)["version"] == 0
+    assert (
+        "Version 1 of the promotion policy is in force" in run("model", "policy", "--set", rules, "-m", "eyes").output
+    )
+    rules.write_text("{}")
+    assert "Version 2 of the promotion policy is in force" in run("model", "policy", "--set", rules).output
+    rules.write_text("{")
+    assert "rules.json" in run("model", "policy", "--replay", rules, status=1).stderr
     run("model", "create", "cli-gone")
     assert "is deleted" in run("model", "delete", "cli-gone", "-m", "no longer").output
     assert json.loads(run("model", "history", "cli-gone", "--json").output)[1]["reason"] == "no longer"

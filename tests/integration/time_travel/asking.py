@@ -36,6 +36,7 @@ def tag(key: str, comparison: str, text: str = "") -> Fields:
 
 
 NEWEST = {"field": "FIELD_ATTRIBUTE", "key": "last_update_time", "descending": True}
+STRICT = {"stages": [{"stage": "STAGE_PRODUCTION", "reviewers": 2}]}
 # For each request what it asks about, made from messages that were seen; one that needs nothing is asked bare too.
 ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetModelRequest": {"Model": lambda m: [{"name": m.name}]},
@@ -59,6 +60,9 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
             {"conditions": [tag("step", "COMPARISON_EQUAL", "1"), attribute("model", "COMPARISON_EQUAL", v.model)]},
         ]
     },
+    "GetPromotionPolicyRequest": {"PromotionPolicy": lambda p: [{"version": p.version}]},
+    "ListPromotionPoliciesRequest": {},
+    "ReplayPromotionsRequest": {"PromotionPolicy": lambda p: [{"rules": p.rules}, {"rules": STRICT}]},
     "GetExperimentRequest": {"Experiment": lambda e: [{"name": e.name}]},
     "ListExperimentsRequest": {},
     "GetRunRequest": {"Run": lambda r: [{"run_id": r.id}]},

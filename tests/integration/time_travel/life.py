@@ -14,7 +14,7 @@ from pathlib import Path
 import modelog
 import numpy as np
 from modelog.stream import StreamProducer
-from modelog.types import AlertChannel, Artifact
+from modelog.types import AlertChannel, Artifact, FreezeWindow, PromotionRules, StageRules
 from modelog_proto.serving.v1.deployment_pb2 import Prediction
 from toy_model import FEATURES, PROJECT, SIGNATURE, deployed, fitted, toy_rows
 
@@ -83,6 +83,7 @@ class Life:
         for verb, a, b in (
             ("run", 0, 0), ("metric", 1, 1), ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
+            ("policy", 0, 0),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -103,6 +104,7 @@ class Life:
             "tag": lambda a, b: alice.models.tag_version(_name(a), _version(0), {"step": str(b)}),
             "tagged": lambda a, b: alice.models.tag(_name(a), {"step": str(b)}, ["b"]),
             "describe": lambda a, b: bob.models.update(_name(a), description=f"step {b}", type="ensemble"),
+            "policy": lambda a, b: alice.models.set_policy(_rules(a)),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
@@ -183,6 +185,12 @@ class Life:
 
 def _name(a: int) -> str:
     return NAMES[a % 2]
+
+
+def _rules(a: int) -> PromotionRules:
+    """Two or more eyes more, and a time in which nothing moved that is long over."""
+    freeze = FreezeWindow(starts=START, ends=START + HOUR, reason="long ago")
+    return PromotionRules(stages=[StageRules(stage="STAGE_PRODUCTION", reviewers=1 + a % 2)], freezes=[freeze])
 
 
 def _version(b: int) -> str:

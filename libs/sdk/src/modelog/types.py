@@ -119,6 +119,82 @@ class ModelFact(Record):
     description: str = ""
 
 
+class MetricThreshold(Record):
+    """What a metric must be before a version goes to a stage."""
+
+    metric: str
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+
+
+class StageRules(Record):
+    """What it takes to go to STAGE_STAGING or STAGE_PRODUCTION."""
+
+    stage: str
+    reviewers: int = 0
+    thresholds: List[MetricThreshold] = []
+
+
+class FreezeWindow(Record):
+    """A time in which nothing is promoted to these stages; none means all."""
+
+    starts: datetime
+    ends: datetime
+    reason: str = ""
+    stages: List[str] = []
+
+
+class PromotionRules(Record):
+    """The rules of promotions; a stage that is not named has those that every platform begins with."""
+
+    stages: List[StageRules] = []
+    freezes: List[FreezeWindow] = []
+
+
+class PromotionPolicy(Record):
+    """One version of the rules; 0 is what every platform begins with."""
+
+    version: int = 0
+    rules: PromotionRules = msgspec.field(default_factory=PromotionRules)
+    by: str = ""
+    reason: str = ""
+    at: Optional[datetime] = None
+    position: int = 0
+
+
+class RecordedPromotion(Record):
+    """A promotion that happened, with all that its rules looked at."""
+
+    model: str = ""
+    version: str = ""
+    from_stage: str = ""
+    to_stage: str = ""
+    by: str = ""
+    at: Optional[datetime] = None
+    reason: str = ""
+    position: int = 0
+    policy_version: int = 0
+    author: str = ""
+    metrics: Dict[str, float] = {}
+    approved_by: List[str] = []
+    rejected_by: str = ""
+    rejection: str = ""
+
+
+class RefusedPromotion(Record):
+    """A promotion that other rules would have refused, and why."""
+
+    promotion: RecordedPromotion
+    reasons: List[str] = []
+
+
+class Replay(Record):
+    """What rules would have done with the promotions that happened."""
+
+    considered: int = 0
+    refused: List[RefusedPromotion] = []
+
+
 class Model(Record):
     id: str = ""
     name: str = ""

@@ -14,12 +14,14 @@ from modelog_proto.registry.v1.compare_pb2_grpc import add_ComparisonsServicer_t
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
+from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
 from modelog_registry.api.compare import ComparisonServicer
 from modelog_registry.api.datasets import DatasetServicer
 from modelog_registry.api.experiments import ExperimentServicer
 from modelog_registry.api.models import ModelServicer
+from modelog_registry.api.policies import PolicyServicer
 from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
@@ -30,7 +32,9 @@ from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.models import Models
 from modelog_registry.handle.references import References
 from modelog_registry.model.decide import MODEL
+from modelog_registry.policy.decide import POLICY
 from modelog_registry.read.model_queries import ModelQueries
+from modelog_registry.read.policy_queries import PolicyQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.read.tables import TABLES
@@ -48,12 +52,18 @@ async def build(host: Host) -> None:
     experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
     dataset = Entities(store, DATASET, EVENTS, host.snapshots)
     references = References(experiment, run, dataset, artifacts)
-    models = Models(Entities(store, MODEL, EVENTS, host.snapshots), references)
+    policy = Entities(store, POLICY, EVENTS)
+    models = Models(Entities(store, MODEL, EVENTS, host.snapshots), policy, references)
     experiments, datasets = Experiments(experiment, run, references), Datasets(dataset)
     host.serve(
         add_ModelRegistryServicer_to_server,
         ModelServicer(models, ModelQueries(tables), host.clock),
         f"{PACKAGE}.ModelRegistry",
+    )
+    host.serve(
+        add_PromotionPoliciesServicer_to_server,
+        PolicyServicer(models, PolicyQueries(tables), host.clock),
+        f"{PACKAGE}.PromotionPolicies",
     )
     host.serve(
         add_ExperimentRegistryServicer_to_server,

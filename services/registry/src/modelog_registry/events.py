@@ -20,6 +20,7 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.run.events import RunEnded, RunLogged, RunStarted
 
 TYPES = (
@@ -35,6 +36,7 @@ TYPES = (
     VersionDeleted,
     AliasSet,
     AliasDeleted,
+    PromotionPolicySet,
     ExperimentCreated,
     RunStarted,
     RunLogged,
@@ -54,5 +56,6 @@ EVENTS = EventTypes(
         # What was added since has a value that says "not told".
         ("registry.ModelRegistered", 1): lambda fields: fields,
         ("registry.VersionRegistered", 1): _version_of_one_file,
+        ("registry.VersionPromoted", 1): lambda fields: fields,
     },
 )

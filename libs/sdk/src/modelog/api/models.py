@@ -17,7 +17,11 @@ from modelog.types import (
     ModelEnvironment,
     ModelFact,
     ModelVersion,
+    PromotionPolicy,
+    PromotionRules,
     Record,
+    RefusedPromotion,
+    Replay,
     Signature,
 )
 
@@ -64,6 +68,17 @@ class _Versions(Record):
 
 class _Facts(Record):
     facts: List[ModelFact] = []
+    next_page_token: str = ""
+
+
+class _Policies(Record):
+    policies: List[PromotionPolicy] = []
+    next_page_token: str = ""
+
+
+class _Replayed(Record):
+    considered: int = 0
+    refused: List[RefusedPromotion] = []
     next_page_token: str = ""
 
 
@@ -284,6 +299,38 @@ class Models:
     def compare(self, *versions: str, as_of: Optional[str] = None) -> Comparison:
         """What differs between versions, each "model/version", and between the runs that they came from."""
         return self._transport.get("/api/v1/comparisons/versions", Comparison, versions=[*versions], as_of=as_of)
+
+    def policy(self, version: Optional[int] = None, *, as_of: Optional[str] = None) -> PromotionPolicy:
+        """The rules of promotions that are in force, or one version of them."""
+        return self._transport.get("/api/v1/promotion-policy", PromotionPolicy, version=version, as_of=as_of)
+
+    def policies(self, *, as_of: Optional[str] = None) -> List[PromotionPolicy]:
+        """All versions of the rules that were ever set, newest first."""
+        return self._transport.get("/api/v1/promotion-policies", _Policies, as_of=as_of, page_size=1000).policies
+
+    def set_policy(
+        self, rules: PromotionRules, reason: str = "", *, expected_version: Optional[int] = None
+    ) -> PromotionPolicy:
+        """Put rules in force, as the next version.
+
+        With `expected_version` that one must still be in force: raises Conflict, which says who set another, and when.
+        """
+        body = {"rules": rules, "reason": reason, "expected_version": expected_version}
+        return self._transport.post("/api/v1/promotion-policy", PromotionPolicy, body)
+
+    def replay_promotions(self, rules: PromotionRules, *, as_of: Optional[str] = None) -> Replay:
+        """Which promotions that happened these rules would have refused, and why."""
+        told = Replay()
+        token = ""
+        while True:
+            page = self._transport.ask(
+                "/api/v1/promotion-policy/replay", _Replayed, {"rules": rules}, as_of=as_of, page_token=token
+            )
+            told.considered += page.considered
+            told.refused += page.refused
+            token = page.next_page_token
+            if not token:
+                return told
 
     def download(self, model: str, version: str, folder: Path) -> Path:
         """Fetch a version's file into `folder` (its digest is checked); returns the path."""

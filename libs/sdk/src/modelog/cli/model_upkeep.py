@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, List, Optional
 
+import msgspec
 import typer
 
 import modelog
 from modelog.api.models import where
 from modelog.cli.models import COLUMNS, row
 from modelog.cli.output import AsJson, AsOf, pairs, say, show_json, show_table, told, word
-from modelog.types import Condition, ModelFact
+from modelog.errors import Invalid
+from modelog.types import Condition, ModelFact, PromotionRules, RefusedPromotion
 
 Name = typer.Argument(..., help="The model.")
 OneVersion = typer.Argument(None, help="One version of it.")
@@ -130,7 +133,44 @@ def search(
             show_table(COLUMNS, [row(v) for v in found], empty="no version is like that")
 
 
+def policy(
+    file: Optional[Path] = typer.Option(None, "--set", help="Put the rules of this JSON file in force."),
+    replay: Optional[Path] = typer.Option(None, help="Say what the rules of this JSON file would have refused."),
+    reason: str = typer.Option("", "--reason", "-m", help="Why."),
+    as_of: Optional[str] = AsOf,
+) -> None:
+    """The rules of promotions: those in force, new ones, or what others would have refused.
+
+    Example: `modelog model policy --replay stricter.json`
+    """
+    with told(), modelog.connect() as client:
+        if file is not None:
+            say(
+                f"Version {client.models.set_policy(_rules(file), reason).version} of the promotion policy is in force."
+            )
+        elif replay is not None:
+            found = client.models.replay_promotions(_rules(replay), as_of=as_of)
+            rows = [_refused(one) for one in found.refused]
+            columns = ["#position", "model", "version", "to", "by", "would have been refused because"]
+            show_table(columns, rows, empty="nothing would have been refused")
+            say(f"{len(found.refused)} of {found.considered} promotions would have been refused.")
+        else:
+            show_json(client.models.policy(as_of=as_of))
+
+
+def _refused(one: RefusedPromotion) -> List[Any]:
+    p = one.promotion
+    return [p.position, p.model, p.version, word(p.to_stage, "STAGE_"), p.by, "; ".join(one.reasons)]
+
+
+def _rules(file: Path) -> PromotionRules:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=PromotionRules)
+    except (OSError, msgspec.DecodeError) as trouble:
+        raise Invalid(f"{file}: {trouble}; `modelog model policy` prints rules as they must look") from None
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to `modelog model`."""
-    for command in (alias, tag, describe, delete, history, search):
+    for command in (alias, tag, describe, delete, history, search, policy):
         app.command()(command)

@@ -131,6 +131,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.AliasDeleted": Sentence(
         lambda p: f"{word(p['by'])} took the alias {word(p['alias'])} away from {_version(p)}"
     ),
+    "registry.PromotionPolicySet": Sentence(
+        lambda p: f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{because(p['reason'])}"
+    ),
     "registry.ExperimentCreated": Sentence(lambda p: f"{word(p['author'])} created the experiment {word(p['name'])}"),
     "registry.RunStarted": Sentence(_run_started),
     "registry.RunLogged": Sentence(_logged, _logs),

@@ -56,7 +56,7 @@ class ModelServicer(ModelRegistryServicer):
 
     async def PromoteVersion(self, request: pb.PromoteVersionRequest, context: Call) -> pb.ModelVersion:
         ctx = command_call(self._clock, request.request_id, "PromoteVersion")
-        position = await self._models.change(parse.promote_version(request), ctx)
+        position = await self._models.promote(parse.promote_version(request), ctx)
         return await self._queries.version(request.model, request.version, since(position), ctx.tenant)
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, context: Call) -> pb.Model:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modelog_common.domain.context import Context
 from modelog_common.domain.ids import derived_id
 from modelog_common.domain.semver import SemanticVersion
@@ -25,10 +27,13 @@ from modelog_registry.model.commands import (
 )
 from modelog_registry.model.events import ModelEvent
 from modelog_registry.model.state import Model
+from modelog_registry.policy.commands import PolicyCommand, SetPolicy
+from modelog_registry.policy.decide import policy_id
+from modelog_registry.policy.events import PolicyEvent
+from modelog_registry.policy.state import Policy
 
 Change = (
     ReviewVersion
-    | PromoteVersion
     | UpdateModel
     | TagModel
     | DeleteModel
@@ -43,8 +48,13 @@ Change = (
 class Models:
     """All models of all tenants."""
 
-    def __init__(self, entities: Entities[Model, ModelCommand, ModelEvent], references: References) -> None:
-        self._entities, self._references = entities, references
+    def __init__(
+        self,
+        entities: Entities[Model, ModelCommand, ModelEvent],
+        policies: Entities[Policy, PolicyCommand, PolicyEvent],
+        references: References,
+    ) -> None:
+        self._entities, self._policies, self._references = entities, policies, references
 
     async def register(self, command: RegisterModel, ctx: Context) -> int:
         return (await self._handle(command.name, command, ctx)).position
@@ -63,6 +73,15 @@ class Models:
     async def change(self, command: Change, ctx: Context) -> int:
         """Anything else that is asked of a model that is there."""
         return (await self._handle(command.model, command, ctx)).position
+
+    async def promote(self, command: PromoteVersion, ctx: Context) -> int:
+        """By the rules that are in force when it is asked."""
+        policy = (await self._policies.load(policy_id(ctx.tenant))).state.in_force
+        return (await self._handle(command.model, replace(command, policy=policy), ctx)).position
+
+    async def set_policy(self, command: SetPolicy, ctx: Context) -> int:
+        """Put rules in force; the position at which the policy then stands, 0 when it is still the first."""
+        return (await self._policies.handle(policy_id(ctx.tenant), command, ctx)).position
 
     async def _handle(self, name: str, command: ModelCommand, ctx: Context) -> Loaded[Model]:
         return await self._entities.handle(derived_id(ctx.tenant, name), command, ctx)

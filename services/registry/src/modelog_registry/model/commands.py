@@ -12,6 +12,7 @@ from modelog_registry.artifact import Artifact
 from modelog_registry.model.events import DatasetRef, Environment
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.rules import BEGINNING, PolicyVersion
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class ReviewVersion:
 
 @dataclass(frozen=True)
 class PromoteVersion:
-    """Move a version to another stage; `expected` is the stage that it is in as far as the caller knows."""
+    """Move a version to another stage, by the rules of `policy`.
+
+    `expected` is the stage that it is in as far as the caller knows.
+    """
 
     model: str
     version: SemanticVersion
@@ -70,6 +74,7 @@ class PromoteVersion:
     reason: str = ""
     expected: Stage | None = None
     archive_others: bool = False
+    policy: PolicyVersion = BEGINNING
 
 
 @dataclass(frozen=True)

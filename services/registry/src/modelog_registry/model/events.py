@@ -87,9 +87,12 @@ class VersionReviewed:
     at: datetime
 
 
-@event("registry.VersionPromoted")
+@event("registry.VersionPromoted", version=2)
 class VersionPromoted:
-    """A version moved to another stage; `approval_id` names the approval that this leaned on, if it needed one."""
+    """A version moved to another stage; `approval_id` names the approval that this leaned on, if it needed one.
+
+    `policy_version` is the version of the promotion policy under which it was decided; 0 is what platforms begin with.
+    """
 
     model_id: str
     model: str
@@ -100,6 +103,7 @@ class VersionPromoted:
     reason: str
     by: str
     at: datetime
+    policy_version: int = 0
 
 
 @event("registry.ModelUpdated")

@@ -1,4 +1,4 @@
-"""The rules of reviews and promotions: four eyes, and the way from development to production."""
+"""Reviews and promotions: four eyes, the way from development to production, and the policy in force."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from modelog_registry.model.commands import PromoteVersion, ReviewVersion
 from modelog_registry.model.events import ModelEvent, VersionPromoted, VersionReviewed
 from modelog_registry.model.stage import Decision, Stage
 from modelog_registry.model.state import Model, Version
+from modelog_registry.rules import refusals
 
 _VERBS = {Decision.APPROVED: "approve", Decision.REJECTED: "reject"}
 
@@ -51,18 +52,23 @@ def promote(model: Model, command: PromoteVersion, ctx: Context) -> Sequence[Mod
         )
     if candidate.stage is stage:
         return ()
-    _check_review(candidate, stage)
+    if candidate.stage is not Stage.ARCHIVED:
+        refused = refusals(candidate.judged, stage, ctx.now, command.policy.rules)
+        if refused:
+            raise NotAllowed("; ".join(refused))
     if stage not in candidate.stage.following:
         raise NotAllowed(f"{candidate.title} is {_ways_on(candidate.stage)}; {candidate.how}")
     replaced = [v for v in model.live if v.stage is stage] if command.archive_others else []
     approval_id = candidate.approval_id if stage.needs_approval else ""
     return [
-        _move(candidate, stage, approval_id, command.reason, ctx),
-        *(_move(v, Stage.ARCHIVED, "", f"{candidate.title} took its place", ctx) for v in replaced),
+        _move(candidate, stage, approval_id, command.reason, command, ctx),
+        *(_move(v, Stage.ARCHIVED, "", f"{candidate.title} took its place", command, ctx) for v in replaced),
     ]
 
 
-def _move(version: Version, stage: Stage, approval_id: str, reason: str, ctx: Context) -> VersionPromoted:
+def _move(
+    version: Version, stage: Stage, approval_id: str, reason: str, command: PromoteVersion, ctx: Context
+) -> VersionPromoted:
     content = version.content
     return VersionPromoted(
         content.model_id,
@@ -74,20 +80,8 @@ def _move(version: Version, stage: Stage, approval_id: str, reason: str, ctx: Co
         reason,
         ctx.actor,
         ctx.now,
+        command.policy.version,
     )
-
-
-def _check_review(candidate: Version, stage: Stage) -> None:
-    if Stage.ARCHIVED in (stage, candidate.stage):
-        return
-    last = candidate.last_review
-    if last is not None and last.decision is Decision.REJECTED:
-        raise NotAllowed(
-            f"{last.reviewer} rejected {candidate.title} ({last.comment}); "
-            f"it needs an approval before it goes to {stage}"
-        )
-    if stage.needs_approval and not candidate.approval_id:
-        raise NotAllowed(f"{candidate.title} needs an approval by someone other than {candidate.content.author}")
 
 
 def _ways_on(stage: Stage) -> str:

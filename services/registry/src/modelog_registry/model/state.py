@@ -26,6 +26,7 @@ from modelog_registry.model.events import (
     VersionUpdated,
 )
 from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.rules import Candidate
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,21 @@ class Version:
         """The approval in force: that of the last review, empty when it rejected or when there is none."""
         last = self.last_review
         return last.approval_id if last is not None and last.decision is Decision.APPROVED else ""
+
+    @property
+    def judged(self) -> Candidate:
+        """What the rules of promotions look at. An approval stands until somebody rejects the version."""
+        last = self.last_review
+        rejection = last if last is not None and last.decision is Decision.REJECTED else None
+        since = max((n for n, r in enumerate(self.reviews) if r.decision is Decision.REJECTED), default=-1) + 1
+        return Candidate(
+            self.title,
+            self.content.author,
+            self.content.metrics,
+            tuple(dict.fromkeys(review.reviewer for review in self.reviews[since:])),
+            rejection.reviewer if rejection is not None else "",
+            rejection.comment if rejection is not None else "",
+        )
 
     @property
     def how(self) -> str:

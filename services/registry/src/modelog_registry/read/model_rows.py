@@ -16,11 +16,12 @@ from modelog_registry.model.events import (
     ModelRegistered,
     ModelTagged,
     VersionDeleted,
+    VersionPromoted,
     VersionRegistered,
     VersionTagged,
 )
 from modelog_registry.model.state import Gone, Model, Version
-from modelog_registry.read import model_messages
+from modelog_registry.read import model_messages, policy_messages
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.model_tables import (
     ALIASES,
@@ -28,10 +29,12 @@ from modelog_registry.read.model_tables import (
     MODEL_FACTS,
     MODEL_TAGS,
     MODELS,
+    PROMOTIONS,
     TAG_LENGTH,
     VERSION_TAGS,
     VERSIONS,
 )
+from modelog_registry.rules import RULED
 
 
 def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
@@ -55,6 +58,10 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
     changes.append(Put(MODELS, {"name": name}, body, values))
     changes += (_version_row(model, model.of(text), stored.position) for text in _versions_of(event))
     changes += _searched(model, event)
+    if isinstance(event, VersionPromoted) and event.to_stage in RULED:
+        body = policy_messages.promotion_message(model.of(event.version), event, stored.position).SerializeToString()
+        key = {"model": name, "told": str(stored.version)}
+        changes.append(Put(PROMOTIONS, key, body, {"at_position": stored.position}))
     return changes
 
 

@@ -69,6 +69,15 @@ VERSION_TAGS = temporal_table(
     ],
 )
 
+# Promotions to staging and production, with what the rules looked at: they are replayed under other rules.
+PROMOTIONS = temporal_table(
+    TABLES, "promotions", key=["model", "told"], columns=[Column("at_position", BigInteger, nullable=False)]
+)
+
+POLICIES = temporal_table(
+    TABLES, "promotion_policies", key=["version"], columns=[Column("number", Integer, nullable=False)]
+)
+
 # One row for each event of a model; they stay when it is deleted.
 MODEL_FACTS = temporal_table(
     TABLES,

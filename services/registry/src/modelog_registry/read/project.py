@@ -14,9 +14,12 @@ from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.state import Experiment
 from modelog_registry.model.decide import MODEL
-from modelog_registry.read import messages, tables
+from modelog_registry.policy.decide import POLICY
+from modelog_registry.policy.state import Policy
+from modelog_registry.read import messages, policy_messages, tables
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.model_rows import model_rows
+from modelog_registry.read.model_tables import POLICIES
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunLogged
 from modelog_registry.run.state import Run
@@ -26,10 +29,20 @@ def projections(store: EventStore) -> Sequence[Projection]:
     """All projections of the registry."""
     return (
         EntityProjection(store, MODEL, EVENTS, model_rows),
+        EntityProjection(store, POLICY, EVENTS, policy_rows),
         EntityProjection(store, EXPERIMENT, EVENTS, experiment_rows),
         EntityProjection(store, RUN, EVENTS, run_rows),
         EntityProjection(store, DATASET, EVENTS, dataset_rows),
     )
+
+
+def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
+    """The row of the version that was set."""
+    last = policy.last
+    if last is None:
+        raise ValueError(f"{stored.stream} has {stored.type} before a policy was set")
+    body = policy_messages.policy_message(last, stored.position).SerializeToString()
+    return [Put(POLICIES, {"version": str(last.version)}, body, {"number": last.version})]
 
 
 def experiment_rows(experiment: Experiment, stored: StoredEvent) -> Sequence[Change]:

@@ -1,0 +1,1 @@
+"""The rules of promotions, as a policy with versions."""
