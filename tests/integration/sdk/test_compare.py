@@ -48,7 +48,7 @@ def repeated(client: modelog.Client, name: str, depth: int, values: list[float])
     return ids
 
 
-def test_repeated_runs_are_compared(alice: modelog.Client, command: Any) -> None:
+def test_repeated_runs_are_compared(alice: modelog.Client, command: Any, tmp_path: Path) -> None:
     shallow, deep = (
         repeated(alice, "shallow", 3, [0.70, 0.72, 0.71, 0.69]),
         repeated(alice, "deep", 9, [0.75, 0.78, 0.76, 0.74]),
@@ -68,6 +68,11 @@ def test_repeated_runs_are_compared(alice: modelog.Client, command: Any) -> None
     assert "eta" in command("run", "compare", shallow[0], deep[0], "--all")
     plain = json.loads(command("run", "compare", shallow[0], deep[0], "--json"))
     assert plain["metrics"][0]["differences"][0]["sentence"].startswith("not tested: 3 repeated runs or more")
+    report = tmp_path / "compared.html"
+    assert f"Written to {report}." in command(
+        "run", "compare", ",".join(shallow), ",".join(deep), "--html", str(report)
+    )
+    assert "auc of deep (4 runs) is higher" in report.read_text()
     past = str(alice.runs.get(shallow[1]).position)
     assert "there is no run" in command("run", "compare", shallow[0], deep[0], "--as-of", past, status=1)
 

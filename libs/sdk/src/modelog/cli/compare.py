@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 import typer
@@ -9,8 +10,10 @@ import typer
 import modelog
 from modelog.cli.output import AsJson, AsOf, say, show_json, show_table, text, told
 from modelog.comparison import ComparedMetric, ComparedValue, Comparison, MetricSummary
+from modelog.report import write_report
 
 Everything = typer.Option(False, "--all", help="Also what does not differ.")
+Html = typer.Option(None, "--html", help="Write the comparison with its plots to a file, to be opened in a browser.")
 
 
 def register(runs: typer.Typer, models: typer.Typer) -> None:
@@ -24,27 +27,33 @@ def compare_runs(
     ranks: bool = typer.Option(False, help="Test by ranks."),
     test_share: float = typer.Option(0.0, help="The share of the rows held out, for resampled."),
     everything: bool = Everything,
+    html: Optional[Path] = Html,
     as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """What differs between runs. Example: `modelog run compare a1,a2,a3 b1,b2,b3 --design paired`"""
     with told(), modelog.connect() as client:
         found = client.runs.compare(*runs, design=design, ranks=ranks, test_share=test_share, as_of=as_of)
-        _show(found, everything, as_json)
+        _show(found, everything, html, as_json)
 
 
 def compare_versions(
     versions: List[str] = typer.Argument(..., help="Two or more of model/version."),
     everything: bool = Everything,
+    html: Optional[Path] = Html,
     as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
     """What differs between versions. Example: `modelog model compare delay/1.0.0 delay/1.1.0`"""
     with told(), modelog.connect() as client:
-        _show(client.models.compare(*versions, as_of=as_of), everything, as_json)
+        _show(client.models.compare(*versions, as_of=as_of), everything, html, as_json)
 
 
-def _show(found: Comparison, everything: bool, as_json: bool) -> None:
+def _show(found: Comparison, everything: bool, html: Optional[Path], as_json: bool) -> None:
+    if html is not None:
+        title = " against ".join(column.name for column in found.columns)
+        say(f"Written to {write_report(found, html, title)}.")
+        return
     if as_json:
         show_json(found)
         return
