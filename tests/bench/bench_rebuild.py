@@ -18,16 +18,21 @@ from figures import machine, median, per_s, print_table, ratio
 from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.context import Context
 from modelog_common.domain.ids import uuid7
+from modelog_common.events.entities import Entities
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent
 from modelog_common.read.database import open_database
 from modelog_common.read.project import Projector
 from modelog_common.read.queries import Queries
+from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
+from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
 from modelog_registry.events import EVENTS
+from modelog_registry.handle.metrics import Metrics
+from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.project import projections
-from modelog_registry.read.queries import RegistryQueries
-from modelog_registry.read.tables import RUN_POINTS, RUNS, TABLES
+from modelog_registry.read.tables import RUN_POINTS, RUN_VALUES, RUNS, TABLES
+from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.commands import EndRun, LogRun, Measured, RunCommand, StartRun
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunStatus
@@ -37,7 +42,7 @@ RUNS_COUNT, LENGTH, TOGETHER = 1000, 50, 50
 ROUNDS = 3
 QUERIES = 500
 BATCH = 500
-EXPERIMENT = "delays"
+EXPERIMENT, EXPERIMENT_ID = "delays", "e-1"
 TENANT = "default"
 
 
@@ -70,14 +75,20 @@ def commands(run_id: str) -> list[RunCommand]:
         )
         for step in range(LENGTH - 2)
     ]
-    begin = StartRun(run_id, EXPERIMENT, parameters={"rounds": 200, "max_depth": 6, "seed": 0}, tags={"team": "ops"})
+    begin = StartRun(
+        run_id,
+        EXPERIMENT,
+        parameters={"rounds": 200, "max_depth": 6, "seed": 0},
+        tags={"team": "ops"},
+        experiment_id=EXPERIMENT_ID,
+    )
     return [begin, *logs, EndRun(run_id, RunStatus.COMPLETED)]
 
 
 def bare_inserts_s(source: Path, target: Path) -> tuple[float, int]:
     """Seconds to insert the finished rows into empty tables of the same shape with sqlite3 alone, and their number."""
     target.unlink(missing_ok=True)
-    names = [RUNS.name, RUN_POINTS.name]
+    names = [RUNS.name, RUN_POINTS.name, RUN_VALUES.name]
     with sqlite3.connect(source) as built:
         like = [f"sql IS NOT NULL AND tbl_name = '{name}'" for name in names]
         shapes = [
@@ -119,14 +130,17 @@ async def rebuilds(projector: Projector, folder: Path) -> None:
     print_table(f"Temporal tables of {events:,} events", ["", "seconds", "events/s", "time to limit"], rows)
 
 
-async def queries(found: RegistryQueries, run_ids: list[str]) -> None:
+async def queries(found: TrackingQueries, run_ids: list[str]) -> None:
     """The same questions about now and about the middle of the log, of runs that were there by then, in turn."""
     old = random.Random(0).choices(run_ids[: RUNS_COUNT // 3], k=QUERIES)
     now, middle = ReadOptions(), ReadOptions(as_of=str(RUNS_COUNT * LENGTH // 2))
-    page = Page(size=100)
+
+    def newest(read: ReadOptions) -> SearchRunsRequest:
+        return SearchRunsRequest(experiment_ids=[EXPERIMENT_ID], page=Page(size=100), read=read)
+
     questions: list[tuple[str, Callable[[str, ReadOptions], Awaitable[object]]]] = [
         ("one run", lambda run_id, read: found.run(run_id, read, TENANT)),
-        ("a page of 100 runs of an experiment", lambda _, read: found.runs(EXPERIMENT, page, read, TENANT)),
+        ("a page of 100 runs of an experiment", lambda _, read: found.search_runs(newest(read), TENANT)),
     ]
     rows = []
     for name, ask in questions:
@@ -150,7 +164,11 @@ async def main() -> None:
         projector = Projector("bench", store, engine, TABLES, projections(store))
         await projector.start()
         await rebuilds(projector, folder)
-        await queries(RegistryQueries(Queries(store, engine, projector)), run_ids)
+        curves, runs = SqliteCurveStore(folder / "curves.db"), Entities(store, RUN, EVENTS)
+        sealing = Sealing(curves, runs, SystemClock())
+        tracking = TrackingQueries(Queries(store, engine, projector), store, Metrics(curves, runs, sealing), sealing)
+        await queries(tracking, run_ids)
+        await curves.close()
         await engine.dispose()
         await store.close()
 

@@ -23,14 +23,20 @@ from modelog_common.read import tables
 from modelog_common.read.database import open_database
 from modelog_common.read.project import Projector
 from modelog_common.read.queries import Queries
+from modelog_common.stores.curves import CurveStore
+from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
 from modelog_proto.registry.v1 import model_pb2, search_pb2
+from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
+from modelog_proto.registry.v1.search_pb2 import Comparison
 from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.commands import RegisterDatasetVersion
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.commands import CreateExperiment
 from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.handle.metrics import Metrics
+from modelog_registry.handle.sealing import Sealing
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -50,13 +56,17 @@ from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.read.tables import TABLES
-from modelog_registry.run.commands import EndRun, LogRun, Measured, StartRun
+from modelog_registry.read.tracking import TrackingQueries
+from modelog_registry.run.commands import EndRun, LogInputs, LogRun, Measured, SealMetrics, StartRun, TagRun
 from modelog_registry.run.decide import RUN
-from modelog_registry.run.events import RunStatus
+from modelog_registry.run.events import DatasetInput, Point, RunStatus
 from named_things import OpenTables
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 SIGNATURE = Signature((Tensor("x", "FP32", (-1,)),), (Tensor("y", "FP32", (-1,)),))
+Asked = tuple[RegistryQueries, ModelQueries, TrackingQueries]
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+ODD = (0.5, 0.25, "NaN", "Infinity", "-Infinity")
 TENANTS = ("acme", "Acme", "acme ", "ácme")
 NAMES = ("delay", "Delay", "delay ", "Ünïcode \U0001f600", "zebra", "_", "a%")
 PEOPLE = ("alice", "bob")
@@ -97,10 +107,13 @@ def one_command(chance: random.Random, n: int) -> tuple[Decider[Any, Any, Any], 
         (MODEL, name, SetAlias(name, chance.choice(["champion", "Champion"]), version)),
         (MODEL, name, DeleteAlias(name, "champion")),
         (MODEL, name, chance.choice([DeleteVersion(name, version), DeleteModel(name)])),
-        (EXPERIMENT, name, CreateExperiment(name, "x" * 70_000)),
-        (RUN, run_id, StartRun(run_id, name, parameters={"depth": 6})),
+        (EXPERIMENT, name, CreateExperiment(name, name, "x" * 70_000)),
+        (RUN, run_id, StartRun(run_id, name, parameters={"depth": 6, "a\0b": "c\0d"}, experiment_id=name[:1])),
+        (RUN, run_id, SealMetrics(run_id, n, n, 1, "d" * 64, (Point("f1", chance.choice(ODD), 1, AT),))),
+        (RUN, run_id, LogInputs(run_id, (DatasetInput(name, digest, tags={"mlflow.data.context": "train"}),))),
+        (RUN, run_id, TagRun(run_id, removed=("n",))),
         (RUN, run_id, LogRun(run_id, metrics=measured)),
-        (RUN, run_id, LogRun(run_id, tags={"n": str(n)})),
+        (RUN, run_id, LogRun(run_id, tags={"n": str(n), "name": name * 20})),
         (RUN, run_id, EndRun(run_id, RunStatus.COMPLETED)),
         (DATASET, name, RegisterDatasetVersion(name, digest, 10, n, ())),
     ]
@@ -149,23 +162,56 @@ async def model_answers(queries: ModelQueries, read: ReadOptions, tenant: str) -
     return found
 
 
-async def answers(queries: RegistryQueries, models: ModelQueries, read: ReadOptions, tenant: str) -> list[bytes]:
+async def answers(
+    queries: RegistryQueries, models: ModelQueries, tracking: TrackingQueries, read: ReadOptions, tenant: str
+) -> list[bytes]:
     """The answers to all questions, as bytes; what there is not, as the text that says so."""
     found = [
         *await model_answers(models, read, tenant),
-        *await pages(lambda page: queries.experiments(page, read, tenant)),
+        *await pages(lambda page: tracking.experiments(page, read, tenant)),
         *await pages(lambda page: queries.datasets(page, read, tenant)),
-        *await pages(lambda page: queries.runs("", page, read, tenant)),
+        *await pages(lambda page: tracking.runs("", page, read, tenant)),
     ]
+    # Another part of the searches for each moment: all of them take long.
+    for search in searches()[int(read.as_of or 0) % 7 :: 7]:
+        search.read.CopyFrom(read)
+        found += [*(await tracking.search_runs(search, tenant)).items, "page"]
     for name in NAMES:
-        found += await pages(lambda page, name=name: queries.runs(name, page, read, tenant))
+        found += await pages(lambda page, name=name: tracking.runs(name, page, read, tenant))
         found += await pages(lambda page, name=name: queries.dataset_versions(name, page, read, tenant))
         for n in range(9):
             try:
-                found.append(await queries.run_with_points(f"{name}{n}", read, tenant))
+                found.append(await tracking.run_with_points(f"{name}{n}", read, tenant))
             except NotFound as missing:
                 found.append(str(missing))
     return [f.SerializeToString(deterministic=True) if isinstance(f, Message) else f.encode() for f in found]
+
+
+def searches() -> list[SearchRunsRequest]:
+    """Conditions of every kind, on values that a database may compare otherwise, and orders."""
+    values: list[tuple[str, str, dict[str, Any]]] = [
+        ("TAG", "name", {"text": f"{name[:2]}%", "texts": [name * 20, "zebra"]}) for name in NAMES
+    ]
+    values += [("PARAMETER", "depth", {"text": "6", "texts": ["6"]}), ("PARAMETER", "a\0b", {"text": "c%d"})]
+    values += [("ATTRIBUTE", "run_name", {"text": "run-_%", "texts": ["x"]}), ("DATASET", "name", {"text": "D%"})]
+    texts = [c for c in dict(Comparison.items()) if c != "COMPARISON_UNSPECIFIED"]
+    conditions = [
+        {"field": f"FIELD_{field}", "key": key, "comparison": comparison, "texts": ["c\0d"], **wanted}
+        for field, key, wanted in values
+        for comparison in texts
+    ]
+    conditions += [
+        {"field": "FIELD_METRIC", "key": "f1", "comparison": comparison, "number": number}
+        for comparison in texts[:6]
+        for number in (0.5, float("nan"), float("inf"))
+    ]
+    found = [SearchRunsRequest(conditions=[c], view="VIEW_ALL") for c in conditions]
+    for n, request in enumerate(found):
+        key = [("METRIC", "f1"), ("TAG", "name"), ("ATTRIBUTE", "end_time"), ("PARAMETER", "depth")][n % 4]
+        request.order_by.add(field=f"FIELD_{key[0]}", key=key[1], descending=bool(n & 4))
+        if n & 8:
+            request.experiment_ids.append("D")
+    return found
 
 
 async def pages(ask: Any) -> list[Any]:
@@ -180,17 +226,18 @@ async def pages(ask: Any) -> list[Any]:
             return items
 
 
-async def projected(
-    store: SqliteEventStore, engine: AsyncEngine
-) -> tuple[Projector, tuple[RegistryQueries, ModelQueries]]:
+async def projected(store: SqliteEventStore, engine: AsyncEngine, curves: CurveStore) -> tuple[Projector, Asked]:
     projector = Projector("registry.tables", store, engine, TABLES, projections(store))
     await projector.start()
     await projector.catch_up()
     queries = Queries(store, engine, projector)
-    return projector, (RegistryQueries(queries), ModelQueries(queries))
+    runs = Entities(store, RUN, EVENTS)
+    sealing = Sealing(curves, runs, ManualClock())
+    tracking = TrackingQueries(queries, store, Metrics(curves, runs, sealing), sealing)
+    return projector, (RegistryQueries(queries), ModelQueries(queries), tracking)
 
 
-async def all_answers(queries: tuple[RegistryQueries, ModelQueries], positions: Sequence[int]) -> list[list[bytes]]:
+async def all_answers(queries: Asked, positions: Sequence[int]) -> list[list[bytes]]:
     reads = [ReadOptions(), *(ReadOptions(as_of=str(p)) for p in positions)]
     return [await answers(*queries, read, tenant) for read in reads for tenant in TENANTS[:2]]
 
@@ -209,17 +256,19 @@ class RegistryTablesSuite(ABC):
         head = await store.head()
         assert head > COMMANDS / 5
         asked = [1, head // 3, head // 2, head - 1]
+        curves = SqliteCurveStore(tmp_path / "curves.db")
         reference = open_database(f"sqlite+aiosqlite:///{tmp_path / 'reference.db'}")
-        _, on_sqlite = await projected(store, reference)
+        _, on_sqlite = await projected(store, reference, curves)
         expected = await all_answers(on_sqlite, asked)
         assert len({b for answer in expected for b in answer}) > 20
         # Short epochs here and long ones there: neither shows.
         monkeypatch.setattr(tables, "EPOCH_ROWS", 3)
         engine = open_tables("registry")
-        projector, queries = await projected(store, engine)
+        projector, queries = await projected(store, engine, curves)
         assert await all_answers(queries, asked) == expected
         await projector.rebuild()
         assert await all_answers(queries, asked) == expected
         await engine.dispose()
         await reference.dispose()
+        await curves.close()
         await store.close()

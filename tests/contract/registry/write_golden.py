@@ -6,7 +6,7 @@ Run it after adding an event type, or a version of one, with an example below.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,23 @@ from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.dataset.expectation import Column, Expectation
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
-from modelog_registry.experiment.events import ExperimentCreated
+from modelog_registry.experiment.events import (
+    ExperimentCreated,
+    ExperimentDeleted,
+    ExperimentDescribed,
+    ExperimentRenamed,
+    ExperimentRestored,
+    ExperimentTagged,
+)
+from modelog_registry.logged_model.decide import LOGGED_MODEL
+from modelog_registry.logged_model.events import (
+    LoggedModelAddedTo,
+    LoggedModelCreated,
+    LoggedModelDeleted,
+    LoggedModelFinalised,
+    LoggedModelStatus,
+    ModelMetric,
+)
 from modelog_registry.model.decide import MODEL
 from modelog_registry.model.events import (
     AliasDeleted,
@@ -38,24 +54,37 @@ from modelog_registry.model.events import (
 from modelog_registry.model.events import Environment as MadeIn
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.name.decide import NAME
+from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read import messages, model_messages, policy_messages
+from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import (
+    DatasetInput,
     Environment,
+    MetricsSealed,
     Point,
     RunDataset,
+    RunDeleted,
     RunEnded,
+    RunInputsLogged,
     RunLogged,
+    RunModel,
+    RunOutputsLogged,
+    RunRenamed,
+    RunRestored,
+    RunResumed,
     RunStarted,
     RunStatus,
+    RunTagged,
 )
 
 FOLDER = Path(__file__).parent / "golden"
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-MODEL_ID, DATASET_ID, RUN_ID = "7f3c-model", "7f3c-dataset", "7f3c-run"
+MODEL_ID, DATASET_ID, RUN_ID, EXPERIMENT_ID = "7f3c-model", "7f3c-dataset", "7f3c-run", "7f3c-experiment"
 ARTIFACT = Artifact("model.ubj", "a" * 64, 12345)
 ENVIRONMENT = Environment("3.11.9", "Linux-x86_64", {"numpy": "2.4.0"}, "c0ffee", True, "train:main", "d" * 64)
 
@@ -131,7 +160,18 @@ STORIES: dict[str, list[Any]] = {
             AT,
         )
     ],
-    "registry.experiment": [ExperimentCreated("7f3c-experiment", "задержки", "why", "alice", AT)],
+    "registry.name": [
+        NameTaken("experiment", "задержки", EXPERIMENT_ID, AT),
+        NameReleased("experiment", "задержки", EXPERIMENT_ID, AT),
+    ],
+    "registry.experiment": [
+        ExperimentCreated(EXPERIMENT_ID, "задержки", "why", "alice", AT, "acme", {"k": "v"}, "s3://bucket/x"),
+        ExperimentRenamed(EXPERIMENT_ID, "задержки", "delays", "bob", AT),
+        ExperimentDescribed(EXPERIMENT_ID, "because", "bob", AT),
+        ExperimentTagged(EXPERIMENT_ID, {"l": "w"}, ("k",), "bob", AT),
+        ExperimentDeleted(EXPERIMENT_ID, "delays", "bob", AT),
+        ExperimentRestored(EXPERIMENT_ID, "delays", "bob", AT),
+    ],
     "registry.run": [
         RunStarted(
             RUN_ID,
@@ -144,6 +184,9 @@ STORIES: dict[str, list[Any]] = {
             ENVIRONMENT,
             {"k": "v"},
             AT,
+            EXPERIMENT_ID,
+            "7f3c-parent",
+            AT - timedelta(days=1),
         ),
         RunLogged(
             RUN_ID,
@@ -154,7 +197,37 @@ STORIES: dict[str, list[Any]] = {
             None,
             AT,
         ),
-        RunEnded(RUN_ID, RunStatus.FAILED, "out of memory", AT),
+        MetricsSealed(RUN_ID, 1, 3, 250, "e" * 64, (Point("auc", 0.7, 100, AT), Point("loss", "NaN", 9, AT)), AT),
+        RunInputsLogged(
+            RUN_ID,
+            (DatasetInput("flights", "abc", "http", "{}", "[]", "{}", {"mlflow.data.context": "training"}),),
+            (RunModel("m-1"),),
+            AT,
+        ),
+        RunOutputsLogged(RUN_ID, (RunModel("m-2", 7),), AT),
+        RunEnded(RUN_ID, RunStatus.FAILED, "out of memory", AT, AT - timedelta(hours=1)),
+        RunTagged(RUN_ID, {"late": "yes"}, ("k",), "bob", AT),
+        RunRenamed(RUN_ID, "best", "bob", AT),
+        RunResumed(RUN_ID, RunStatus.RUNNING, "bob", AT),
+        RunDeleted(RUN_ID, "bob", AT),
+        RunRestored(RUN_ID, "bob", AT),
+    ],
+    "registry.loggedmodel": [
+        LoggedModelCreated(
+            "m-1", "acme", EXPERIMENT_ID, "forest", "classifier", RUN_ID, {"depth": "6"}, {"k": "v"}, "alice", AT
+        ),
+        LoggedModelAddedTo(
+            "m-1",
+            {"eta": "0.1"},
+            {"l": "w"},
+            ("k",),
+            (ModelMetric("auc", "NaN", 3, AT, RUN_ID, "flights", "abc"), ModelMetric("auc", 0.7, 3, AT)),
+            (ARTIFACT,),
+            "alice",
+            AT,
+        ),
+        LoggedModelFinalised("m-1", LoggedModelStatus.READY, "whole", "alice", AT),
+        LoggedModelDeleted("m-1", "bob", AT),
     ],
     "registry.dataset": [
         DatasetVersionRegistered(
@@ -174,7 +247,9 @@ STORIES: dict[str, list[Any]] = {
         )
     ],
 }
-DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (MODEL, POLICY, EXPERIMENT, RUN, DATASET)}
+DECIDERS: dict[str, Decider[Any, Any, Any]] = {
+    d.category: d for d in (MODEL, POLICY, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET)
+}
 
 
 def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
@@ -189,7 +264,11 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
         case "registry.promotion_policy":
             message = policy_messages.policy_message(state.last, 7)
         case "registry.experiment":
-            message = messages.experiment_message(state.created, 7)
+            message = messages.experiment_message(state, state.created, 7)
+        case "registry.loggedmodel":
+            message = logged_model_message(state, state.created, 7)
+        case "registry.name":
+            return {"owner": state.taken.owner if state.taken else ""}
         case "registry.run":
             message = messages.run_message(state, state.started, 7)
         case _:

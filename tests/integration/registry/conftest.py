@@ -29,8 +29,11 @@ from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.compare_pb2_grpc import ComparisonsStub
 from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
+from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_registry.app import build
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 CONTENT = b"a model"
 PATIENCE_S = 20
@@ -45,6 +48,7 @@ class Person:
     def __post_init__(self) -> None:
         self.models: Any = ModelRegistryStub(self.channel)
         self.experiments: Any = ExperimentRegistryStub(self.channel)
+        self.logged_models: Any = LoggedModelsStub(self.channel)
         self.datasets: Any = DatasetRegistryStub(self.channel)
         self.comparisons: Any = ComparisonsStub(self.channel)
         self.artifacts: Any = ArtifactStoreStub(self.channel)

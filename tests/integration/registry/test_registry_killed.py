@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
 import pytest
-from modelog_common.domain.errors import ModelogError
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2, model_pb2
+from storm import Storm, until_answered
 
 WRITERS = 8
 KILLS = 2
 BETWEEN_KILLS = 60
-
-
-@dataclass
-class Storm:
-    """What people wanted and what they were told."""
-
-    acknowledged: Counter[str] = field(default_factory=Counter)
-    over: bool = False
-    progress: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def note(self, kind: str) -> None:
-        async with self.progress:
-            self.acknowledged[kind] += 1
-            self.progress.notify_all()
-
-    async def more(self, count: int) -> None:
-        """Wait for so many more acknowledgements."""
-        target = self.acknowledged.total() + count
-        async with asyncio.timeout(60), self.progress:
-            await self.progress.wait_for(lambda: self.acknowledged.total() >= target)
-
-
-async def until_answered(call: Any, request: Any) -> Any:
-    """Repeat a request, under its own id, until somebody answers."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call(request)
-            except (ModelogError, grpc.RpcError) as error:
-                if type(error).__name__ not in ("Unavailable", "UsageError"):
-                    raise
 
 
 async def write(person: Any, run_id: str, number: int, storm: Storm, version: Any) -> None:

@@ -55,7 +55,9 @@ async def test_every_step_is_published_in_order(published: Any) -> None:
         "registry.VersionPromoted",
         "registry.VersionPromoted",
     ]
-    assert [e.position for e in events] == list(range(1, 9))
+    assert [e.position for e in events] == list(range(2, 10)), (
+        "the first is the name's, which is nobody else's business"
+    )
     assert (events[5].actor, events[5].tenant, events[5].stream) == ("bob", "acme", f"registry.model-{model.id}")
     logged, last = json.loads(events[2].payload), json.loads(events[-1].payload)
     assert logged["metrics"][0]["value"] == "NaN"

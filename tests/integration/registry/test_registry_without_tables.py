@@ -36,7 +36,7 @@ async def test_commands_are_accepted_and_answered_later(tmp_path: Path, registry
             await alice.run("nothing")
         status = await alice.admin.GetStatus(common_pb2.GetStatusRequest())
         assert "cannot be used" in status.projections[0].error
-        assert status.log_position == 4
+        assert status.log_position == 5
     shutil.rmtree(tmp_path / "keys")  # each registry makes its own
     async with registry_with(tmp_path) as back:
         alice = back.person("alice")
@@ -44,4 +44,4 @@ async def test_commands_are_accepted_and_answered_later(tmp_path: Path, registry
         assert [v.version for v in found.versions] == ["1.0.0"]
         again = await alice.experiments.StartRun(start)
         assert again.experiment == "delays"
-        assert (await alice.admin.GetStatus(common_pb2.GetStatusRequest())).log_position == 4
+        assert (await alice.admin.GetStatus(common_pb2.GetStatusRequest())).log_position == 5

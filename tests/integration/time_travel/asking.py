@@ -37,6 +37,16 @@ def tag(key: str, comparison: str, text: str = "") -> Fields:
 
 NEWEST = {"field": "FIELD_ATTRIBUTE", "key": "last_update_time", "descending": True}
 STRICT = {"stages": [{"stage": "STAGE_PRODUCTION", "reviewers": 2}]}
+
+
+def equal(field: str, key: str, text: str) -> Fields:
+    return {"field": f"FIELD_{field}", "key": key, "comparison": "COMPARISON_EQUAL", "text": text}
+
+
+def number_above(metric: str, number: float) -> Fields:
+    return {"field": "FIELD_METRIC", "key": metric, "comparison": "COMPARISON_GREATER_OR_EQUAL", "number": number}
+
+
 # For each request what it asks about, made from messages that were seen; one that needs nothing is asked bare too.
 ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetModelRequest": {"Model": lambda m: [{"name": m.name}]},
@@ -65,10 +75,22 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ReplayPromotionsRequest": {"PromotionPolicy": lambda p: [{"rules": p.rules}, {"rules": STRICT}]},
     "GetExperimentRequest": {"Experiment": lambda e: [{"name": e.name}]},
     "ListExperimentsRequest": {},
+    "GetExperimentByIdRequest": {"Experiment": lambda e: [{"experiment_id": e.id}]},
+    "SearchExperimentsRequest": {"Experiment": lambda e: [{"conditions": [equal("ATTRIBUTE", "name", e.name)]}]},
     "GetRunRequest": {"Run": lambda r: [{"run_id": r.id}]},
     "ListRunsRequest": {"Run": lambda r: [{"experiment": r.experiment}]},
     "CompareRunsRequest": {"Run": lambda r: [{"runs": [r.id, r.id]}]},
     "CompareVersionsRequest": {"ModelVersion": lambda v: [{"versions": [f"{v.model}/{v.version}"] * 2}]},
+    "GetMetricHistoryRequest": {"Run": lambda r: [{"run_id": r.id, "metric": m.name} for m in r.last_points]},
+    "SearchRunsRequest": {
+        "Run": lambda r: [
+            {"experiment_ids": [r.experiment_id], "order_by": [{"field": "FIELD_METRIC", "key": "auc"}]},
+            {"conditions": [equal("PARAMETER", "depth", "1")], "view": "VIEW_ALL"},
+            *({"conditions": [number_above(m.name, m.value)]} for m in r.last_points),
+        ]
+    },
+    "GetLoggedModelRequest": {"LoggedModel": lambda m: [{"model_id": m.id}]},
+    "SearchLoggedModelsRequest": {"LoggedModel": lambda m: [{"conditions": [equal("TAG", "b", m.tags["b"])]}]},
     "GetDatasetVersionRequest": {"Dataset": lambda d: [{"dataset": d.name, "version": d.latest_version}]},
     "ListDatasetsRequest": {},
     "ListDatasetVersionsRequest": {"Dataset": lambda d: [{"dataset": d.name}]},

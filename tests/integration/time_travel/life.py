@@ -81,7 +81,8 @@ class Life:
         self.alice.monitors.create_policy("flights", "flights", job, "flights", on_quality=False, evaluation_rows=100)
         yield
         for verb, a, b in (
-            ("run", 0, 0), ("metric", 1, 1), ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
+            ("run", 0, 0), ("metric", 1, 1), ("curve", 1, 3), ("note", 1, 0), ("logged", 0, 1),
+            ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
             ("policy", 0, 0),
         ):  # fmt: skip
@@ -110,6 +111,13 @@ class Life:
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
             "run": lambda a, b: self._run(a),
             "metric": lambda a, b: alice.runs.log(_of(self._runs, a), metrics={"auc": b / 7}, step=b),
+            "curve": lambda a, b: alice.runs.log_metrics(
+                _of(self._runs, a), {"loss": [1 / (n + 1) for n in range(b + 1)]}
+            ),
+            "rename": lambda a, b: alice.runs.update_experiment(self._experiment(a), name=f"{_name(a)} {b}"),
+            "hide": lambda a, b: (alice.runs.delete if b % 2 else alice.runs.restore)(_of(self._runs, a)),
+            "note": lambda a, b: alice.runs.tag(_of(self._runs, a), {"b": str(b)}),
+            "logged": lambda a, b: self._logged_model(a, b),
             "end": lambda a, b: alice.runs.end(_of(self._runs, a), ("completed", "failed", "cancelled")[b % 3]),
             "dataset": lambda a, b: alice.datasets.register(_name(a), toy_rows(b, 50), label=self._label()),
             "job": lambda a, b: self._job(a),
@@ -137,6 +145,16 @@ class Life:
     def _run(self, a: int) -> None:
         self.alice.runs.experiment(_name(a))
         self._runs.append(self.alice.runs.start(_name(a), parameters={"depth": a, "rate": 0.1}).id)
+
+    def _experiment(self, a: int) -> str:
+        return self.alice.runs.experiment(_name(a)).id
+
+    def _logged_model(self, a: int, b: int) -> None:
+        """The SDK has no logged models: they are what MLflow's clients make."""
+        made = {"experiment_id": self._experiment(a), "name": _name(a), "tags": {"b": str(b)}}
+        transport = self.alice.runs._transport
+        model = transport.post("/api/v1/logged-models", dict, made)
+        transport.post(f"/api/v1/logged-models/{model['id']}/finalise", dict, {"status": "LOGGED_MODEL_STATUS_READY"})
 
     def _job(self, a: int) -> None:
         data = self.alice.datasets.version("flights", 1)

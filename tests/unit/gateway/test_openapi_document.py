@@ -90,7 +90,8 @@ def parameters_of(
 ) -> Iterator[tuple[str, FieldDescriptor, dict[str, Any], bool]]:
     for parameter in operation["parameters"]:
         message = route.method.input_type
-        *parents, last = SHORT.get(parameter["name"], parameter["name"]).split(".")
+        own = parameter["name"] in message.fields_by_name
+        *parents, last = [parameter["name"]] if own else SHORT.get(parameter["name"], parameter["name"]).split(".")
         for parent in parents:
             message = message.fields_by_name[parent].message_type  # type: ignore[assignment]
         described = message.fields_by_name[last]

@@ -28,7 +28,8 @@ from modelog_registry.run.events import (
 
 ID = "0123456789abcdef"
 ENVIRONMENT = Environment("3.11.9", "Linux", {"numpy": "2.4"}, "c0ffee", True, "train:main", "d" * 64)
-STARTED = RunStarted(ID, "acme", "delays", "first", "alice", {"depth": 6}, (), None, {}, NOW)
+STARTED = RunStarted(ID, "acme", "delays", "first", "alice", {"depth": 6}, (), None, {}, NOW, "e-1")
+EARLIER = NOW - timedelta(days=1)
 ENDED = RunEnded(ID, RunStatus.COMPLETED, "", NOW)
 
 
@@ -48,16 +49,32 @@ def test_a_run_starts_with_what_is_known() -> None:
     datasets = (RunDataset("flights", 1, "a" * 64),)
     scenario(
         RUN,
-        when=StartRun(ID, "delays", "first", {"depth": 6}, datasets, ENVIRONMENT, {"k": "v"}),
-        then=[RunStarted(ID, "acme", "delays", "first", "alice", {"depth": 6}, datasets, ENVIRONMENT, {"k": "v"}, NOW)],
+        when=StartRun(ID, "delays", "first", {"depth": 6}, datasets, ENVIRONMENT, {"k": "v"}, "e-1", "p", EARLIER),
+        then=[
+            RunStarted(
+                ID,
+                "acme",
+                "delays",
+                "first",
+                "alice",
+                {"depth": 6},
+                datasets,
+                ENVIRONMENT,
+                {"k": "v"},
+                NOW,
+                "e-1",
+                "p",
+                EARLIER,
+            )
+        ],
     )
 
 
 def test_a_run_without_a_name_takes_one_from_its_id() -> None:
     after = scenario(
         RUN,
-        when=StartRun(ID, "delays"),
-        then=[RunStarted(ID, "acme", "delays", "run-01234567", "alice", {}, (), None, {}, NOW)],
+        when=StartRun(ID, "delays", experiment_id="e-1"),
+        then=[RunStarted(ID, "acme", "delays", "run-01234567", "alice", {}, (), None, {}, NOW, "e-1")],
     )
     assert after.status is RunStatus.RUNNING
 

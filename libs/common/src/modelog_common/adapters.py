@@ -27,6 +27,8 @@ from modelog_common.stores.blobs import BlobStore
 from modelog_common.stores.blobs.folder import FolderBlobStore
 from modelog_common.stores.cache import Cache
 from modelog_common.stores.cache.memory import MemoryCache
+from modelog_common.stores.curves import CurveStore
+from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_common.stores.graph import Graph
 from modelog_common.stores.graph.bolt import BoltGraph
 from modelog_common.stores.search import SearchStore
@@ -173,6 +175,11 @@ def open_series(settings: Settings, service: str) -> SeriesStore:
     except ImportError as error:
         raise _missing("series", "an influxdb:// address", "influx") from error
     return InfluxSeriesStore(f"{settings.series}-{service}", settings.series_token.get_secret_value())
+
+
+def open_curves(settings: Settings, service: str) -> CurveStore:
+    """The points of the metrics of runs: a file of the service's own, which must be backed up like the log."""
+    return SqliteCurveStore(settings.data_dir / service / "curves.db")
 
 
 def open_cache(settings: Settings, service: str) -> Cache:

@@ -51,10 +51,18 @@ class Transport:
         return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
 
     def ask(
-        self, path: str, answer: Type[T], body: Mapping[str, Any], *, as_of: Optional[str] = None, page_token: str = ""
+        self,
+        path: str,
+        answer: Type[T],
+        body: Mapping[str, Any],
+        *,
+        as_of: Optional[str] = None,
+        page_token: str = "",
+        page_size: int = 1000,
     ) -> T:
         """A question that does not fit into an address: a POST that changes nothing."""
-        fields = {**body, "read": {"as_of": as_of or self.as_of or ""}, "page": {"size": 1000, "token": page_token}}
+        page = {"size": page_size, "token": page_token}
+        fields = {**body, "read": {"as_of": as_of or self.as_of or ""}, "page": page}
         return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
 
     def put_bytes(self, path: str, content: bytes, sha256: str) -> Dict[str, Any]:

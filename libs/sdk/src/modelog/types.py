@@ -210,7 +210,7 @@ class Model(Record):
 
 
 class Condition(Record):
-    """One condition of a search: field FIELD_ATTRIBUTE or FIELD_TAG, its key, COMPARISON_EQUAL and so on, a value."""
+    """One condition of a search: field FIELD_ATTRIBUTE, FIELD_TAG ..., its key, COMPARISON_EQUAL and so on, a value."""
 
     field: str
     key: str
@@ -269,6 +269,27 @@ class Experiment(Record):
     author: str = ""
     created_at: Optional[datetime] = None
     position: int = 0
+    tags: Dict[str, str] = {}
+    artifact_location: str = ""
+    updated_at: Optional[datetime] = None
+    deleted_at: Optional[datetime] = None
+
+
+class MetricColumn(Record):
+    """Points of one metric, as columns of one length."""
+
+    name: str = ""
+    steps: List[int] = []
+    times_ms: List[int] = []
+    values: List[float] = []
+
+
+class Order(Record):
+    """What comes first in a search: field FIELD_ATTRIBUTE, FIELD_METRIC ... and its key."""
+
+    field: str
+    key: str
+    descending: bool = False
 
 
 class MetricPoint(Record):
@@ -311,6 +332,11 @@ class Run(Record):
     ended_at: Optional[datetime] = None
     error: str = ""
     position: int = 0
+    experiment_id: str = ""
+    parent_run_id: str = ""
+    recorded_at: Optional[datetime] = None
+    deleted_at: Optional[datetime] = None
+    last_points: List[MetricPoint] = []
 
 
 class CheckResult(Record):

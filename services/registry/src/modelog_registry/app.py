@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from modelog_common.adapters import open_blobs
+from modelog_common.adapters import open_blobs, open_curves
 from modelog_common.config import Settings
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
@@ -13,6 +13,7 @@ from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreService
 from modelog_proto.registry.v1.compare_pb2_grpc import add_ComparisonsServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
+from modelog_proto.registry.v1.logged_model_pb2_grpc import add_LoggedModelsServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
 from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
 
@@ -20,6 +21,7 @@ from modelog_registry.api.artifacts import ArtifactServicer
 from modelog_registry.api.compare import ComparisonServicer
 from modelog_registry.api.datasets import DatasetServicer
 from modelog_registry.api.experiments import ExperimentServicer
+from modelog_registry.api.logged_models import LoggedModelServicer
 from modelog_registry.api.models import ModelServicer
 from modelog_registry.api.policies import PolicyServicer
 from modelog_registry.compare.compare import Comparer
@@ -29,15 +31,24 @@ from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.handle.artifacts import Artifacts, StoreOf
 from modelog_registry.handle.datasets import Datasets
 from modelog_registry.handle.experiments import Experiments
+from modelog_registry.handle.logged_models import LoggedModels
+from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.models import Models
+from modelog_registry.handle.names import Names
 from modelog_registry.handle.references import References
+from modelog_registry.handle.runs import Runs
+from modelog_registry.handle.sealing import Sealing
+from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
+from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY
+from modelog_registry.read.logged_models import LoggedModelQueries
 from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.policy_queries import PolicyQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
 from modelog_registry.read.tables import TABLES
+from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.decide import RUN
 
 PACKAGE = "modelog.registry.v1"
@@ -50,11 +61,20 @@ async def build(host: Host) -> None:
     queries = RegistryQueries(tables)
     artifacts = Artifacts(_stores_of(host.settings))
     experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
+    names = Names(Entities(store, NAME, EVENTS), "experiment")
+    curves = open_curves(host.settings, host.name)
+    sealing = Sealing(curves, run, host.clock)
+    host.background("sealing", sealing.run, before=sealing.recover)
+    host.on_stop(curves.close)
+    host.on_stop(sealing.close)
+    metrics = Metrics(curves, run, sealing)
     dataset = Entities(store, DATASET, EVENTS, host.snapshots)
-    references = References(experiment, run, dataset, artifacts)
+    references = References(run, dataset, artifacts)
     policy = Entities(store, POLICY, EVENTS)
     models = Models(Entities(store, MODEL, EVENTS, host.snapshots), policy, references)
-    experiments, datasets = Experiments(experiment, run, references), Datasets(dataset)
+    experiments, datasets = Experiments(experiment, names), Datasets(dataset)
+    runs = Runs(run, experiments, references, sealing)
+    tracking = TrackingQueries(tables, store, metrics, sealing)
     host.serve(
         add_ModelRegistryServicer_to_server,
         ModelServicer(models, ModelQueries(tables), host.clock),
@@ -67,7 +87,7 @@ async def build(host: Host) -> None:
     )
     host.serve(
         add_ExperimentRegistryServicer_to_server,
-        ExperimentServicer(experiments, queries, host.clock),
+        ExperimentServicer(experiments, runs, metrics, tracking, host.clock),
         f"{PACKAGE}.ExperimentRegistry",
     )
     host.serve(
@@ -75,8 +95,14 @@ async def build(host: Host) -> None:
         DatasetServicer(datasets, queries, host.clock),
         f"{PACKAGE}.DatasetRegistry",
     )
-    comparer = Comparer(queries.run, ModelQueries(tables).version)
+    comparer = Comparer(tracking.run, ModelQueries(tables).version)
     host.serve(add_ComparisonsServicer_to_server, ComparisonServicer(comparer), f"{PACKAGE}.Comparisons")
+    models_of_runs = LoggedModels(Entities(store, LOGGED_MODEL, EVENTS, host.snapshots), experiments, references)
+    host.serve(
+        add_LoggedModelsServicer_to_server,
+        LoggedModelServicer(models_of_runs, LoggedModelQueries(tables), host.clock),
+        f"{PACKAGE}.LoggedModels",
+    )
     host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(artifacts), f"{PACKAGE}.ArtifactStore")
 
 

@@ -5,7 +5,21 @@ from __future__ import annotations
 from modelog_common.events.types import EventTypes, Json
 
 from modelog_registry.dataset.events import DatasetVersionRegistered
-from modelog_registry.experiment.events import ExperimentCreated
+from modelog_registry.experiment.events import (
+    ExperimentCreated,
+    ExperimentDeleted,
+    ExperimentDescribed,
+    ExperimentRenamed,
+    ExperimentRestored,
+    ExperimentTagged,
+    created_from_1,
+)
+from modelog_registry.logged_model.events import (
+    LoggedModelAddedTo,
+    LoggedModelCreated,
+    LoggedModelDeleted,
+    LoggedModelFinalised,
+)
 from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
@@ -20,8 +34,22 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.events import PromotionPolicySet
-from modelog_registry.run.events import RunEnded, RunLogged, RunStarted
+from modelog_registry.run.events import (
+    MetricsSealed,
+    RunDeleted,
+    RunEnded,
+    RunInputsLogged,
+    RunLogged,
+    RunOutputsLogged,
+    RunRenamed,
+    RunRestored,
+    RunResumed,
+    RunStarted,
+    RunTagged,
+    started_from_1,
+)
 
 TYPES = (
     ModelRegistered,
@@ -37,10 +65,29 @@ TYPES = (
     AliasSet,
     AliasDeleted,
     PromotionPolicySet,
+    NameTaken,
+    NameReleased,
     ExperimentCreated,
+    ExperimentRenamed,
+    ExperimentDescribed,
+    ExperimentTagged,
+    ExperimentDeleted,
+    ExperimentRestored,
     RunStarted,
     RunLogged,
+    MetricsSealed,
     RunEnded,
+    RunResumed,
+    RunRenamed,
+    RunTagged,
+    RunInputsLogged,
+    RunOutputsLogged,
+    RunDeleted,
+    RunRestored,
+    LoggedModelCreated,
+    LoggedModelAddedTo,
+    LoggedModelFinalised,
+    LoggedModelDeleted,
     DatasetVersionRegistered,
 )
 
@@ -57,5 +104,8 @@ EVENTS = EventTypes(
         ("registry.ModelRegistered", 1): lambda fields: fields,
         ("registry.VersionRegistered", 1): _version_of_one_file,
         ("registry.VersionPromoted", 1): lambda fields: fields,
+        ("registry.ExperimentCreated", 1): created_from_1,
+        ("registry.RunStarted", 1): started_from_1,
+        ("registry.RunEnded", 1): lambda fields: fields,
     },
 )

@@ -67,6 +67,10 @@ class Entities(Generic[State, Command, Event]):
         """The entity now, or as of a position; a stream without events gives the initial state."""
         return await self._from_log(self.stream(entity_id), until)
 
+    async def current(self, entity_id: str) -> Loaded[State]:
+        """The entity now, from what is kept of it in memory and the events that came since."""
+        return await self._current(self.stream(entity_id))
+
     async def handle(self, entity_id: str, command: Command, ctx: Context) -> Loaded[State]:
         """Decide and append; returns the entity after its new events.
 

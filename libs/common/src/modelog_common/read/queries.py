@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Executable, and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.domain.errors import Invalid
@@ -21,6 +21,8 @@ from modelog_common.read.tables import TemporalTable
 Message = TypeVar("Message", bound="Parsed")
 # What rows must be: conditions, or, where they look into other tables as of the same position, what gives them for it.
 Where = Sequence[ColumnElement[bool]] | Callable[[int | None], Sequence[ColumnElement[bool]]]
+# (position or None, offset, limit) -> ids in order.
+IdsAt = Callable[[int | None, int, int], Awaitable[Sequence[str]]]
 DEFAULT_PAGE = 100
 LAST_POSITION = 2**63 - 1
 
@@ -116,6 +118,40 @@ class Queries:
             bodies = await bodies_at(at)
         token = _token(offset + size, at or 0) if len(bodies) > size else ""
         return Found([message.FromString(b) for b in bodies[:size]], token)  # type: ignore[misc]
+
+    async def search(
+        self,
+        table: TemporalTable,
+        message: type[Message],
+        read: ReadOptions,
+        tenant: str,
+        page: Page,
+        ids_at: IdsAt,
+    ) -> Found[Message]:
+        """Rows by the ids that `ids_at` finds as of a position (None: now), after `offset` others and at most `limit`.
+
+        For what is found in other tables than the one that holds the answers, whose key is one id.
+        """
+        offset, at = _position_of(page.token)
+        if at is None:
+            at = await self.moment(read)
+        size = page.size or DEFAULT_PAGE
+        ids = await ids_at(at, offset, size + 1)
+        if len(ids) > size and at is None:
+            at = self._projector.position
+            ids = await ids_at(at, offset, size + 1)
+        bodies = await self._by_id(table, tenant, at, ids[:size])
+        token = _token(offset + size, at or 0) if len(ids) > size else ""
+        return Found([message.FromString(bodies[i]) for i in ids[:size] if i in bodies], token)  # type: ignore[misc]
+
+    async def _by_id(self, table: TemporalTable, tenant: str, at: int | None, ids: Sequence[str]) -> dict[str, bytes]:
+        t, key = table.table, table.table.c[table.key[1]]
+        statement = select(key, t.c.body).where(t.c.tenant == tenant, table.at(at), key.in_(ids))
+        return {row[0]: row.body for row in await fetch(self._engine, statement)}
+
+    async def fetch(self, statement: Executable) -> Sequence[Any]:
+        """The rows of a statement over these tables."""
+        return await fetch(self._engine, statement)
 
 
 def _token(offset: int, position: int) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
+
+import msgspec
 
 from modelog.api.datasets import Artifacts
 from modelog.comparison import Comparison, joined
 from modelog.comparison import Runs as RunIds
 from modelog.transport import Transport
-from modelog.types import Artifact, Environment, Experiment, Record, Run, RunDataset
+from modelog.types import Artifact, Condition, Environment, Experiment, MetricColumn, Order, Record, Run, RunDataset
 
 
 class _Runs(Record):
@@ -22,6 +25,11 @@ class _Experiments(Record):
     next_page_token: str = ""
 
 
+class _History(Record):
+    points: Optional[MetricColumn] = None
+    next_page_token: str = ""
+
+
 class Runs:
     """Experiments and their runs."""
 
@@ -31,6 +39,21 @@ class Runs:
     def experiment(self, name: str, description: str = "") -> Experiment:
         """The experiment of this name, made when there is none."""
         return self._transport.post("/api/v1/experiments", Experiment, {"name": name, "description": description})
+
+    def update_experiment(
+        self, experiment_id: str, *, name: Optional[str] = None, description: Optional[str] = None
+    ) -> Experiment:
+        """Rename an experiment, or describe it anew; its id and runs stay."""
+        body = {"name": name, "description": description}
+        return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}", Experiment, body)
+
+    def delete_experiment(self, experiment_id: str) -> Experiment:
+        """Hide an experiment; it keeps its name."""
+        return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}/delete", Experiment, {})
+
+    def restore_experiment(self, experiment_id: str) -> Experiment:
+        """Take a deletion back."""
+        return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}/restore", Experiment, {})
 
     def experiments(self, *, as_of: Optional[str] = None) -> List[Experiment]:
         """All experiments, by name."""
@@ -77,6 +100,82 @@ class Runs:
             "tags": dict(tags or {}),
         }
         return self._transport.post(f"/api/v1/runs/{run_id}/log", Run, body)
+
+    def log_metrics(
+        self,
+        run_id: str,
+        metrics: Mapping[str, Sequence[float]],
+        *,
+        first_step: int = 0,
+        times_ms: Optional[Sequence[int]] = None,
+    ) -> None:
+        """Add many points: for each metric its values at steps that follow each other, of now or of `times_ms`."""
+        now = time.time_ns() // 1_000_000
+        columns = [
+            {
+                "name": name,
+                "steps": list(range(first_step, first_step + len(values))),
+                "times_ms": list(times_ms or [now] * len(values)),
+                "values": [_number(v) for v in values],
+            }
+            for name, values in metrics.items()
+        ]
+        self._transport.post(f"/api/v1/runs/{run_id}/metrics", dict, {"columns": columns})
+
+    def history(self, run_id: str, metric: str, *, as_of: Optional[str] = None) -> MetricColumn:
+        """All points of a metric, by step and time."""
+        whole = MetricColumn(name=metric)
+        token = ""
+        while True:
+            path = f"/api/v1/runs/{run_id}/metrics"
+            page = self._transport.get(path, _History, metric=metric, page_token=token or None, as_of=as_of)
+            points = page.points or MetricColumn()
+            whole.steps.extend(points.steps)
+            whole.times_ms.extend(points.times_ms)
+            whole.values.extend(points.values)
+            token = page.next_page_token
+            if not token:
+                return whole
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> Run:
+        """Set tags of a run, ended or not."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/tags", Run, {"tags": dict(tags)})
+
+    def resume(self, run_id: str) -> Run:
+        """Let an ended run take more."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/update", Run, {"status": "RUN_STATUS_RUNNING"})
+
+    def rename(self, run_id: str, name: str) -> Run:
+        """Call a run otherwise."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/update", Run, {"name": name})
+
+    def delete(self, run_id: str) -> Run:
+        """Hide a run, which then takes nothing."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/delete", Run, {})
+
+    def restore(self, run_id: str) -> Run:
+        """Take a deletion back."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/restore", Run, {})
+
+    def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        experiment_ids: Sequence[str] = (),
+        order_by: Sequence[Order] = (),
+        view: str = "active",
+        limit: int = 100,
+        as_of: Optional[str] = None,
+    ) -> List[Run]:
+        """Runs that all conditions hold for; `view` is active, deleted or all."""
+        body = {
+            "experiment_ids": list(experiment_ids),
+            "conditions": [{**msgspec.to_builtins(c), "number": _number(c.number)} for c in conditions],
+            "order_by": list(order_by),
+            "view": f"VIEW_{view.upper()}",
+        }
+        path = "/api/v1/runs/search"
+        return self._transport.ask(path, _Runs, body, as_of=as_of, page_size=limit).runs
 
     def end(self, run_id: str, status: str = "completed", error: str = "") -> Run:
         """End a run: completed, failed or cancelled."""

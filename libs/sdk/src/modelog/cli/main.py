@@ -15,6 +15,7 @@ from modelog.cli import (
     data,
     deployments,
     events,
+    experiments,
     jobs,
     lineage,
     model_upkeep,
@@ -37,6 +38,7 @@ platform.register(app)
 model_upkeep.register(models.app)
 compare.register(runs.app, models.app)
 app.add_typer(models.app, name="model")
+app.add_typer(experiments.app, name="experiment")
 app.add_typer(runs.app, name="run")
 app.add_typer(data.app, name="dataset")
 app.add_typer(jobs.app, name="job")

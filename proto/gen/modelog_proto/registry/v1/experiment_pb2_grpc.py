@@ -45,6 +45,36 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetExperimentRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
                 _registered_method=True)
+        self.GetExperimentById = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/GetExperimentById',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetExperimentByIdRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.SearchExperiments = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/SearchExperiments',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchExperimentsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchExperimentsResponse.FromString,
+                _registered_method=True)
+        self.UpdateExperiment = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/UpdateExperiment',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateExperimentRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.DeleteExperiment = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/DeleteExperiment',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteExperimentRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.RestoreExperiment = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/RestoreExperiment',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RestoreExperimentRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.SetExperimentTags = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/SetExperimentTags',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SetExperimentTagsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+                _registered_method=True)
         self.ListExperiments = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/ListExperiments',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentsRequest.SerializeToString,
@@ -59,6 +89,56 @@ class ExperimentRegistryStub:
                 '/modelog.registry.v1.ExperimentRegistry/LogRun',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.UpdateRun = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/UpdateRun',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateRunRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.SetRunTags = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/SetRunTags',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SetRunTagsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.DeleteRunTag = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/DeleteRunTag',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteRunTagRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.DeleteRun = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/DeleteRun',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteRunRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.RestoreRun = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/RestoreRun',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RestoreRunRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.LogMetrics = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/LogMetrics',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsResponse.FromString,
+                _registered_method=True)
+        self.LogInputs = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/LogInputs',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogInputsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.LogOutputs = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/LogOutputs',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogOutputsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
+        self.GetMetricHistory = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/GetMetricHistory',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryResponse.FromString,
+                _registered_method=True)
+        self.SearchRuns = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/SearchRuns',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsResponse.FromString,
                 _registered_method=True)
         self.EndRun = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/EndRun',
@@ -95,6 +175,48 @@ class ExperimentRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetExperimentById(self, request, context):
+        """One experiment, by the id that stays when it is renamed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchExperiments(self, request, context):
+        """Experiments that conditions hold for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateExperiment(self, request, context):
+        """Renames an experiment, or describes it anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExperiment(self, request, context):
+        """Hides an experiment, which keeps its name and runs; "Default" is refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreExperiment(self, request, context):
+        """Takes a deletion back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetExperimentTags(self, request, context):
+        """Sets tags of an experiment, and takes others away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListExperiments(self, request, context):
         """All experiments, by name.
         """
@@ -111,6 +233,76 @@ class ExperimentRegistryServicer:
 
     def LogRun(self, request, context):
         """Adds parameters, metrics, artifacts or tags to a running run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRun(self, request, context):
+        """Renames a run, or changes its status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRunTags(self, request, context):
+        """Sets tags of a run, ended or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRunTag(self, request, context):
+        """Takes a tag of a run away; one that is not there is not found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRun(self, request, context):
+        """Hides a run, which then takes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreRun(self, request, context):
+        """Takes a deletion back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogMetrics(self, request, context):
+        """Adds points of metrics to a running run: many at once, or one after the other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogInputs(self, request, context):
+        """Adds what a run read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogOutputs(self, request, context):
+        """Adds the logged models that a run made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetricHistory(self, request, context):
+        """The points of one metric.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchRuns(self, request, context):
+        """Runs that conditions hold for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +342,36 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetExperimentRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
             ),
+            'GetExperimentById': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperimentById,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetExperimentByIdRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
+            'SearchExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchExperiments,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchExperimentsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchExperimentsResponse.SerializeToString,
+            ),
+            'UpdateExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateExperiment,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateExperimentRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
+            'DeleteExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExperiment,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteExperimentRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
+            'RestoreExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreExperiment,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RestoreExperimentRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
+            'SetExperimentTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetExperimentTags,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SetExperimentTagsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
             'ListExperiments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListExperiments,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentsRequest.FromString,
@@ -164,6 +386,56 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
                     servicer.LogRun,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'UpdateRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRun,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateRunRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'SetRunTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRunTags,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SetRunTagsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'DeleteRunTag': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRunTag,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteRunTagRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'DeleteRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRun,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteRunRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'RestoreRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreRun,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RestoreRunRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'LogMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogMetrics,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsResponse.SerializeToString,
+            ),
+            'LogInputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogInputs,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogInputsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'LogOutputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogOutputs,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogOutputsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'GetMetricHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricHistory,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryResponse.SerializeToString,
+            ),
+            'SearchRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchRuns,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsResponse.SerializeToString,
             ),
             'EndRun': grpc.unary_unary_rpc_method_handler(
                     servicer.EndRun,
@@ -247,6 +519,168 @@ class ExperimentRegistry:
             _registered_method=True)
 
     @staticmethod
+    def GetExperimentById(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/GetExperimentById',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.GetExperimentByIdRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/SearchExperiments',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchExperimentsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/UpdateExperiment',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateExperimentRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/DeleteExperiment',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteExperimentRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/RestoreExperiment',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.RestoreExperimentRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetExperimentTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/SetExperimentTags',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.SetExperimentTagsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListExperiments(request,
             target,
             options=(),
@@ -317,6 +751,276 @@ class ExperimentRegistry:
             '/modelog.registry.v1.ExperimentRegistry/LogRun',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/UpdateRun',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateRunRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRunTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/SetRunTags',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.SetRunTagsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRunTag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/DeleteRunTag',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteRunTagRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/DeleteRun',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.DeleteRunRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/RestoreRun',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.RestoreRunRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/LogMetrics',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogInputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/LogInputs',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.LogInputsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogOutputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/LogOutputs',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.LogOutputsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/GetMetricHistory',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/SearchRuns',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,12 +37,44 @@ class ExperimentRegistryStub:
     """Gives an experiment its name; asking again with the same name is not an error."""
     GetExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetExperimentRequest, _experiment_pb2.Experiment]
     """One experiment."""
+    GetExperimentById: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetExperimentByIdRequest, _experiment_pb2.Experiment]
+    """One experiment, by the id that stays when it is renamed."""
+    SearchExperiments: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SearchExperimentsRequest, _experiment_pb2.SearchExperimentsResponse]
+    """Experiments that conditions hold for."""
+    UpdateExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.UpdateExperimentRequest, _experiment_pb2.Experiment]
+    """Renames an experiment, or describes it anew."""
+    DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.DeleteExperimentRequest, _experiment_pb2.Experiment]
+    """Hides an experiment, which keeps its name and runs; "Default" is refused."""
+    RestoreExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.RestoreExperimentRequest, _experiment_pb2.Experiment]
+    """Takes a deletion back."""
+    SetExperimentTags: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SetExperimentTagsRequest, _experiment_pb2.Experiment]
+    """Sets tags of an experiment, and takes others away."""
     ListExperiments: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]
     """All experiments, by name."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]
     """Starts a run."""
     LogRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogRunRequest, _experiment_pb2.Run]
     """Adds parameters, metrics, artifacts or tags to a running run."""
+    UpdateRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.UpdateRunRequest, _experiment_pb2.Run]
+    """Renames a run, or changes its status."""
+    SetRunTags: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SetRunTagsRequest, _experiment_pb2.Run]
+    """Sets tags of a run, ended or not."""
+    DeleteRunTag: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.DeleteRunTagRequest, _experiment_pb2.Run]
+    """Takes a tag of a run away; one that is not there is not found."""
+    DeleteRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.DeleteRunRequest, _experiment_pb2.Run]
+    """Hides a run, which then takes nothing."""
+    RestoreRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.RestoreRunRequest, _experiment_pb2.Run]
+    """Takes a deletion back."""
+    LogMetrics: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogMetricsRequest, _experiment_pb2.LogMetricsResponse]
+    """Adds points of metrics to a running run: many at once, or one after the other."""
+    LogInputs: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogInputsRequest, _experiment_pb2.Run]
+    """Adds what a run read."""
+    LogOutputs: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogOutputsRequest, _experiment_pb2.Run]
+    """Adds the logged models that a run made."""
+    GetMetricHistory: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetMetricHistoryRequest, _experiment_pb2.GetMetricHistoryResponse]
+    """The points of one metric."""
+    SearchRuns: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SearchRunsRequest, _experiment_pb2.SearchRunsResponse]
+    """Runs that conditions hold for."""
     EndRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.EndRunRequest, _experiment_pb2.Run]
     """Ends a run."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetRunRequest, _experiment_pb2.Run]
@@ -59,12 +91,44 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """Gives an experiment its name; asking again with the same name is not an error."""
     GetExperiment: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetExperimentRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
     """One experiment."""
+    GetExperimentById: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetExperimentByIdRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
+    """One experiment, by the id that stays when it is renamed."""
+    SearchExperiments: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SearchExperimentsRequest, _experiment_pb2.SearchExperimentsResponse]  # type: ignore[assignment]
+    """Experiments that conditions hold for."""
+    UpdateExperiment: _aio.UnaryUnaryMultiCallable[_experiment_pb2.UpdateExperimentRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
+    """Renames an experiment, or describes it anew."""
+    DeleteExperiment: _aio.UnaryUnaryMultiCallable[_experiment_pb2.DeleteExperimentRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
+    """Hides an experiment, which keeps its name and runs; "Default" is refused."""
+    RestoreExperiment: _aio.UnaryUnaryMultiCallable[_experiment_pb2.RestoreExperimentRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
+    """Takes a deletion back."""
+    SetExperimentTags: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SetExperimentTagsRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
+    """Sets tags of an experiment, and takes others away."""
     ListExperiments: _aio.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]  # type: ignore[assignment]
     """All experiments, by name."""
     StartRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Starts a run."""
     LogRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Adds parameters, metrics, artifacts or tags to a running run."""
+    UpdateRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.UpdateRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Renames a run, or changes its status."""
+    SetRunTags: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SetRunTagsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Sets tags of a run, ended or not."""
+    DeleteRunTag: _aio.UnaryUnaryMultiCallable[_experiment_pb2.DeleteRunTagRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Takes a tag of a run away; one that is not there is not found."""
+    DeleteRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.DeleteRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Hides a run, which then takes nothing."""
+    RestoreRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.RestoreRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Takes a deletion back."""
+    LogMetrics: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogMetricsRequest, _experiment_pb2.LogMetricsResponse]  # type: ignore[assignment]
+    """Adds points of metrics to a running run: many at once, or one after the other."""
+    LogInputs: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogInputsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Adds what a run read."""
+    LogOutputs: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogOutputsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Adds the logged models that a run made."""
+    GetMetricHistory: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetMetricHistoryRequest, _experiment_pb2.GetMetricHistoryResponse]  # type: ignore[assignment]
+    """The points of one metric."""
+    SearchRuns: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SearchRunsRequest, _experiment_pb2.SearchRunsResponse]  # type: ignore[assignment]
+    """Runs that conditions hold for."""
     EndRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.EndRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Ends a run."""
     GetRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -92,6 +156,54 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         """One experiment."""
 
     @_abc_1.abstractmethod
+    def GetExperimentById(
+        self,
+        request: _experiment_pb2.GetExperimentByIdRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
+        """One experiment, by the id that stays when it is renamed."""
+
+    @_abc_1.abstractmethod
+    def SearchExperiments(
+        self,
+        request: _experiment_pb2.SearchExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.SearchExperimentsResponse, _abc.Awaitable[_experiment_pb2.SearchExperimentsResponse]]:
+        """Experiments that conditions hold for."""
+
+    @_abc_1.abstractmethod
+    def UpdateExperiment(
+        self,
+        request: _experiment_pb2.UpdateExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
+        """Renames an experiment, or describes it anew."""
+
+    @_abc_1.abstractmethod
+    def DeleteExperiment(
+        self,
+        request: _experiment_pb2.DeleteExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
+        """Hides an experiment, which keeps its name and runs; "Default" is refused."""
+
+    @_abc_1.abstractmethod
+    def RestoreExperiment(
+        self,
+        request: _experiment_pb2.RestoreExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
+        """Takes a deletion back."""
+
+    @_abc_1.abstractmethod
+    def SetExperimentTags(
+        self,
+        request: _experiment_pb2.SetExperimentTagsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
+        """Sets tags of an experiment, and takes others away."""
+
+    @_abc_1.abstractmethod
     def ListExperiments(
         self,
         request: _experiment_pb2.ListExperimentsRequest,
@@ -114,6 +226,86 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
         """Adds parameters, metrics, artifacts or tags to a running run."""
+
+    @_abc_1.abstractmethod
+    def UpdateRun(
+        self,
+        request: _experiment_pb2.UpdateRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Renames a run, or changes its status."""
+
+    @_abc_1.abstractmethod
+    def SetRunTags(
+        self,
+        request: _experiment_pb2.SetRunTagsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Sets tags of a run, ended or not."""
+
+    @_abc_1.abstractmethod
+    def DeleteRunTag(
+        self,
+        request: _experiment_pb2.DeleteRunTagRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Takes a tag of a run away; one that is not there is not found."""
+
+    @_abc_1.abstractmethod
+    def DeleteRun(
+        self,
+        request: _experiment_pb2.DeleteRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Hides a run, which then takes nothing."""
+
+    @_abc_1.abstractmethod
+    def RestoreRun(
+        self,
+        request: _experiment_pb2.RestoreRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Takes a deletion back."""
+
+    @_abc_1.abstractmethod
+    def LogMetrics(
+        self,
+        request: _experiment_pb2.LogMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.LogMetricsResponse, _abc.Awaitable[_experiment_pb2.LogMetricsResponse]]:
+        """Adds points of metrics to a running run: many at once, or one after the other."""
+
+    @_abc_1.abstractmethod
+    def LogInputs(
+        self,
+        request: _experiment_pb2.LogInputsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Adds what a run read."""
+
+    @_abc_1.abstractmethod
+    def LogOutputs(
+        self,
+        request: _experiment_pb2.LogOutputsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Adds the logged models that a run made."""
+
+    @_abc_1.abstractmethod
+    def GetMetricHistory(
+        self,
+        request: _experiment_pb2.GetMetricHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.GetMetricHistoryResponse, _abc.Awaitable[_experiment_pb2.GetMetricHistoryResponse]]:
+        """The points of one metric."""
+
+    @_abc_1.abstractmethod
+    def SearchRuns(
+        self,
+        request: _experiment_pb2.SearchRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.SearchRunsResponse, _abc.Awaitable[_experiment_pb2.SearchRunsResponse]]:
+        """Runs that conditions hold for."""
 
     @_abc_1.abstractmethod
     def EndRun(

@@ -15,7 +15,15 @@ from modelog_proto.common.v1 import options_pb2
 from modelog_proto.gateway.v1 import identity_pb2, platform_pb2
 from modelog_proto.lineage.v1 import lineage_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2
-from modelog_proto.registry.v1 import artifact_pb2, compare_pb2, dataset_pb2, experiment_pb2, model_pb2, policy_pb2
+from modelog_proto.registry.v1 import (
+    artifact_pb2,
+    compare_pb2,
+    dataset_pb2,
+    experiment_pb2,
+    logged_model_pb2,
+    model_pb2,
+    policy_pb2,
+)
 from modelog_proto.serving.v1 import deployment_pb2
 from modelog_proto.training.v1 import training_pb2
 
@@ -23,6 +31,7 @@ FILES = (
     model_pb2,
     policy_pb2,
     experiment_pb2,
+    logged_model_pb2,
     dataset_pb2,
     artifact_pb2,
     compare_pb2,

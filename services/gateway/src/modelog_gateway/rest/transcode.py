@@ -26,7 +26,9 @@ def request_message(route: Route, path: Mapping[str, str], query: Iterable[tuple
     for name, text in query:
         if route.has_body:
             raise Invalid.field(name, "is not a parameter here; everything but the path stands in the body")
-        _put(fields, route.method.input_type, SHORT.get(name, name), name, text)
+        # A method may have a field of its own that is called like a short name.
+        own = name in route.method.input_type.fields_by_name
+        _put(fields, route.method.input_type, name if own else SHORT.get(name, name), name, text)
     for name, text in path.items():
         if str(fields.get(name, text)) != text:
             raise Invalid.field(

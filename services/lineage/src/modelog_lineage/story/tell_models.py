@@ -80,6 +80,27 @@ def _logs(h: Happened) -> str:
     return h.told if h.count == 1 else f"run {short(h.last['run_id'])} logged {count(h.count, 'time')}"
 
 
+def _sealed(p: Payload) -> str:
+    points = count(p["count"], "point")
+    return f"run {short(p['run_id'])} measured {points} of {count(len(p['latest']), 'metric')}"
+
+
+def _seals(h: Happened) -> str:
+    return h.told if h.count == 1 else f"run {short(h.last['run_id'])} measured {count(h.count, 'time')}"
+
+
+def _several(p: Payload, *fields: tuple[str, str]) -> str:
+    return listed(count(len(p[field]), one) for field, one in fields if p[field])
+
+
+def _made_by(p: Payload) -> str:
+    return f", made by run {short(p['source_run_id'])}" if p["source_run_id"] else ""
+
+
+def _owner(p: Payload) -> str:
+    return f"{word(p['kind'])} {short(p['owner'])}"
+
+
 def _run_ended(p: Payload) -> str:
     return f"run {short(p['run_id'])} {word(p['status'])}{because(p['error'])}"
 
@@ -135,9 +156,46 @@ SENTENCES: Mapping[str, Sentence] = {
         lambda p: f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{because(p['reason'])}"
     ),
     "registry.ExperimentCreated": Sentence(lambda p: f"{word(p['author'])} created the experiment {word(p['name'])}"),
+    "registry.ExperimentRenamed": Sentence(
+        lambda p: f"{word(p['by'])} renamed the experiment {word(p['old_name'])} to {word(p['name'])}"
+    ),
+    "registry.ExperimentDescribed": Sentence(
+        lambda p: f"{word(p['by'])} described the experiment {short(p['experiment_id'])} anew"
+    ),
+    "registry.ExperimentTagged": Sentence(lambda p: _tagged(p, f"the experiment {short(p['experiment_id'])}")),
+    "registry.ExperimentDeleted": Sentence(lambda p: f"{word(p['by'])} deleted the experiment {word(p['name'])}"),
+    "registry.ExperimentRestored": Sentence(lambda p: f"{word(p['by'])} restored the experiment {word(p['name'])}"),
+    "registry.NameTaken": Sentence(lambda p: f"the name {word(p['name'])} went to the {_owner(p)}"),
+    "registry.NameReleased": Sentence(lambda p: f"the {_owner(p)} let the name {word(p['name'])} go"),
     "registry.RunStarted": Sentence(_run_started),
     "registry.RunLogged": Sentence(_logged, _logs),
+    "registry.MetricsSealed": Sentence(_sealed, _seals),
     "registry.RunEnded": Sentence(_run_ended),
+    "registry.RunResumed": Sentence(
+        lambda p: f"{word(p['by'])} set run {short(p['run_id'])} {word(p['status'])} again"
+    ),
+    "registry.RunRenamed": Sentence(lambda p: f"{word(p['by'])} renamed run {short(p['run_id'])} to {word(p['name'])}"),
+    "registry.RunTagged": Sentence(lambda p: _tagged(p, f"run {short(p['run_id'])}")),
+    "registry.RunInputsLogged": Sentence(
+        lambda p: f"run {short(p['run_id'])} read {_several(p, ('datasets', 'dataset'), ('models', 'logged model'))}"
+    ),
+    "registry.RunOutputsLogged": Sentence(
+        lambda p: f"run {short(p['run_id'])} made {_several(p, ('models', 'logged model'))}"
+    ),
+    "registry.RunDeleted": Sentence(lambda p: f"{word(p['by'])} deleted run {short(p['run_id'])}"),
+    "registry.RunRestored": Sentence(lambda p: f"{word(p['by'])} restored run {short(p['run_id'])}"),
+    "registry.LoggedModelCreated": Sentence(
+        lambda p: f"{word(p['author'])} began the logged model {word(p['name'])}{_made_by(p)}"
+    ),
+    "registry.LoggedModelAddedTo": Sentence(
+        lambda p: f"{word(p['by'])} told more of the logged model {short(p['model_id'])}"
+    ),
+    "registry.LoggedModelFinalised": Sentence(
+        lambda p: f"the logged model {short(p['model_id'])} is {word(p['status'])}{because(p['message'])}"
+    ),
+    "registry.LoggedModelDeleted": Sentence(
+        lambda p: f"{word(p['by'])} deleted the logged model {short(p['model_id'])}"
+    ),
     "registry.DatasetVersionRegistered": Sentence(_dataset_version),
     "training.JobSubmitted": Sentence(_submitted),
     "training.JobStarted": Sentence(lambda p: f"{_job(p)} began attempt {word(p['attempt'])}"),

@@ -9,10 +9,14 @@ from modelog_common.domain.clock import Clock
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryServicer
 
-from modelog_registry.api import parse
+from modelog_registry.api import parse, parse_runs
 from modelog_registry.api.calls import command_call, since, tenant
-from modelog_registry.handle.experiments import Experiments, run_id_of
-from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.experiment.commands import DeleteExperiment, RestoreExperiment
+from modelog_registry.handle.experiments import Experiments
+from modelog_registry.handle.metrics import Metrics
+from modelog_registry.handle.runs import Runs, run_id_of
+from modelog_registry.read.tracking import TrackingQueries
+from modelog_registry.run.commands import DeleteRun, RestoreRun, RunCommand, TagRun
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -20,40 +24,115 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class ExperimentServicer(ExperimentRegistryServicer):
     """Experiments and their runs."""
 
-    def __init__(self, experiments: Experiments, queries: RegistryQueries, clock: Clock) -> None:
-        self._experiments, self._queries, self._clock = experiments, queries, clock
+    def __init__(
+        self, experiments: Experiments, runs: Runs, metrics: Metrics, queries: TrackingQueries, clock: Clock
+    ) -> None:
+        self._experiments, self._runs, self._metrics = experiments, runs, metrics
+        self._queries, self._clock = queries, clock
 
     async def CreateExperiment(self, request: pb.CreateExperimentRequest, context: Call) -> pb.Experiment:
         ctx = command_call(self._clock, request.request_id, "CreateExperiment")
-        position = await self._experiments.create(parse.create_experiment(request), ctx)
-        return await self._queries.experiment(request.name, since(position), ctx.tenant)
+        experiment_id, position = await self._experiments.create(parse.create_experiment(request), ctx)
+        return await self._queries.experiment(experiment_id, since(position), ctx.tenant)
 
     async def GetExperiment(self, request: pb.GetExperimentRequest, context: Call) -> pb.Experiment:
-        return await self._queries.experiment(request.name, request.read, tenant())
+        return await self._queries.experiment_named(request.name, request.read, tenant())
+
+    async def GetExperimentById(self, request: pb.GetExperimentByIdRequest, context: Call) -> pb.Experiment:
+        return await self._queries.experiment(request.experiment_id, request.read, tenant())
 
     async def ListExperiments(self, request: pb.ListExperimentsRequest, context: Call) -> pb.ListExperimentsResponse:
         found = await self._queries.experiments(request.page, request.read, tenant())
         return pb.ListExperimentsResponse(experiments=found.items, next_page_token=found.next_page_token)
 
+    async def SearchExperiments(
+        self, request: pb.SearchExperimentsRequest, context: Call
+    ) -> pb.SearchExperimentsResponse:
+        found = await self._queries.search_experiments(request, tenant())
+        return pb.SearchExperimentsResponse(experiments=found.items, next_page_token=found.next_page_token)
+
+    async def UpdateExperiment(self, request: pb.UpdateExperimentRequest, context: Call) -> pb.Experiment:
+        ctx = command_call(self._clock, request.request_id, "UpdateExperiment")
+        position = await self._experiments.update(request.experiment_id, *parse.changes_of(request), ctx)
+        return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
+
+    async def DeleteExperiment(self, request: pb.DeleteExperimentRequest, context: Call) -> pb.Experiment:
+        ctx = command_call(self._clock, request.request_id, "DeleteExperiment")
+        position = await self._experiments.handle(DeleteExperiment(request.experiment_id), ctx)
+        return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
+
+    async def RestoreExperiment(self, request: pb.RestoreExperimentRequest, context: Call) -> pb.Experiment:
+        ctx = command_call(self._clock, request.request_id, "RestoreExperiment")
+        position = await self._experiments.handle(RestoreExperiment(request.experiment_id), ctx)
+        return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
+
+    async def SetExperimentTags(self, request: pb.SetExperimentTagsRequest, context: Call) -> pb.Experiment:
+        ctx = command_call(self._clock, request.request_id, "SetExperimentTags")
+        position = await self._experiments.handle(parse.tag_experiment(request), ctx)
+        return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
+
     async def StartRun(self, request: pb.StartRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "StartRun")
         run_id = run_id_of(ctx)
-        position = await self._experiments.start_run(parse.start_run(request, run_id), ctx)
+        position = await self._runs.start(parse_runs.start_run(request, run_id), ctx)
         return await self._queries.run(run_id, since(position), ctx.tenant)
 
     async def LogRun(self, request: pb.LogRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "LogRun")
-        position = await self._experiments.log_run(parse.log_run(request), ctx)
+        position = await self._runs.log(parse_runs.log_run(request), ctx)
+        return await self._queries.run(request.run_id, since(position), ctx.tenant)
+
+    async def LogMetrics(self, request: pb.LogMetricsRequest, context: Call) -> pb.LogMetricsResponse:
+        ctx = command_call(self._clock, request.request_id, "LogMetrics")
+        position = await self._metrics.log(request.run_id, parse_runs.curves(request), ctx)
+        return pb.LogMetricsResponse(position=position)
+
+    async def LogInputs(self, request: pb.LogInputsRequest, context: Call) -> pb.Run:
+        return await self._changed(parse_runs.log_inputs(request), request.request_id, "LogInputs")
+
+    async def LogOutputs(self, request: pb.LogOutputsRequest, context: Call) -> pb.Run:
+        return await self._changed(parse_runs.log_outputs(request), request.request_id, "LogOutputs")
+
+    async def SetRunTags(self, request: pb.SetRunTagsRequest, context: Call) -> pb.Run:
+        return await self._changed(TagRun(request.run_id, dict(request.tags)), request.request_id, "SetRunTags")
+
+    async def DeleteRunTag(self, request: pb.DeleteRunTagRequest, context: Call) -> pb.Run:
+        command = TagRun(request.run_id, removed=(request.key,))
+        return await self._changed(command, request.request_id, "DeleteRunTag")
+
+    async def DeleteRun(self, request: pb.DeleteRunRequest, context: Call) -> pb.Run:
+        return await self._changed(DeleteRun(request.run_id), request.request_id, "DeleteRun")
+
+    async def RestoreRun(self, request: pb.RestoreRunRequest, context: Call) -> pb.Run:
+        return await self._changed(RestoreRun(request.run_id), request.request_id, "RestoreRun")
+
+    async def UpdateRun(self, request: pb.UpdateRunRequest, context: Call) -> pb.Run:
+        ctx = command_call(self._clock, request.request_id, "UpdateRun")
+        position = await self._runs.end(parse_runs.update_run(request), ctx)
         return await self._queries.run(request.run_id, since(position), ctx.tenant)
 
     async def EndRun(self, request: pb.EndRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "EndRun")
-        position = await self._experiments.end_run(parse.end_run(request), ctx)
+        position = await self._runs.end(parse_runs.end_run(request), ctx)
         return await self._queries.run(request.run_id, since(position), ctx.tenant)
 
     async def GetRun(self, request: pb.GetRunRequest, context: Call) -> pb.Run:
-        return await self._queries.run_with_points(request.run_id, request.read, tenant())
+        get = self._queries.run if request.without_points else self._queries.run_with_points
+        return await get(request.run_id, request.read, tenant())
+
+    async def GetMetricHistory(self, request: pb.GetMetricHistoryRequest, context: Call) -> pb.GetMetricHistoryResponse:
+        return await self._queries.history(request, tenant())
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Call) -> pb.ListRunsResponse:
         found = await self._queries.runs(request.experiment, request.page, request.read, tenant())
         return pb.ListRunsResponse(runs=found.items, next_page_token=found.next_page_token)
+
+    async def SearchRuns(self, request: pb.SearchRunsRequest, context: Call) -> pb.SearchRunsResponse:
+        found = await self._queries.search_runs(request, tenant())
+        return pb.SearchRunsResponse(runs=found.items, next_page_token=found.next_page_token)
+
+    async def _changed(self, command: RunCommand, request_id: str, method: str) -> pb.Run:
+        """The run after a command that needs nothing but the run."""
+        ctx = command_call(self._clock, request_id, method)
+        position = await self._runs.handle(command, ctx)
+        return await self._queries.run(command.run_id, since(position), ctx.tenant)

@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class CreateExperiment:
-    """Give an experiment its name."""
+    """Begin an experiment under a name that is its own."""
 
+    experiment_id: str
     name: str
     description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifact_location: str = ""
+    must_be_new: bool = False
 
 
-ExperimentCommand = CreateExperiment
+@dataclass(frozen=True)
+class RenameExperiment:
+    """Call it otherwise; the new name is its own already."""
+
+    experiment_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class DescribeExperiment:
+    """Describe it otherwise."""
+
+    experiment_id: str
+    description: str
+
+
+@dataclass(frozen=True)
+class TagExperiment:
+    """Set tags, and take others away."""
+
+    experiment_id: str
+    tags: Mapping[str, str]
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeleteExperiment:
+    """Hide it."""
+
+    experiment_id: str
+
+
+@dataclass(frozen=True)
+class RestoreExperiment:
+    """Take the deletion back."""
+
+    experiment_id: str
+
+
+ExperimentCommand = (
+    CreateExperiment | RenameExperiment | DescribeExperiment | TagExperiment | DeleteExperiment | RestoreExperiment
+)

@@ -1,4 +1,4 @@
-"""The rule of experiments: a name is given once, and asking again is not an error."""
+"""The rules of experiments: a name is given once, and what is deleted is there to be restored and nothing else."""
 
 from __future__ import annotations
 
@@ -7,24 +7,104 @@ from typing import assert_never
 
 from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
-from modelog_common.domain.ids import derived_id
+from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 
-from modelog_registry.experiment.commands import CreateExperiment, ExperimentCommand
-from modelog_registry.experiment.events import ExperimentCreated, ExperimentEvent
+from modelog_registry.experiment.commands import (
+    CreateExperiment,
+    DeleteExperiment,
+    DescribeExperiment,
+    ExperimentCommand,
+    RenameExperiment,
+    RestoreExperiment,
+    TagExperiment,
+)
+from modelog_registry.experiment.events import (
+    ExperimentCreated,
+    ExperimentDeleted,
+    ExperimentDescribed,
+    ExperimentEvent,
+    ExperimentRenamed,
+    ExperimentRestored,
+    ExperimentTagged,
+)
 from modelog_registry.experiment.state import Experiment, evolve
 from modelog_registry.names import check_name
+
+# Runs go there that name no experiment, so it is always there, under this name.
+DEFAULT = "Default"
 
 
 def decide(experiment: Experiment, command: ExperimentCommand, ctx: Context) -> Sequence[ExperimentEvent]:
     """What follows from a command, or the domain error that refuses it."""
+    if isinstance(command, CreateExperiment):
+        return create(experiment, command, ctx)
+    experiment_id = command.experiment_id
+    experiment.existing(experiment_id, ctx.tenant)
+    if isinstance(command, DeleteExperiment | RestoreExperiment):
+        return hide_or_show(experiment, command, ctx)
+    if experiment.deleted_at is not None:
+        raise NotAllowed(f"the experiment {experiment.name!r} is deleted; restore it first")
     match command:
-        case CreateExperiment(name, description):
-            check_name(name, "name")
-            if experiment.created is not None:
-                return ()
-            return [ExperimentCreated(derived_id(ctx.tenant, name), name, description, ctx.actor, ctx.now)]
+        case RenameExperiment(_, name):
+            return rename(experiment, experiment_id, name, ctx)
+        case DescribeExperiment(_, description):
+            same = description == experiment.description
+            return () if same else [ExperimentDescribed(experiment_id, description, ctx.actor, ctx.now)]
+        case TagExperiment(_, tags, removed):
+            missing = [key for key in removed if key not in experiment.tags]
+            if missing:
+                raise NotFound(f"the experiment {experiment.name!r} has no tag {missing[0]!r}")
+            nothing = not removed and all(experiment.tags.get(k) == v for k, v in tags.items())
+            return () if nothing else [ExperimentTagged(experiment_id, dict(tags), removed, ctx.actor, ctx.now)]
         case _:
             assert_never(command)
+
+
+def create(experiment: Experiment, command: CreateExperiment, ctx: Context) -> Sequence[ExperimentEvent]:
+    """Asking again is not an error, unless the caller says so."""
+    check_name(command.name, "name")
+    if experiment.created is None:
+        return [
+            ExperimentCreated(
+                command.experiment_id,
+                command.name,
+                command.description,
+                ctx.actor,
+                ctx.now,
+                ctx.tenant,
+                dict(command.tags),
+                command.artifact_location,
+            )
+        ]
+    if experiment.deleted_at is not None:
+        raise AlreadyExists(f"an experiment {command.name!r} is there and deleted; restore it or take another name")
+    if command.must_be_new:
+        raise AlreadyExists(f"there is an experiment {command.name!r} already")
+    return ()
+
+
+def rename(experiment: Experiment, experiment_id: str, name: str, ctx: Context) -> Sequence[ExperimentEvent]:
+    check_name(name, "name")
+    if name == experiment.name:
+        return ()
+    if experiment.name == DEFAULT:
+        raise NotAllowed(f"{DEFAULT} keeps its name: runs that name no experiment go there")
+    if not name:
+        raise Invalid.field("name", "is empty; an experiment needs a name")
+    return [ExperimentRenamed(experiment_id, experiment.name, name, ctx.actor, ctx.now)]
+
+
+def hide_or_show(
+    experiment: Experiment, command: DeleteExperiment | RestoreExperiment, ctx: Context
+) -> Sequence[ExperimentEvent]:
+    """Doing it twice is not an error."""
+    deletes = isinstance(command, DeleteExperiment)
+    if deletes is (experiment.deleted_at is not None):
+        return ()
+    if deletes and experiment.name == DEFAULT:
+        raise NotAllowed(f"{DEFAULT} cannot be deleted: runs that name no experiment go there")
+    made = ExperimentDeleted if deletes else ExperimentRestored
+    return [made(command.experiment_id, experiment.name, ctx.actor, ctx.now)]
 
 
 EXPERIMENT: Decider[Experiment, ExperimentCommand, ExperimentEvent] = Decider(

@@ -3,19 +3,87 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from modelog_common.events.types import event
 
 
-@event("registry.ExperimentCreated")
+@event("registry.ExperimentCreated", version=2)
 class ExperimentCreated:
-    """An experiment got its name."""
+    """An experiment began. `tenant` is empty in events of the first version, whose id was derived from it."""
 
     experiment_id: str
     name: str
     description: str
     author: str
     at: datetime
+    tenant: str
+    tags: dict[str, str]
+    artifact_location: str
 
 
-ExperimentEvent = ExperimentCreated
+@event("registry.ExperimentRenamed")
+class ExperimentRenamed:
+    """It is called otherwise from now on."""
+
+    experiment_id: str
+    old_name: str
+    name: str
+    by: str
+    at: datetime
+
+
+@event("registry.ExperimentDescribed")
+class ExperimentDescribed:
+    """It is described otherwise from now on."""
+
+    experiment_id: str
+    description: str
+    by: str
+    at: datetime
+
+
+@event("registry.ExperimentTagged")
+class ExperimentTagged:
+    """Tags were set, and others taken away."""
+
+    experiment_id: str
+    tags: dict[str, str]
+    removed: tuple[str, ...]
+    by: str
+    at: datetime
+
+
+@event("registry.ExperimentDeleted")
+class ExperimentDeleted:
+    """It was hidden; it keeps its name."""
+
+    experiment_id: str
+    name: str
+    by: str
+    at: datetime
+
+
+@event("registry.ExperimentRestored")
+class ExperimentRestored:
+    """The deletion was taken back."""
+
+    experiment_id: str
+    name: str
+    by: str
+    at: datetime
+
+
+ExperimentEvent = (
+    ExperimentCreated
+    | ExperimentRenamed
+    | ExperimentDescribed
+    | ExperimentTagged
+    | ExperimentDeleted
+    | ExperimentRestored
+)
+
+
+def created_from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """The first version knew neither tags nor a place for artifacts."""
+    return {**fields, "tenant": "", "tags": {}, "artifact_location": ""}

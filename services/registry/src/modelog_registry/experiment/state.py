@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import assert_never
 
-from modelog_registry.experiment.events import ExperimentCreated, ExperimentEvent
+from modelog_common.domain.errors import NotFound
+from modelog_common.domain.ids import derived_id
+
+from modelog_registry.experiment.events import (
+    ExperimentCreated,
+    ExperimentDeleted,
+    ExperimentDescribed,
+    ExperimentEvent,
+    ExperimentRenamed,
+    ExperimentRestored,
+    ExperimentTagged,
+)
 
 
 @dataclass(frozen=True)
@@ -13,12 +26,48 @@ class Experiment:
     """An experiment; before its first event it has no name."""
 
     created: ExperimentCreated | None = None
+    name: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    updated_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+    def of(self, tenant: str) -> ExperimentCreated | None:
+        """How it began, when it belongs to the tenant."""
+        created = self.created
+        if created is None or created.tenant == tenant:
+            return created
+        first_version = not created.tenant and derived_id(tenant, created.name) == created.experiment_id
+        return created if first_version else None
+
+    def existing(self, experiment_id: str, tenant: str) -> ExperimentCreated:
+        """How it began; raises NotFound, also for another tenant's."""
+        created = self.of(tenant)
+        if created is None:
+            raise NotFound(f"there is no experiment {experiment_id!r}")
+        return created
+
+
+def first_id(tenant: str, name: str) -> str:
+    """The id of the first experiment that has a name."""
+    return derived_id(tenant, name)
 
 
 def evolve(experiment: Experiment, event: ExperimentEvent) -> Experiment:
     """Fold one event."""
     match event:
         case ExperimentCreated():
-            return replace(experiment, created=event)
+            return Experiment(event, event.name, event.description, event.tags, event.at)
+        case ExperimentRenamed(name=name, at=at):
+            return replace(experiment, name=name, updated_at=at)
+        case ExperimentDescribed(description=description, at=at):
+            return replace(experiment, description=description, updated_at=at)
+        case ExperimentTagged(tags=tags, removed=removed, at=at):
+            kept = {k: v for k, v in experiment.tags.items() if k not in removed}
+            return replace(experiment, tags={**kept, **tags}, updated_at=at)
+        case ExperimentDeleted(at=at):
+            return replace(experiment, deleted_at=at, updated_at=at)
+        case ExperimentRestored(at=at):
+            return replace(experiment, deleted_at=None, updated_at=at)
         case _:
             assert_never(event)

@@ -1,48 +1,119 @@
-"""Commands about experiments and runs. Each answer says at which position the entity then stands."""
+"""Commands about experiments. Each answer says at which position the experiment then stands."""
 
 from __future__ import annotations
 
-from modelog_common.domain.context import Context
-from modelog_common.domain.ids import derived_id
-from modelog_common.events.entities import Entities
+from dataclasses import replace
 
-from modelog_registry.experiment.commands import CreateExperiment, ExperimentCommand
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed
+from modelog_common.domain.ids import derived_id
+from modelog_common.events.entities import Entities, Loaded
+
+from modelog_registry.experiment.commands import (
+    CreateExperiment,
+    DescribeExperiment,
+    ExperimentCommand,
+    RenameExperiment,
+)
+from modelog_registry.experiment.decide import DEFAULT
 from modelog_registry.experiment.events import ExperimentEvent
-from modelog_registry.experiment.state import Experiment
-from modelog_registry.handle.references import References
-from modelog_registry.run.commands import EndRun, LogRun, RunCommand, StartRun
-from modelog_registry.run.events import RunEvent
-from modelog_registry.run.state import Run
+from modelog_registry.experiment.state import Experiment, first_id
+from modelog_registry.handle.names import Names
+from modelog_registry.names import check_name
+
+TRIES = 3
 
 
 class Experiments:
-    """All experiments of all tenants, with their runs."""
+    """All experiments of all tenants."""
 
-    def __init__(
-        self,
-        experiments: Entities[Experiment, ExperimentCommand, ExperimentEvent],
-        runs: Entities[Run, RunCommand, RunEvent],
-        references: References,
-    ) -> None:
-        self._experiments, self._runs, self._references = experiments, runs, references
+    def __init__(self, entities: Entities[Experiment, ExperimentCommand, ExperimentEvent], names: Names) -> None:
+        self._entities, self._names = entities, names
 
-    async def create(self, command: CreateExperiment, ctx: Context) -> int:
-        return (await self._experiments.handle(derived_id(ctx.tenant, command.name), command, ctx)).position
+    async def create(self, command: CreateExperiment, ctx: Context) -> tuple[str, int]:
+        """The id of the experiment that has the name, and where it stands."""
+        check_name(command.name, "name")
+        experiment_id = await self._id_for(command.name, ctx)
+        made = await self._entities.handle(experiment_id, replace(command, experiment_id=experiment_id), ctx)
+        return experiment_id, made.position
 
-    async def start_run(self, command: StartRun, ctx: Context) -> int:
-        await self._references.experiment(command.experiment, ctx.tenant)
-        await self._references.run_datasets(command.datasets, ctx.tenant)
-        return (await self._runs.handle(command.run_id, command, ctx)).position
+    async def handle(self, command: ExperimentCommand, ctx: Context) -> int:
+        """A command that leaves the name as it is."""
+        return (await self._entities.handle(command.experiment_id, command, ctx)).position
 
-    async def log_run(self, command: LogRun, ctx: Context) -> int:
-        for n, artifact in enumerate(command.artifacts):
-            await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
-        return (await self._runs.handle(command.run_id, command, ctx)).position
+    async def update(self, experiment_id: str, name: str | None, description: str | None, ctx: Context) -> int:
+        """What is None stays."""
+        loaded = await self._entities.current(experiment_id)
+        loaded.state.existing(experiment_id, ctx.tenant)
+        if name is not None:
+            loaded = await self._rename(RenameExperiment(experiment_id, name), loaded, ctx)
+        if description is not None:
+            also = replace(ctx, request_id=derived_id(ctx.request_id, "describe"))
+            loaded = await self._entities.handle(experiment_id, DescribeExperiment(experiment_id, description), also)
+        return loaded.position
 
-    async def end_run(self, command: EndRun, ctx: Context) -> int:
-        return (await self._runs.handle(command.run_id, command, ctx)).position
+    async def place_of(self, experiment_id: str, name: str, ctx: Context) -> tuple[str, str]:
+        """The id and name of the experiment that a run is to be in; raises Invalid or NotAllowed when it cannot."""
+        if not experiment_id and name in ("", DEFAULT):
+            await self._make_default(ctx)
+            return first_id(ctx.tenant, DEFAULT), DEFAULT
+        found = experiment_id or await self._holder(name, ctx)
+        state = (await self._entities.current(found)).state if found else Experiment()
+        if state.of(ctx.tenant) is None:
+            field, what = ("experiment_id", experiment_id) if experiment_id else ("experiment", name)
+            raise Invalid.field(field, f"there is no experiment {what!r}; create it first")
+        if name and state.name != name:
+            raise Invalid.field("experiment", f"is {name!r}, but {found} is {state.name!r}; give one of the two")
+        if state.deleted_at is not None:
+            raise NotAllowed(f"the experiment {state.name!r} is deleted; restore it first")
+        return found, state.name
 
+    async def _make_default(self, ctx: Context) -> None:
+        default = first_id(ctx.tenant, DEFAULT)
+        if (await self._entities.current(default)).state.created is None:
+            await self.create(
+                CreateExperiment("", DEFAULT), replace(ctx, request_id=derived_id(ctx.request_id, DEFAULT))
+            )
 
-def run_id_of(ctx: Context) -> str:
-    """The id of the run that a request starts: the same request, sent twice, starts one run."""
-    return derived_id("run", ctx.tenant, ctx.request_id)
+    async def _rename(self, command: RenameExperiment, loaded: Loaded[Experiment], ctx: Context) -> Loaded[Experiment]:
+        """Take the new name, rename, let the old one go; see modelog_registry.name.decide."""
+        if not self._entities.decider.decide(loaded.state, command, ctx):
+            return loaded
+        old = loaded.state.name
+        await self._take(command.name, command.experiment_id, ctx)
+        renamed = await self._entities.handle(command.experiment_id, command, ctx)
+        await self._names.release(old, command.experiment_id, ctx)
+        return renamed
+
+    async def _id_for(self, name: str, ctx: Context) -> str:
+        """The id of the experiment that has the name, or will have it: a new one takes it."""
+        for _ in range(TRIES):
+            holder = await self._holder(name, ctx)
+            known = (await self._entities.current(holder)).state if holder else Experiment()
+            if holder and (known.created is None or known.name == name):
+                return holder
+            first = first_id(ctx.tenant, name)
+            used = (await self._entities.current(first)).state.created is not None
+            mine = derived_id(ctx.tenant, name, ctx.request_id) if used else first
+            try:
+                await self._names.take(name, mine, ctx, unused_by=holder)
+            except AlreadyExists:
+                if holder:
+                    raise
+                continue
+            return mine
+        raise AlreadyExists(f"others take and free the name {name!r}; try again")
+
+    async def _take(self, name: str, experiment_id: str, ctx: Context) -> None:
+        holder = await self._holder(name, ctx)
+        unused = holder and (await self._entities.current(holder)).state.name != name
+        await self._names.take(name, experiment_id, ctx, unused_by=holder if unused else "")
+
+    async def _holder(self, name: str, ctx: Context) -> str:
+        """Whose the name is; empty when it is free. What was named before names were kept gets its name here."""
+        owner = await self._names.owner(name, ctx.tenant)
+        first = first_id(ctx.tenant, name)
+        if owner or (await self._entities.current(first)).state.name != name:
+            return owner
+        await self._names.take(name, first, replace(ctx, request_id=derived_id("name of", first)))
+        return first

@@ -12,7 +12,6 @@ from modelog_common.events.entities import Entities
 from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.dataset.state import Dataset
-from modelog_registry.experiment.state import Experiment
 from modelog_registry.handle.artifacts import Artifacts
 from modelog_registry.model.events import DatasetRef
 from modelog_registry.run.events import RunDataset
@@ -24,24 +23,18 @@ class References:
 
     def __init__(
         self,
-        experiments: Entities[Experiment, Any, Any],
         runs: Entities[Run, Any, Any],
         datasets: Entities[Dataset, Any, Any],
         artifacts: Artifacts,
     ) -> None:
-        self._experiments, self._runs, self._datasets, self._artifacts = experiments, runs, datasets, artifacts
+        self._runs, self._datasets, self._artifacts = runs, datasets, artifacts
 
-    async def experiment(self, name: str, tenant: str) -> None:
-        if (await self._experiments.load(derived_id(tenant, name))).state.created is None:
-            raise Invalid.field("experiment", f"there is no experiment {name!r}; create it first")
-
-    async def run(self, run_id: str, tenant: str) -> None:
+    async def run(self, run_id: str, tenant: str, field: str = "run_id") -> None:
         """An empty id refers to no run, which is allowed."""
         if not run_id:
             return
-        started = (await self._runs.load(run_id)).state.started
-        if started is None or started.tenant != tenant:
-            raise Invalid.field("run_id", f"there is no run {run_id!r}; leave it empty or name one that was started")
+        if (await self._runs.current(run_id)).state.of(tenant) is None:
+            raise Invalid.field(field, f"there is no run {run_id!r}; leave it empty or name one that was started")
 
     async def datasets(self, datasets: Sequence[DatasetRef], tenant: str) -> None:
         for n, ref in enumerate(datasets):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,25 +12,31 @@ from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.dataset.expectation import Expectation
 from modelog_registry.experiment.events import ExperimentCreated
-from modelog_registry.run.events import Environment, Point, RunStarted, RunStatus
+from modelog_registry.experiment.state import Experiment
+from modelog_registry.run.events import DatasetInput, Environment, Point, RunModel, RunStarted, RunStatus
 from modelog_registry.run.state import Run
 
 RUN_STATUSES = {
     RunStatus.RUNNING: experiment_pb2.RUN_STATUS_RUNNING,
+    RunStatus.SCHEDULED: experiment_pb2.RUN_STATUS_SCHEDULED,
     RunStatus.COMPLETED: experiment_pb2.RUN_STATUS_COMPLETED,
     RunStatus.FAILED: experiment_pb2.RUN_STATUS_FAILED,
     RunStatus.CANCELLED: experiment_pb2.RUN_STATUS_CANCELLED,
 }
 
 
-def experiment_message(created: ExperimentCreated, position: int) -> experiment_pb2.Experiment:
+def experiment_message(experiment: Experiment, created: ExperimentCreated, position: int) -> experiment_pb2.Experiment:
     return experiment_pb2.Experiment(
         id=created.experiment_id,
-        name=created.name,
-        description=created.description,
+        name=experiment.name,
+        description=experiment.description,
         author=created.author,
         created_at=timestamp(created.at),
         position=position,
+        tags=experiment.tags,
+        artifact_location=created.artifact_location,
+        updated_at=timestamp(experiment.updated_at or created.at),
+        deleted_at=timestamp(experiment.deleted_at) if experiment.deleted_at is not None else None,
     )
 
 
@@ -39,7 +45,7 @@ def run_message(run: Run, started: RunStarted, position: int) -> experiment_pb2.
     message = experiment_pb2.Run(
         id=started.run_id,
         experiment=started.experiment,
-        name=started.name,
+        name=run.name,
         status=RUN_STATUSES[run.status],
         author=started.author,
         metrics={name: float(point.value) for name, point in run.metrics.items()},
@@ -48,19 +54,27 @@ def run_message(run: Run, started: RunStarted, position: int) -> experiment_pb2.
             experiment_pb2.RunDataset(dataset=d.dataset, version=d.version, digest=d.digest) for d in started.datasets
         ],
         tags=run.tags,
-        started_at=timestamp(started.at),
+        started_at=timestamp(started.started_at or started.at),
         position=position,
+        experiment_id=started.experiment_id,
+        parent_run_id=started.parent_run_id,
+        recorded_at=timestamp(started.at),
+        deleted_at=timestamp(run.deleted_at) if run.deleted_at is not None else None,
+        inputs=[_input(d) for d in run.inputs.values()],
+        model_inputs=[_run_model(m) for m in run.model_inputs.values()],
+        model_outputs=[_run_model(m) for m in run.model_outputs.values()],
+        last_points=points_message(run.metrics.values()).points,
     )
     message.parameters.update(run.parameters)
     if run.environment is not None:
         message.environment.CopyFrom(_environment(run.environment))
     if run.ended is not None:
-        message.ended_at.CopyFrom(timestamp(run.ended.at))
+        message.ended_at.CopyFrom(timestamp(run.ended.ended_at or run.ended.at))
         message.error = run.ended.error
     return message
 
 
-def points_message(points: Sequence[Point]) -> experiment_pb2.Run:
+def points_message(points: Iterable[Point]) -> experiment_pb2.Run:
     """Nothing but points, to be merged into a run."""
     return experiment_pb2.Run(
         points=[
@@ -119,6 +133,22 @@ def _environment(environment: Environment) -> experiment_pb2.Environment:
         entry_point=environment.entry_point,
         source_digest=environment.source_digest,
     )
+
+
+def _input(dataset: DatasetInput) -> experiment_pb2.DatasetInput:
+    return experiment_pb2.DatasetInput(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type=dataset.source_type,
+        source=dataset.source,
+        schema=dataset.schema,
+        profile=dataset.profile,
+        tags=dataset.tags,
+    )
+
+
+def _run_model(model: RunModel) -> experiment_pb2.RunModel:
+    return experiment_pb2.RunModel(model_id=model.model_id, step=model.step)
 
 
 def _expectation(expectation: Expectation) -> dataset_pb2.Expectation:

@@ -13,13 +13,16 @@ from modelog_registry.dataset.state import Dataset
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.state import Experiment
+from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.state import Policy
 from modelog_registry.read import messages, policy_messages, tables
 from modelog_registry.read.columns import microseconds
+from modelog_registry.read.logged_models import logged_model_rows
 from modelog_registry.read.model_rows import model_rows
 from modelog_registry.read.model_tables import POLICIES
+from modelog_registry.read.values import values_changed
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunLogged
 from modelog_registry.run.state import Run
@@ -32,6 +35,7 @@ def projections(store: EventStore) -> Sequence[Projection]:
         EntityProjection(store, POLICY, EVENTS, policy_rows),
         EntityProjection(store, EXPERIMENT, EVENTS, experiment_rows),
         EntityProjection(store, RUN, EVENTS, run_rows),
+        EntityProjection(store, LOGGED_MODEL, EVENTS, logged_model_rows),
         EntityProjection(store, DATASET, EVENTS, dataset_rows),
     )
 
@@ -48,19 +52,30 @@ def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
 def experiment_rows(experiment: Experiment, stored: StoredEvent) -> Sequence[Change]:
     if experiment.created is None:
         raise ValueError(f"{stored.stream} has {stored.type} before the experiment was created")
-    body = messages.experiment_message(experiment.created, stored.position).SerializeToString()
-    return [Put(tables.EXPERIMENTS, {"name": experiment.created.name}, body, {})]
+    body = messages.experiment_message(experiment, experiment.created, stored.position).SerializeToString()
+    values = {"name": experiment.name, "hidden": int(experiment.deleted_at is not None)}
+    return [Put(tables.EXPERIMENTS, {"experiment_id": experiment.created.experiment_id}, body, values)]
 
 
 def run_rows(run: Run, stored: StoredEvent) -> Sequence[Change]:
-    """The run's row, and the points that the event told."""
+    """The run's row, what it is searched by, and the points that the event told."""
     if run.started is None:
         raise ValueError(f"{stored.stream} has {stored.type} before the run was started")
     run_id = run.started.run_id
     body = messages.run_message(run, run.started, stored.position).SerializeToString()
-    values = {"experiment": run.started.experiment, "started_us": microseconds(run.started.at)}
-    changes: list[Change] = [Put(tables.RUNS, {"run_id": run_id}, body, values)]
-    match EVENTS.decode(stored.type, stored.schema, stored.payload):
+    ended = run.ended
+    values = {
+        "experiment_id": run.started.experiment_id,
+        "name": run.name,
+        "status": run.status.name,
+        "author": run.started.author,
+        "hidden": int(run.deleted_at is not None),
+        "started_us": microseconds(run.started.started_at or run.started.at),
+        "ended_us": None if ended is None else microseconds(ended.ended_at or ended.at),
+    }
+    event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    changes: list[Change] = [Put(tables.RUNS, {"run_id": run_id}, body, values), *values_changed(run, event)]
+    match event:
         case RunLogged(metrics=points) if points:
             told = messages.points_message(points).SerializeToString()
             key = {"run_id": run_id, "told": str(stored.version)}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from modelog_registry.artifact import Artifact
-from modelog_registry.run.events import Environment, RunDataset, RunStatus
+from modelog_registry.run.events import DatasetInput, Environment, Point, RunDataset, RunModel, RunStatus
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class StartRun:
     datasets: tuple[RunDataset, ...] = ()
     environment: Environment | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    experiment_id: str = ""
+    parent_run_id: str = ""
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -55,4 +58,68 @@ class EndRun:
     error: str = ""
 
 
-RunCommand = StartRun | LogRun | EndRun
+@dataclass(frozen=True)
+class UpdateRun:
+    """Rename a run or change its status; None leaves either as it is."""
+
+    run_id: str
+    name: str | None = None
+    status: RunStatus | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TagRun:
+    """Set tags, and take others away."""
+
+    run_id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogInputs:
+    """Tell what a run read."""
+
+    run_id: str
+    datasets: tuple[DatasetInput, ...] = ()
+    models: tuple[RunModel, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogOutputs:
+    """Tell which logged models a run made."""
+
+    run_id: str
+    models: tuple[RunModel, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeleteRun:
+    """Hide a run."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class RestoreRun:
+    """Take the deletion back."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class SealMetrics:
+    """Vouch for batches of points that the store of curves holds."""
+
+    run_id: str
+    first: int
+    last: int
+    count: int
+    digest: str
+    latest: tuple[Point, ...]
+
+
+RunCommand = (
+    StartRun | LogRun | EndRun | UpdateRun | TagRun | LogInputs | LogOutputs | DeleteRun | RestoreRun | SealMetrics
+)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from modelog_common.domain.ids import derived_id
 from modelog_common.events.types import event
 
 from modelog_registry.artifact import Artifact
@@ -19,6 +20,7 @@ class RunStatus(StrEnum):
     """How a run stands, or how it ended."""
 
     RUNNING = "running"
+    SCHEDULED = "scheduled"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -53,9 +55,31 @@ class Point(msgspec.Struct, frozen=True):
     at: datetime
 
 
-@event("registry.RunStarted")
+class DatasetInput(msgspec.Struct, frozen=True):
+    """A dataset that a run read, as its client describes it."""
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema: str = ""
+    profile: str = ""
+    tags: dict[str, str] = {}
+
+
+class RunModel(msgspec.Struct, frozen=True):
+    """A logged model that a run read or made."""
+
+    model_id: str
+    step: int = 0
+
+
+@event("registry.RunStarted", version=2)
 class RunStarted:
-    """A run began, in an experiment of a tenant."""
+    """A run began, in an experiment of a tenant; `experiment` is the name that this had then.
+
+    `started_at` is what the client's clock said, None when it said nothing.
+    """
 
     run_id: str
     tenant: str
@@ -67,6 +91,9 @@ class RunStarted:
     environment: Environment | None
     tags: dict[str, str]
     at: datetime
+    experiment_id: str
+    parent_run_id: str = ""
+    started_at: datetime | None = None
 
 
 @event("registry.RunLogged")
@@ -82,17 +109,120 @@ class RunLogged:
     at: datetime
 
 
-@event("registry.RunEnded")
+@event("registry.MetricsSealed")
+class MetricsSealed:
+    """Points of metrics, which the store of curves holds, are vouched for.
+
+    They are those of the batches `first` to `last`, `count` together; `digest` is the SHA-256 of their canonical
+    columns. `latest` has the last point of every metric among them.
+    """
+
+    run_id: str
+    first: int
+    last: int
+    count: int
+    digest: str
+    latest: tuple[Point, ...]
+    at: datetime
+
+
+@event("registry.RunEnded", version=2)
 class RunEnded:
-    """A run came to its end."""
+    """A run came to its end; `ended_at` is what the client's clock said, None when it said nothing."""
 
     run_id: str
     status: RunStatus
     error: str
     at: datetime
+    ended_at: datetime | None = None
 
 
-RunEvent = RunStarted | RunLogged | RunEnded
+@event("registry.RunResumed")
+class RunResumed:
+    """A run takes more again."""
+
+    run_id: str
+    status: RunStatus
+    by: str
+    at: datetime
+
+
+@event("registry.RunRenamed")
+class RunRenamed:
+    """A run is called otherwise from now on."""
+
+    run_id: str
+    name: str
+    by: str
+    at: datetime
+
+
+@event("registry.RunTagged")
+class RunTagged:
+    """Tags of a run were set, and others taken away; before or after its end."""
+
+    run_id: str
+    tags: dict[str, str]
+    removed: tuple[str, ...]
+    by: str
+    at: datetime
+
+
+@event("registry.RunInputsLogged")
+class RunInputsLogged:
+    """A run told what it read."""
+
+    run_id: str
+    datasets: tuple[DatasetInput, ...]
+    models: tuple[RunModel, ...]
+    at: datetime
+
+
+@event("registry.RunOutputsLogged")
+class RunOutputsLogged:
+    """A run told which logged models it made."""
+
+    run_id: str
+    models: tuple[RunModel, ...]
+    at: datetime
+
+
+@event("registry.RunDeleted")
+class RunDeleted:
+    """A run was hidden; it takes nothing until it is restored."""
+
+    run_id: str
+    by: str
+    at: datetime
+
+
+@event("registry.RunRestored")
+class RunRestored:
+    """The deletion was taken back."""
+
+    run_id: str
+    by: str
+    at: datetime
+
+
+RunEvent = (
+    RunStarted
+    | RunLogged
+    | MetricsSealed
+    | RunEnded
+    | RunResumed
+    | RunRenamed
+    | RunTagged
+    | RunInputsLogged
+    | RunOutputsLogged
+    | RunDeleted
+    | RunRestored
+)
+
+
+def started_from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """The first version named the experiment only; it had one id as long as its name could not change."""
+    return {**fields, "experiment_id": derived_id(fields["tenant"], fields["experiment"])}
 
 
 def stored_number(value: float) -> Number:

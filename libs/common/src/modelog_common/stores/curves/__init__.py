@@ -1,0 +1,132 @@
+"""The port to a store of curves: the points of the metrics of runs, appended in batches and read by metric.
+
+A batch belongs to one run and is numbered, from 1 without gaps. It is sealed when the event log vouches for it; until
+then the store remembers that it is not, so that nothing that was acknowledged is forgotten after a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Curve(NamedTuple):
+    """Points of one metric as columns of one length: `steps` and `times_ms` of type "q", `values` of type "d"."""
+
+    name: str
+    steps: array[int]
+    times_ms: array[int]
+    values: array[float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one request appended to a run, and whose request it was."""
+
+    run: str
+    number: int
+    tenant: str
+    author: str
+    curves: tuple[Curve, ...]
+
+    @property
+    def count(self) -> int:
+        """How many points it has."""
+        return sum(len(curve.values) for curve in self.curves)
+
+
+class CurveStore(Protocol):
+    """What a run measured."""
+
+    async def append(self, run: str, tenant: str, author: str, request: str, curves: Sequence[Curve]) -> Batch | None:
+        """Keep a batch, durably; None when the run has a batch of this request already.
+
+        NaN and infinities are kept. Raises Unavailable when it cannot be kept.
+        """
+        ...
+
+    async def unsealed(self) -> list[Batch]:
+        """The batches that are not sealed, of every run, by number."""
+        ...
+
+    async def seal(self, run: str, last: int) -> None:
+        """Remember that the run's batches up to number `last` are vouched for."""
+        ...
+
+    async def unseal(self, run: str, after: int) -> None:
+        """Forget it of the batches after number `after`: the log that vouched for them is another one."""
+        ...
+
+    async def runs(self) -> list[tuple[str, int]]:
+        """Every run, and the number of its last batch."""
+        ...
+
+    async def batches(self, run: str, first: int, last: int) -> list[Batch]:
+        """The batches from one number to another, as they were appended."""
+        ...
+
+    async def history(self, run: str, metric: str, last: int, offset: int, limit: int) -> Curve:
+        """Points of a metric in batches up to number `last`: by step, then by time, then as they were appended.
+
+        `offset` points are left out, and at most `limit` given.
+        """
+        ...
+
+    async def drop(self, run: str) -> None:
+        """Forget a run."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def curve_of(name: str, steps: Iterable[int], times_ms: Iterable[int], values: Iterable[float]) -> Curve:
+    """A curve of any columns."""
+    return Curve(name, array("q", steps), array("q", times_ms), array("d", values))
+
+
+def digest_of(batches: Iterable[Batch]) -> str:
+    """SHA-256 of the canonical columns of batches, in order.
+
+    For each curve of each batch: the length of its name in bytes (8 bytes, little-endian, as all numbers are), the
+    name in UTF-8, the number of its points (8 bytes), its steps and times (8 bytes each, signed), its values (IEEE 754
+    doubles).
+    """
+    digest = hashlib.sha256()
+    for batch in batches:
+        for curve in batch.curves:
+            name = curve.name.encode()
+            digest.update(struct.pack("<Q", len(name)) + name + struct.pack("<Q", len(curve.values)))
+            for column in (curve.steps, curve.times_ms, curve.values):
+                digest.update(packed(column))
+    return digest.hexdigest()
+
+
+def packed(column: array[int] | array[float]) -> bytes:
+    """A column as little-endian bytes."""
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return column.tobytes()
+
+
+def unpacked(kind: str, data: bytes) -> array[int]:
+    """A column from little-endian bytes; `kind` is "q" or "d"."""
+    column: array[int] = array(kind)
+    column.frombytes(data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def in_order(curve: Curve) -> Curve:
+    """The points by step, then by time, then as they stand."""
+    steps, times, values = curve.steps, curve.times_ms, curve.values
+    pairs = list(zip(steps, times, strict=True))
+    # What is in order already, as most curves are, is seen in one pass.
+    order = sorted(range(len(pairs)), key=pairs.__getitem__)
+    return curve_of(curve.name, [steps[n] for n in order], [times[n] for n in order], [values[n] for n in order])

@@ -1,0 +1,96 @@
+"""From messages about runs to commands. The server has checked the messages against the contract before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from modelog_common.stores.curves import Curve, curve_of
+from modelog_proto.registry.v1 import experiment_pb2 as pb
+
+from modelog_registry.api.values import artifact_of, object_of
+from modelog_registry.read.messages import RUN_STATUSES
+from modelog_registry.run.commands import EndRun, LogInputs, LogOutputs, LogRun, Measured, StartRun, UpdateRun
+from modelog_registry.run.events import DatasetInput, Environment, RunDataset, RunModel
+
+_STATUSES = {number: status for status, number in RUN_STATUSES.items()}
+
+
+def start_run(request: pb.StartRunRequest, run_id: str) -> StartRun:
+    return StartRun(
+        run_id=run_id,
+        experiment=request.experiment,
+        name=request.name,
+        parameters=object_of(request.parameters),
+        datasets=tuple(RunDataset(d.dataset, d.version, d.digest) for d in request.datasets),
+        environment=_environment(request.environment) if request.HasField("environment") else None,
+        tags=dict(request.tags),
+        experiment_id=request.experiment_id,
+        parent_run_id=request.parent_run_id,
+        started_at=_time(request.started_at) if request.HasField("started_at") else None,
+    )
+
+
+def log_run(request: pb.LogRunRequest) -> LogRun:
+    return LogRun(
+        run_id=request.run_id,
+        parameters=object_of(request.parameters),
+        metrics=tuple(_measured(point) for point in request.metrics),
+        artifacts=tuple(artifact_of(a) for a in request.artifacts),
+        tags=dict(request.tags),
+        environment=_environment(request.environment) if request.HasField("environment") else None,
+    )
+
+
+def end_run(request: pb.EndRunRequest) -> EndRun:
+    return EndRun(request.run_id, _STATUSES[request.status], request.error)
+
+
+def update_run(request: pb.UpdateRunRequest) -> UpdateRun:
+    return UpdateRun(
+        request.run_id,
+        request.name if request.HasField("name") else None,
+        _STATUSES.get(request.status),
+        _time(request.ended_at) if request.HasField("ended_at") else None,
+    )
+
+
+def curves(request: pb.LogMetricsRequest) -> list[Curve]:
+    return [curve_of(c.name, c.steps, c.times_ms, c.values) for c in request.columns]
+
+
+def log_inputs(request: pb.LogInputsRequest) -> LogInputs:
+    datasets = tuple(
+        DatasetInput(d.name, d.digest, d.source_type, d.source, d.schema, d.profile, dict(d.tags))
+        for d in request.datasets
+    )
+    return LogInputs(request.run_id, datasets, _models(request.models))
+
+
+def log_outputs(request: pb.LogOutputsRequest) -> LogOutputs:
+    return LogOutputs(request.run_id, _models(request.models))
+
+
+def _models(models: Iterable[pb.RunModel]) -> tuple[RunModel, ...]:
+    return tuple(RunModel(m.model_id, m.step) for m in models)
+
+
+def _measured(point: pb.MetricPoint) -> Measured:
+    return Measured(point.name, point.value, point.step, _time(point.at) if point.HasField("at") else None)
+
+
+def _time(moment: Timestamp) -> datetime:
+    return moment.ToDatetime(tzinfo=UTC)
+
+
+def _environment(environment: pb.Environment) -> Environment:
+    return Environment(
+        environment.python,
+        environment.platform,
+        dict(environment.packages),
+        environment.git_commit,
+        environment.git_dirty,
+        environment.entry_point,
+        environment.source_digest,
+    )

@@ -1,0 +1,58 @@
+"""Commands about runs. Each answer says at which position the run then stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import Invalid
+from modelog_common.domain.ids import derived_id
+from modelog_common.events.entities import Entities
+
+from modelog_registry.handle.experiments import Experiments
+from modelog_registry.handle.references import References
+from modelog_registry.handle.sealing import Sealing
+from modelog_registry.run.commands import EndRun, LogRun, RunCommand, StartRun, UpdateRun
+from modelog_registry.run.events import RunEvent
+from modelog_registry.run.state import Run
+
+
+class Runs:
+    """All runs of all tenants."""
+
+    def __init__(
+        self,
+        entities: Entities[Run, RunCommand, RunEvent],
+        experiments: Experiments,
+        references: References,
+        sealing: Sealing,
+    ) -> None:
+        self._entities, self._experiments, self._references = entities, experiments, references
+        self._sealing = sealing
+
+    async def start(self, command: StartRun, ctx: Context) -> int:
+        experiment_id, experiment = await self._experiments.place_of(command.experiment_id, command.experiment, ctx)
+        await self._references.run_datasets(command.datasets, ctx.tenant)
+        if command.parent_run_id == command.run_id:
+            raise Invalid.field("parent_run_id", "is the run itself; name another one")
+        await self._references.run(command.parent_run_id, ctx.tenant, "parent_run_id")
+        command = replace(command, experiment_id=experiment_id, experiment=experiment)
+        return await self.handle(command, ctx)
+
+    async def log(self, command: LogRun, ctx: Context) -> int:
+        for n, artifact in enumerate(command.artifacts):
+            await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
+        return await self.handle(command, ctx)
+
+    async def end(self, command: EndRun | UpdateRun, ctx: Context) -> int:
+        """What was measured is vouched for before the run ends."""
+        await self._sealing.seal(command.run_id)
+        return await self.handle(command, ctx)
+
+    async def handle(self, command: RunCommand, ctx: Context) -> int:
+        return (await self._entities.handle(command.run_id, command, ctx)).position
+
+
+def run_id_of(ctx: Context) -> str:
+    """The id of the run that a request starts: the same request, sent twice, starts one run."""
+    return derived_id("run", ctx.tenant, ctx.request_id)

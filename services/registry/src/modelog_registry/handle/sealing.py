@@ -1,0 +1,184 @@
+"""Vouching for curves: the log gets one event for a batch of points that the store of curves holds.
+
+A batch of many points is sealed as soon as it is stored, smaller ones together: when they have become many, when a
+second has passed, when the run ends, or when somebody asks. Whoever logs does not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from weakref import WeakValueDictionary
+
+import structlog
+from modelog_common.domain.clock import Clock
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import NotFound, Unavailable
+from modelog_common.domain.ids import derived_id
+from modelog_common.events.entities import Entities
+from modelog_common.stores.curves import Batch, CurveStore, digest_of
+
+from modelog_registry.run.commands import RunCommand, SealMetrics
+from modelog_registry.run.events import Point, RunEvent, stored_number
+from modelog_registry.run.state import Run
+
+# A batch of so many points is sealed by itself.
+LARGE = 100
+# So many gathered points are sealed together.
+MANY = 1000
+AFTER_S = 1.0
+AGAIN_S = 1.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+log = structlog.get_logger()
+
+
+@dataclass
+class _Waiting:
+    """Batches of one run that are stored and not vouched for, by number."""
+
+    tenant: str
+    due: float
+    batches: list[Batch] = field(default_factory=list)
+    points: int = 0
+
+
+class Sealing:
+    """Seals what is stored; `run` is its background work."""
+
+    def __init__(self, curves: CurveStore, runs: Entities[Run, RunCommand, RunEvent], clock: Clock) -> None:
+        self._curves, self._runs, self._clock = curves, runs, clock
+        self._waiting: dict[str, _Waiting] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._sealed: dict[str, int] = {}
+        self._wake = asyncio.Event()
+
+    def note(self, batch: Batch) -> None:
+        """A batch was stored; it will be sealed."""
+        now = asyncio.get_running_loop().time()
+        waiting = self._waiting.get(batch.run)
+        if waiting is None:
+            waiting = self._waiting[batch.run] = _Waiting(batch.tenant, now + AFTER_S)
+            self._wake.set()
+        waiting.batches.append(batch)
+        waiting.points += batch.count
+        if batch.count >= LARGE or waiting.points >= MANY:
+            waiting.due = now
+            self._wake.set()
+
+    async def recover(self) -> None:
+        """Go on where a process before this one was stopped, or with a log that was restored to before it sealed."""
+        for run_id, last in await self._curves.runs():
+            loaded = await self._runs.current(run_id)
+            if loaded.state.started is None:
+                log.warning("the store of curves has a run that the log does not know", run_id=run_id)
+            elif loaded.state.sealed < last:
+                await self._curves.unseal(run_id, loaded.state.sealed)
+        for batch in await self._curves.unsealed():
+            self.note(batch)
+
+    async def run(self) -> None:
+        """Seal what is due, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            due = [run_id for run_id, waiting in self._waiting.items() if waiting.due <= loop.time()]
+            await asyncio.gather(*(self._try(run_id) for run_id in due))
+            next_s = min((w.due for w in self._waiting.values()), default=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(next_s):
+                    await self._wake.wait()
+
+    async def _try(self, run_id: str) -> None:
+        try:
+            await self.seal(run_id)
+        except Unavailable as error:
+            log.warning("metrics wait to be sealed", run_id=run_id, why=str(error))
+
+    async def seal(self, run_id: str) -> None:
+        """Vouch for everything of a run that was stored until now. Raises Unavailable; then it is tried again."""
+        if run_id not in self._waiting and run_id not in self._locks:
+            return
+        lock = self._locks.setdefault(run_id, asyncio.Lock())
+        async with lock:
+            waiting = self._waiting.pop(run_id, None)
+            if waiting is None:
+                return
+            try:
+                await self._vouch(run_id, waiting)
+            except BaseException:
+                self._put_back(run_id, waiting)
+                raise
+
+    def _put_back(self, run_id: str, waiting: _Waiting) -> None:
+        """Ahead of what came since."""
+        since = self._waiting.get(run_id)
+        if since is not None:
+            waiting.batches.extend(since.batches)
+            waiting.points += since.points
+        waiting.due = asyncio.get_running_loop().time() + AGAIN_S
+        self._waiting[run_id] = waiting
+
+    async def seal_all(self, tenant: str) -> int:
+        """Vouch for everything of a tenant; the position at which all of it is in the log."""
+        mine = [run_id for run_id, waiting in self._waiting.items() if waiting.tenant == tenant]
+        for run_id in {*mine, *self._locks}:
+            await self.seal(run_id)
+        return self.position(tenant)
+
+    def position(self, tenant: str) -> int:
+        """Where the last seal of a tenant's points stands in the log; 0 when this process made none."""
+        return self._sealed.get(tenant, 0)
+
+    async def close(self) -> None:
+        """Seal what waits."""
+        for run_id in list(self._waiting):
+            await self._try(run_id)
+
+    async def _vouch(self, run_id: str, waiting: _Waiting) -> None:
+        sealed = (await self._runs.current(run_id)).state.sealed
+        batches = sorted((b for b in waiting.batches if b.number > sealed), key=lambda b: b.number)
+        if not batches:
+            return
+        last = batches[-1].number
+        if len(batches) != last - sealed:
+            # Somebody who gave up before the answer left a batch that nobody noted.
+            batches = await self._curves.batches(run_id, sealed + 1, last)
+        for author, own in groupby(batches, key=lambda b: b.author):
+            await self._seal_batches(run_id, waiting.tenant, author, list(own))
+        await self._curves.seal(run_id, last)
+
+    async def _seal_batches(self, run_id: str, tenant: str, author: str, batches: Sequence[Batch]) -> None:
+        first, last = batches[0].number, batches[-1].number
+        command = SealMetrics(
+            run_id, first, last, sum(b.count for b in batches), digest_of(batches), latest_of(batches)
+        )
+        request_id = derived_id("seal", run_id, str(first), str(last))
+        ctx = Context(self._clock.now(), author, tenant, request_id, correlation_id=request_id)
+        try:
+            after = await self._runs.handle(run_id, command, ctx)
+        except NotFound:
+            log.warning("the log does not know a run that has metrics", run_id=run_id)
+            return
+        self._sealed[tenant] = max(after.position, self._sealed.get(tenant, 0))
+
+
+def latest_of(batches: Sequence[Batch]) -> tuple[Point, ...]:
+    """The last point of every metric: of the highest step, of that the latest time, of that the last one."""
+    latest: dict[str, tuple[int, int, float]] = {}
+    for batch in batches:
+        for curve in batch.curves:
+            steps, times = curve.steps, curve.times_ms
+            n = len(steps) - 1
+            if n:
+                n = max(range(n + 1), key=lambda at: (steps[at], times[at], at))
+            known = latest.get(curve.name)
+            if known is None or (steps[n], times[n]) >= known[:2]:
+                latest[curve.name] = (steps[n], times[n], curve.values[n])
+    return tuple(
+        Point(name, stored_number(value), step, EPOCH + timedelta(milliseconds=time_ms))
+        for name, (step, time_ms, value) in latest.items()
+    )

@@ -1,0 +1,1 @@
+"""A logged model: what a run made, before anybody registers it."""

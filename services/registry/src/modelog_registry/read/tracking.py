@@ -1,0 +1,204 @@
+"""Answers about experiments and runs, as of a moment. Those about now cover every point that was acknowledged."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from modelog_common.domain.errors import Invalid
+from modelog_common.events.store import EventStore
+from modelog_common.read.moment import ReadOptions, head_of
+from modelog_common.read.queries import Found, Page, Queries
+from modelog_common.stores.curves import Curve, curve_of, in_order
+from modelog_proto.common.v1 import common_pb2 as common
+from modelog_proto.registry.v1 import experiment_pb2 as pb
+from modelog_proto.registry.v1 import search_pb2
+from sqlalchemy import select
+
+from modelog_registry.handle.metrics import Metrics
+from modelog_registry.handle.sealing import Sealing
+from modelog_registry.read.conditions import check, holds, sorted_by
+from modelog_registry.read.messages import timestamp
+from modelog_registry.read.queries import EVERYTHING, existing
+from modelog_registry.read.search_runs import search_runs
+from modelog_registry.read.tables import EXPERIMENTS, RUN_POINTS, RUNS
+
+EXPERIMENT_ATTRIBUTES: dict[str, type] = {
+    "experiment_id": str,
+    "name": str,
+    "creation_time": float,
+    "last_update_time": float,
+}
+# How many points GetRun gives.
+POINTS = 10_000
+DEFAULT_HISTORY = 25_000
+LAST_OFFSET = 2**53
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TrackingQueries:
+    """Queries over the read tables and the curves. What does not exist as of the moment raises NotFound."""
+
+    def __init__(self, queries: Queries, store: EventStore, metrics: Metrics, sealing: Sealing) -> None:
+        self._queries, self._store, self._metrics, self._sealing = queries, store, metrics, sealing
+
+    async def experiment(self, experiment_id: str, read: ReadOptions, tenant: str) -> pb.Experiment:
+        found = await self._queries.one(EXPERIMENTS, pb.Experiment, read, tenant, experiment_id=experiment_id)
+        return existing(found, f"there is no experiment {experiment_id!r}", read)
+
+    async def experiment_named(self, name: str, read: ReadOptions, tenant: str) -> pb.Experiment:
+        where = [EXPERIMENTS.table.c.name == name]
+        found = await self._queries.page(EXPERIMENTS, pb.Experiment, read, tenant, common.Page(size=1), where=where)
+        return existing(next(iter(found.items), None), f"there is no experiment {name!r}", read)
+
+    async def experiments(self, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Experiment]:
+        """Those that are not deleted, by name."""
+        c = EXPERIMENTS.table.c
+        return await self._queries.page(
+            EXPERIMENTS, pb.Experiment, read, tenant, page, where=[c.hidden == 0], order_by=[c.name]
+        )
+
+    async def search_experiments(self, request: pb.SearchExperimentsRequest, tenant: str) -> Found[pb.Experiment]:
+        """All are looked at: a tenant has thousands at most."""
+        fields = [search_pb2.FIELD_ATTRIBUTE, search_pb2.FIELD_TAG]
+        check(request.conditions, request.order_by, EXPERIMENT_ATTRIBUTES, fields)
+
+        async def ids_at(at: int | None, offset: int, limit: int) -> Sequence[str]:
+            t = EXPERIMENTS.table.c
+            where = [t.tenant == tenant, EXPERIMENTS.at(at)]
+            if request.view != search_pb2.VIEW_ALL:
+                where.append(t.hidden == int(request.view == search_pb2.VIEW_DELETED))
+            rows = await self._queries.fetch(select(t.body).where(*where).order_by(t.name))
+            all_ = [pb.Experiment.FromString(row.body) for row in rows]
+            met = [e for e in all_ if all(holds(c, _of_experiment(e, c)) for c in request.conditions)]
+            return [e.id for e in sorted_by(met, request.order_by, _of_experiment)[offset : offset + limit]]
+
+        return await self._queries.search(EXPERIMENTS, pb.Experiment, request.read, tenant, request.page, ids_at)
+
+    async def run(self, run_id: str, read: ReadOptions, tenant: str) -> pb.Run:
+        """A run without the points of its metrics."""
+        read = await self._covering(read, tenant, run_id)
+        found = await self._queries.one(RUNS, pb.Run, read, tenant, run_id=run_id)
+        return existing(found, f"there is no run {run_id!r}", read)
+
+    async def run_with_points(self, run_id: str, read: ReadOptions, tenant: str) -> pb.Run:
+        """A run with the first points of its metrics, in the order in which they were told."""
+        run = await self.run(run_id, read, tenant)
+        run.points.extend(await self._told_in_log(run_id, run.position, tenant))
+        last = await self._metrics.sealed(run_id, tenant, run.position)
+        for curve in await self._metrics.told(run_id, last, POINTS - len(run.points)):
+            run.points.extend(
+                pb.MetricPoint(
+                    name=curve.name, value=value, step=step, at=timestamp(_EPOCH + timedelta(milliseconds=ms))
+                )
+                for step, ms, value in zip(curve.steps, curve.times_ms, curve.values, strict=True)
+            )
+        return run
+
+    async def runs(self, experiment: str, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Run]:
+        """Runs of one experiment or, for an empty name, of all; newest first, without points or what is deleted."""
+        t = RUNS.table.c
+        where = [t.hidden == 0]
+        if experiment:
+            c = EXPERIMENTS.table.c
+            named = common.Page(size=1)
+            found = await self._queries.page(
+                EXPERIMENTS, pb.Experiment, read, tenant, named, where=[c.name == experiment]
+            )
+            where.append(t.experiment_id == (found.items[0].id if found.items else ""))
+        read = await self._covering(read, tenant)
+        return await self._queries.page(RUNS, pb.Run, read, tenant, page, where=where, order_by=[t.started_us.desc()])
+
+    async def search_runs(self, request: pb.SearchRunsRequest, tenant: str) -> Found[pb.Run]:
+        whole = pb.SearchRunsRequest()
+        whole.CopyFrom(request)
+        whole.read.CopyFrom(await self._covering(request.read, tenant))
+        return await search_runs(self._queries, whole, tenant)
+
+    async def history(self, request: pb.GetMetricHistoryRequest, tenant: str) -> pb.GetMetricHistoryResponse:
+        """Points of one metric, by step and time."""
+        await self._metrics.check(request.run_id, tenant)
+        offset, last, position = _token(request.page_token)
+        if not request.page_token:
+            until = await head_of(request.read, self._store) if request.read.as_of else None
+            last = await self._metrics.sealed(request.run_id, tenant, until)
+            position = until or await self._store.head()
+        size = request.size or DEFAULT_HISTORY
+        told = await self._told_in_log(request.run_id, position, tenant)
+        in_log = [p for p in told if p.name == request.metric]
+        if in_log:
+            everything = await self._metrics.history(request.run_id, request.metric, last, 0, LAST_OFFSET)
+            curve = _merged(in_log, everything, offset, size + 1)
+        else:
+            curve = await self._metrics.history(request.run_id, request.metric, last, offset, size + 1)
+        more = len(curve.values) > size
+        token = base64.urlsafe_b64encode(f"{offset + size}:{last}:{position}".encode()).decode() if more else ""
+        points = pb.MetricColumn(
+            name=request.metric, steps=curve.steps[:size], times_ms=curve.times_ms[:size], values=curve.values[:size]
+        )
+        return pb.GetMetricHistoryResponse(points=points, next_page_token=token)
+
+    async def _covering(self, read: ReadOptions, tenant: str, run_id: str = "") -> common.ReadOptions:
+        """Now is after everything that was acknowledged: what waits is sealed, and waited for."""
+        at_least = read.at_least
+        if not read.as_of:
+            if run_id:
+                await self._sealing.seal(run_id)
+                at_least = max(at_least, self._sealing.position(tenant))
+            else:
+                at_least = max(at_least, await self._sealing.seal_all(tenant))
+        return common.ReadOptions(as_of=read.as_of, at_least=at_least)
+
+    async def _told_in_log(self, run_id: str, position: int, tenant: str) -> list[pb.MetricPoint]:
+        """The points that events told, which LogRun's are."""
+        t = RUN_POINTS.table.c
+        told = await self._queries.page(
+            RUN_POINTS,
+            pb.Run,
+            common.ReadOptions(as_of=str(position)),
+            tenant,
+            EVERYTHING,
+            where=[t.run_id == run_id],
+            order_by=[t.ordinal],
+        )
+        return [point for points in told.items for point in points.points]
+
+
+def _of_experiment(experiment: pb.Experiment, asked: search_pb2.Condition | search_pb2.Order) -> str | float | None:
+    if asked.field == search_pb2.FIELD_TAG:
+        return experiment.tags.get(asked.key)
+    match asked.key:
+        case "experiment_id":
+            return experiment.id
+        case "name":
+            return experiment.name
+        case "creation_time":
+            return experiment.created_at.ToMilliseconds()
+        case _:
+            return experiment.updated_at.ToMilliseconds()
+
+
+def _merged(in_log: Sequence[pb.MetricPoint], curve: Curve, offset: int, limit: int) -> Curve:
+    whole = curve_of(
+        curve.name,
+        [*(p.step for p in in_log), *curve.steps],
+        [*(p.at.ToMilliseconds() for p in in_log), *curve.times_ms],
+        [*(p.value for p in in_log), *curve.values],
+    )
+    end, ordered = offset + limit, in_order(whole)
+    return Curve(curve.name, ordered.steps[offset:end], ordered.times_ms[offset:end], ordered.values[offset:end])
+
+
+def _token(token: str) -> tuple[int, int, int]:
+    """Offset, last batch and position of a page of a history."""
+    if not token:
+        return 0, 0, 0
+    try:
+        offset, last, position = (int(part) for part in base64.urlsafe_b64decode(token).decode().split(":"))
+        if min(offset, last, position) < 0 or max(offset, last, position) > LAST_OFFSET:
+            raise ValueError(token)
+        return offset, last, position
+    except (binascii.Error, ValueError):
+        raise Invalid.field("page_token", "is not a token that an earlier answer gave") from None

@@ -1,0 +1,137 @@
+"""What every store of curves must do."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from collections.abc import Awaitable, Callable
+from itertools import groupby
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from modelog_common.stores.curves import Curve, CurveStore, digest_of
+
+EVERYTHING = 10**9
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+POINTS = st.lists(st.tuples(WHOLE, WHOLE, st.floats()), min_size=1, max_size=20)
+
+
+def curve(name: str, *points: tuple[int, int, float]) -> Curve:
+    steps, times, values = zip(*points, strict=True)
+    return Curve(name, array("q", steps), array("q", times), array("d", values))
+
+
+class CurveStoreSuite:
+    """Inherit, and give the fixtures `curves` and `reopened`."""
+
+    @pytest.fixture
+    async def curves(self) -> CurveStore:
+        """A store without curves."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def reopened(self) -> Callable[[], Awaitable[CurveStore]]:
+        """Closes the store and opens it again."""
+        raise NotImplementedError
+
+    async def test_points_come_by_step_then_time_then_as_they_were_appended(self, curves: CurveStore) -> None:
+        await curves.append("r", "acme", "alice", "1", [curve("loss", (2, 20, 0.2), (1, 11, 0.11))])
+        await curves.append("r", "acme", "alice", "2", [curve("loss", (1, 10, 0.1), (2, 20, 0.3), (-1, 99, 9.0))])
+        got = await curves.history("r", "loss", EVERYTHING, 0, EVERYTHING)
+        assert list(zip(*got[1:], strict=True)) == [
+            (-1, 99, 9.0),
+            (1, 10, 0.1),
+            (1, 11, 0.11),
+            (2, 20, 0.2),
+            (2, 20, 0.3),
+        ]
+
+    async def test_a_history_is_had_in_pages_and_up_to_a_batch(self, curves: CurveStore) -> None:
+        for n in range(5):
+            await curves.append("r", "acme", "alice", str(n), [curve("m", (2 * n, 0, n), (2 * n + 1, 0, n))])
+        pages = [await curves.history("r", "m", 4, offset, 3) for offset in (0, 3, 6, 9)]
+        assert [list(page.steps) for page in pages] == [[0, 1, 2], [3, 4, 5], [6, 7], []]
+
+    async def test_metrics_and_runs_are_apart(self, curves: CurveStore) -> None:
+        await curves.append("r1", "acme", "alice", "1", [curve("a", (0, 0, 1)), curve("b", (0, 0, 2))])
+        await curves.append("r2", "acme", "alice", "1", [curve("a", (0, 0, 3))])
+        values = [
+            (await curves.history(*of, EVERYTHING, 0, 9)).values for of in (("r1", "a"), ("r1", "b"), ("r2", "a"))
+        ]
+        assert [list(v) for v in values] == [[1], [2], [3]]
+        assert not (await curves.history("r2", "b", EVERYTHING, 0, 9)).values
+
+    async def test_what_is_no_number_is_kept(self, curves: CurveStore) -> None:
+        values = [math.nan, math.inf, -math.inf, 5e-324, -0.0]
+        await curves.append("r", "acme", "alice", "1", [curve("m", *((n, 0, v) for n, v in enumerate(values)))])
+        got = await curves.history("r", "m", EVERYTHING, 0, 9)
+        assert [str(v) for v in got.values] == [str(v) for v in values]
+
+    async def test_a_request_is_taken_once(self, curves: CurveStore) -> None:
+        first = await curves.append("r", "acme", "alice", "1", [curve("m", (0, 0, 1))])
+        assert first is not None
+        assert first.number == 1
+        assert await curves.append("r", "acme", "alice", "1", [curve("m", (0, 0, 1))]) is None
+        other = await curves.append("r", "acme", "alice", "2", [curve("m", (0, 0, 1))])
+        assert other is not None
+        assert other.number == 2
+
+    async def test_batches_come_back_as_they_were_appended(
+        self, curves: CurveStore, reopened: Callable[[], Awaitable[CurveStore]]
+    ) -> None:
+        given_ = [curve("z", (2, 1, math.nan), (1, 1, 2)), curve("a", (0, 0, 1)), curve("z", (3, 3, 3))]
+        appended = await curves.append("r", "acme", "alice", "1", given_)
+        assert appended is not None
+        again = await (await reopened()).batches("r", 1, 1)
+        assert [(b.run, b.number, b.tenant, b.author) for b in again] == [("r", 1, "acme", "alice")]
+        assert digest_of(again) == digest_of([appended])
+        assert [c.name for c in again[0].curves] == ["z", "a", "z"]
+        assert again[0].count == appended.count == 4
+
+    async def test_what_is_not_sealed_is_remembered(
+        self, curves: CurveStore, reopened: Callable[[], Awaitable[CurveStore]]
+    ) -> None:
+        for n in range(4):
+            await curves.append("r", "acme", "alice", str(n), [curve("m", (n, 0, n))])
+        await curves.append("other", "acme", "bob", "1", [curve("m", (0, 0, 0))])
+        await curves.seal("r", 2)
+        curves = await reopened()
+        assert [(b.run, b.number) for b in await curves.unsealed()] == [("other", 1), ("r", 3), ("r", 4)]
+        await curves.seal("r", 4)
+        await curves.seal("other", 1)
+        assert await curves.unsealed() == []
+        await curves.unseal("r", 3)
+        assert [(b.run, b.number) for b in await curves.unsealed()] == [("r", 4)]
+        assert sorted(await curves.runs()) == [("other", 1), ("r", 4)]
+
+    async def test_many_append_at_once(self, curves: CurveStore) -> None:
+        made = await asyncio.gather(
+            *(curves.append(f"r{n % 3}", "acme", "alice", str(n), [curve("m", (n, 0, n))]) for n in range(300))
+        )
+        numbers = sorted((b.run, b.number) for b in made if b is not None)
+        assert [(run, [n for _, n in of]) for run, of in groupby(numbers, key=lambda b: b[0])] == [
+            (f"r{n}", list(range(1, 101))) for n in range(3)
+        ]
+
+    async def test_a_run_can_be_dropped(self, curves: CurveStore) -> None:
+        for run in ("r1", "r2"):
+            await curves.append(run, "acme", "alice", "1", [curve("m", (0, 0, 1))])
+        await curves.drop("r1")
+        assert not (await curves.history("r1", "m", EVERYTHING, 0, 9)).values
+        assert (await curves.history("r2", "m", EVERYTHING, 0, 9)).values
+        assert await curves.runs() == [("r2", 1)]
+
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(batches=st.lists(POINTS, min_size=1, max_size=5))
+    async def test_any_points_come_back_in_order(
+        self, curves: CurveStore, batches: list[list[tuple[int, int, float]]]
+    ) -> None:
+        run = str(uuid4())
+        for n, points in enumerate(batches):
+            await curves.append(run, "acme", "alice", str(n), [curve("m", *points)])
+        got = await curves.history(run, "m", EVERYTHING, 0, EVERYTHING)
+        wanted = sorted((p for points in batches for p in points), key=lambda p: p[:2])
+        assert [str(p) for p in zip(*got[1:], strict=True)] == [str(p) for p in wanted]
