@@ -99,7 +99,7 @@ def test_logged_models() -> None:
         ("run_id IN 'x'", "at character 11, \"'x'\": expected a list"),
         ("run_id IN ('x' 'y')", "at character 16, \"'y'\": expected , or ) in the list"),
         ("run_id IN ()", "at character 12, ')': expected a text in quotes"),
-        ("color = 'red'", "at character 1, 'color': there is no attribute 'color'; there are artifact_uri, end_time,"),
+        ("color = 'red'", "at character 1, 'color': there is no attribute 'color'; there are end_time, run_id,"),
         ("model.color = 'red'", "there is no 'model' to search by; a name begins with attribute., metric.,"),
         ("dataset.color = 'red'", "a dataset has no 'color'; there are name, digest, context"),
         ("= 5", "at character 1, '=': expected a name"),

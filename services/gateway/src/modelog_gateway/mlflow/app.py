@@ -9,7 +9,16 @@ from typing import Any
 import grpc.aio
 from aiohttp import web
 
-from modelog_gateway.mlflow import model_versions, registered_models
+from modelog_gateway.mlflow import (
+    adding,
+    artifacts,
+    experiments,
+    history,
+    logged_models,
+    model_versions,
+    registered_models,
+    runs,
+)
 from modelog_gateway.mlflow.endpoints import Endpoint, Registry, handler_of
 from modelog_gateway.mlflow.server import PATHS as PUBLIC
 from modelog_gateway.mlflow.server import add_server
@@ -19,6 +28,12 @@ __all__ = ["PUBLIC", "add_mlflow", "is_mlflow"]
 PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
 ROOTS = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    *experiments.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *adding.ENDPOINTS,
+    *history.ENDPOINTS,
+    *logged_models.ENDPOINTS,
+    *artifacts.ENDPOINTS,
     *registered_models.ENDPOINTS,
     *model_versions.ENDPOINTS,
 )
@@ -33,6 +48,7 @@ def add_mlflow(app: web.Application, peer: Callable[[str], grpc.aio.Channel]) ->
     """`peer` gives the channel to a service."""
     add_server(app)
     registry = cache(lambda: Registry(peer("registry")))
+    artifacts.add_artifacts(app, registry)
     for endpoint in ENDPOINTS:
         handle = handler_of(endpoint, registry)
         for prefix in PREFIXES:

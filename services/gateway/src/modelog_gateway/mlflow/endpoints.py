@@ -11,8 +11,10 @@ import msgspec
 from aiohttp import web
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
+from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 
+from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
 
 Answer = dict[str, Any]
@@ -25,8 +27,10 @@ class Registry:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.experiments = ExperimentRegistryStub(channel)
+        self.logged_models = LoggedModelsStub(channel)
         self.models = ModelRegistryStub(channel)
         self.artifacts = ArtifactStoreStub(channel)
+        self.locations = Locations(self.experiments)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelog_gateway.mlflow.filters.conditions import Kind, Vocabulary
 
 RUNS = Vocabulary(
-    texts=("run_id", "run_name", "user_id", "status", "artifact_uri"),
+    texts=("run_id", "run_name", "user_id", "status"),
     numbers=("start_time", "end_time"),
     listed=("run_id",),
     kinds=tuple(Kind),

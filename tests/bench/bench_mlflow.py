@@ -1,0 +1,287 @@
+"""Tracking over MLflow's API: ours beside a real `mlflow server` in the same run; a load generator replays bytes.
+
+Run: python tests/bench/bench_mlflow.py [--quick] [--alone]
+`--quick` is a look at whether it works; `--alone` leaves the peer out. The peer is installed, in an environment of its
+own, the first time. Requests are those of mlflow's client, made beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+from figures import machine, per_s, print_table, ratio
+from http_load import Load, http_request, load
+from modelog_common.domain.clock import SystemClock
+from modelog_common.privacy.masters import new_master_key
+from modelog_common.security.keys import create_key_pair, write_secret
+from modelog_common.security.tokens import Identity, TokenSigner
+from modelog_platform.parts.ports import free_port
+from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.recipe import servers_home
+from uv import find_uv_bin
+
+API = "/api/2.0/mlflow"
+PEER = "mlflow==3.17.2"
+START_S = 300.0
+MB = 1024 * 1024
+METRICS = 20
+
+
+@dataclass
+class Server:
+    """A tracking server: where it is, what it took to start, and its processes."""
+
+    name: str
+    port: int
+    token: str
+    healthy_s: float
+    pids: list[int]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    def post(self, path: str, **body: object) -> dict[str, object]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{API}{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+            found: dict[str, object] = json.load(answer)
+            return found
+
+    def request(self, path: str, **body: object) -> bytes:
+        return http_request("POST", API + path, self.token, json.dumps(body).encode())
+
+    def run(self, experiment_id: str) -> str:
+        made = self.post("/runs/create", experiment_id=experiment_id, run_name="bench", start_time=now_ms())
+        return str(made["run"]["info"]["run_id"])  # type: ignore[index]
+
+    def memory_mb(self) -> float:
+        roots = [psutil.Process(pid) for pid in self.pids]
+        family = [p for root in roots for p in (root, *root.children(recursive=True))]
+        return sum(p.memory_info().rss for p in family) / MB
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[Server]:
+    """Registry and gateway, as `modelog up` starts them."""
+    signer = TokenSigner(create_key_pair(folder / "signing.pem", folder / "public.pem"), SystemClock())
+    write_secret(folder / "data" / "keys" / "master.key", new_master_key().encode())
+    ports = {"registry": free_port(), "gateway": free_port()}
+    http_port = free_port()
+    processes = []
+    began = time.perf_counter()
+    for name, port in ports.items():
+        token = folder / f"{name}.token"
+        token.write_text(signer.sign(Identity(f"service:{name}", "default", frozenset({"service"})), timedelta(1)))
+        environment = {
+            **os.environ,
+            "MODELOG_DATA_DIR": str(folder / "data"),
+            "MODELOG_GRPC_PORT": str(port),
+            "MODELOG_HTTP_PORT": str(http_port if name == "gateway" else 0),
+            "MODELOG_PEERS": json.dumps({n: f"127.0.0.1:{p}" for n, p in ports.items()}),
+            "MODELOG_PUBLIC_KEY_FILE": str(folder / "public.pem"),
+            "MODELOG_SIGNING_KEY_FILE": str(folder / "signing.pem"),
+            "MODELOG_SERVICE_TOKEN_FILE": str(token),
+        }
+        log = (folder / f"{name}.log").open("wb")
+        processes.append(subprocess.Popen([sys.executable, "-m", f"modelog_{name}"], env=environment, stderr=log))
+    token_text = signer.sign(Identity("alice", "default", frozenset({"admin"})), timedelta(days=1))
+    try:
+        # The first answer that needs both.
+        healthy_s = healthy(f"http://127.0.0.1:{http_port}{API}/experiments/get?experiment_id=0", token_text, began)
+        yield Server("modelog", http_port, token_text, healthy_s, [p.pid for p in processes])
+    finally:
+        stop(processes)
+
+
+@contextmanager
+def peer(folder: Path) -> Iterator[Server]:
+    """`mlflow server` with SQLite, as its documentation starts it."""
+    home = servers_home() / "mlflow-server"
+    with installing(home, PEER.encode()) as missing:
+        if missing:
+            uv = find_uv_bin()
+            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
+            run(home, [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python", PEER])
+    port = free_port()
+    python = home / "venv" / "bin" / "python"
+    command = [str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/files"]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    log = (folder / "mlflow.log").open("wb")
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        healthy_s = healthy(f"http://127.0.0.1:{port}{API}/experiments/get?experiment_id=0", "", began)
+        yield Server("mlflow", port, "", healthy_s, [process.pid])
+    finally:
+        stop([process])
+
+
+def healthy(url: str, token: str, began: float) -> float:
+    """Seconds until the first good answer."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
+    while time.perf_counter() - began < START_S:
+        try:
+            with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+                return time.perf_counter() - began
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"no answer from {url} within {START_S:.0f} s")
+
+
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    families = [p for process in processes for p in psutil.Process(process.pid).children(recursive=True)]
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(60)
+    for child in psutil.wait_procs(families, timeout=10)[1]:
+        child.kill()
+
+
+def batch(server: Server, run_id: str, points: int) -> bytes:
+    started = now_ms()
+    metrics = [{"key": f"m{n % 4}", "value": n * 0.37, "timestamp": started + n, "step": n} for n in range(points)]
+    return server.request("/runs/log-batch", run_id=run_id, metrics=metrics, params=[], tags=[])
+
+
+def filled(server: Server, runs: int) -> str:
+    """An experiment of so many runs, of 20 metrics each; returns its id."""
+    experiment_id = str(server.post("/experiments/create", name="search")["experiment_id"])
+    for n in range(runs):
+        run_id = server.run(experiment_id)
+        metrics = [
+            {"key": f"m{m}", "value": (n * 7919 + m) % runs / runs, "timestamp": now_ms(), "step": 0}
+            for m in range(METRICS)
+        ]
+        params = [{"key": "fold", "value": str(n % 5)}]
+        server.post("/runs/log-batch", run_id=run_id, metrics=metrics, params=params)
+    return experiment_id
+
+
+def measured(server: Server, quick: bool) -> dict[str, Load]:
+    """The loads by name."""
+    seconds, rounds = (0.5, 1) if quick else (3.0, 5)
+    experiment_id = str(server.post("/experiments/create", name="load")["experiment_id"])
+    ids = [server.run(experiment_id) for _ in range(16)]
+    metric = {"key": "loss", "value": 0.25, "timestamp": now_ms(), "step": 1}
+    # A peer keeps a point once: a step for every request.
+    singles = [server.request("/runs/log-metric", run_id=ids[n % 16], **metric | {"step": n}) for n in range(4096)]
+    start = {"experiment_id": experiment_id, "start_time": now_ms(), "run_name": "x", "tags": []}
+    batches = [batch(server, run_id, 1000) for run_id in ids]
+    searched = filled(server, 100 if quick else 10_000)
+    search = {
+        "experiment_ids": [searched],
+        "filter": "metrics.m3 > 0.5 AND params.fold = '3'",
+        "order_by": ["metrics.m7 DESC"],
+    }
+    kinds: dict[str, tuple[list[bytes], int]] = {
+        "log_batch of 1,000, 1 client": (batches[:1], 1),
+        "log_batch of 1,000, 8 clients": (batches, 8),
+        "log_metric, 1 client": (singles, 1),
+        "log_metric, 16 clients": (singles, 16),
+        "create_run, 8 clients": ([server.request("/runs/create", **start)], 8),
+        "search, 100 of the runs, 1 client": ([server.request("/runs/search", **search, max_results=100)], 1),
+        "search, 1,000 of the runs, 1 client": ([server.request("/runs/search", **search, max_results=1000)], 1),
+    }
+    found: dict[str, Load] = {}
+    for name, (requests, connections) in kinds.items():
+        loads = [load(server.address, requests, connections, seconds) for _ in range(rounds)]
+        found[name] = sorted(loads, key=lambda one: one.per_s)[rounds // 2]
+    return found
+
+
+def files(server: Server, folder: Path, size_mb: int) -> tuple[float, float]:
+    """MB a second up and down, of one file by one client."""
+    run_id = server.run("0")
+    path = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/large.bin"
+    headers = {"Authorization": f"Bearer {server.token}"}
+    connection = http.client.HTTPConnection(*server.address, timeout=600, blocksize=1024 * 1024)
+    with (folder / "large.bin").open("rb") as content:
+        began = time.perf_counter()
+        connection.request("PUT", path, content, headers | {"Content-Length": str(size_mb * MB)})
+        answer = connection.getresponse()
+        answer.read()
+        up_s = time.perf_counter() - began
+    began = time.perf_counter()
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    left = size_mb * MB
+    while part := answer.read(MB):
+        left -= len(part)
+    if answer.status != 200 or left:
+        raise RuntimeError(f"{server.name} answered {answer.status}, and {left} bytes are missing")
+    return size_mb / up_s, size_mb / (time.perf_counter() - began)
+
+
+def copied(folder: Path, size_mb: int) -> float:
+    """MB a second of `cp`, down to the disk."""
+    began = time.perf_counter()
+    subprocess.run(["cp", folder / "large.bin", folder / "copy.bin"], check=True)
+    with (folder / "copy.bin").open("rb+") as copy:
+        os.fsync(copy.fileno())
+    return size_mb / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--alone", action="store_true")
+    asked = parser.parse_args()
+    print(f"Tracking over MLflow's API; {machine()}")
+    loads: dict[str, dict[str, Load]] = {}
+    rest: dict[str, tuple[float, float]] = {}
+    moved: dict[str, tuple[float, float]] = {}
+    size_mb = 32 if asked.quick else 1024
+    for make in (ours,) if asked.alone else (ours, peer):
+        with tempfile.TemporaryDirectory(prefix="bench-mlflow-") as folder, ExitStack() as stack:
+            server = stack.enter_context(make(Path(folder)))
+            rest[server.name] = (server.healthy_s, server.memory_mb())
+            loads[server.name] = measured(server, asked.quick)
+            large = Path(folder) / "large.bin"
+            large.write_bytes(os.urandom(MB) * size_mb)
+            moved[server.name] = files(server, Path(folder), size_mb)
+            copy_mb_s = copied(Path(folder), size_mb)
+    rows = []
+    for name, load_ in loads["modelog"].items():
+        theirs = loads["mlflow"][name] if "mlflow" in loads else None
+        row = [name, per_s(load_.per_s), f"{load_.p50_ms:.2f}", f"{load_.p99_ms:.2f}"]
+        row += (
+            [per_s(theirs.per_s), f"{theirs.p50_ms:.2f}", ratio(load_.per_s, theirs.per_s)] if theirs else ["", "", ""]
+        )
+        rows.append(row)
+    columns = ["", "requests/s", "p50 ms", "p99 ms", "mlflow's requests/s", "its p50 ms", "to mlflow"]
+    print_table("Loads (median of the rounds)", columns, rows)
+    rows = [[name, f"{seconds:.1f}", f"{memory:.0f}"] for name, (seconds, memory) in rest.items()]
+    print_table("Start", ["", "first answer after s", "resident MB"], rows)
+    rows = [[name, f"{up:.0f}", f"{down:.0f}", ratio(up, copy_mb_s)] for name, (up, down) in moved.items()]
+    rows.append(["cp and fsync (limit)", f"{copy_mb_s:.0f}", "", ""])
+    print_table(f"A file of {size_mb} MB", ["", "up MB/s", "down MB/s", "up to the limit"], rows)
+    batches_per_s = loads["modelog"]["log_batch of 1,000, 1 client"].per_s
+    print(f"\n  metrics a second, one client: {per_s(batches_per_s * 1000)}")
+
+
+if __name__ == "__main__":
+    main()

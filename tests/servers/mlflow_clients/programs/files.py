@@ -1,0 +1,75 @@
+"""What a user's program does with artifacts. Run with MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN set."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+
+client = MlflowClient()
+folder = Path("out")
+(folder / "deep" / "er").mkdir(parents=True)
+(folder / "a.txt").write_text("alpha")
+(folder / "deep" / "b.bin").write_bytes(bytes(range(256)))
+(folder / "deep" / "er" / "c.json").write_text("{}")
+(folder / "empty").write_bytes(b"")
+big = os.urandom(3_000_000)
+Path("big.bin").write_bytes(big)
+
+with mlflow.start_run() as active:
+    mlflow.log_artifacts("out")
+    mlflow.log_artifact("big.bin", artifact_path="large files")
+    mlflow.log_dict({"x": [1, 2]}, "config/settings.json")
+    mlflow.log_text("ünïcode", "Zürich/日本.txt")
+    mlflow.log_text("one", "again.txt")
+    mlflow.log_text("two", "again.txt")
+run_id = active.info.run_id
+
+listed = {entry.path: (entry.is_dir, entry.file_size) for entry in client.list_artifacts(run_id)}
+assert listed == {
+    "Zürich": (True, None),
+    "a.txt": (False, 5),
+    "again.txt": (False, 3),
+    "config": (True, None),
+    "deep": (True, None),
+    "empty": (False, 0),
+    "large files": (True, None),
+}, listed
+assert [entry.path for entry in client.list_artifacts(run_id, "deep")] == ["deep/b.bin", "deep/er"]
+assert client.list_artifacts(run_id, "a.txt") == []
+assert client.list_artifacts(run_id, "nothing/here") == []
+
+whole = Path(client.download_artifacts(run_id, "", "."))
+assert (whole / "deep" / "b.bin").read_bytes() == bytes(range(256))
+assert (whole / "empty").read_bytes() == b""
+assert (whole / "Zürich" / "日本.txt").read_text() == "ünïcode"
+assert mlflow.artifacts.load_dict(f"runs:/{run_id}/config/settings.json") == {"x": [1, 2]}
+assert mlflow.artifacts.load_text(f"runs:/{run_id}/again.txt") == "two"
+fetched = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="large files/big.bin"))
+assert hashlib.sha256(fetched.read_bytes()).digest() == hashlib.sha256(big).digest()
+
+# What is made of objects: tables that grow, pictures with steps, figures.
+with mlflow.start_run(run_id=run_id):
+    for n in range(2):
+        mlflow.log_table({"question": [f"q{n}"], "answer": [str(n)]}, artifact_file="tables/qa.json")
+        mlflow.log_image(np.full((8, 8, 3), n * 100, dtype=np.uint8), key="dog", step=n)
+    figure, axes = plt.subplots()
+    axes.plot([1, 2, 3])
+    mlflow.log_figure(figure, "figure.png")
+assert list(mlflow.load_table("tables/qa.json", run_ids=[run_id])["question"]) == ["q0", "q1"]
+pictures = [entry.path for entry in client.list_artifacts(run_id, "images") if entry.path.endswith(".png")]
+assert len(pictures) == 2, pictures
+assert Path(client.download_artifacts(run_id, pictures[0])).read_bytes().startswith(b"\x89PNG")
+
+# After the end.
+client.log_text(run_id, "late", "late.txt")
+assert mlflow.artifacts.load_text(f"runs:/{run_id}/late.txt") == "late"
+assert client.get_run(run_id).info.status == "FINISHED"
+print(run_id)
