@@ -28,6 +28,7 @@ from modelog_common.events.store import NewEvent
 from modelog_common.read.database import open_database
 from modelog_common.read.project import Projector
 from modelog_common.read.queries import Queries
+from modelog_common.read.tables import FOREVER
 from modelog_common.stores.curves import curve_of
 from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
@@ -69,8 +70,9 @@ def plain_tables(tables: Path, plain: Path) -> sqlite3.Connection:
     """The same latest values and summaries without history: what a search costs in SQL at least."""
     db = sqlite3.connect(plain)
     db.execute("ATTACH ? AS built", (str(tables),))
-    db.execute("CREATE TABLE runs AS SELECT run_id, body FROM built.runs")
-    db.execute("CREATE TABLE latest AS SELECT run_id, field, number FROM built.run_values WHERE number IS NOT NULL")
+    db.execute(f"CREATE TABLE runs AS SELECT run_id, body FROM built.runs WHERE valid_until = {FOREVER}")
+    now = f"number IS NOT NULL AND valid_until = {FOREVER}"
+    db.execute(f"CREATE TABLE latest AS SELECT run_id, field, number FROM built.run_values WHERE {now}")
     db.execute("CREATE UNIQUE INDEX runs_by_id ON runs (run_id)")
     db.execute("CREATE INDEX latest_by_value ON latest (field, number, run_id)")
     db.execute("CREATE INDEX latest_by_run ON latest (run_id, field, number)")

@@ -1,7 +1,8 @@
 """Vouching for curves: the log gets one event for a batch of points that the store of curves holds.
 
-A batch of many points is sealed as soon as it is stored, smaller ones together: when they have become many, when a
-second has passed, when the run ends, or when somebody asks. Whoever logs does not wait for it.
+A batch of many points is sealed as soon as it is stored, or a quarter of a second after the run's last seal; smaller
+ones together: when they have become many, when a second has passed, when the run ends, or when somebody asks. Whoever
+logs does not wait for it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LARGE = 100
 # So many gathered points are sealed together.
 MANY = 1000
 AFTER_S = 1.0
+# A run that logs without end is not sealed more often than this, unless somebody asks: each seal costs as much as the
+# run has metrics.
+BETWEEN_S = 0.25
 AGAIN_S = 1.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
@@ -54,6 +58,8 @@ class Sealing:
         self._waiting: dict[str, _Waiting] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sealed: dict[str, int] = {}
+        # When the next seal of a run that was sealed a moment ago may be due.
+        self._rested: dict[str, float] = {}
         self._wake = asyncio.Event()
 
     def note(self, batch: Batch) -> None:
@@ -66,7 +72,7 @@ class Sealing:
         waiting.batches.append(batch)
         waiting.points += batch.count
         if batch.count >= LARGE or waiting.points >= MANY:
-            waiting.due = now
+            waiting.due = max(now, self._rested.get(batch.run, now))
             self._wake.set()
 
     async def recover(self) -> None:
@@ -85,6 +91,7 @@ class Sealing:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
+            self._rested = {run_id: at for run_id, at in self._rested.items() if at > loop.time()}
             due = [run_id for run_id, waiting in self._waiting.items() if waiting.due <= loop.time()]
             await asyncio.gather(*(self._try(run_id) for run_id in due))
             next_s = min((w.due for w in self._waiting.values()), default=None)
@@ -150,6 +157,7 @@ class Sealing:
         for author, own in groupby(batches, key=lambda b: b.author):
             await self._seal_batches(run_id, waiting.tenant, author, list(own))
         await self._curves.seal(run_id, last)
+        self._rested[run_id] = asyncio.get_running_loop().time() + BETWEEN_S
 
     async def _seal_batches(self, run_id: str, tenant: str, author: str, batches: Sequence[Batch]) -> None:
         first, last = batches[0].number, batches[-1].number
