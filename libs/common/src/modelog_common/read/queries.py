@@ -21,8 +21,8 @@ from modelog_common.read.tables import TemporalTable
 Message = TypeVar("Message", bound="Parsed")
 # What rows must be: conditions, or, where they look into other tables as of the same position, what gives them for it.
 Where = Sequence[ColumnElement[bool]] | Callable[[int | None], Sequence[ColumnElement[bool]]]
-# (position or None, offset, limit) -> ids in order.
-IdsAt = Callable[[int | None, int, int], Awaitable[Sequence[str]]]
+# (position, offset, limit) -> ids in order.
+IdsAt = Callable[[int, int, int], Awaitable[Sequence[str]]]
 DEFAULT_PAGE = 100
 LAST_POSITION = 2**63 - 1
 
@@ -128,23 +128,22 @@ class Queries:
         page: Page,
         ids_at: IdsAt,
     ) -> Found[Message]:
-        """Rows by the ids that `ids_at` finds as of a position (None: now), after `offset` others and at most `limit`.
+        """Rows by the ids that `ids_at` finds as of a position, after `offset` others and at most `limit`.
 
         For what is found in other tables than the one that holds the answers, whose key is one id.
         """
         offset, at = _position_of(page.token)
         if at is None:
             at = await self.moment(read)
+            # Several statements answer, and later pages: only a position makes them see one world.
+            at = self._projector.position if at is None else at
         size = page.size or DEFAULT_PAGE
         ids = await ids_at(at, offset, size + 1)
-        if len(ids) > size and at is None:
-            at = self._projector.position
-            ids = await ids_at(at, offset, size + 1)
         bodies = await self._by_id(table, tenant, at, ids[:size])
-        token = _token(offset + size, at or 0) if len(ids) > size else ""
+        token = _token(offset + size, at) if len(ids) > size else ""
         return Found([message.FromString(bodies[i]) for i in ids[:size] if i in bodies], token)  # type: ignore[misc]
 
-    async def _by_id(self, table: TemporalTable, tenant: str, at: int | None, ids: Sequence[str]) -> dict[str, bytes]:
+    async def _by_id(self, table: TemporalTable, tenant: str, at: int, ids: Sequence[str]) -> dict[str, bytes]:
         t, key = table.table, table.table.c[table.key[1]]
         statement = select(key, t.c.body).where(t.c.tenant == tenant, table.at(at), key.in_(ids))
         return {row[0]: row.body for row in await fetch(self._engine, statement)}

@@ -99,7 +99,7 @@ class LoggedModelQueries:
         """All of the experiments are looked at, newest first if no order is asked for."""
         check(request.conditions, request.order_by, ATTRIBUTES, FIELDS)
 
-        async def ids_at(at: int | None, offset: int, limit: int) -> Sequence[str]:
+        async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
             t = LOGGED_MODELS.table.c
             where = [t.tenant == tenant, LOGGED_MODELS.at(at)]
             if request.experiment_ids:

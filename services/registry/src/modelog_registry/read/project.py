@@ -15,6 +15,7 @@ from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.state import Experiment
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
+from modelog_registry.name.decide import NAME, Name
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.state import Policy
 from modelog_registry.read import messages, policy_messages, tables
@@ -33,6 +34,7 @@ def projections(store: EventStore) -> Sequence[Projection]:
     return (
         EntityProjection(store, MODEL, EVENTS, model_rows),
         EntityProjection(store, POLICY, EVENTS, policy_rows),
+        EntityProjection(store, NAME, EVENTS, name_rows),
         EntityProjection(store, EXPERIMENT, EVENTS, experiment_rows),
         EntityProjection(store, RUN, EVENTS, run_rows),
         EntityProjection(store, LOGGED_MODEL, EVENTS, logged_model_rows),
@@ -47,6 +49,11 @@ def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
         raise ValueError(f"{stored.stream} has {stored.type} before a policy was set")
     body = policy_messages.policy_message(last, stored.position).SerializeToString()
     return [Put(POLICIES, {"version": str(last.version)}, body, {"number": last.version})]
+
+
+def name_rows(_name: Name, _stored: StoredEvent) -> Sequence[Change]:
+    """A name makes no row. It is here because what is projected is published: who waits for a position reaches it."""
+    return ()
 
 
 def experiment_rows(experiment: Experiment, stored: StoredEvent) -> Sequence[Change]:

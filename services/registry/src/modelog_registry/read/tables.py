@@ -45,7 +45,7 @@ RUN_VALUES = temporal_table(
         Column("word", ByteText(60), nullable=True),
         Column("text", ByteText(8000), nullable=True),
     ],
-    orders=[["experiment_id", "field", "number"], ["experiment_id", "field", "word"]],
+    orders=[["experiment_id", "field", "number", "run_id"], ["experiment_id", "field", "word", "run_id"]],
 )
 
 # The points that one event told: a run's own row stays small however much it logs.

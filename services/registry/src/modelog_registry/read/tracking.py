@@ -65,7 +65,7 @@ class TrackingQueries:
         fields = [search_pb2.FIELD_ATTRIBUTE, search_pb2.FIELD_TAG]
         check(request.conditions, request.order_by, EXPERIMENT_ATTRIBUTES, fields)
 
-        async def ids_at(at: int | None, offset: int, limit: int) -> Sequence[str]:
+        async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
             t = EXPERIMENTS.table.c
             where = [t.tenant == tenant, EXPERIMENTS.at(at)]
             if request.view != search_pb2.VIEW_ALL:
