@@ -44,8 +44,9 @@ async def test_every_step_is_published_in_order(published: Any) -> None:
     await alice.promote("1.0.0", model_pb2.STAGE_STAGING)
     produced = await alice.promote("1.0.0", model_pb2.STAGE_PRODUCTION)
 
-    events = await events_on(bootstrap, 8)
+    events = await events_on(bootstrap, 9)
     assert [e.type for e in events] == [
+        "registry.NameTaken",
         "registry.ExperimentCreated",
         "registry.RunStarted",
         "registry.RunLogged",
@@ -55,11 +56,9 @@ async def test_every_step_is_published_in_order(published: Any) -> None:
         "registry.VersionPromoted",
         "registry.VersionPromoted",
     ]
-    assert [e.position for e in events] == list(range(2, 10)), (
-        "the first is the name's, which is nobody else's business"
-    )
-    assert (events[5].actor, events[5].tenant, events[5].stream) == ("bob", "acme", f"registry.model-{model.id}")
-    logged, last = json.loads(events[2].payload), json.loads(events[-1].payload)
+    assert [e.position for e in events] == list(range(1, 10))
+    assert (events[6].actor, events[5].tenant, events[5].stream) == ("bob", "acme", f"registry.model-{model.id}")
+    logged, last = json.loads(events[3].payload), json.loads(events[-1].payload)
     assert logged["metrics"][0]["value"] == "NaN"
     assert (last["from_stage"], last["to_stage"], last["by"]) == ("staging", "production", "alice")
     assert last["approval_id"] == approved.reviews[0].approval_id
