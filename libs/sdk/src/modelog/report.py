@@ -14,7 +14,7 @@ from modelog.errors import ModelogError
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b2430; }
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; }
-td, th { padding: .25rem .8rem .25rem 0; text-align: left; font-weight: 400; overflow-wrap: anywhere; }
+td, th { padding: .25rem .8rem .25rem 0; text-align: left; font-weight: 400; overflow-wrap: break-word; }
 td, th { border-top: 1px solid #dde3ea; vertical-align: top; } .differs > *, th[scope=col] { font-weight: 600; }
 """
 ROW_PX = 34

@@ -25,7 +25,8 @@ class MixtureSprt:
     """The test's whole state: dataclasses of numbers, so any codec stores it.
 
     `tau` is the standard deviation of the differences that were thought possible beforehand: about the smallest one
-    that matters. It must not be chosen by the outcomes. `p_value` and `interval` are the best so far.
+    that matters. It must not be chosen by the outcomes. `p_value` and `interval` are the best so far; an
+    interval whose ends have crossed says that the difference changed while the test ran.
     """
 
     tau: float

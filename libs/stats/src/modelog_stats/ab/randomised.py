@@ -69,10 +69,10 @@ class RandomisedTest:
 
     @property
     def scale(self) -> float:
-        """Width of the range that a score lies in, for the exact sequence."""
+        """How far a score can be from what was expected of it; the proof of theorem 4 needs no more."""
         if self.outcomes is None:
             raise BadInput("outcomes", "they are needed for the exact sequence: (lowest, highest)")
-        return 2 * (self.outcomes[1] - self.outcomes[0]) / min(self.share, 1 - self.share)
+        return (self.outcomes[1] - self.outcomes[0]) / min(self.share, 1 - self.share)
 
     def add(self, in_b: Column, outcome: Column) -> RandomisedTest:
         """The state after more events in their order, (n,) of 0 (a) or 1 (b) and (n,) outcomes; looks after each."""
