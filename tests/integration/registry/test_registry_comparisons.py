@@ -151,6 +151,16 @@ async def test_versions_are_compared_with_the_runs_that_they_came_from(alice: An
     ]
 
 
+async def test_datasets_that_only_a_client_knows_are_compared_too(alice: Any) -> None:
+    await alice.experiment()
+    ids = [await ran(alice, metrics={"auc": 0.7}) for _ in range(2)]
+    for run_id, digests in zip(ids, (["aa", "bb"], ["aa", "cc"]), strict=True):
+        read = [experiment_pb2.DatasetInput(name="dataset", digest=digest) for digest in digests]
+        await alice.experiments.LogInputs(experiment_pb2.LogInputsRequest(run_id=run_id, datasets=read))
+    found = await compare(alice, *ids)
+    assert [(v.name, list(v.values), v.differs) for v in found.datasets] == [("dataset", ["aa, bb", "aa, cc"], True)]
+
+
 async def test_a_comparison_as_of_then(alice: Any) -> None:
     await alice.experiment()
     ids = [await ran(alice, metrics={"auc": value}) for value in (0.7, 0.8)]

@@ -88,7 +88,7 @@ def _member(run: experiment_pb2.Run) -> Member:
     return Member(
         metrics=dict(run.metrics),
         parameters=object_of(run.parameters),
-        datasets={d.dataset: f"version {d.version} ({d.digest[:12]})" for d in run.datasets},
+        datasets=_datasets(run),
         environment={
             **_environment(environment),
             **_named({"entry point": environment.entry_point, "source": environment.source_digest[:12]}),
@@ -97,6 +97,13 @@ def _member(run: experiment_pb2.Run) -> Member:
         size_bytes=sum(artifact.size_bytes for artifact in run.artifacts),
         duration_s=(run.ended_at.ToMicroseconds() - run.started_at.ToMicroseconds()) / 1e6 if ended else None,
     )
+
+
+def _datasets(run: experiment_pb2.Run) -> dict[str, str]:
+    """By name; a run may read several of one name, as a tracker's client for training and for evaluation."""
+    read = [(each.name, each.digest) for each in run.inputs]
+    read += [(each.dataset, f"version {each.version} ({each.digest[:12]})") for each in run.datasets]
+    return {name: ", ".join(told for of, told in read if of == name) for name, _ in read}
 
 
 def _environment(environment: experiment_pb2.Environment | model_pb2.ModelEnvironment) -> dict[str, str]:
