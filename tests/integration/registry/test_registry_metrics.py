@@ -45,6 +45,26 @@ async def seals(registry: Any, run_id: str) -> list[Any]:
     return [e for e in told if type(e).__name__ == "MetricsSealed"]
 
 
+async def test_points_of_several_runs_at_once(alice: Any) -> None:
+    await alice.experiment()
+    first, second = await alice.run(), await alice.run()
+
+    def of(run_id: str, request_id: str, *columns: Any) -> Any:
+        return pb.LogMetricsRequest(run_id=run_id, request_id=request_id, columns=columns)
+
+    both = [of(first.id, "1", column("loss", 0.9)), of(second.id, "2", column("loss", 0.8, 0.7))]
+    for _ in range(2):
+        await alice.experiments.LogMetricsOfRuns(pb.LogMetricsOfRunsRequest(runs=both))
+    wrong = [of("none", "3", column("loss", 1)), of(second.id, "4", column("loss", 0.6, first=2))]
+    with pytest.raises(NotFound, match="none"):
+        await alice.experiments.LogMetricsOfRuns(pb.LogMetricsOfRunsRequest(runs=wrong))
+    await log(alice, second.id, column("loss", 0.6, first=2), request_id="4")
+    assert list((await history(alice, first.id, "loss")).points.values) == [0.9]
+    assert list((await history(alice, second.id, "loss")).points.values) == [0.8, 0.7, 0.6], "each was taken once"
+    with pytest.raises(Invalid, match=r"runs\[0\].request_id"):
+        await alice.experiments.LogMetricsOfRuns(pb.LogMetricsOfRunsRequest(runs=[of(first.id, "", column("m", 1))]))
+
+
 async def test_points_are_read_back_at_once(alice: Any) -> None:
     await alice.experiment()
     run = await alice.run()

@@ -1140,6 +1140,45 @@ class LogMetricsResponse(_message.Message):
 Global___LogMetricsResponse: _TypeAlias = LogMetricsResponse  # noqa: Y015
 
 @_typing.final
+class LogMetricsOfRunsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Stands for the request ids of runs that have none, with their number."""
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogMetricsRequest]: ...
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___LogMetricsRequest] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogMetricsOfRunsRequest: _TypeAlias = LogMetricsOfRunsRequest  # noqa: Y015
+
+@_typing.final
+class LogMetricsOfRunsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogMetricsOfRunsResponse: _TypeAlias = LogMetricsOfRunsResponse  # noqa: Y015
+
+@_typing.final
 class LogInputsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -120,6 +120,11 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsResponse.FromString,
                 _registered_method=True)
+        self.LogMetricsOfRuns = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/LogMetricsOfRuns',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsOfRunsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsOfRunsResponse.FromString,
+                _registered_method=True)
         self.LogInputs = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/LogInputs',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogInputsRequest.SerializeToString,
@@ -280,6 +285,14 @@ class ExperimentRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LogMetricsOfRuns(self, request, context):
+        """Adds points to several runs. When one cannot take them the call is refused, and the others may have taken theirs:
+        send each again with its request id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LogInputs(self, request, context):
         """Adds what a run read.
         """
@@ -416,6 +429,11 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
                     servicer.LogMetrics,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsResponse.SerializeToString,
+            ),
+            'LogMetricsOfRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogMetricsOfRuns,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsOfRunsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsOfRunsResponse.SerializeToString,
             ),
             'LogInputs': grpc.unary_unary_rpc_method_handler(
                     servicer.LogInputs,
@@ -913,6 +931,33 @@ class ExperimentRegistry:
             '/modelog.registry.v1.ExperimentRegistry/LogMetrics',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogMetricsOfRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/LogMetricsOfRuns',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsOfRunsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.LogMetricsOfRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

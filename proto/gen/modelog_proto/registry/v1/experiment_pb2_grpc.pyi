@@ -67,6 +67,10 @@ class ExperimentRegistryStub:
     """Takes a deletion back."""
     LogMetrics: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogMetricsRequest, _experiment_pb2.LogMetricsResponse]
     """Adds points of metrics to a running run: many at once, or one after the other."""
+    LogMetricsOfRuns: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogMetricsOfRunsRequest, _experiment_pb2.LogMetricsOfRunsResponse]
+    """Adds points to several runs. When one cannot take them the call is refused, and the others may have taken theirs:
+    send each again with its request id.
+    """
     LogInputs: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogInputsRequest, _experiment_pb2.Run]
     """Adds what a run read."""
     LogOutputs: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogOutputsRequest, _experiment_pb2.Run]
@@ -121,6 +125,10 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """Takes a deletion back."""
     LogMetrics: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogMetricsRequest, _experiment_pb2.LogMetricsResponse]  # type: ignore[assignment]
     """Adds points of metrics to a running run: many at once, or one after the other."""
+    LogMetricsOfRuns: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogMetricsOfRunsRequest, _experiment_pb2.LogMetricsOfRunsResponse]  # type: ignore[assignment]
+    """Adds points to several runs. When one cannot take them the call is refused, and the others may have taken theirs:
+    send each again with its request id.
+    """
     LogInputs: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogInputsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Adds what a run read."""
     LogOutputs: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogOutputsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -274,6 +282,16 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.LogMetricsResponse, _abc.Awaitable[_experiment_pb2.LogMetricsResponse]]:
         """Adds points of metrics to a running run: many at once, or one after the other."""
+
+    @_abc_1.abstractmethod
+    def LogMetricsOfRuns(
+        self,
+        request: _experiment_pb2.LogMetricsOfRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.LogMetricsOfRunsResponse, _abc.Awaitable[_experiment_pb2.LogMetricsOfRunsResponse]]:
+        """Adds points to several runs. When one cannot take them the call is refused, and the others may have taken theirs:
+        send each again with its request id.
+        """
 
     @_abc_1.abstractmethod
     def LogInputs(

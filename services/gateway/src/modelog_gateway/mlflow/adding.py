@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 from modelog_common.domain.errors import Invalid, NotAllowed
@@ -14,6 +14,8 @@ from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry
 from modelog_gateway.mlflow.runs import ENDED, OfRun, set_tags
 from modelog_gateway.mlflow.values import Int64, Pair, mapped, timestamp
 
+# So many points at most go together with those of other requests.
+FEW = 100
 HISTORY_TAG = "mlflow.log-model.history"
 Adding = Callable[[], Awaitable[object]]
 
@@ -152,10 +154,11 @@ async def add_parameters(registry: Registry, run_id: str, given: Iterable[Pair])
     await adding(registry, run_id, lambda: registry.experiments.LogRun(request))
 
 
-async def add_points(registry: Registry, run_id: str, points: Iterable[Point]) -> None:
+async def add_points(registry: Registry, run_id: str, points: Sequence[Point]) -> None:
     """To the run; points that name a logged model go there too."""
     request = pb.LogMetricsRequest(run_id=run_id, columns=columns_of(points))
-    await adding(registry, run_id, lambda: registry.experiments.LogMetrics(request))
+    log = registry.points.log if len(points) <= FEW else registry.experiments.LogMetrics
+    await adding(registry, run_id, lambda: log(request))
     of_models: dict[str, list[Point]] = {}
     for point in points:
         if point.model_id:

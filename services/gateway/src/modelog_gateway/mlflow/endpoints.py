@@ -14,6 +14,7 @@ from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 
+from modelog_gateway.mlflow.gathering import Gathering
 from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
 
@@ -30,6 +31,7 @@ class Registry:
         self.logged_models = LoggedModelsStub(channel)
         self.models = ModelRegistryStub(channel)
         self.artifacts = ArtifactStoreStub(channel)
+        self.points = Gathering(self.experiments)
         self.locations = Locations(self.experiments)
 
 

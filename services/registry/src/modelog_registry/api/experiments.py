@@ -87,6 +87,15 @@ class ExperimentServicer(ExperimentRegistryServicer):
         position = await self._metrics.log(request.run_id, parse_runs.curves(request), ctx)
         return pb.LogMetricsResponse(position=position)
 
+    async def LogMetricsOfRuns(self, request: pb.LogMetricsOfRunsRequest, context: Call) -> pb.LogMetricsOfRunsResponse:
+        await self._metrics.log_all(
+            [
+                (run.run_id, parse_runs.curves(run), command_call(self._clock, request_id, "LogMetrics"))
+                for run, request_id in zip(request.runs, parse_runs.request_ids(request), strict=True)
+            ]
+        )
+        return pb.LogMetricsOfRunsResponse()
+
     async def LogInputs(self, request: pb.LogInputsRequest, context: Call) -> pb.Run:
         return await self._changed(parse_runs.log_inputs(request), request.request_id, "LogInputs")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid
@@ -36,6 +37,13 @@ class Metrics:
         if batch is not None:
             self._sealing.note(batch)
         return run.position
+
+    async def log_all(self, logged: Iterable[tuple[str, Sequence[Curve], Context]]) -> None:
+        """Of several runs, in one go; raises the first error when all have been tried."""
+        tried = await asyncio.gather(*(self.log(*one) for one in logged), return_exceptions=True)
+        for error in tried:
+            if isinstance(error, BaseException):
+                raise error
 
     async def check(self, run_id: str, tenant: str) -> None:
         """Raises NotFound for a run that the tenant does not have."""
