@@ -11,7 +11,7 @@ from modelog_proto.registry.v1 import search_pb2
 from modelog_gateway.mlflow.conditions import conditions_of, orders_of
 from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry
 from modelog_gateway.mlflow.filters.conditions import Vocabulary
-from modelog_gateway.mlflow.model_files import found_at
+from modelog_gateway.mlflow.model_files import downloaded_from, found_at
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.registry_json import MODEL_ID_TAG, RUN_LINK_TAG, stage_of, version_json
 from modelog_gateway.mlflow.values import Pair, mapped
@@ -82,7 +82,7 @@ async def create(registry: Registry, asked: Create) -> Answer:
     request = pb.RegisterVersionRequest(
         model=asked.name,
         description=asked.description,
-        run_id=asked.run_id,
+        run_id=asked.run_id or files.run_id,
         flavor=files.flavor,
         artifacts=files.artifacts,
         flavors=files.flavors,
@@ -163,7 +163,8 @@ async def search(registry: Registry, asked: Search) -> Answer:
 
 
 async def download_uri(registry: Registry, asked: OfVersion) -> Answer:
-    return {"artifact_uri": (await numbered(registry, asked.name, asked.version)).source}
+    known = await numbered(registry, asked.name, asked.version)
+    return {"artifact_uri": await downloaded_from(registry, known.source)}
 
 
 async def numbered(registry: Registry, model: str, version: str) -> pb.ModelVersion:
