@@ -108,3 +108,16 @@ async def test_rules_are_set_by_admins_of_the_tenant_and_stay_there(alice: Any, 
     eve = registry.person("eve", tenant="umbrella")
     assert (await policies(eve).GetPromotionPolicy(policy_pb2.GetPromotionPolicyRequest())).version == 0
     assert (await replay(eve, TWO)).considered == 0
+
+
+async def test_what_is_no_stage_is_named(alice: Any) -> None:
+    freeze = policy_pb2.FreezeWindow(stages=[PRODUCTION, model_pb2.STAGE_UNSPECIFIED])
+    freeze.starts.FromJsonString("2026-12-20T00:00:00Z")
+    freeze.ends.FromJsonString("2027-01-05T00:00:00Z")
+    wrong = policy_pb2.PromotionRules(freezes=[freeze])
+    for ask in (put, replay):
+        with pytest.raises(Invalid, match=r"rules\.freezes\[0\]\.stages\[1\]: is no stage; use STAGE_DEVELOPMENT"):
+            await ask(alice, wrong)
+    unknown = policy_pb2.PromotionRules(stages=[policy_pb2.StageRules(stage=99)])  # type: ignore[arg-type]
+    with pytest.raises(Invalid, match=r"rules\.stages\[0\]\.stage"):
+        await put(alice, unknown)

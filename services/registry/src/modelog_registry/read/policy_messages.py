@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC
 
+from modelog_common.domain.errors import Invalid
 from modelog_proto.registry.v1 import policy_pb2 as pb
+from modelog_proto.registry.v1.model_pb2 import Stage
 
 from modelog_registry.model.events import VersionPromoted
+from modelog_registry.model.stage import Stage as LifeStage
 from modelog_registry.model.state import Version
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read.messages import timestamp
@@ -58,21 +61,33 @@ def rules_message(rules: Rules) -> pb.PromotionRules:
 
 
 def rules_of(message: pb.PromotionRules) -> Rules:
+    """Raises Invalid, naming the field, for what is no stage."""
     return Rules(
         tuple(
-            StageRules(_STAGES[stage.stage], stage.reviewers, tuple(_threshold(t) for t in stage.thresholds))
-            for stage in message.stages
+            StageRules(
+                _stage(stage.stage, f"rules.stages[{n}].stage"),
+                stage.reviewers,
+                tuple(_threshold(t) for t in stage.thresholds),
+            )
+            for n, stage in enumerate(message.stages)
         ),
         tuple(
             Freeze(
                 freeze.starts.ToDatetime(tzinfo=UTC),
                 freeze.ends.ToDatetime(tzinfo=UTC),
                 freeze.reason,
-                tuple(_STAGES[stage] for stage in freeze.stages),
+                tuple(_stage(stage, f"rules.freezes[{n}].stages[{m}]") for m, stage in enumerate(freeze.stages)),
             )
-            for freeze in message.freezes
+            for n, freeze in enumerate(message.freezes)
         ),
     )
+
+
+def _stage(number: Stage.ValueType, field: str) -> LifeStage:
+    stage = _STAGES.get(number)
+    if stage is None:
+        raise Invalid.field(field, f"is no stage; use {', '.join(Stage.Name(known) for known in _STAGES)}")
+    return stage
 
 
 def _threshold(message: pb.MetricThreshold) -> Threshold:
