@@ -99,7 +99,7 @@ async def test_a_tenant_finds_only_what_is_its_own(place: Place, log: Log, fresh
         eve = place.person("eve", "umbrella")
         found = await search(eve, at_least=mine)
         assert (ids(found), found.total) == (["Model:flight-delay"], 1)
-        assert {f.name for f in found.tags} == {"author=eve"}
+        assert {f.name for f in found.tags} == {"author=eve", "status=registered"}
         assert "Model:flight-delay" in ids(await search(place.person(), "flight-delay"))
         assert ids(await search(place.person(), tags=["author=eve"])) == []
 

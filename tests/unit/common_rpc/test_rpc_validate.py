@@ -171,9 +171,9 @@ def test_wanted_words_of_a_real_contract() -> None:
     assert violations(model_pb2.PromoteVersionRequest(model="m", version="1.0.0")) == [
         ("stage", "is missing; allowed: STAGE_DEVELOPMENT, STAGE_STAGING, STAGE_PRODUCTION, STAGE_ARCHIVED")
     ]
-    name = "letters, digits, '.', '_' and '-', starting with a letter or digit"
-    assert violations(model_pb2.RegisterModelRequest(name="a b")) == [
-        ("name", f"'a b' is not allowed; allowed: {name}")
+    name = "a name in any script, without '/', ':', braces and control characters"
+    assert violations(model_pb2.RegisterModelRequest(name="a/b")) == [
+        ("name", f"'a/b' is not allowed; allowed: {name}")
     ]
     assert violations(model_pb2.RegisterModelRequest()) == [("name", f"is missing; allowed: {name}")]
     read = common_pb2.ReadOptions(as_of="yesterday")

@@ -17,7 +17,10 @@ from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS as REGISTRY
 from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
+from modelog_registry.name.decide import NAME
+from modelog_registry.policy.decide import POLICY as PROMOTION_POLICY
 from modelog_registry.run.decide import RUN
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.deployment.events import TYPES as SERVING
@@ -30,7 +33,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
     for types, deciders in (
         (GATEWAY, (USERS,)),
         (MONITORING, (MONITOR, POLICY, RETRAINING)),
-        (REGISTRY, (DATASET, EXPERIMENT, MODEL, RUN)),
+        (REGISTRY, (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RUN)),
         (SERVING, (DEPLOYMENTS,)),
         (TRAINING, (JOB,)),
     )
