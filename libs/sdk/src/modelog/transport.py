@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any, Dict, Iterator, Mapping, Optional, Type, TypeVar
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Protocol, Type, TypeVar
 
 import httpx
 import msgspec
@@ -12,8 +12,28 @@ import msgspec
 from modelog.errors import ModelogError, NotAllowed, Unavailable, error_from
 
 T = TypeVar("T")
+
+
+class Page(Protocol):
+    """A part of a list; without a token it is the last one."""
+
+    next_page_token: str
+
+
+P = TypeVar("P", bound=Page)
 RETRIES = 6
 FIRST_PAUSE_S = 0.1
+
+
+def pages(page_after: Callable[[str], P]) -> Iterator[P]:
+    """Every page of a list: each is read by the token of the one before, the first by none."""
+    token = ""
+    while True:
+        page = page_after(token)
+        yield page
+        token = page.next_page_token
+        if not token:
+            return
 
 
 class Transport:

@@ -11,7 +11,7 @@ import msgspec
 from modelog.api.datasets import Artifacts
 from modelog.comparison import Comparison, joined
 from modelog.comparison import Runs as RunIds
-from modelog.transport import Transport
+from modelog.transport import Transport, pages
 from modelog.types import Artifact, Condition, Environment, Experiment, MetricColumn, Order, Record, Run, RunDataset
 
 
@@ -124,18 +124,18 @@ class Runs:
 
     def history(self, run_id: str, metric: str, *, as_of: Optional[str] = None) -> MetricColumn:
         """All points of a metric, by step and time."""
-        whole = MetricColumn(name=metric)
-        token = ""
-        while True:
+
+        def after(token: str) -> _History:
             path = f"/api/v1/runs/{run_id}/metrics"
-            page = self._transport.get(path, _History, metric=metric, page_token=token or None, as_of=as_of)
+            return self._transport.get(path, _History, metric=metric, page_token=token or None, as_of=as_of)
+
+        whole = MetricColumn(name=metric)
+        for page in pages(after):
             points = page.points or MetricColumn()
             whole.steps.extend(points.steps)
             whole.times_ms.extend(points.times_ms)
             whole.values.extend(points.values)
-            token = page.next_page_token
-            if not token:
-                return whole
+        return whole
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> Run:
         """Set tags of a run, ended or not."""

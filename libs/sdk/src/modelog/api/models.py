@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from modelog.api.datasets import Artifacts
 from modelog.comparison import Comparison
-from modelog.transport import Transport
+from modelog.transport import Transport, pages
 from modelog.types import (
     Artifact,
     Condition,
@@ -108,14 +108,11 @@ class Models:
 
     def list(self, *, as_of: Optional[str] = None) -> List[Model]:
         """All models, by name."""
-        found: List[Model] = []
-        token = None
-        while True:
-            page = self._transport.get("/api/v1/models", _Models, as_of=as_of, page_token=token, page_size=1000)
-            found += page.models
-            token = page.next_page_token
-            if not token:
-                return found
+
+        def after(token: str) -> _Models:
+            return self._transport.get("/api/v1/models", _Models, as_of=as_of, page_token=token or None, page_size=1000)
+
+        return [model for page in pages(after) for model in page.models]
 
     def version(self, model: str, version: str, *, as_of: Optional[str] = None) -> ModelVersion:
         """One version."""
@@ -253,48 +250,39 @@ class Models:
         self, model: str, version: str = "", *, as_of: Optional[str] = None, at_least: Optional[int] = None
     ) -> List[ModelFact]:
         """Who did what to a model or to one version, and when; oldest first."""
-        found: List[ModelFact] = []
-        token = None
-        while True:
-            page = self._transport.get(
+
+        def after(token: str) -> _Facts:
+            return self._transport.get(
                 _at(model, "history"),
                 _Facts,
                 version=version,
                 as_of=as_of,
                 at_least=at_least,
-                page_token=token,
+                page_token=token or None,
                 page_size=1000,
             )
-            found += page.facts
-            token = page.next_page_token
-            if not token:
-                return found
+
+        return [fact for page in pages(after) for fact in page.facts]
 
     def search(self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None) -> List[Model]:
         """Models that all conditions hold for (see `where`), by name."""
-        found: List[Model] = []
         body = {"conditions": list(conditions)}
-        token = ""
-        while True:
-            page = self._transport.ask("/api/v1/models/search", _Models, body, as_of=as_of, page_token=token)
-            found += page.models
-            token = page.next_page_token
-            if not token:
-                return found
+
+        def after(token: str) -> _Models:
+            return self._transport.ask("/api/v1/models/search", _Models, body, as_of=as_of, page_token=token)
+
+        return [model for page in pages(after) for model in page.models]
 
     def search_versions(
         self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None
     ) -> List[ModelVersion]:
         """Versions that all conditions hold for (see `where`), newest first."""
-        found: List[ModelVersion] = []
         body = {"conditions": list(conditions)}
-        token = ""
-        while True:
-            page = self._transport.ask("/api/v1/versions/search", _Versions, body, as_of=as_of, page_token=token)
-            found += page.versions
-            token = page.next_page_token
-            if not token:
-                return found
+
+        def after(token: str) -> _Versions:
+            return self._transport.ask("/api/v1/versions/search", _Versions, body, as_of=as_of, page_token=token)
+
+        return [version for page in pages(after) for version in page.versions]
 
     def compare(self, *versions: str, as_of: Optional[str] = None) -> Comparison:
         """What differs between versions, each "model/version", and between the runs that they came from."""
@@ -320,17 +308,17 @@ class Models:
 
     def replay_promotions(self, rules: PromotionRules, *, as_of: Optional[str] = None) -> Replay:
         """Which promotions that happened these rules would have refused, and why."""
-        told = Replay()
-        token = ""
-        while True:
-            page = self._transport.ask(
+
+        def after(token: str) -> _Replayed:
+            return self._transport.ask(
                 "/api/v1/promotion-policy/replay", _Replayed, {"rules": rules}, as_of=as_of, page_token=token
             )
+
+        told = Replay()
+        for page in pages(after):
             told.considered += page.considered
             told.refused += page.refused
-            token = page.next_page_token
-            if not token:
-                return told
+        return told
 
     def download(self, model: str, version: str, folder: Path) -> Path:
         """Fetch a version's file into `folder` (its digest is checked); returns the path."""

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import web
-from modelog_common.domain.errors import Invalid, ModelogError, NotFound
+from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.rpc.errors import Unimplemented
-from modelog_proto.registry.v1.artifact_pb2 import DownloadArtifactRequest
 from modelog_proto.registry.v1.experiment_pb2 import GetRunRequest
 from modelog_proto.registry.v1.logged_model_pb2 import GetLoggedModelRequest
 from modelog_proto.registry.v1.model_pb2 import Artifact
@@ -19,7 +18,7 @@ from modelog_gateway.mlflow.folders import checked, folder_of, listed
 from modelog_gateway.mlflow.locations import model_root, run_root
 from modelog_gateway.mlflow.logged_models import OfModel
 from modelog_gateway.mlflow.runs import OfRun
-from modelog_gateway.rest.streams import chunks
+from modelog_gateway.rest.streams import chunks, sent
 
 PREFIXES = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
 # Clients look for these words before they fall back on one plain upload or download.
@@ -59,7 +58,7 @@ class Proxy:
         file = (await folder.files(registry)).get(path)
         if file is None:
             raise NotFound(f"there is no file {path!r} in {folder.owner}")
-        return await sent(request, registry, file)
+        return await sent(request, registry.artifacts, file.digest, saved(file))
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         registry = self._registry()
@@ -68,10 +67,8 @@ class Proxy:
         return web.Response(body=encode({"files": files}), content_type="application/json")
 
 
-async def sent(request: web.Request, registry: Registry, file: Artifact) -> web.StreamResponse:
-    """The content of a file; a browser saves it and never shows it as a page of ours."""
-    parts = registry.artifacts.DownloadArtifact(DownloadArtifactRequest(digest=file.digest)).__aiter__()
-    first = await anext(parts, None)  # what is not there fails here, before the status line is sent
+def saved(file: Artifact) -> web.StreamResponse:
+    """The answer that a file is sent in; a browser saves it and never shows it as a page of ours."""
     name = file.path.rpartition("/")[2]
     answer = web.StreamResponse(
         headers={
@@ -81,18 +78,6 @@ async def sent(request: web.Request, registry: Registry, file: Artifact) -> web.
         }
     )
     answer.content_length = file.size_bytes
-    await answer.prepare(request)
-    try:
-        if first is not None:
-            await answer.write(first.chunk)
-            async for part in parts:
-                await answer.write(part.chunk)
-    except ModelogError:
-        # The status line is gone, so only a connection that breaks off tells the caller that this is not all.
-        if request.transport is not None:
-            request.transport.abort()
-        raise
-    await answer.write_eof()
     return answer
 
 

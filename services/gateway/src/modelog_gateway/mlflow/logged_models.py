@@ -15,7 +15,7 @@ from modelog_gateway.mlflow.filters.conditions import Order, parse_order
 from modelog_gateway.mlflow.filters.vocabularies import LOGGED_MODELS
 from modelog_gateway.mlflow.locations import model_root
 from modelog_gateway.mlflow.pages import gathered
-from modelog_gateway.mlflow.values import Pair, known_id, mapped, milliseconds, number, pairs, shown_id
+from modelog_gateway.mlflow.values import Pair, known_id, mapped, milliseconds, number, pairs, shown_id, status_in
 
 # Ours, MLflow's name, the number in MLflow's enumeration.
 STATUSES = (
@@ -98,17 +98,8 @@ async def get(registry: Registry, asked: OfModel) -> Answer:
 
 
 async def finalise(registry: Registry, asked: Finalise) -> Answer:
-    request = pb.FinaliseLoggedModelRequest(model_id=asked.model_id, status=status_of(asked.status))
+    request = pb.FinaliseLoggedModelRequest(model_id=asked.model_id, status=status_in(STATUSES, asked.status))
     return await _answer(registry, await registry.logged_models.FinaliseLoggedModel(request))
-
-
-def status_of(given: str | int) -> pb.LoggedModelStatus.ValueType:
-    """By MLflow's name, or by the number of its enumeration."""
-    for ours, name, value in STATUSES:
-        if given in (name, value):
-            return ours
-    names = ", ".join(name for _, name, _ in STATUSES)
-    raise Invalid.field("status", f"is {given!r}; it must be one of {names}")
 
 
 async def delete(registry: Registry, asked: OfModel) -> Answer:

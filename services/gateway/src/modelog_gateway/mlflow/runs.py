@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from modelog_common.domain.errors import Invalid
 from modelog_proto.common.v1.common_pb2 import Page
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 
@@ -12,7 +11,7 @@ from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry
 from modelog_gateway.mlflow.filters.vocabularies import RUNS
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.run_json import STATUSES, run_json
-from modelog_gateway.mlflow.values import DEFAULT_ID, Int64, Pair, known_id, mapped, timestamp
+from modelog_gateway.mlflow.values import DEFAULT_ID, Int64, Pair, known_id, mapped, status_in, timestamp
 
 ENDED = (pb.RUN_STATUS_COMPLETED, pb.RUN_STATUS_FAILED, pb.RUN_STATUS_CANCELLED)
 PARENT_TAG = "mlflow.parentRunId"
@@ -94,11 +93,7 @@ def status_of(given: str | int) -> pb.RunStatus.ValueType:
     """By MLflow's name, or by the number of its enumeration."""
     if not given:
         return pb.RUN_STATUS_UNSPECIFIED
-    for ours, name, value in STATUSES:
-        if given in (name, value):
-            return ours
-    names = ", ".join(name for _, name, _ in STATUSES)
-    raise Invalid.field("status", f"is {given!r}; it must be one of {names}")
+    return status_in(STATUSES, given)
 
 
 async def delete(registry: Registry, asked: OfRun) -> Answer:

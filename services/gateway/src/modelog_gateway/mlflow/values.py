@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from google.protobuf.struct_pb2 import Struct, Value
@@ -14,6 +14,7 @@ from modelog_common.domain.errors import Invalid
 from modelog_common.domain.ids import derived_id
 from modelog_common.rpc.call import current_call
 
+Status = TypeVar("Status", bound=int)
 DEFAULT_NAME, DEFAULT_ID = "Default", "0"
 # A greater one does not fit into a message; msgspec refuses it by its name.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -51,6 +52,15 @@ def mapped(tags: Iterable[Pair], field: str) -> dict[str, str]:
         if found.setdefault(pair.key, pair.value) != pair.value:
             raise Invalid.field(field, f"{pair.key!r} is given twice, as {found[pair.key]!r} and {pair.value!r}")
     return found
+
+
+def status_in(statuses: Sequence[tuple[Status, str, int]], given: str | int) -> Status:
+    """Our status by MLflow's name, or by the number of its enumeration; `statuses` are ours, name and number."""
+    for ours, name, value in statuses:
+        if given in (name, value):
+            return ours
+    names = ", ".join(name for _, name, _ in statuses)
+    raise Invalid.field("status", f"is {given!r}; it must be one of {names}")
 
 
 def milliseconds(time: Timestamp) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 import grpc.aio
 from aiohttp import web
@@ -19,6 +20,9 @@ from modelog_proto.registry.v1.artifact_pb2 import DownloadArtifactRequest, Uplo
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 
 from modelog_gateway.rest.transcode import to_json
+
+if TYPE_CHECKING:
+    from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreAsyncStub
 
 CHUNK_BYTES = 512 * 1024
 SHA256_HEADER = "X-Content-SHA256"
@@ -43,23 +47,8 @@ class Streams:
         return web.Response(text=to_json(stored), content_type="application/json")
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        stub = ArtifactStoreStub(self._peer("registry"))
-        parts = stub.DownloadArtifact(DownloadArtifactRequest(digest=request.match_info["digest"])).__aiter__()
-        first = await anext(parts, None)  # an unknown digest fails here, before the status line is sent
         answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
-        await answer.prepare(request)
-        try:
-            if first is not None:
-                await answer.write(first.chunk)
-                async for part in parts:
-                    await answer.write(part.chunk)
-        except ModelogError:
-            # The status line is gone, so only a connection that breaks off tells the caller that this is not all.
-            if request.transport is not None:
-                request.transport.abort()
-            raise
-        await answer.write_eof()
-        return answer
+        return await sent(request, ArtifactStoreStub(self._peer("registry")), request.match_info["digest"], answer)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events (WHATWG HTML, 9.2); the id of each is its position."""
@@ -79,6 +68,27 @@ class Streams:
         finally:
             events.cancel()
         return answer
+
+
+async def sent(
+    request: web.Request, artifacts: ArtifactStoreAsyncStub, digest: str, answer: web.StreamResponse
+) -> web.StreamResponse:
+    """Blob store -> `answer`, whose headers are set and not sent yet."""
+    parts = artifacts.DownloadArtifact(DownloadArtifactRequest(digest=digest)).__aiter__()
+    first = await anext(parts, None)  # an unknown digest fails here, before the status line is sent
+    await answer.prepare(request)
+    try:
+        if first is not None:
+            await answer.write(first.chunk)
+            async for part in parts:
+                await answer.write(part.chunk)
+    except ModelogError:
+        # The status line is gone, so only a connection that breaks off tells the caller that this is not all.
+        if request.transport is not None:
+            request.transport.abort()
+        raise
+    await answer.write_eof()
+    return answer
 
 
 async def chunks(request: web.Request, expected: str) -> AsyncIterator[UploadArtifactRequest]:

@@ -25,9 +25,8 @@ from modelog_registry.model.commands import (
 from modelog_registry.model.events import DatasetRef, Environment
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.stage import Stage
-from modelog_registry.read.model_messages import DECISIONS, STAGES, TYPES
+from modelog_registry.read.model_messages import DECISIONS, STAGE_OF, TYPES
 
-_STAGES = {number: stage for stage, number in STAGES.items()}
 _DECISIONS = {number: decision for decision, number in DECISIONS.items()}
 _TYPES = {number: kind for kind, number in TYPES.items()}
 
@@ -99,9 +98,9 @@ def promote_version(request: pb.PromoteVersionRequest) -> PromoteVersion:
     return PromoteVersion(
         request.model,
         SemanticVersion.parse(request.version),
-        _STAGES[request.stage],
+        STAGE_OF[request.stage],
         request.reason,
-        _STAGES.get(request.expected_stage),
+        STAGE_OF.get(request.expected_stage),
         request.archive_others,
     )
 
@@ -117,7 +116,7 @@ def delete_alias(request: pb.DeleteAliasRequest) -> DeleteAlias:
 
 def stage_wanted(request: pb.ListVersionsRequest) -> Stage | None:
     """None means any."""
-    return _STAGES.get(request.stage)
+    return STAGE_OF.get(request.stage)
 
 
 def _signature(signature: pb.Signature) -> Signature:

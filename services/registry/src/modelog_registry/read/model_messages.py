@@ -35,6 +35,7 @@ STAGES = {
     Stage.PRODUCTION: pb.STAGE_PRODUCTION,
     Stage.ARCHIVED: pb.STAGE_ARCHIVED,
 }
+STAGE_OF = {number: stage for stage, number in STAGES.items()}
 DECISIONS = {
     Decision.APPROVED: pb.REVIEW_DECISION_APPROVED,
     Decision.REJECTED: pb.REVIEW_DECISION_REJECTED,

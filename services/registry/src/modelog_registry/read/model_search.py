@@ -14,6 +14,7 @@ from modelog_proto.registry.v1 import search_pb2 as pb
 from sqlalchemy import ColumnElement, and_, exists
 
 from modelog_registry.read.model_tables import ALIASES, MODEL_TAGS, MODELS, VERSION_TAGS, VERSIONS
+from modelog_registry.read.sql_conditions import span_conditions
 
 Clause = ColumnElement[bool]
 # For a tenant and a position (None: now), what a row must be.
@@ -180,25 +181,14 @@ def _text(of: Text, asked: pb.Condition, field: str, dialect: str) -> Clause:
 def _number(of: Number, asked: pb.Condition, field: str) -> Clause:
     if not math.isfinite(asked.number):
         raise Invalid.field(f"{field}.number", f"is {asked.number}; it must be a finite number")
-    column, number = of.column, asked.number * of.scale
-    match asked.comparison:
-        case pb.COMPARISON_EQUAL:
-            # A time is told in milliseconds, and stored more finely.
-            return and_(column >= number, column < number + of.scale)
-        case pb.COMPARISON_NOT_EQUAL:
-            return (column < number) | (column >= number + of.scale)
-        case pb.COMPARISON_LESS:
-            return column < number
-        case pb.COMPARISON_LESS_OR_EQUAL:
-            return column < number + of.scale
-        case pb.COMPARISON_GREATER:
-            return column >= number + of.scale
-        case pb.COMPARISON_GREATER_OR_EQUAL:
-            return column >= number
-        case _:
-            name = pb.Comparison.Name(asked.comparison).removeprefix("COMPARISON_")
-            raise Invalid.field(
-                f"{field}.comparison",
-                f"{name} does not go with {asked.key!r}; allowed: EQUAL, NOT_EQUAL, LESS, LESS_OR_EQUAL, GREATER, "
-                "GREATER_OR_EQUAL",
-            )
+    first = asked.number * of.scale
+    # A time is told in milliseconds, and stored more finely.
+    clause = span_conditions(of.column, first, first + of.scale).get(asked.comparison)
+    if clause is None:
+        name = pb.Comparison.Name(asked.comparison).removeprefix("COMPARISON_")
+        raise Invalid.field(
+            f"{field}.comparison",
+            f"{name} does not go with {asked.key!r}; allowed: EQUAL, NOT_EQUAL, LESS, LESS_OR_EQUAL, GREATER, "
+            "GREATER_OR_EQUAL",
+        )
+    return clause

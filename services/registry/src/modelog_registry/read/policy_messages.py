@@ -13,10 +13,8 @@ from modelog_registry.model.stage import Stage as LifeStage
 from modelog_registry.model.state import Version
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read.messages import timestamp
-from modelog_registry.read.model_messages import STAGES
+from modelog_registry.read.model_messages import STAGE_OF, STAGES
 from modelog_registry.rules import RULED, Candidate, Freeze, Rules, StageRules, Threshold
-
-_STAGES = {number: stage for stage, number in STAGES.items()}
 
 
 def policy_message(event: PromotionPolicySet, position: int) -> pb.PromotionPolicy:
@@ -84,9 +82,9 @@ def rules_of(message: pb.PromotionRules) -> Rules:
 
 
 def _stage(number: Stage.ValueType, field: str) -> LifeStage:
-    stage = _STAGES.get(number)
+    stage = STAGE_OF.get(number)
     if stage is None:
-        raise Invalid.field(field, f"is no stage; use {', '.join(Stage.Name(known) for known in _STAGES)}")
+        raise Invalid.field(field, f"is no stage; use {', '.join(Stage.Name(known) for known in STAGE_OF)}")
     return stage
 
 

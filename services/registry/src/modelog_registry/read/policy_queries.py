@@ -9,13 +9,11 @@ from modelog_common.read.queries import Found, Page, Queries
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import policy_pb2 as pb
 
-from modelog_registry.read.model_messages import STAGES
+from modelog_registry.read.model_messages import STAGE_OF
 from modelog_registry.read.model_tables import POLICIES, PROMOTIONS
 from modelog_registry.read.policy_messages import candidate_of, first_policy, rules_of
 from modelog_registry.read.queries import existing
 from modelog_registry.rules import check_rules, refusals
-
-_STAGES = {number: stage for stage, number in STAGES.items()}
 
 
 class PolicyQueries:
@@ -53,7 +51,7 @@ class PolicyQueries:
             order_by=[PROMOTIONS.table.c.at_position],
         )
         judged = [
-            (promotion, refusals(candidate_of(promotion), _STAGES[promotion.to_stage], _at(promotion), rules))
+            (promotion, refusals(candidate_of(promotion), STAGE_OF[promotion.to_stage], _at(promotion), rules))
             for promotion in found.items
         ]
         return pb.ReplayPromotionsResponse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from modelog_common.read.patterns import like
 from modelog_proto.registry.v1 import search_pb2 as pb
 from sqlalchemy import ColumnElement, String, and_, cast, collate, false, func, type_coerce
 
@@ -25,20 +26,19 @@ def number_condition(column: Column, condition: pb.Condition) -> ColumnElement[b
 def time_condition(column: Column, condition: pb.Condition) -> ColumnElement[bool]:
     """Milliseconds are asked for, the column has microseconds: a moment is its whole millisecond."""
     first = math.floor(condition.number) * 1000
-    after = first + 1000
-    match condition.comparison:
-        case pb.COMPARISON_EQUAL:
-            return and_(column >= first, column < after)
-        case pb.COMPARISON_NOT_EQUAL:
-            return (column < first) | (column >= after)
-        case pb.COMPARISON_LESS:
-            return column < first
-        case pb.COMPARISON_LESS_OR_EQUAL:
-            return column < after
-        case pb.COMPARISON_GREATER:
-            return column >= after
-        case _:
-            return column >= first
+    return span_conditions(column, first, first + 1000)[condition.comparison]
+
+
+def span_conditions(column: Column, first: float, after: float) -> dict[int, ColumnElement[bool]]:
+    """By comparison: that a column of finer numbers compares so to all that is from `first` and before `after`."""
+    return {
+        pb.COMPARISON_EQUAL: and_(column >= first, column < after),
+        pb.COMPARISON_NOT_EQUAL: (column < first) | (column >= after),
+        pb.COMPARISON_LESS: column < first,
+        pb.COMPARISON_LESS_OR_EQUAL: column < after,
+        pb.COMPARISON_GREATER: column >= after,
+        pb.COMPARISON_GREATER_OR_EQUAL: column >= first,
+    }
 
 
 def text_condition(
@@ -85,7 +85,7 @@ def _like(column: Column, pattern: str, dialect: str, *, ignore_case: bool) -> C
     """
     text = type_coerce(column, String())
     if dialect == "sqlite":
-        return text.like(pattern) if ignore_case else text.op("GLOB", is_comparison=True)(_glob(pattern))
+        return text.like(pattern) if ignore_case else like(text, pattern, dialect)
     read: Column
     escaped = pattern.replace("\\", "\\\\")
     if dialect == "postgresql":
@@ -93,8 +93,3 @@ def _like(column: Column, pattern: str, dialect: str, *, ignore_case: bool) -> C
         return read.ilike(escaped) if ignore_case else read.like(escaped)
     read = collate(cast(column, String(LONGEST)), "utf8mb4_general_ci" if ignore_case else "utf8mb4_bin")
     return read.like(escaped)
-
-
-def _glob(pattern: str) -> str:
-    special = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
-    return "".join(special.get(c, c) for c in pattern)
