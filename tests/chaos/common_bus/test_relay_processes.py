@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bus_support import MODELS, Projection, append, header, in_time, read_raw, running, topic_of, until
@@ -35,6 +37,31 @@ def relay_process(store: SqliteEventStore, broker: str, topics: Family) -> Itera
     finally:
         process.kill()
         process.wait()
+
+
+async def stop_between_its_writes(process: subprocess.Popen[bytes], path: Path) -> None:
+    """SIGSTOP it where it holds no lock on the file: one asleep within a transaction keeps all others waiting.
+
+    The file's lock is SQLite's own and outlives any lease; only waking or killing its holder ends it.
+    """
+    async with asyncio.timeout(30):
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if await asyncio.to_thread(_can_be_written, path):
+                return
+            process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.001)
+
+
+def _can_be_written(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as db:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        db.execute("ROLLBACK")
+    return True
 
 
 async def holds(messages: Sequence[Message], store: SqliteEventStore) -> None:
@@ -83,7 +110,7 @@ async def test_a_relay_that_was_stopped_and_woken_puts_nothing_out_of_order(
                     for m in range(n, n + 500, 100):
                         await append(store, range(m, m + 100))
                     stopped, other = (first, second) if (n // 500) % 2 else (second, first)
-                    stopped.send_signal(signal.SIGSTOP)
+                    await stop_between_its_writes(stopped, store.path)
                     await covered(n + 500)
                     stopped.send_signal(signal.SIGCONT)
                     assert other.poll() is None

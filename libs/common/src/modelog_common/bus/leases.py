@@ -127,7 +127,7 @@ class SqliteRelayProgress:
             rows = db.execute("SELECT topic, incarnation, position FROM relay_topic WHERE log = ?", (log,))
             return Reached(row[0] if row else 0, {topic: Published(*rest) for topic, *rest in rows})
 
-        return await self._run(work)
+        return await self._run(work, begin="BEGIN")
 
     async def save(self, lease: Lease, reached: Reached) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -148,11 +148,13 @@ class SqliteRelayProgress:
             self._db.close()
             self._db = None
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T], *, synchronous: str = "NORMAL") -> T:
+    async def _run(
+        self, work: Callable[[sqlite3.Connection], T], *, synchronous: str = "NORMAL", begin: str = "BEGIN IMMEDIATE"
+    ) -> T:
         def transaction() -> T:
             db = self._connection()
             db.execute(f"PRAGMA synchronous={synchronous}")
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(begin)
             try:
                 result = work(db)
             except BaseException:
