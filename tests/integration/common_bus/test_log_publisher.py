@@ -10,7 +10,7 @@ import pytest
 from bus_support import header, read_raw, running, until
 from modelog_common.bus.envelope import LogEntry
 from modelog_common.bus.kafka import KafkaBroker
-from modelog_common.bus.leases import Published, Reached, SqliteRelayProgress
+from modelog_common.bus.leases import Lease, Published, Reached, SqliteRelayProgress
 from modelog_common.bus.publisher import LogPublisher
 from modelog_common.bus.topics import Family, Topic
 from modelog_common.domain.errors import Unavailable
@@ -65,6 +65,25 @@ async def test_progress_of_another_incarnation_does_not_count(
     assert saved.topics[topic.name].position == 10
     assert saved.topics[topic.name].incarnation != "of an older topic"
     await progress.close()
+
+
+class LeavingProgress(SqliteRelayProgress):
+    """Its database goes away just before the lease can be given back."""
+
+    async def release(self, lease: Lease) -> None:
+        raise Unavailable("the database went away")
+
+
+async def test_a_publisher_ends_though_it_cannot_give_the_lease_back(
+    bus: KafkaBroker, topics: Family, tmp_path: Path
+) -> None:
+    publisher = LogPublisher(Spool(1, 10), topics, bus, LeavingProgress(tmp_path / "p.db"))
+    publishing = asyncio.create_task(publisher.run())
+    await until(lambda: publisher.state == "idle", "everything is published")
+    publishing.cancel()
+    ended, _ = await asyncio.wait([publishing], timeout=30)
+    assert publishing in ended
+    assert publishing.cancelled()
 
 
 async def test_a_progress_file_that_cannot_be_used_is_waited_for_and_named(

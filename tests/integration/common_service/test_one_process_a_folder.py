@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
-from pathlib import Path
 
 import modelog_common.service
 import pytest
 from modelog_common.config import Settings
-from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Unavailable
-from modelog_common.security.keys import create_key_pair
-from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_common.service import Host
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    keys = tmp_path / "keys"
-    keys.mkdir()
-    create_key_pair(keys / "signing.pem", keys / "public.pem")
-    signer = TokenSigner.from_file(keys / "signing.pem", SystemClock())
-    token = signer.sign(Identity("service:registry", "default", frozenset({"service"})), timedelta(hours=1))
-    (keys / "service.token").write_text(token)
-    return Settings(data_dir=tmp_path)
 
 
 async def test_the_second_process_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from modelog_common.adapters import (
     open_snapshots,
     open_subjects,
 )
+from modelog_common.background import Background, Work
 from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import EVENTS
 from modelog_common.config import Settings, load_settings
@@ -48,7 +49,6 @@ VERSION = "0.1.0"
 LOCK_FILE = "lock"
 # A process that is drained or killed may need a moment to let go.
 LOCK_TIMEOUT_S = 5.0
-Work = Callable[[], Awaitable[None]]
 StreamProgressOf = Callable[[str, str, str], Awaitable[int]]
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class Host:
         self._engines: list[Any] = []
         self._projections: dict[str, Rebuildable] = {}
         self._categories: list[str] = []
-        self._background: list[tuple[str, Work]] = []
+        self._background = Background()
         self._before: list[Work] = []
         self._on_stop: list[Work] = []
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -144,8 +144,11 @@ class Host:
         self.server.add(adder, servicer, full_name)
 
     def background(self, name: str, work: Work, *, before: Work | None = None) -> None:
-        """Run `work` until the process stops; it must not return. `before` runs first, ahead of serving."""
-        self._background.append((name, work))
+        """Run `work` until the process stops; it must not return. `before` runs first, ahead of serving.
+
+        Work that raises Unavailable is begun again; any other error of its ends the process.
+        """
+        self._background.add(name, work)
         if before is not None:
             self._before.append(before)
 
@@ -221,23 +224,28 @@ class Host:
         add_admin(self.server, self._admin())
         for work in self._before:
             await work()
+        try:
+            await self._work(started)
+        finally:
+            self._background.ended()
+
+    async def _work(self, started: Callable[[int], None] | None) -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_forever(name, work), name=name) for name, work in self._background]
+            self._background.start(group)
             port = await self.server.start()
             self.endpoints["grpc"] = f"{self.settings.service_host}:{port}"
             log.info("serving", grpc_port=port)
             if started is not None:
                 started(port)
             await self._stop.wait()
-            await self._drain(tasks)
+            await self._drain()
 
-    async def _drain(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+    async def _drain(self) -> None:
         log.info("draining")
         await self.server.stop(self.settings.drain_s)
         for work in reversed(self._on_stop):
             await work()
-        for task in tasks:
-            task.cancel()
+        self._background.cancel()
 
     def _add_relay(self) -> None:
         if self.event_bus is None or not self._categories:
@@ -267,11 +275,6 @@ class Host:
             raise NotFound(f"{self.name} has no projection {unknown[0]!r}; it has {', '.join(self._projections)}")
         for name in names or list(self._projections):
             await self._projections[name].rebuild()
-
-
-async def _forever(name: str, work: Work) -> None:
-    await work()
-    raise RuntimeError(f"{name} ended; it should run as long as the process does")
 
 
 async def _no_streams(tenant: str, producer: str, topic: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -114,7 +115,9 @@ class LogPublisher:
                 except _Renewed as topic:
                     log.warning("topic was made anew; publishing it again from the start", topic=str(topic))
         finally:
-            await self._progress.release(lease)
+            # When it cannot be told, the lease ends by itself; an error here would take a cancellation's place.
+            with suppress(Unavailable):
+                await self._progress.release(lease)
 
     async def _publish(self, turn: _Turn) -> None:
         """Publish to the topics as they are now. Raises Unavailable, LeaseLost, or _Renewed when one was made anew."""

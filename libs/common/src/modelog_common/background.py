@@ -1,0 +1,77 @@
+"""What a service process does beside answering: pieces of work that run until it stops, and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from modelog_common.domain.errors import Unavailable
+
+# Work that needs something that is away is begun again after so long.
+AGAIN_S = 1.0
+# So long may the rest take to end, once a piece failed or all of them were told to.
+END_S = 20.0
+Work = Callable[[], Awaitable[None]]
+log = structlog.get_logger()
+
+
+class Background:
+    """Pieces of work in one task group: the first that fails ends them all, and the process with them."""
+
+    def __init__(self) -> None:
+        self._works: list[tuple[str, Work]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._last_chance: asyncio.TimerHandle | None = None
+
+    def add(self, name: str, work: Work) -> None:
+        """Have it run from `start` on; it must not return. When it raises Unavailable it is begun again."""
+        self._works.append((name, work))
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Begin all of them."""
+        self._tasks = [group.create_task(self._forever(name, work), name=name) for name, work in self._works]
+
+    def cancel(self) -> None:
+        """Tell all of them to end."""
+        self._end_soon()
+        for task in self._tasks:
+            task.cancel()
+
+    def ended(self) -> None:
+        """All of them have ended: the process need not be ended by force."""
+        if self._last_chance is not None:
+            self._last_chance.cancel()
+
+    async def _forever(self, name: str, work: Work) -> None:
+        while True:
+            try:
+                await work()
+            except Unavailable as error:
+                if self._last_chance is not None:
+                    # It came on the way out, and took the cancellation's place.
+                    raise asyncio.CancelledError from error
+                log.warning("background work waits", work=name, why=str(error))
+                await asyncio.sleep(AGAIN_S)
+                continue
+            except Exception:
+                log.exception("background work failed; the process ends", work=name)
+                self._end_soon()
+                raise
+            self._end_soon()
+            raise RuntimeError(f"{name} ended; it should run as long as the process does")
+
+    def _end_soon(self) -> None:
+        """End the process even when some work does not: half a service that still listens is worse than none."""
+        if self._last_chance is None:
+            self._last_chance = asyncio.get_running_loop().call_later(END_S, _end_now)
+
+
+def _end_now() -> None:
+    names = sorted(task.get_name() for task in asyncio.all_tasks())
+    log.error("some work did not end; the process ends without it", waited_s=END_S, tasks=names)
+    logging.shutdown()
+    os._exit(1)
