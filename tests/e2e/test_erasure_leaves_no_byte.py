@@ -147,7 +147,7 @@ def _topics(own: RunningPlatform) -> bytes:
     consumer = Consumer({**settings, "enable.partition.eof": True})
     found = bytearray()
     try:
-        for name, topic in consumer.list_topics(timeout=20).topics.items():
+        for name, topic in consumer.list_topics(timeout=60).topics.items():
             for number in topic.partitions:
                 consumer.assign([TopicPartition(name, number, 0)])
                 found += _read(consumer)

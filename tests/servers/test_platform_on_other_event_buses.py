@@ -58,6 +58,6 @@ def platform(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Ru
 
 def test_only_batches_travel_on_kafka(story: Story) -> None:
     """Else all that is seen here could have come another way."""
-    topics = AdminClient({"bootstrap.servers": story.platform.endpoints["kafka"]}).list_topics(timeout=10).topics
+    topics = AdminClient({"bootstrap.servers": story.platform.endpoints["kafka"]}).list_topics(timeout=60).topics
     assert any(".inference.requests" in topic for topic in topics)
     assert not [topic for topic in topics if ".events." in topic]

@@ -14,7 +14,7 @@ from modelog_common.events.store import Appended, EventStore, NewEvent
 
 async def until_answered(store: EventStore, events: list[NewEvent]) -> Appended:
     """A client may rest for a moment before it connects anew: what a caller does then is to ask again."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await store.append("a.b-1", events)

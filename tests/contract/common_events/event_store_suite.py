@@ -38,7 +38,7 @@ def history(count: int) -> list[StoredEvent]:
 
 async def collect(events: AsyncIterator[StoredEvent], count: int | None = None) -> list[StoredEvent]:
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for stored in events:
             found.append(stored)
             if count is not None and len(found) == count:

@@ -53,7 +53,7 @@ def topic_of(topics: Family) -> Topic:
     return topics.of(TENANT)
 
 
-async def in_time(consumer: Consumer, topics: Family, position: int, timeout_s: float = 30) -> None:
+async def in_time(consumer: Consumer, topics: Family, position: int, timeout_s: float = 60) -> None:
     """Wait until the consumer has handled this position of the tenant's topic."""
     await consumer.wait_for(topic_of(topics).name, position, timeout_s)
 
@@ -73,7 +73,7 @@ async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             raise result
 
 
-async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+async def until(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
     """Wait for a condition; fails with `what` when it does not come true."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -36,7 +36,7 @@ from modelog_registry.app import build
 sys.path.insert(0, str(Path(__file__).parent))
 
 CONTENT = b"a model"
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 @dataclass

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 
 COLUMNS = ("hour", "wind", "rain", "delay")
 TENANT = "acme"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 # Eight processes on two cores may take this long to import what they need.
 START_S = 90.0
 PEOPLE = ("developer", "reviewer", "admin")
