@@ -29,7 +29,7 @@ from modelog_common.read.database import open_database
 from modelog_common.read.project import Projector
 from modelog_common.read.queries import Queries
 from modelog_common.read.tables import FOREVER
-from modelog_common.stores.curves import curve_of
+from modelog_common.stores.curves import Block, block_of, curve_of
 from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
 from modelog_registry.events import EVENTS
@@ -136,15 +136,15 @@ async def logging(folder: Path) -> None:
     await projector.start()
     work = [asyncio.create_task(sealing.run()), asyncio.create_task(projector.run())]
     rows = []
-    ten = [curve_of(f"m{n}", range(100), range(100), [0.5] * 100) for n in range(10)]
-    distinct = [curve_of(f"d{n}", [0], [0], [0.5]) for n in range(1000)]
-    one = [curve_of("loss", [0], [0], [0.5])]
+    ten = block_of([curve_of(f"m{n}", range(100), range(100), [0.5] * 100) for n in range(10)])
+    distinct = block_of([curve_of(f"d{n}", [0], [0], [0.5]) for n in range(1000)])
+    one = block_of([curve_of("loss", [0], [0], [0.5])])
     for what, asked, clients in (
         ("1,000 points of 10 metrics", ten, 1), ("1,000 points of 10 metrics", ten, 8),
         ("1,000 points of 1,000 metrics", distinct, 1), ("1 point", one, 1), ("1 point", one, 16),
     ):  # fmt: skip
 
-        async def client(n: int, asked: list = asked, clients: int = clients) -> None:
+        async def client(n: int, asked: Block = asked, clients: int = clients) -> None:
             for _ in range(BATCHES // clients):
                 ctx = Context(SystemClock().now(), "alice", TENANT, str(uuid7()))
                 await metrics.log(run_ids[n % 8], asked, ctx)

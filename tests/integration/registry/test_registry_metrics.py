@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import struct
 from typing import Any
 
 import pytest
@@ -187,6 +188,56 @@ async def test_many_log_to_one_run_at_once(alice: Any, bob: Any) -> None:
     await asyncio.gather(*(log(p, run.id, column("m", n, first=n)) for n, p in enumerate([alice, bob] * 100)))
     assert list((await history(alice, run.id, "m")).points.steps) == list(range(200))
     assert (await get(alice, run.id)).metrics["m"] == 199
+
+
+def packed(**changed: Any) -> Any:
+    """Two points of one metric and one of another."""
+    fields: dict[str, Any] = {"names": ["loss", "auc"], "counts": [2, 1]}
+    fields |= {"steps": struct.pack("<3q", 1, 0, -3), "times_ms": struct.pack("<3q", AT_MS, AT_MS, AT_MS)}
+    return pb.MetricBlock(**fields | {"values": struct.pack("<3d", 0.5, 0.9, math.inf)} | changed)
+
+
+async def test_a_block_is_taken_as_its_columns_are(alice: Any) -> None:
+    await alice.experiment()
+    run = await alice.run()
+    await alice.experiments.LogMetrics(pb.LogMetricsRequest(run_id=run.id, block=packed()))
+    loss = (await history(alice, run.id, "loss")).points
+    assert (list(loss.steps), list(loss.values), list(loss.times_ms)) == ([0, 1], [0.9, 0.5], [AT_MS, AT_MS])
+    auc = (await history(alice, run.id, "auc")).points
+    assert (list(auc.steps), list(auc.values)) == ([-3], [math.inf])
+    assert (await get(alice, run.id)).metrics == {"loss": 0.5, "auc": math.inf}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"names": ["loss"]}, "block.counts"),
+        ({"names": ["loss", ""]}, "block.names[1]"),
+        ({"names": ["loss", "x" * 251]}, "block.names[1]"),
+        ({"names": [], "counts": []}, "block.names"),
+        ({"counts": [3, 0]}, "block.counts[1]"),
+        ({"counts": [2, 2]}, "block.steps"),
+        ({"steps": b"1234567"}, "block.steps"),
+        ({"times_ms": b""}, "block.times_ms"),
+        ({"values": b"x" * 25}, "block.values"),
+        ({"times_ms": struct.pack("<3q", 0, 10**18, 0)}, "block.times_ms"),
+        ({"names": ["m"], "counts": [4_000_000_000]}, "block.steps"),
+        (
+            {"names": ["m"], "counts": [10_001]} | dict.fromkeys(("steps", "times_ms", "values"), b"\x00" * 80008),
+            "block",
+        ),
+    ],
+)
+async def test_a_wrong_block_is_refused_by_the_fields_name(alice: Any, wrong: dict[str, Any], field: str) -> None:
+    await alice.experiment()
+    run = await alice.run()
+    with pytest.raises(Invalid) as refused:
+        await alice.experiments.LogMetrics(pb.LogMetricsRequest(run_id=run.id, block=packed(**wrong)))
+    assert [v.field for v in refused.value.violations] == [field]
+    with pytest.raises(Invalid, match="columns: stand beside block"):
+        both = pb.LogMetricsRequest(run_id=run.id, block=packed(), columns=[column("m", 1.0)])
+        await alice.experiments.LogMetrics(both)
+    assert not (await get(alice, run.id)).metrics
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 
 import pytest
 from modelog_common.domain.errors import Invalid, NotFound
-from modelog_gateway.mlflow.adding import Point, columns_of
+from modelog_gateway.mlflow.adding import Point, block_of
 from modelog_gateway.mlflow.folders import Folder, checked, folder_of, listed
 from modelog_gateway.mlflow.history import evenly, points_json
 from modelog_gateway.mlflow.pages import gathered
@@ -93,10 +94,13 @@ async def test_no_list_is_longer_than_mlflows_longest(most: int) -> None:
         await gathered(page_of, most, "")
 
 
-def test_points_of_each_metric_become_columns() -> None:
-    points = [Point("a", 0.5, 7, 1), Point("b", 2.0, 8), Point("a", math.inf, 9, 0)]
-    columns = {c.name: (list(c.steps), list(c.times_ms), list(c.values)) for c in columns_of(points)}
-    assert columns == {"a": ([1, 0], [7, 9], [0.5, math.inf]), "b": ([0], [8], [2.0])}
+def test_the_points_of_each_metric_stand_together_in_a_block() -> None:
+    points = [Point("a", 0.5, 7, 1), Point("b", 2.0, 8), Point("a", math.inf, 9, -2)]
+    block = block_of(points)
+    assert (list(block.names), list(block.counts)) == (["a", "b"], [2, 1])
+    assert block.steps == struct.pack("<3q", 1, -2, 0)
+    assert block.times_ms == struct.pack("<3q", 7, 9, 8)
+    assert block.values == struct.pack("<3d", 0.5, math.inf, 2.0)
 
 
 def test_an_even_choice_of_points() -> None:

@@ -71,6 +71,11 @@ class Entities(Generic[State, Command, Event]):
         """The entity now, from what is kept of it in memory and the events that came since."""
         return await self._current(self.stream(entity_id))
 
+    async def recent(self, entity_id: str) -> Loaded[State]:
+        """The entity as this process last saw it, without a look at the log; what others appended may be missing."""
+        stream = self.stream(entity_id)
+        return self._cache.get(stream) or await self._current(stream)
+
     async def handle(self, entity_id: str, command: Command, ctx: Context) -> Loaded[State]:
         """Decide and append; returns the entity after its new events.
 

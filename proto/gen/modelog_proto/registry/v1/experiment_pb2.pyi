@@ -1089,18 +1089,61 @@ class MetricColumn(_message.Message):
 Global___MetricColumn: _TypeAlias = MetricColumn  # noqa: Y015
 
 @_typing.final
+class MetricBlock(_message.Message):
+    """Points of several metrics in the fewest bytes to read and write: `names[n]` has the next `counts[n]` of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    TIMES_MS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    steps: _builtins.bytes
+    """8 bytes for each point, little-endian, signed."""
+    times_ms: _builtins.bytes
+    """Milliseconds since 1970; 8 bytes for each point, little-endian, signed."""
+    values: _builtins.bytes
+    """IEEE 754 doubles, little-endian. NaN and infinities are kept."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        steps: _builtins.bytes = ...,
+        times_ms: _builtins.bytes = ...,
+        values: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "names", b"names", "steps", b"steps", "times_ms", b"times_ms", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricBlock: _TypeAlias = MetricBlock  # noqa: Y015
+
+@_typing.final
 class LogMetricsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     request_id: _builtins.str
     """The same request, sent twice, is taken once."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricColumn]:
-        """At most 10,000 points together."""
+        """At most 10,000 points together, here or in `block`."""
+
+    @_builtins.property
+    def block(self) -> Global___MetricBlock:
+        """Instead of columns."""
 
     def __init__(
         self,
@@ -1108,10 +1151,11 @@ class LogMetricsRequest(_message.Message):
         run_id: _builtins.str = ...,
         columns: _abc.Iterable[Global___MetricColumn] | None = ...,
         request_id: _builtins.str = ...,
+        block: Global___MetricBlock | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["block", b"block"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "columns", b"columns", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 
 import msgspec
 from modelog_common.domain.errors import Invalid, NotAllowed
+from modelog_common.stores.curves import packed
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1 import logged_model_pb2
 
@@ -20,7 +23,7 @@ HISTORY_TAG = "mlflow.log-model.history"
 Adding = Callable[[], Awaitable[object]]
 
 
-class Point(msgspec.Struct):
+class Point(msgspec.Struct, gc=False):
     """`model_id` ties it to a logged model, the dataset to what it was measured on."""
 
     key: str
@@ -156,7 +159,7 @@ async def add_parameters(registry: Registry, run_id: str, given: Iterable[Pair])
 
 async def add_points(registry: Registry, run_id: str, points: Sequence[Point]) -> None:
     """To the run; points that name a logged model go there too."""
-    request = pb.LogMetricsRequest(run_id=run_id, columns=columns_of(points))
+    request = pb.LogMetricsRequest(run_id=run_id, block=block_of(points))
     log = registry.points.log if len(points) <= FEW else registry.experiments.LogMetrics
     await adding(registry, run_id, lambda: log(request))
     of_models: dict[str, list[Point]] = {}
@@ -169,23 +172,22 @@ async def add_points(registry: Registry, run_id: str, points: Sequence[Point]) -
         await registry.logged_models.AddToLoggedModel(add)
 
 
-def columns_of(points: Iterable[Point]) -> list[pb.MetricColumn]:
-    """The points of each metric as columns, in the order in which they came."""
+def block_of(points: Iterable[Point]) -> pb.MetricBlock:
+    """The points of each metric together, in the order in which they came."""
     of_metrics: dict[str, list[Point]] = {}
     for point in points:
         of_metric = of_metrics.get(point.key)
         if of_metric is None:
             of_metric = of_metrics[point.key] = []
         of_metric.append(point)
-    return [
-        pb.MetricColumn(
-            name=name,
-            steps=[point.step for point in measured],
-            times_ms=[point.timestamp for point in measured],
-            values=[point.value for point in measured],
-        )
-        for name, measured in of_metrics.items()
-    ]
+    ordered = list(chain.from_iterable(of_metrics.values()))
+    return pb.MetricBlock(
+        names=of_metrics,
+        counts=map(len, of_metrics.values()),
+        steps=packed(array("q", [point.step for point in ordered])),
+        times_ms=packed(array("q", [point.timestamp for point in ordered])),
+        values=packed(array("d", [point.value for point in ordered])),
+    )
 
 
 async def adding(registry: Registry, run_id: str, add: Adding) -> None:

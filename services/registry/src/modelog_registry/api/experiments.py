@@ -9,7 +9,7 @@ from modelog_common.domain.clock import Clock
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryServicer
 
-from modelog_registry.api import parse, parse_runs
+from modelog_registry.api import parse, parse_metrics, parse_runs
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.experiment.commands import DeleteExperiment, RestoreExperiment
 from modelog_registry.handle.experiments import Experiments
@@ -84,14 +84,14 @@ class ExperimentServicer(ExperimentRegistryServicer):
 
     async def LogMetrics(self, request: pb.LogMetricsRequest, context: Call) -> pb.LogMetricsResponse:
         ctx = command_call(self._clock, request.request_id, "LogMetrics")
-        position = await self._metrics.log(request.run_id, parse_runs.curves(request), ctx)
+        position = await self._metrics.log(request.run_id, parse_metrics.block(request), ctx)
         return pb.LogMetricsResponse(position=position)
 
     async def LogMetricsOfRuns(self, request: pb.LogMetricsOfRunsRequest, context: Call) -> pb.LogMetricsOfRunsResponse:
         await self._metrics.log_all(
             [
-                (run.run_id, parse_runs.curves(run), command_call(self._clock, request_id, "LogMetrics"))
-                for run, request_id in zip(request.runs, parse_runs.request_ids(request), strict=True)
+                (run.run_id, parse_metrics.block(run), command_call(self._clock, request_id, "LogMetrics"))
+                for run, request_id in zip(request.runs, parse_metrics.request_ids(request), strict=True)
             ]
         )
         return pb.LogMetricsOfRunsResponse()

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from modelog_common.domain.errors import Invalid
-from modelog_common.stores.curves import Curve, curve_of
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 
 from modelog_registry.api.values import artifact_of, object_of
@@ -55,20 +53,6 @@ def update_run(request: pb.UpdateRunRequest) -> UpdateRun:
         _STATUSES.get(request.status),
         _time(request.ended_at) if request.HasField("ended_at") else None,
     )
-
-
-def request_ids(request: pb.LogMetricsOfRunsRequest) -> list[str]:
-    """One for each run; raises Invalid where there is none: without it, it could not be sent again alone."""
-    found = []
-    for n, run in enumerate(request.runs):
-        if not run.request_id and not request.request_id:
-            raise Invalid.field(f"runs[{n}].request_id", "is missing; give each run one, or the request")
-        found.append(run.request_id or f"{request.request_id}.{n}")
-    return found
-
-
-def curves(request: pb.LogMetricsRequest) -> list[Curve]:
-    return [curve_of(c.name, c.steps, c.times_ms, c.values) for c in request.columns]
 
 
 def log_inputs(request: pb.LogInputsRequest) -> LogInputs:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 
 from modelog_common.domain.context import Context
-from modelog_common.domain.errors import Invalid
+from modelog_common.domain.errors import ModelogError
 from modelog_common.events.entities import Entities
-from modelog_common.stores.curves import Curve, CurveStore
+from modelog_common.stores.curves import Batch, Block, Curve, CurveStore
 
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.run.commands import RunCommand
 from modelog_registry.run.events import RunEvent
 from modelog_registry.run.state import Run
 
-MOST_POINTS = 10_000
-# 0001-01-01 to 9999-12-31.
-FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 # How many batches are read at once.
 PAGE = 200
 
@@ -28,22 +25,42 @@ class Metrics:
     def __init__(self, curves: CurveStore, runs: Entities[Run, RunCommand, RunEvent], sealing: Sealing) -> None:
         self._curves, self._runs, self._sealing = curves, runs, sealing
 
-    async def log(self, run_id: str, curves: Sequence[Curve], ctx: Context) -> int:
+    async def log(self, run_id: str, block: Block, ctx: Context) -> int:
         """Durable when this returns; the position of the run's last event."""
-        _check(curves)
-        run = await self._runs.current(run_id)
+        position, kept = await self._keep(run_id, block, ctx)
+        self._note(await kept)
+        return position
+
+    async def log_all(self, logged: Iterable[tuple[str, Block, Context]]) -> None:
+        """Of several runs, in one go; raises the first error when all have been tried."""
+        refused: list[BaseException] = []
+        waiting = []
+        for run_id, block, ctx in logged:
+            try:
+                waiting.append((await self._keep(run_id, block, ctx))[1])
+            except ModelogError as error:
+                refused.append(error)
+        for kept in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(kept, BaseException):
+                refused.append(kept)
+            else:
+                self._note(kept)
+        if refused:
+            raise refused[0]
+
+    async def _keep(self, run_id: str, block: Block, ctx: Context) -> tuple[int, Awaitable[Batch | None]]:
+        """The position of the run's last event, and the batch when it is kept.
+
+        What is asked of the run is what this process knows of it: what was acknowledged is vouched for even when the
+        run ended meanwhile.
+        """
+        run = await self._runs.recent(run_id)
         run.state.open(run_id, ctx.tenant)
-        batch = await self._curves.append(run_id, ctx.tenant, ctx.actor, ctx.request_id, curves)
+        return run.position, self._curves.append(run_id, ctx.tenant, ctx.actor, ctx.request_id, block)
+
+    def _note(self, batch: Batch | None) -> None:
         if batch is not None:
             self._sealing.note(batch)
-        return run.position
-
-    async def log_all(self, logged: Iterable[tuple[str, Sequence[Curve], Context]]) -> None:
-        """Of several runs, in one go; raises the first error when all have been tried."""
-        tried = await asyncio.gather(*(self.log(*one) for one in logged), return_exceptions=True)
-        for error in tried:
-            if isinstance(error, BaseException):
-                raise error
 
     async def check(self, run_id: str, tenant: str) -> None:
         """Raises NotFound for a run that the tenant does not have."""
@@ -67,27 +84,9 @@ class Metrics:
         found: list[Curve] = []
         for first in range(1, last + 1, PAGE):
             for batch in await self._curves.batches(run_id, first, min(last, first + PAGE - 1)):
-                for curve in batch.curves:
+                for curve in batch.block.curves:
                     if most <= 0:
                         return found
                     found.append(Curve(curve.name, curve.steps[:most], curve.times_ms[:most], curve.values[:most]))
                     most -= len(curve.values)
         return found
-
-
-def _check(curves: Sequence[Curve]) -> None:
-    total = 0
-    for n, curve in enumerate(curves):
-        count = len(curve.values)
-        total += count
-        if len(curve.steps) != count or len(curve.times_ms) != count:
-            raise Invalid.field(
-                f"columns[{n}]",
-                f"has {len(curve.steps)} steps, {len(curve.times_ms)} times_ms, {count} values; give as many of each",
-            )
-        if not count:
-            raise Invalid.field(f"columns[{n}].values", "has no items; give at least one point")
-        if min(curve.times_ms) < FIRST_MS or max(curve.times_ms) > LAST_MS:
-            raise Invalid.field(f"columns[{n}].times_ms", "has a time outside the years 1 to 9999, in milliseconds")
-    if total > MOST_POINTS:
-        raise Invalid.field("columns", f"have {total} points; allowed: {MOST_POINTS}")

@@ -8,6 +8,7 @@ logs does not wait for it.
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,9 +33,9 @@ LARGE = 100
 # So many gathered points are sealed together.
 MANY = 1000
 AFTER_S = 1.0
-# A run that logs without end is not sealed more often than this, unless somebody asks: each seal costs as much as the
-# run has metrics.
-BETWEEN_S = 0.25
+# A run that logs without end is not sealed more often than this, unless somebody asks. A seal costs as much as it has
+# metrics, so a run of many rests longer.
+BETWEEN_S, EACH_S, LONGEST_S = 0.25, 0.001, 2.0
 AGAIN_S = 1.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
@@ -157,7 +158,9 @@ class Sealing:
         for author, own in groupby(batches, key=lambda b: b.author):
             await self._seal_batches(run_id, waiting.tenant, author, list(own))
         await self._curves.seal(run_id, last)
-        self._rested[run_id] = asyncio.get_running_loop().time() + BETWEEN_S
+        metrics = max(len(batch.block.names) for batch in batches)
+        rest_s = min(max(BETWEEN_S, metrics * EACH_S), LONGEST_S)
+        self._rested[run_id] = asyncio.get_running_loop().time() + rest_s
 
     async def _seal_batches(self, run_id: str, tenant: str, author: str, batches: Sequence[Batch]) -> None:
         first, last = batches[0].number, batches[-1].number
@@ -178,15 +181,23 @@ def latest_of(batches: Sequence[Batch]) -> tuple[Point, ...]:
     """The last point of every metric: of the highest step, of that the latest time, of that the last one."""
     latest: dict[str, tuple[int, int, float]] = {}
     for batch in batches:
-        for curve in batch.curves:
-            steps, times = curve.steps, curve.times_ms
-            n = len(steps) - 1
-            if n:
-                n = max(range(n + 1), key=lambda at: (steps[at], times[at], at))
-            known = latest.get(curve.name)
-            if known is None or (steps[n], times[n]) >= known[:2]:
-                latest[curve.name] = (steps[n], times[n], curve.values[n])
+        block, end = batch.block, 0
+        for name, count in zip(block.names, block.counts, strict=True):
+            first, end = end, end + count
+            n = first if count == 1 else first + _last_of(block.steps[first:end], block.times_ms[first:end])
+            step, time_ms = block.steps[n], block.times_ms[n]
+            known = latest.get(name)
+            if known is None or (step, time_ms) >= known[:2]:
+                latest[name] = (step, time_ms, block.values[n])
     return tuple(
         Point(name, stored_number(value), step, EPOCH + timedelta(milliseconds=time_ms))
         for name, (step, time_ms, value) in latest.items()
     )
+
+
+def _last_of(steps: array[int], times_ms: array[int]) -> int:
+    """Which point is the last one."""
+    highest = max(steps)
+    if steps.count(highest) == 1:
+        return steps.index(highest)
+    return max((n for n, step in enumerate(steps) if step == highest), key=lambda n: (times_ms[n], n))

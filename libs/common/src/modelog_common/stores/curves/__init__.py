@@ -10,8 +10,10 @@ import hashlib
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 
@@ -24,6 +26,27 @@ class Curve(NamedTuple):
     values: array[float]
 
 
+class Block(NamedTuple):
+    """Points of several metrics in columns of one length: `names[n]` has the next `counts[n]` of them.
+
+    `steps` and `times_ms` are of type "q", `values` of type "d".
+    """
+
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    steps: array[int]
+    times_ms: array[int]
+    values: array[float]
+
+    @property
+    def curves(self) -> Iterator[Curve]:
+        """The points of each metric, in their order."""
+        end = 0
+        for name, count in zip(self.names, self.counts, strict=True):
+            first, end = end, end + count
+            yield Curve(name, self.steps[first:end], self.times_ms[first:end], self.values[first:end])
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one request appended to a run, and whose request it was."""
@@ -32,18 +55,18 @@ class Batch:
     number: int
     tenant: str
     author: str
-    curves: tuple[Curve, ...]
+    block: Block
 
     @property
     def count(self) -> int:
         """How many points it has."""
-        return sum(len(curve.values) for curve in self.curves)
+        return len(self.block.values)
 
 
 class CurveStore(Protocol):
     """What a run measured."""
 
-    async def append(self, run: str, tenant: str, author: str, request: str, curves: Sequence[Curve]) -> Batch | None:
+    def append(self, run: str, tenant: str, author: str, request: str, block: Block) -> Awaitable[Batch | None]:
         """Keep a batch, durably; None when the run has a batch of this request already.
 
         NaN and infinities are kept. Raises Unavailable when it cannot be kept.
@@ -89,6 +112,17 @@ def curve_of(name: str, steps: Iterable[int], times_ms: Iterable[int], values: I
     return Curve(name, array("q", steps), array("q", times_ms), array("d", values))
 
 
+def block_of(curves: Sequence[Curve]) -> Block:
+    """A block of the points of any curves, in their order."""
+    return Block(
+        tuple(curve.name for curve in curves),
+        tuple(len(curve.values) for curve in curves),
+        array("q", chain.from_iterable(curve.steps for curve in curves)),
+        array("q", chain.from_iterable(curve.times_ms for curve in curves)),
+        array("d", chain.from_iterable(curve.values for curve in curves)),
+    )
+
+
 def digest_of(batches: Iterable[Batch]) -> str:
     """SHA-256 of the canonical columns of batches, in order.
 
@@ -98,12 +132,21 @@ def digest_of(batches: Iterable[Batch]) -> str:
     """
     digest = hashlib.sha256()
     for batch in batches:
-        for curve in batch.curves:
-            name = curve.name.encode()
-            digest.update(struct.pack("<Q", len(name)) + name + struct.pack("<Q", len(curve.values)))
-            for column in (curve.steps, curve.times_ms, curve.values):
-                digest.update(packed(column))
+        block, end = batch.block, 0
+        steps, times, values = packed(block.steps), packed(block.times_ms), packed(block.values)
+        parts: list[bytes] = []
+        for name, count in zip(block.names, block.counts, strict=True):
+            first, end = end, end + 8 * count
+            parts += (_named(name, count), steps[first:end], times[first:end], values[first:end])
+        digest.update(b"".join(parts))
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=10_000)
+def _named(name: str, count: int) -> bytes:
+    """What stands before the columns of a curve. A run's metrics are the same ones in every batch."""
+    text = name.encode()
+    return struct.pack("<Q", len(text)) + text + struct.pack("<Q", count)
 
 
 def packed(column: array[int] | array[float]) -> bytes:
