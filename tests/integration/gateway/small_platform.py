@@ -30,7 +30,8 @@ from modelog_platform.parts.ports import free_port
 async def build_training(host: Host) -> None:
     """Training that takes jobs and never starts them: the runner would start Ray."""
     await modelog_training.app.build(host)
-    host._background = [(name, work) for name, work in host._background if name != "runner"]
+    background = host._background
+    background._works = [(name, work) for name, work in background._works if name != "runner"]
 
 
 BUILDERS = {

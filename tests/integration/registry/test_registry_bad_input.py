@@ -26,6 +26,7 @@ TEXTS = [
 TEXTS += [base64.urlsafe_b64encode(token).decode() for token in (b"99999999999999999999:1", b"1:99999999999999999999")]
 INTEGERS = [0, 1, 2, -1, 7, 1000, 2**31 - 1, -(2**31)]
 LONG = [*INTEGERS, 2**63 - 1, -(2**63), 10**15]
+BYTES = [b"", b"\0" * 7, b"\0" * 8, b"\x80" * 16, b"\xff" * 24]
 DOUBLES = [0.0, -0.0, 1.5, float("nan"), float("inf"), float("-inf"), 1e308]
 SERVICES = (
     model_pb2.DESCRIPTOR.services_by_name["ModelRegistry"],
@@ -87,13 +88,15 @@ def several(field: FieldDescriptor, dice: random.Random, depth: int) -> Iterator
 def scalar(field: FieldDescriptor, dice: random.Random) -> Any:
     match field.cpp_type:
         case FD.CPPTYPE_STRING:
-            return dice.choice(TEXTS)
+            return dice.choice(BYTES if field.type == FD.TYPE_BYTES else TEXTS)
         case FD.CPPTYPE_BOOL:
             return dice.random() < 0.5
         case FD.CPPTYPE_DOUBLE:
             return dice.choice(DOUBLES)
         case FD.CPPTYPE_ENUM:
             return dice.choice([0, 1, 2, 99, -1])
+        case FD.CPPTYPE_UINT32:
+            return abs(dice.choice(INTEGERS))
         case FD.CPPTYPE_INT64:
             return dice.choice(LONG)
         case _:
