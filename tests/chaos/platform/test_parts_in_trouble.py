@@ -100,7 +100,7 @@ def refusal(survivor: Survivor) -> str:
 @pytest.fixture
 def strace() -> str:
     """The path of strace(1), which is installed when it is missing."""
-    apt_install(servers_home() / "strace", ["strace"], lambda: shutil.which("strace") is not None)
+    apt_install(servers_home() / "strace", print, ["strace"], lambda: shutil.which("strace") is not None)
     return str(shutil.which("strace"))
 
 
