@@ -86,7 +86,23 @@ FOLDER = Path(__file__).parent / "golden"
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 MODEL_ID, DATASET_ID, RUN_ID, EXPERIMENT_ID = "7f3c-model", "7f3c-dataset", "7f3c-run", "7f3c-experiment"
 ARTIFACT = Artifact("model.ubj", "a" * 64, 12345)
-ENVIRONMENT = Environment("3.11.9", "Linux-x86_64", {"numpy": "2.4.0"}, "c0ffee", True, "train:main", "d" * 64)
+ENVIRONMENT = Environment(
+    "3.11.9",
+    "Linux-x86_64",
+    {"numpy": "2.4.0"},
+    "c0ffee",
+    True,
+    "train:main",
+    "d" * 64,
+    "registry/image:1",
+    ("--depth", "6"),
+    {"numpy": 7},
+    {"cpu": "x86_64", "cores": "2"},
+    "https://git.example/flights",
+    "f" * 64,
+    "models/späte",
+)
+LONG_AGO = AT - timedelta(days=900)
 
 # Each list is the story of one entity, in order.
 STORIES: dict[str, list[Any]] = {
@@ -100,6 +116,7 @@ STORIES: dict[str, list[Any]] = {
             AT,
             ModelType.SUPERVISED,
             "request-0",
+            LONG_AGO,
         ),
         VersionRegistered(
             MODEL_ID,
@@ -124,6 +141,7 @@ STORIES: dict[str, list[Any]] = {
             {"depth": 6, "eta": 0.1, "nested": {"on": True, "list": [1, None, "x"]}},
             MadeIn("3.11.9", "Linux-x86_64", {"numpy": "2.4.0"}, "registry/image:1", "c0ffee"),
             "runs:/7f3c-run/model",
+            LONG_AGO,
         ),
         VersionReviewed(
             MODEL_ID,
@@ -165,7 +183,7 @@ STORIES: dict[str, list[Any]] = {
         NameReleased("experiment", "задержки", EXPERIMENT_ID, AT),
     ],
     "registry.experiment": [
-        ExperimentCreated(EXPERIMENT_ID, "задержки", "why", "alice", AT, "acme", {"k": "v"}, "s3://bucket/x"),
+        ExperimentCreated(EXPERIMENT_ID, "задержки", "why", "alice", AT, "acme", {"k": "v"}, "s3://bucket/x", LONG_AGO),
         ExperimentRenamed(EXPERIMENT_ID, "задержки", "delays", "bob", AT),
         ExperimentDescribed(EXPERIMENT_ID, "because", "bob", AT),
         ExperimentTagged(EXPERIMENT_ID, {"l": "w"}, ("k",), "bob", AT),
@@ -214,7 +232,17 @@ STORIES: dict[str, list[Any]] = {
     ],
     "registry.loggedmodel": [
         LoggedModelCreated(
-            "m-1", "acme", EXPERIMENT_ID, "forest", "classifier", RUN_ID, {"depth": "6"}, {"k": "v"}, "alice", AT
+            "m-1",
+            "acme",
+            EXPERIMENT_ID,
+            "forest",
+            "classifier",
+            RUN_ID,
+            {"depth": "6"},
+            {"k": "v"},
+            "alice",
+            AT,
+            LONG_AGO,
         ),
         LoggedModelAddedTo(
             "m-1",

@@ -207,6 +207,7 @@ class Model(Record):
     type: str = ""
     aliases: List[Alias] = []
     updated_at: Optional[datetime] = None
+    recorded_at: Optional[datetime] = None
 
 
 class Condition(Record):
@@ -273,6 +274,7 @@ class Experiment(Record):
     artifact_location: str = ""
     updated_at: Optional[datetime] = None
     deleted_at: Optional[datetime] = None
+    recorded_at: Optional[datetime] = None
 
 
 class MetricColumn(Record):
@@ -307,6 +309,13 @@ class Environment(Record):
     git_dirty: bool = False
     entry_point: str = ""
     source_digest: str = ""
+    container_image: str = ""
+    arguments: List[str] = []
+    seeds: Dict[str, int] = {}
+    hardware: Dict[str, str] = {}
+    git_remote: str = ""
+    git_diff: str = ""
+    git_folder: str = ""
 
 
 class RunDataset(Record):

@@ -102,10 +102,16 @@ EVENTS = EventTypes(
     {
         # What was added since has a value that says "not told".
         ("registry.ModelRegistered", 1): lambda fields: fields,
+        ("registry.ModelRegistered", 2): lambda fields: fields,
         ("registry.VersionRegistered", 1): _version_of_one_file,
+        ("registry.VersionRegistered", 2): lambda fields: fields,
         ("registry.VersionPromoted", 1): lambda fields: fields,
         ("registry.ExperimentCreated", 1): created_from_1,
+        ("registry.ExperimentCreated", 2): lambda fields: fields,
+        ("registry.LoggedModelCreated", 1): lambda fields: fields,
         ("registry.RunStarted", 1): started_from_1,
+        ("registry.RunStarted", 2): lambda fields: fields,
+        ("registry.RunLogged", 1): lambda fields: fields,
         ("registry.RunEnded", 1): lambda fields: fields,
     },
 )

@@ -81,6 +81,7 @@ class Experiment(_message.Message):
     ARTIFACT_LOCATION_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     DELETED_AT_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     description: _builtins.str
@@ -98,6 +99,10 @@ class Experiment(_message.Message):
     def deleted_at(self) -> _timestamp_pb2.Timestamp:
         """Not there unless it is deleted."""
 
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When the platform took note of it; created_at is what its creator said, if it said anything."""
+
     def __init__(
         self,
         *,
@@ -111,10 +116,11 @@ class Experiment(_message.Message):
         artifact_location: _builtins.str = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         deleted_at: _timestamp_pb2.Timestamp | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deleted_at", b"deleted_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deleted_at", b"deleted_at", "recorded_at", b"recorded_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "author", b"author", "created_at", b"created_at", "deleted_at", b"deleted_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "author", b"author", "created_at", b"created_at", "deleted_at", b"deleted_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "recorded_at", b"recorded_at", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -178,6 +184,46 @@ class Environment(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class SeedsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class HardwareEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PYTHON_FIELD_NUMBER: _builtins.int
     PLATFORM_FIELD_NUMBER: _builtins.int
     PACKAGES_FIELD_NUMBER: _builtins.int
@@ -185,18 +231,44 @@ class Environment(_message.Message):
     GIT_DIRTY_FIELD_NUMBER: _builtins.int
     ENTRY_POINT_FIELD_NUMBER: _builtins.int
     SOURCE_DIGEST_FIELD_NUMBER: _builtins.int
+    CONTAINER_IMAGE_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
+    HARDWARE_FIELD_NUMBER: _builtins.int
+    GIT_REMOTE_FIELD_NUMBER: _builtins.int
+    GIT_DIFF_FIELD_NUMBER: _builtins.int
+    GIT_FOLDER_FIELD_NUMBER: _builtins.int
     python: _builtins.str
     platform: _builtins.str
     git_commit: _builtins.str
     git_dirty: _builtins.bool
     """True when the work tree held changes that the commit does not."""
     entry_point: _builtins.str
-    """"module:function"."""
+    """"module:function", or the path of a script such as "train.py"."""
     source_digest: _builtins.str
     """Digest of the source archive."""
+    container_image: _builtins.str
+    git_remote: _builtins.str
+    """Where the repository is cloned from."""
+    git_diff: _builtins.str
+    """Digest of what the work tree held that the commit does not, as a diff; the run's artifact "environment/git.diff"."""
+    git_folder: _builtins.str
+    """Where in the repository the entry point stands; empty at its root."""
     @_builtins.property
     def packages(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Package name to version."""
+
+    @_builtins.property
+    def arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the entry point was called with, on a command line."""
+
+    @_builtins.property
+    def seeds(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Name of a random generator to its seed."""
+
+    @_builtins.property
+    def hardware(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Such as cpu, cores, memory_bytes, gpu."""
 
     def __init__(
         self,
@@ -208,10 +280,17 @@ class Environment(_message.Message):
         git_dirty: _builtins.bool = ...,
         entry_point: _builtins.str = ...,
         source_digest: _builtins.str = ...,
+        container_image: _builtins.str = ...,
+        arguments: _abc.Iterable[_builtins.str] | None = ...,
+        seeds: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        hardware: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        git_remote: _builtins.str = ...,
+        git_diff: _builtins.str = ...,
+        git_folder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_point", b"entry_point", "git_commit", b"git_commit", "git_dirty", b"git_dirty", "packages", b"packages", "platform", b"platform", "python", b"python", "source_digest", b"source_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "container_image", b"container_image", "entry_point", b"entry_point", "git_commit", b"git_commit", "git_diff", b"git_diff", "git_dirty", b"git_dirty", "git_folder", b"git_folder", "git_remote", b"git_remote", "hardware", b"hardware", "packages", b"packages", "platform", b"platform", "python", b"python", "seeds", b"seeds", "source_digest", b"source_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,6 +591,7 @@ class CreateExperimentRequest(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     ARTIFACT_LOCATION_FIELD_NUMBER: _builtins.int
     MUST_BE_NEW_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     request_id: _builtins.str
@@ -520,6 +600,10 @@ class CreateExperimentRequest(_message.Message):
     """Refuse a name that another request gave to an experiment; otherwise that one is the answer."""
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created where it comes from; without it, now."""
+
     def __init__(
         self,
         *,
@@ -529,10 +613,11 @@ class CreateExperimentRequest(_message.Message):
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         artifact_location: _builtins.str = ...,
         must_be_new: _builtins.bool = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "request_id", b"request_id", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "created_at", b"created_at", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "request_id", b"request_id", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

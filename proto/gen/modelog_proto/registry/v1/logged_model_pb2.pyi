@@ -146,6 +146,7 @@ class LoggedModel(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     DELETED_AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     experiment_id: _builtins.str
     name: _builtins.str
@@ -174,6 +175,10 @@ class LoggedModel(_message.Message):
     def deleted_at(self) -> _timestamp_pb2.Timestamp:
         """Not there unless it is deleted."""
 
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When the platform took note of it; created_at is what its author said, if it said anything."""
+
     def __init__(
         self,
         *,
@@ -193,10 +198,11 @@ class LoggedModel(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         deleted_at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deleted_at", b"deleted_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deleted_at", b"deleted_at", "recorded_at", b"recorded_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "author", b"author", "created_at", b"created_at", "deleted_at", b"deleted_at", "experiment_id", b"experiment_id", "id", b"id", "metrics", b"metrics", "model_type", b"model_type", "name", b"name", "parameters", b"parameters", "position", b"position", "source_run_id", b"source_run_id", "status", b"status", "status_message", b"status_message", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "author", b"author", "created_at", b"created_at", "deleted_at", b"deleted_at", "experiment_id", b"experiment_id", "id", b"id", "metrics", b"metrics", "model_type", b"model_type", "name", b"name", "parameters", b"parameters", "position", b"position", "recorded_at", b"recorded_at", "source_run_id", b"source_run_id", "status", b"status", "status_message", b"status_message", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,6 +259,7 @@ class CreateLoggedModelRequest(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
     experiment_id: _builtins.str
     name: _builtins.str
     """Without one it is named after its id."""
@@ -263,6 +270,10 @@ class CreateLoggedModelRequest(_message.Message):
     def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created where it comes from; without it, now."""
+
     def __init__(
         self,
         *,
@@ -273,10 +284,11 @@ class CreateLoggedModelRequest(_message.Message):
         parameters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiment_id", b"experiment_id", "model_type", b"model_type", "name", b"name", "parameters", b"parameters", "request_id", b"request_id", "source_run_id", b"source_run_id", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "experiment_id", b"experiment_id", "model_type", b"model_type", "name", b"name", "parameters", b"parameters", "request_id", b"request_id", "source_run_id", b"source_run_id", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

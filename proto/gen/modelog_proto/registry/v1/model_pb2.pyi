@@ -400,6 +400,7 @@ class ModelVersion(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     STAGE_BY_FIELD_NUMBER: _builtins.int
     STAGE_AT_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     """Semantic version, MAJOR.MINOR.PATCH."""
@@ -451,6 +452,10 @@ class ModelVersion(_message.Message):
     def environment(self) -> Global___ModelEnvironment: ...
     @_builtins.property
     def stage_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When the platform took note of it; created_at is what its author said, if it said anything."""
+
     def __init__(
         self,
         *,
@@ -479,10 +484,11 @@ class ModelVersion(_message.Message):
         source: _builtins.str = ...,
         stage_by: _builtins.str = ...,
         stage_at: _timestamp_pb2.Timestamp | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "created_at", b"created_at", "environment", b"environment", "hyperparameters", b"hyperparameters", "signature", b"signature", "stage_at", b"stage_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "created_at", b"created_at", "environment", b"environment", "hyperparameters", b"hyperparameters", "recorded_at", b"recorded_at", "signature", b"signature", "stage_at", b"stage_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "artifact", b"artifact", "artifacts", b"artifacts", "author", b"author", "created_at", b"created_at", "datasets", b"datasets", "description", b"description", "environment", b"environment", "flavor", b"flavor", "flavors", b"flavors", "hyperparameters", b"hyperparameters", "metrics", b"metrics", "model", b"model", "number", b"number", "position", b"position", "reviews", b"reviews", "run_id", b"run_id", "signature", b"signature", "source", b"source", "stage", b"stage", "stage_at", b"stage_at", "stage_by", b"stage_by", "tags", b"tags", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "artifact", b"artifact", "artifacts", b"artifacts", "author", b"author", "created_at", b"created_at", "datasets", b"datasets", "description", b"description", "environment", b"environment", "flavor", b"flavor", "flavors", b"flavors", "hyperparameters", b"hyperparameters", "metrics", b"metrics", "model", b"model", "number", b"number", "position", b"position", "recorded_at", b"recorded_at", "reviews", b"reviews", "run_id", b"run_id", "signature", b"signature", "source", b"source", "stage", b"stage", "stage_at", b"stage_at", "stage_by", b"stage_by", "tags", b"tags", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -547,6 +553,7 @@ class Model(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     description: _builtins.str
@@ -565,6 +572,10 @@ class Model(_message.Message):
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When the platform took note of it; created_at is what its author said, if it said anything."""
+
     def __init__(
         self,
         *,
@@ -579,10 +590,11 @@ class Model(_message.Message):
         type: Global___ModelType.ValueType = ...,
         aliases: _abc.Iterable[Global___Alias] | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "recorded_at", b"recorded_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "author", b"author", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "tags", b"tags", "type", b"type", "updated_at", b"updated_at", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "author", b"author", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "recorded_at", b"recorded_at", "tags", b"tags", "type", b"type", "updated_at", b"updated_at", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -709,6 +721,7 @@ class RegisterModelRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     MUST_BE_NEW_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     request_id: _builtins.str
@@ -720,6 +733,10 @@ class RegisterModelRequest(_message.Message):
     """
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created where it comes from; without it, now."""
+
     def __init__(
         self,
         *,
@@ -729,10 +746,11 @@ class RegisterModelRequest(_message.Message):
         request_id: _builtins.str = ...,
         type: Global___ModelType.ValueType = ...,
         must_be_new: _builtins.bool = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "must_be_new", b"must_be_new", "name", b"name", "request_id", b"request_id", "tags", b"tags", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "request_id", b"request_id", "tags", b"tags", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1018,6 +1036,7 @@ class RegisterVersionRequest(_message.Message):
     HYPERPARAMETERS_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     """Semantic version; empty takes the next one: a new minor version, or 1.0.0 for the first."""
@@ -1051,6 +1070,10 @@ class RegisterVersionRequest(_message.Message):
     def hyperparameters(self) -> _struct_pb2.Struct: ...
     @_builtins.property
     def environment(self) -> Global___ModelEnvironment: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was created where it comes from; without it, now."""
+
     def __init__(
         self,
         *,
@@ -1070,10 +1093,11 @@ class RegisterVersionRequest(_message.Message):
         hyperparameters: _struct_pb2.Struct | None = ...,
         environment: Global___ModelEnvironment | None = ...,
         source: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "environment", b"environment", "hyperparameters", b"hyperparameters", "signature", b"signature"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "created_at", b"created_at", "environment", b"environment", "hyperparameters", b"hyperparameters", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "artifacts", b"artifacts", "datasets", b"datasets", "description", b"description", "environment", b"environment", "flavor", b"flavor", "flavors", b"flavors", "hyperparameters", b"hyperparameters", "metrics", b"metrics", "model", b"model", "request_id", b"request_id", "run_id", b"run_id", "signature", b"signature", "source", b"source", "tags", b"tags", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "artifacts", b"artifacts", "created_at", b"created_at", "datasets", b"datasets", "description", b"description", "environment", b"environment", "flavor", b"flavor", "flavors", b"flavors", "hyperparameters", b"hyperparameters", "metrics", b"metrics", "model", b"model", "request_id", b"request_id", "run_id", b"run_id", "signature", b"signature", "source", b"source", "tags", b"tags", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 import grpc
@@ -11,7 +10,7 @@ from modelog_proto.registry.v1 import logged_model_pb2 as pb
 from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsServicer
 
 from modelog_registry.api.calls import command_call, since, tenant
-from modelog_registry.api.values import artifact_of
+from modelog_registry.api.values import artifact_of, time_of
 from modelog_registry.handle.logged_models import LoggedModels, model_id_of
 from modelog_registry.logged_model.commands import (
     AddToLoggedModel,
@@ -44,6 +43,7 @@ class LoggedModelServicer(LoggedModelsServicer):
             request.source_run_id,
             dict(request.parameters),
             dict(request.tags),
+            time_of(request, "created_at"),
         )
         position = await self._models.create(command, ctx)
         return await self._queries.model(model_id, since(position), ctx.tenant)
@@ -86,6 +86,5 @@ def _added(request: pb.AddToLoggedModelRequest) -> AddToLoggedModel:
 
 
 def _measured(metric: pb.LoggedModelMetric) -> MeasuredModel:
-    at = metric.at.ToDatetime(tzinfo=UTC) if metric.HasField("at") else None
-    measured = Measured(metric.name, metric.value, metric.step, at)
+    measured = Measured(metric.name, metric.value, metric.step, time_of(metric, "at"))
     return MeasuredModel(measured, metric.run_id, metric.dataset_name, metric.dataset_digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2
 
+from modelog_registry.api.values import time_of
 from modelog_registry.dataset.commands import RegisterDatasetVersion
 from modelog_registry.dataset.expectation import Column, Expectation
 from modelog_registry.experiment.commands import CreateExperiment, TagExperiment
@@ -18,6 +19,7 @@ def create_experiment(request: experiment_pb2.CreateExperimentRequest) -> Create
         tags=dict(request.tags),
         artifact_location=request.artifact_location,
         must_be_new=request.must_be_new,
+        created_at=time_of(request, "created_at"),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from modelog_common.domain.semver import SemanticVersion
 from modelog_proto.registry.v1 import model_pb2 as pb
 
-from modelog_registry.api.values import artifact_of, object_of
+from modelog_registry.api.values import artifact_of, object_of, time_of
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -33,7 +33,12 @@ _TYPES = {number: kind for kind, number in TYPES.items()}
 
 def register_model(request: pb.RegisterModelRequest) -> RegisterModel:
     return RegisterModel(
-        request.name, request.description, dict(request.tags), _TYPES[request.type], request.must_be_new
+        request.name,
+        request.description,
+        dict(request.tags),
+        _TYPES[request.type],
+        request.must_be_new,
+        time_of(request, "created_at"),
     )
 
 
@@ -67,6 +72,7 @@ def register_version(request: pb.RegisterVersionRequest) -> RegisterVersion:
         hyperparameters=object_of(request.hyperparameters),
         environment=_environment(request.environment) if request.HasField("environment") else None,
         source=request.source,
+        created_at=time_of(request, "created_at"),
     )
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 
-from modelog_registry.api.values import artifact_of, object_of
+from modelog_registry.api.values import artifact_of, object_of, time_of
 from modelog_registry.read.messages import RUN_STATUSES
 from modelog_registry.run.commands import EndRun, LogInputs, LogOutputs, LogRun, Measured, StartRun, UpdateRun
 from modelog_registry.run.events import DatasetInput, Environment, RunDataset, RunModel
@@ -27,7 +25,7 @@ def start_run(request: pb.StartRunRequest, run_id: str) -> StartRun:
         tags=dict(request.tags),
         experiment_id=request.experiment_id,
         parent_run_id=request.parent_run_id,
-        started_at=_time(request.started_at) if request.HasField("started_at") else None,
+        started_at=time_of(request, "started_at"),
     )
 
 
@@ -51,7 +49,7 @@ def update_run(request: pb.UpdateRunRequest) -> UpdateRun:
         request.run_id,
         request.name if request.HasField("name") else None,
         _STATUSES.get(request.status),
-        _time(request.ended_at) if request.HasField("ended_at") else None,
+        time_of(request, "ended_at"),
     )
 
 
@@ -72,11 +70,7 @@ def _models(models: Iterable[pb.RunModel]) -> tuple[RunModel, ...]:
 
 
 def _measured(point: pb.MetricPoint) -> Measured:
-    return Measured(point.name, point.value, point.step, _time(point.at) if point.HasField("at") else None)
-
-
-def _time(moment: Timestamp) -> datetime:
-    return moment.ToDatetime(tzinfo=UTC)
+    return Measured(point.name, point.value, point.step, time_of(point, "at"))
 
 
 def _environment(environment: pb.Environment) -> Environment:
@@ -88,4 +82,11 @@ def _environment(environment: pb.Environment) -> Environment:
         environment.git_dirty,
         environment.entry_point,
         environment.source_digest,
+        environment.container_image,
+        tuple(environment.arguments),
+        dict(environment.seeds),
+        dict(environment.hardware),
+        environment.git_remote,
+        environment.git_diff,
+        environment.git_folder,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 from modelog_proto.registry.v1 import model_pb2
 
@@ -13,6 +15,14 @@ from modelog_registry.artifact import Artifact
 def artifact_of(artifact: model_pb2.Artifact) -> Artifact:
     """A stored file."""
     return Artifact(artifact.path, artifact.digest, artifact.size_bytes)
+
+
+def time_of(message: Message, field: str) -> datetime | None:
+    """The time in a field; None when there is none."""
+    if not message.HasField(field):
+        return None
+    time: datetime = getattr(message, field).ToDatetime(tzinfo=UTC)
+    return time
 
 
 def object_of(struct: Struct) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class CreateExperiment:
     tags: Mapping[str, str] = field(default_factory=dict)
     artifact_location: str = ""
     must_be_new: bool = False
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def create(experiment: Experiment, command: CreateExperiment, ctx: Context) -> S
                 ctx.tenant,
                 dict(command.tags),
                 command.artifact_location,
+                command.created_at,
             )
         ]
     if experiment.deleted_at is not None:

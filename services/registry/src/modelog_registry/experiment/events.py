@@ -8,9 +8,12 @@ from typing import Any
 from modelog_common.events.types import event
 
 
-@event("registry.ExperimentCreated", version=2)
+@event("registry.ExperimentCreated", version=3)
 class ExperimentCreated:
-    """An experiment began. `tenant` is empty in events of the first version, whose id was derived from it."""
+    """An experiment began. `tenant` is empty in events of the first version, whose id was derived from it.
+
+    `created_at` is what its creator said of when it began elsewhere, None when it said nothing.
+    """
 
     experiment_id: str
     name: str
@@ -20,6 +23,7 @@ class ExperimentCreated:
     tenant: str
     tags: dict[str, str]
     artifact_location: str
+    created_at: datetime | None = None
 
 
 @event("registry.ExperimentRenamed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from modelog_registry.artifact import Artifact
 from modelog_registry.logged_model.events import LoggedModelStatus
@@ -21,6 +22,7 @@ class CreateLoggedModel:
     source_run_id: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

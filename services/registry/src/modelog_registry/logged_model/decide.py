@@ -65,6 +65,7 @@ def create(model: LoggedModel, command: CreateLoggedModel, ctx: Context) -> Sequ
             dict(command.tags),
             ctx.actor,
             ctx.now,
+            command.created_at,
         )
     ]
 

@@ -32,9 +32,12 @@ class ModelMetric(msgspec.Struct, frozen=True):
     dataset_digest: str = ""
 
 
-@event("registry.LoggedModelCreated")
+@event("registry.LoggedModelCreated", version=2)
 class LoggedModelCreated:
-    """A model of an experiment of a tenant began to be written."""
+    """A model of an experiment of a tenant began to be written.
+
+    `created_at` is what its author said of when it was created elsewhere, None when it said nothing.
+    """
 
     model_id: str
     tenant: str
@@ -46,6 +49,7 @@ class LoggedModelCreated:
     tags: dict[str, str]
     author: str
     at: datetime
+    created_at: datetime | None = None
 
 
 @event("registry.LoggedModelAddedTo")

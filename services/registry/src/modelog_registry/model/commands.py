@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from modelog_common.domain.semver import SemanticVersion
@@ -24,6 +25,7 @@ class RegisterModel:
     tags: Mapping[str, str] = field(default_factory=dict)
     type: ModelType = ModelType.UNSPECIFIED
     must_be_new: bool = False
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class RegisterVersion:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     environment: Environment | None = None
     source: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

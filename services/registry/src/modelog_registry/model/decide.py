@@ -85,6 +85,7 @@ def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequen
                 ctx.now,
                 command.type,
                 ctx.request_id,
+                command.created_at,
             )
         ]
     if command.must_be_new:
@@ -123,6 +124,7 @@ def register_version(model: Model, command: RegisterVersion, ctx: Context) -> Se
         dict(command.hyperparameters),
         command.environment,
         command.source,
+        command.created_at,
     )
     known = model.versions.get(version)
     if known is None:

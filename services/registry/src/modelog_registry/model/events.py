@@ -30,9 +30,12 @@ class Environment(msgspec.Struct, frozen=True):
     git_commit: str
 
 
-@event("registry.ModelRegistered", version=2)
+@event("registry.ModelRegistered", version=3)
 class ModelRegistered:
-    """A model got its name, for the first time or after it was deleted."""
+    """A model got its name, for the first time or after it was deleted.
+
+    `created_at` is what its author said of when it was created elsewhere, None when it said nothing.
+    """
 
     model_id: str
     name: str
@@ -42,13 +45,15 @@ class ModelRegistered:
     at: datetime
     type: ModelType = ModelType.UNSPECIFIED
     request_id: str = ""
+    created_at: datetime | None = None
 
 
-@event("registry.VersionRegistered", version=2)
+@event("registry.VersionRegistered", version=3)
 class VersionRegistered:
     """A version was added, in stage development; `request_id` names the request that did it.
 
     `artifact` is the model itself, one of `artifacts`; a version that only names its `source` has neither.
+    `created_at` is what its author said of when it was created elsewhere, None when it said nothing.
     """
 
     model_id: str
@@ -70,6 +75,7 @@ class VersionRegistered:
     hyperparameters: dict[str, Any] = msgspec.field(default_factory=dict)
     environment: Environment | None = None
     source: str = ""
+    created_at: datetime | None = None
 
 
 @event("registry.VersionReviewed")

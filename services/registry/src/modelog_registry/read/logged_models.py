@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from modelog_registry.logged_model.events import LoggedModelCreated, LoggedModelStatus, ModelMetric
 from modelog_registry.logged_model.state import LoggedModel
+from modelog_registry.read.columns import microseconds
 from modelog_registry.read.conditions import check, holds, sorted_by
 from modelog_registry.read.messages import timestamp
 from modelog_registry.read.queries import existing
@@ -45,7 +46,7 @@ def logged_model_rows(model: LoggedModel, stored: StoredEvent) -> Sequence[Chang
     values = {
         "experiment_id": model.created.experiment_id,
         "hidden": int(model.deleted_at is not None),
-        "created_us": round(model.created.at.timestamp() * 1_000_000),
+        "created_us": microseconds(model.created.created_at or model.created.at),
     }
     return [Put(LOGGED_MODELS, {"model_id": model.created.model_id}, body, values)]
 
@@ -66,7 +67,8 @@ def logged_model_message(model: LoggedModel, created: LoggedModelCreated, positi
             model_pb2.Artifact(path=a.path, digest=a.digest, size_bytes=a.size_bytes) for a in model.artifacts.values()
         ],
         author=created.author,
-        created_at=timestamp(created.at),
+        created_at=timestamp(created.created_at or created.at),
+        recorded_at=timestamp(created.at),
         updated_at=timestamp(model.updated_at or created.at),
         deleted_at=timestamp(model.deleted_at) if model.deleted_at is not None else None,
         position=position,

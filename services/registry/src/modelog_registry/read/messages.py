@@ -31,7 +31,8 @@ def experiment_message(experiment: Experiment, created: ExperimentCreated, posit
         name=experiment.name,
         description=experiment.description,
         author=created.author,
-        created_at=timestamp(created.at),
+        created_at=timestamp(created.created_at or created.at),
+        recorded_at=timestamp(created.at),
         position=position,
         tags=experiment.tags,
         artifact_location=created.artifact_location,
@@ -132,6 +133,13 @@ def _environment(environment: Environment) -> experiment_pb2.Environment:
         git_dirty=environment.git_dirty,
         entry_point=environment.entry_point,
         source_digest=environment.source_digest,
+        container_image=environment.container_image,
+        arguments=environment.arguments,
+        seeds=environment.seeds,
+        hardware=environment.hardware,
+        git_remote=environment.git_remote,
+        git_diff=environment.git_diff,
+        git_folder=environment.git_folder,
     )
 
 

@@ -52,7 +52,7 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         "folded": name.casefold()[:500],
         "type": model.type.value,
         "author": registered.author,
-        "created_us": microseconds(registered.at),
+        "created_us": microseconds(registered.created_at or registered.at),
         "updated_us": microseconds(event.at),
     }
     changes.append(Put(MODELS, {"name": name}, body, values))
@@ -91,7 +91,7 @@ def _version_row(model: Model, version: Version, position: int) -> Change:
         "run_id": content.run_id,
         "flavor": content.flavor,
         "source": content.source,
-        "created_us": microseconds(content.at),
+        "created_us": microseconds(content.created_at or content.at),
         "updated_us": microseconds(version.updated_at),
         "ordinal": version.number,
         "tagged": tagged(version),

@@ -27,7 +27,11 @@ class RunStatus(StrEnum):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """What a run ran in; `packages` is package name to version."""
+    """What a run ran in; `packages` is package name to version.
+
+    `git_diff` is the digest of what the work tree held that the commit does not, `git_folder` where in it the entry
+    point stands.
+    """
 
     python: str
     platform: str
@@ -36,6 +40,13 @@ class Environment(msgspec.Struct, frozen=True):
     git_dirty: bool
     entry_point: str
     source_digest: str
+    container_image: str = ""
+    arguments: tuple[str, ...] = ()
+    seeds: dict[str, int] = {}
+    hardware: dict[str, str] = {}
+    git_remote: str = ""
+    git_diff: str = ""
+    git_folder: str = ""
 
 
 class RunDataset(msgspec.Struct, frozen=True):
@@ -74,7 +85,7 @@ class RunModel(msgspec.Struct, frozen=True):
     step: int = 0
 
 
-@event("registry.RunStarted", version=2)
+@event("registry.RunStarted", version=3)
 class RunStarted:
     """A run began, in an experiment of a tenant; `experiment` is the name that this had then.
 
@@ -96,7 +107,7 @@ class RunStarted:
     started_at: datetime | None = None
 
 
-@event("registry.RunLogged")
+@event("registry.RunLogged", version=2)
 class RunLogged:
     """A run told something; `environment` None left it as it was."""
 
