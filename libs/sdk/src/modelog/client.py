@@ -13,6 +13,7 @@ from modelog.api.deployments import Deployments
 from modelog.api.experiments import Runs
 from modelog.api.jobs import Jobs
 from modelog.api.lineage import LineageGraph
+from modelog.api.logged_models import LoggedModels
 from modelog.api.models import Models
 from modelog.api.monitoring import Monitors
 from modelog.api.users import Users
@@ -48,6 +49,7 @@ class Client:
         self.datasets = Datasets(transport, self.artifacts)
         self.models = Models(transport, self.artifacts)
         self.runs = Runs(transport, self.artifacts)
+        self.logged_models = LoggedModels(transport)
         self.jobs = Jobs(transport, self.artifacts)
         self.deployments = Deployments(transport)
         self.monitors = Monitors(transport)

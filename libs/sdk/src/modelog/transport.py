@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Protocol, Type, TypeVar
 
 import httpx
@@ -23,6 +24,7 @@ class Page(Protocol):
 P = TypeVar("P", bound=Page)
 RETRIES = 6
 FIRST_PAUSE_S = 0.1
+PIECE_BYTES = 1024 * 1024
 
 
 def pages(page_after: Callable[[str], P]) -> Iterator[P]:
@@ -92,6 +94,12 @@ class Transport:
         answer = self._send("PUT", path, content=content, headers=headers).json()
         return dict(answer)
 
+    def put_file(self, path: str, file: Path, sha256: str) -> None:
+        """Upload a file in pieces, read anew for each try; refused like bytes."""
+        self.present("an upload")
+        headers = {"X-Content-SHA256": sha256, "Content-Type": "application/octet-stream"}
+        self._send("PUT", path, content=_Pieces(file), headers=headers)
+
     def get_bytes(self, path: str) -> bytes:
         return self._send("GET", path).content
 
@@ -128,6 +136,18 @@ class Transport:
             time.sleep(pause_s)
             pause_s *= 2
         raise AssertionError("unreachable")
+
+
+class _Pieces:
+    """The content of a file, from its beginning each time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._file.open("rb") as content:
+            while piece := content.read(PIECE_BYTES):
+                yield piece
 
 
 def convert(plain: Any, answer: Type[T]) -> T:

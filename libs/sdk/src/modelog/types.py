@@ -90,6 +90,7 @@ class ModelVersion(Record):
     source: str = ""
     stage_by: str = ""
     stage_at: Optional[datetime] = None
+    recorded_at: Optional[datetime] = None
 
 
 class Alias(Record):
@@ -324,6 +325,59 @@ class RunDataset(Record):
     digest: str
 
 
+class DatasetInput(Record):
+    """A dataset that a run read, as its client describes it."""
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema: str = ""
+    profile: str = ""
+    tags: Dict[str, str] = {}
+
+
+class RunModel(Record):
+    """A logged model that a run read (step 0) or made."""
+
+    model_id: str
+    step: int = 0
+
+
+class LoggedModelMetric(Record):
+    """A metric of a logged model, as one run measured it."""
+
+    name: str
+    value: float
+    step: int = 0
+    at: Optional[datetime] = None
+    run_id: str = ""
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+
+class LoggedModel(Record):
+    """A model that a run made, before anybody registers it."""
+
+    id: str = ""
+    experiment_id: str = ""
+    name: str = ""
+    model_type: str = ""
+    source_run_id: str = ""
+    status: str = ""
+    status_message: str = ""
+    parameters: Dict[str, str] = {}
+    tags: Dict[str, str] = {}
+    metrics: List[LoggedModelMetric] = []
+    artifacts: List[Artifact] = []
+    author: str = ""
+    created_at: Optional[datetime] = None
+    updated_at: Optional[datetime] = None
+    deleted_at: Optional[datetime] = None
+    position: int = 0
+    recorded_at: Optional[datetime] = None
+
+
 class Run(Record):
     id: str = ""
     experiment: str = ""
@@ -346,6 +400,9 @@ class Run(Record):
     recorded_at: Optional[datetime] = None
     deleted_at: Optional[datetime] = None
     last_points: List[MetricPoint] = []
+    inputs: List[DatasetInput] = []
+    model_inputs: List[RunModel] = []
+    model_outputs: List[RunModel] = []
 
 
 class CheckResult(Record):

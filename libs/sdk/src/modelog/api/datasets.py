@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 from modelog.errors import Invalid
-from modelog.transport import Transport
+from modelog.transport import PIECE_BYTES, Transport
 from modelog.types import Artifact, Column, Dataset, DatasetVersion, Expectation, Record
 
 
@@ -30,8 +30,13 @@ class Artifacts:
 
     def upload(self, file: Path, path: str = "") -> Artifact:
         """Store a file; the platform refuses it when what arrives is not what was sent."""
-        content = Path(file).read_bytes()
-        return self.upload_bytes(content, path or Path(file).name)
+        whole, size = hashlib.sha256(), 0
+        with Path(file).open("rb") as content:
+            while piece := content.read(PIECE_BYTES):
+                whole.update(piece)
+                size += len(piece)
+        self._transport.put_file("/api/v1/artifacts", Path(file), whole.hexdigest())
+        return Artifact(path=path or Path(file).name, digest=whole.hexdigest(), size_bytes=size)
 
     def upload_bytes(self, content: bytes, path: str) -> Artifact:
         digest = hashlib.sha256(content).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence
 
@@ -12,7 +13,19 @@ from modelog.api.datasets import Artifacts
 from modelog.comparison import Comparison, joined
 from modelog.comparison import Runs as RunIds
 from modelog.transport import Transport, pages
-from modelog.types import Artifact, Condition, Environment, Experiment, MetricColumn, Order, Record, Run, RunDataset
+from modelog.types import (
+    Artifact,
+    Condition,
+    DatasetInput,
+    Environment,
+    Experiment,
+    MetricColumn,
+    Order,
+    Record,
+    Run,
+    RunDataset,
+    RunModel,
+)
 
 
 class _Runs(Record):
@@ -36,9 +49,29 @@ class Runs:
     def __init__(self, transport: Transport, artifacts: Artifacts) -> None:
         self._transport, self._artifacts = transport, artifacts
 
-    def experiment(self, name: str, description: str = "") -> Experiment:
-        """The experiment of this name, made when there is none."""
-        return self._transport.post("/api/v1/experiments", Experiment, {"name": name, "description": description})
+    def experiment(
+        self,
+        name: str,
+        description: str = "",
+        *,
+        tags: Optional[Mapping[str, str]] = None,
+        created_at: Optional[datetime] = None,
+    ) -> Experiment:
+        """The experiment of this name, made when there is none; `created_at` says when it was, where it comes from."""
+        body = {"name": name, "description": description, "tags": dict(tags or {}), "created_at": created_at}
+        return self._transport.post("/api/v1/experiments", Experiment, body)
+
+    def experiment_named(self, name: str, *, as_of: Optional[str] = None) -> Optional[Experiment]:
+        """The experiment of this name, deleted or not; None when there is none."""
+        named = Condition(field="FIELD_ATTRIBUTE", key="name", comparison="COMPARISON_EQUAL", text=name)
+        body = {"conditions": [named], "view": "VIEW_ALL"}
+        found = self._transport.ask("/api/v1/experiments/search", _Experiments, body, as_of=as_of).experiments
+        return found[0] if found else None
+
+    def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> Experiment:
+        """Set tags of an experiment."""
+        path = f"/api/v1/experiments/by-id/{experiment_id}/tags"
+        return self._transport.post(path, Experiment, {"tags": dict(tags)})
 
     def update_experiment(
         self, experiment_id: str, *, name: Optional[str] = None, description: Optional[str] = None
@@ -68,8 +101,14 @@ class Runs:
         datasets: Sequence[RunDataset] = (),
         environment: Optional[Environment] = None,
         tags: Optional[Mapping[str, str]] = None,
+        parent_run_id: str = "",
+        started_at: Optional[datetime] = None,
+        request_id: Optional[str] = None,
     ) -> Run:
-        """Start a run in an experiment that exists."""
+        """Start a run in an experiment that exists.
+
+        `started_at` says when it began, if that is not now. The same `request_id` again gives the run that it started.
+        """
         body = {
             "experiment": experiment,
             "name": name,
@@ -77,6 +116,9 @@ class Runs:
             "datasets": list(datasets),
             "environment": environment,
             "tags": dict(tags or {}),
+            "parent_run_id": parent_run_id,
+            "started_at": started_at,
+            "request_id": request_id,
         }
         return self._transport.post("/api/v1/runs", Run, body)
 
@@ -95,7 +137,7 @@ class Runs:
         stored = [*artifacts, *(self._artifacts.upload(Path(f)) for f in files)]
         body = {
             "parameters": dict(parameters) if parameters else None,
-            "metrics": [{"name": k, "value": _number(v), "step": step} for k, v in (metrics or {}).items()],
+            "metrics": [{"name": k, "value": as_json(v), "step": step} for k, v in (metrics or {}).items()],
             "artifacts": stored,
             "tags": dict(tags or {}),
         }
@@ -116,11 +158,25 @@ class Runs:
                 "name": name,
                 "steps": list(range(first_step, first_step + len(values))),
                 "times_ms": list(times_ms or [now] * len(values)),
-                "values": [_number(v) for v in values],
+                "values": [as_json(v) for v in values],
             }
             for name, values in metrics.items()
         ]
         self._transport.post(f"/api/v1/runs/{run_id}/metrics", dict, {"columns": columns})
+
+    def log_points(self, run_id: str, columns: Sequence[MetricColumn]) -> None:
+        """Add points of any steps and times, 10,000 at most together."""
+        plain = [{**msgspec.to_builtins(c), "values": [as_json(v) for v in c.values]} for c in columns]
+        self._transport.post(f"/api/v1/runs/{run_id}/metrics", dict, {"columns": plain})
+
+    def log_inputs(self, run_id: str, datasets: Sequence[DatasetInput] = (), models: Sequence[RunModel] = ()) -> Run:
+        """Add what a run read."""
+        body = {"datasets": list(datasets), "models": list(models)}
+        return self._transport.post(f"/api/v1/runs/{run_id}/inputs", Run, body)
+
+    def log_outputs(self, run_id: str, models: Sequence[RunModel]) -> Run:
+        """Add the logged models that a run made."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/outputs", Run, {"models": list(models)})
 
     def history(self, run_id: str, metric: str, *, as_of: Optional[str] = None) -> MetricColumn:
         """All points of a metric, by step and time."""
@@ -144,6 +200,13 @@ class Runs:
     def resume(self, run_id: str) -> Run:
         """Let an ended run take more."""
         return self._transport.post(f"/api/v1/runs/{run_id}/update", Run, {"status": "RUN_STATUS_RUNNING"})
+
+    def update(
+        self, run_id: str, *, name: Optional[str] = None, status: str = "", ended_at: Optional[datetime] = None
+    ) -> Run:
+        """Rename a run, or give it a status: running, scheduled, completed, failed or cancelled, and when it ended."""
+        body = {"name": name, "status": f"RUN_STATUS_{status.upper()}" if status else None, "ended_at": ended_at}
+        return self._transport.post(f"/api/v1/runs/{run_id}/update", Run, body)
 
     def rename(self, run_id: str, name: str) -> Run:
         """Call a run otherwise."""
@@ -170,7 +233,7 @@ class Runs:
         """Runs that all conditions hold for; `view` is active, deleted or all."""
         body = {
             "experiment_ids": list(experiment_ids),
-            "conditions": [{**msgspec.to_builtins(c), "number": _number(c.number)} for c in conditions],
+            "conditions": [{**msgspec.to_builtins(c), "number": as_json(c.number)} for c in conditions],
             "order_by": list(order_by),
             "view": f"VIEW_{view.upper()}",
         }
@@ -209,7 +272,7 @@ class Runs:
         return self._transport.get("/api/v1/comparisons/runs", Comparison, runs=ids, as_of=as_of, **query)
 
 
-def _number(value: float) -> Any:
+def as_json(value: float) -> Any:
     """proto3 JSON writes what JSON cannot as text."""
     if value != value:
         return "NaN"

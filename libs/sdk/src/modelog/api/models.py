@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 from urllib.parse import quote
@@ -93,13 +94,28 @@ class Models:
         self._transport, self._artifacts = transport, artifacts
 
     def create(
-        self, name: str, description: str = "", tags: Optional[Mapping[str, str]] = None, *, type: str = ""
+        self,
+        name: str,
+        description: str = "",
+        tags: Optional[Mapping[str, str]] = None,
+        *,
+        type: str = "",
+        created_at: Optional[datetime] = None,
+        request_id: Optional[str] = None,
     ) -> Model:
         """Give a model its name. Raises AlreadyExists when it is taken by another.
 
-        `type` says how it learns: supervised, unsupervised, reinforcement or ensemble.
+        `type` says how it learns: supervised, unsupervised, reinforcement or ensemble. `created_at` says when it was
+        created, where it comes from. The same `request_id` again changes nothing.
         """
-        body = {"name": name, "description": description, "tags": dict(tags or {}), "type": _type(type)}
+        body = {
+            "name": name,
+            "description": description,
+            "tags": dict(tags or {}),
+            "type": _type(type),
+            "created_at": created_at,
+            "request_id": request_id,
+        }
         return self._transport.post("/api/v1/models", Model, body)
 
     def get(self, name: str, *, as_of: Optional[str] = None, at_least: Optional[int] = None) -> Model:
@@ -136,10 +152,13 @@ class Models:
         hyperparameters: Optional[Mapping[str, Any]] = None,
         environment: Optional[ModelEnvironment] = None,
         source: str = "",
+        created_at: Optional[datetime] = None,
+        request_id: Optional[str] = None,
     ) -> ModelVersion:
         """Add a version in stage development; without `version` it is the next minor one.
 
-        A version of several files names all of them in `artifacts`, and the model itself in `artifact`.
+        A version of several files names all of them in `artifacts`, and the model itself in `artifact`. `created_at`
+        says when it was created, where it comes from. The same `request_id` again gives the version that it added.
         """
         body: Dict[str, Any] = {
             "version": version,
@@ -156,6 +175,8 @@ class Models:
             "hyperparameters": dict(hyperparameters) if hyperparameters else None,
             "environment": environment,
             "source": source,
+            "created_at": created_at,
+            "request_id": request_id,
         }
         return self._transport.post(_at(model, "versions"), ModelVersion, body)
 

@@ -16,6 +16,7 @@ from modelog.cli import (
     deployments,
     events,
     experiments,
+    importing,
     jobs,
     lineage,
     model_upkeep,
@@ -50,6 +51,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
+app.add_typer(importing.app, name="import")
 app.add_typer(users.app, name="user")
 app.add_typer(users.keys, name="keys")
 bisect.register(app)
