@@ -35,6 +35,19 @@ from modelog_registry.logged_model.events import (
     LoggedModelStatus,
     ModelMetric,
 )
+from modelog_registry.model.change_events import (
+    ChangeApplied,
+    ChangeCommented,
+    ChangeDecision,
+    ChangeEvidenceAttached,
+    ChangeRequested,
+    ChangeReviewed,
+    ChangeReviewersAsked,
+    ChangeWithdrawn,
+    Evidence,
+    EvidenceKind,
+    Risk,
+)
 from modelog_registry.model.decide import MODEL
 from modelog_registry.model.events import (
     AliasDeleted,
@@ -59,6 +72,7 @@ from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read import messages, model_messages, policy_messages
+from modelog_registry.read.change_messages import change_message
 from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
 from modelog_registry.run.decide import RUN
@@ -103,6 +117,8 @@ ENVIRONMENT = Environment(
     "models/späte",
 )
 LONG_AGO = AT - timedelta(days=900)
+
+CHANGE = (MODEL_ID, "flight-delay", "1.0.0", 1)
 
 # Each list is the story of one entity, in order.
 STORIES: dict[str, list[Any]] = {
@@ -154,9 +170,32 @@ STORIES: dict[str, list[Any]] = {
             "approval-1",
             AT,
         ),
-        VersionPromoted(
-            MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "to be tried", "alice", AT, 3
+        ChangeRequested(
+            *CHANGE,
+            "Try it",
+            "It is *better*.",
+            Stage.STAGING,
+            "flights",
+            Risk.MEDIUM,
+            ("few flights at night",),
+            ("bob",),
+            ("carol",),
+            (Evidence("the run", EvidenceKind.RUN, RUN_ID, "e" * 64, 7),),
+            "alice",
+            "request-2",
+            AT,
         ),
+        ChangeReviewersAsked(*CHANGE, ("dave",), "alice", AT),
+        ChangeCommented(*CHANGE, "What about snow?", "carol", AT),
+        ChangeEvidenceAttached(
+            *CHANGE, Evidence("report", EvidenceKind.VALIDATION_REPORT, "https://x/y", "f" * 64), "alice", AT
+        ),
+        ChangeReviewed(*CHANGE, ChangeDecision.APPROVED, "good", 2, "approval-2", "bob", AT),
+        ChangeApplied(*CHANGE, ("approval-2",), "alice", AT),
+        VersionPromoted(
+            MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "Try it", "alice", AT, 3, 1
+        ),
+        ChangeWithdrawn(*CHANGE, "not now", "alice", AT),
         ModelUpdated(MODEL_ID, "flight-delay", "Will it arrive late?", ModelType.ENSEMBLE, "bob", AT),
         ModelTagged(MODEL_ID, "flight-delay", {"команда": "air"}, ("team",), "bob", AT),
         VersionUpdated(MODEL_ID, "flight-delay", "1.0.0", "the first one", "bob", AT),
@@ -289,6 +328,12 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
         case "registry.model":
             message = model_messages.model_message(state, state.registered, 7)
             message.versions.extend(model_messages.version_message(state, v, 7) for v in state.versions.values())
+            if state.changes:
+                told = [
+                    MessageToDict(change_message(c, 7), preserving_proto_field_name=True)
+                    for c in state.changes.values()
+                ]
+                return {**MessageToDict(message, preserving_proto_field_name=True), "changes": told}
         case "registry.promotion_policy":
             message = policy_messages.policy_message(state.last, 7)
         case "registry.experiment":

@@ -70,6 +70,10 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
             {"conditions": [tag("step", "COMPARISON_EQUAL", "1"), attribute("model", "COMPARISON_EQUAL", v.model)]},
         ]
     },
+    "GetChangeRequestRequest": {"ChangeRequest": lambda c: [{"model": c.model, "number": c.number}]},
+    "ListChangeRequestsRequest": {
+        "ChangeRequest": lambda c: [{"model": c.model, "version": c.version}, {"state": c.state}]
+    },
     "GetPromotionPolicyRequest": {"PromotionPolicy": lambda p: [{"version": p.version}]},
     "ListPromotionPoliciesRequest": {},
     "ReplayPromotionsRequest": {"PromotionPolicy": lambda p: [{"rules": p.rules}, {"rules": STRICT}]},

@@ -84,7 +84,7 @@ class Life:
             ("run", 0, 0), ("metric", 1, 1), ("curve", 1, 3), ("note", 1, 0), ("logged", 0, 1),
             ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
-            ("policy", 0, 0),
+            ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -106,6 +106,12 @@ class Life:
             "tagged": lambda a, b: alice.models.tag(_name(a), {"step": str(b)}, ["b"]),
             "describe": lambda a, b: bob.models.update(_name(a), description=f"step {b}", type="ensemble"),
             "policy": lambda a, b: alice.models.set_policy(_rules(a)),
+            "ask": lambda a, b: alice.changes.open(
+                _name(a), _version(b), "staging", "a step", risk="low", risk_reasons=["a step"]
+            ),
+            "say": lambda a, b: bob.changes.comment(_name(a), b + 1, f"step {b}"),
+            "look": lambda a, b: bob.changes.approve(_name(a), b + 1, f"step {b}"),
+            "apply": lambda a, b: alice.changes.apply(_name(a), b + 1),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),

@@ -11,6 +11,23 @@ from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.semver import SemanticVersion
 from modelog_registry.artifact import Artifact
 from modelog_registry.events import EVENTS
+from modelog_registry.model.change_commands import (
+    ApplyChange,
+    AttachEvidence,
+    RequestChange,
+    ReviewChange,
+    WithdrawChange,
+)
+from modelog_registry.model.change_events import (
+    ChangeApplied,
+    ChangeDecision,
+    ChangeEvidenceAttached,
+    ChangeRequested,
+    ChangeReviewed,
+    Evidence,
+    EvidenceKind,
+    Risk,
+)
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -34,6 +51,7 @@ SIGNATURE = Signature((Tensor("x", "FP32", (-1,)),), (Tensor("y", "FP32", (-1,))
 POLICIES = (BEGINNING, PolicyVersion(1, Rules((StageRules(Stage.STAGING, 1), StageRules(Stage.PRODUCTION, 2)))))
 PEOPLE = st.sampled_from(["alice", "bob", "carol"])
 VERSIONS = st.builds(SemanticVersion, st.just(1), st.integers(0, 2), st.just(0))
+NUMBERS, NAMES, KINDS = st.integers(1, 3), st.sampled_from(["x", "y"]), st.sampled_from(EvidenceKind)
 COMMANDS: st.SearchStrategy[ModelCommand] = st.one_of(
     st.just(RegisterModel("m")),
     st.builds(
@@ -54,6 +72,20 @@ COMMANDS: st.SearchStrategy[ModelCommand] = st.one_of(
         archive_others=st.booleans(),
         policy=st.sampled_from(POLICIES),
     ),
+    st.builds(
+        RequestChange,
+        st.just("m"),
+        VERSIONS,
+        st.just("t"),
+        st.sampled_from([Stage.STAGING, Stage.PRODUCTION]),
+        st.just(Risk.LOW),
+        st.just(("r",)),
+        reviewers=st.sampled_from([(), ("carol",)]),
+    ),
+    st.builds(ReviewChange, st.just("m"), NUMBERS, st.sampled_from(ChangeDecision), st.sampled_from(["ok", "no"])),
+    st.builds(AttachEvidence, st.just("m"), NUMBERS, st.builds(Evidence, NAMES, KINDS, NAMES, st.just("a" * 64))),
+    st.builds(WithdrawChange, st.just("m"), NUMBERS),
+    st.builds(ApplyChange, st.just("m"), NUMBERS, st.booleans(), st.sampled_from(POLICIES)),
     st.builds(SetAlias, st.just("m"), st.sampled_from(["a", "b"]), VERSIONS),
     st.builds(DeleteAlias, st.just("m"), st.sampled_from(["a", "b"])),
     st.builds(TagVersion, st.just("m"), VERSIONS, st.just({"k": "v"})),
@@ -100,14 +132,33 @@ def _check_four_eyes(log: list[ModelEvent]) -> None:
     for n, event in enumerate(log):
         if not (isinstance(event, VersionPromoted) and event.to_stage is Stage.PRODUCTION):
             continue
-        before = [e for e in log[:n] if isinstance(e, VersionRegistered | VersionReviewed)]
-        author = next(e.author for e in before if isinstance(e, VersionRegistered) and e.version == event.version)
-        reviews = [e for e in before if isinstance(e, VersionReviewed) and e.version == event.version]
-        last = reviews[-1]
-        assert event.policy_version == 0 or len({review.reviewer for review in reviews}) > 1
-        assert last.decision is Decision.APPROVED
-        assert last.approval_id == event.approval_id != ""
-        assert last.reviewer != author
+        before = [e for e in log[:n] if getattr(e, "version", "") == event.version]
+        author = next(e.author for e in before if isinstance(e, VersionRegistered))
+        reviews = [e for e in before if isinstance(e, VersionReviewed)]
+        asked = [e for e in before if isinstance(e, ChangeReviewed) and e.change == event.change]
+        people = {e.reviewer for e in reviews} | {e.by for e in asked}
+        assert event.policy_version == 0 or len(people) > 1
+        approvals = [(e.approval_id, e.reviewer) for e in reviews if e.decision is Decision.APPROVED]
+        approvals += [(e.approval_id, e.by) for e in asked if e.decision is ChangeDecision.APPROVED]
+        assert event.approval_id in dict(approvals)
+        assert dict(approvals)[event.approval_id] != author
+        if not event.change:
+            assert reviews[-1].approval_id == event.approval_id
+        else:
+            _check_applied(log[:n], event, asked)
+
+
+def _check_applied(before: list[ModelEvent], event: VersionPromoted, asked: list[ChangeReviewed]) -> None:
+    """It was the request's time: applied in the same decision, once, on evidence that its approvers saw."""
+    applied = [e for e in before if isinstance(e, ChangeApplied) and e.change == event.change]
+    assert applied == before[-1:]
+    opened = next(e for e in before if isinstance(e, ChangeRequested) and e.change == event.change)
+    last = {e.by: e for e in asked}
+    assert opened.by not in last
+    assert all(e.decision is ChangeDecision.APPROVED for e in last.values())
+    renewed = sum(isinstance(e, ChangeEvidenceAttached) and e.change == event.change for e in before)
+    fresh = {by for by, e in last.items() if e.evidence_revision == renewed + 1}
+    assert set(opened.reviewers) <= fresh
 
 
 def _check_ways(log: list[ModelEvent]) -> None:

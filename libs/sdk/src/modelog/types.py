@@ -118,6 +118,8 @@ class ModelFact(Record):
     tags_set: Dict[str, str] = {}
     tags_removed: List[str] = []
     description: str = ""
+    change: int = 0
+    change_decision: str = ""
 
 
 class MetricThreshold(Record):

@@ -10,6 +10,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
+from modelog_proto.registry.v1.change_pb2_grpc import add_ChangeRequestsServicer_to_server
 from modelog_proto.registry.v1.compare_pb2_grpc import add_ComparisonsServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
@@ -18,6 +19,7 @@ from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_t
 from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
+from modelog_registry.api.changes import ChangeServicer
 from modelog_registry.api.compare import ComparisonServicer
 from modelog_registry.api.datasets import DatasetServicer
 from modelog_registry.api.experiments import ExperimentServicer
@@ -29,7 +31,9 @@ from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.handle.artifacts import Artifacts, StoreOf
+from modelog_registry.handle.changes import Changes
 from modelog_registry.handle.datasets import Datasets
+from modelog_registry.handle.evidence import Evidences
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.logged_models import LoggedModels
 from modelog_registry.handle.metrics import Metrics
@@ -42,6 +46,7 @@ from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY
+from modelog_registry.read.change_queries import ChangeQueries
 from modelog_registry.read.logged_models import LoggedModelQueries
 from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.policy_queries import PolicyQueries
@@ -97,6 +102,12 @@ async def build(host: Host) -> None:
     )
     comparer = Comparer(tracking.run, ModelQueries(tables).version)
     host.serve(add_ComparisonsServicer_to_server, ComparisonServicer(comparer), f"{PACKAGE}.Comparisons")
+    changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer))
+    host.serve(
+        add_ChangeRequestsServicer_to_server,
+        ChangeServicer(changes, ChangeQueries(tables), host.clock),
+        f"{PACKAGE}.ChangeRequests",
+    )
     models_of_runs = LoggedModels(Entities(store, LOGGED_MODEL, EVENTS, host.snapshots), experiments, references)
     host.serve(
         add_LoggedModelsServicer_to_server,

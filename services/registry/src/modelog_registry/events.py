@@ -20,6 +20,15 @@ from modelog_registry.logged_model.events import (
     LoggedModelDeleted,
     LoggedModelFinalised,
 )
+from modelog_registry.model.change_events import (
+    ChangeApplied,
+    ChangeCommented,
+    ChangeEvidenceAttached,
+    ChangeRequested,
+    ChangeReviewed,
+    ChangeReviewersAsked,
+    ChangeWithdrawn,
+)
 from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
@@ -64,6 +73,13 @@ TYPES = (
     VersionDeleted,
     AliasSet,
     AliasDeleted,
+    ChangeRequested,
+    ChangeEvidenceAttached,
+    ChangeReviewersAsked,
+    ChangeCommented,
+    ChangeReviewed,
+    ChangeWithdrawn,
+    ChangeApplied,
     PromotionPolicySet,
     NameTaken,
     NameReleased,
@@ -106,6 +122,7 @@ EVENTS = EventTypes(
         ("registry.VersionRegistered", 1): _version_of_one_file,
         ("registry.VersionRegistered", 2): lambda fields: fields,
         ("registry.VersionPromoted", 1): lambda fields: fields,
+        ("registry.VersionPromoted", 2): lambda fields: fields,
         ("registry.ExperimentCreated", 1): created_from_1,
         ("registry.ExperimentCreated", 2): lambda fields: fields,
         ("registry.LoggedModelCreated", 1): lambda fields: fields,

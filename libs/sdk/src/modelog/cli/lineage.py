@@ -55,6 +55,7 @@ def _show(graph: Graph, root: str, reverse: bool, as_json: bool) -> None:
 ORIGINS = (
     "ANSWERED_BY",
     "APPROVED_BY",
+    "ASKED_FOR_IN",
     "GIVEN_BY",
     "PRODUCED_BY",
     "EXECUTED_BY",

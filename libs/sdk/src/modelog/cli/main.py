@@ -11,6 +11,7 @@ from modelog.cli import (
     audit,
     backup,
     bisect,
+    changes,
     compare,
     data,
     deployments,
@@ -39,6 +40,7 @@ platform.register(app)
 model_upkeep.register(models.app)
 compare.register(runs.app, models.app)
 app.add_typer(models.app, name="model")
+app.add_typer(changes.app, name="change")
 app.add_typer(experiments.app, name="experiment")
 app.add_typer(runs.app, name="run")
 app.add_typer(data.app, name="dataset")

@@ -102,6 +102,10 @@ def _told(fact: ModelFact) -> List[Any]:
         more = f"{word(fact.from_stage, 'STAGE_')} to {word(fact.to_stage, 'STAGE_')}"
     elif fact.decision != "REVIEW_DECISION_UNSPECIFIED":
         more = word(fact.decision, "REVIEW_DECISION_")
+    elif fact.change_decision not in ("", "CHANGE_DECISION_UNSPECIFIED"):
+        more = f"change request {fact.change}: {word(fact.change_decision, 'CHANGE_DECISION_').replace('_', ' ')}"
+    elif fact.change:
+        more = f"change request {fact.change}"
     elif fact.alias:
         more = fact.alias + (f", before at {fact.from_version}" if fact.from_version else "")
     elif fact.tags_set or fact.tags_removed:

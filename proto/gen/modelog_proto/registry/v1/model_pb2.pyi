@@ -63,6 +63,26 @@ REVIEW_DECISION_APPROVED: ReviewDecision.ValueType  # 1
 REVIEW_DECISION_REJECTED: ReviewDecision.ValueType  # 2
 Global___ReviewDecision: _TypeAlias = ReviewDecision  # noqa: Y015
 
+class _ChangeDecision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeDecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeDecision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_DECISION_UNSPECIFIED: _ChangeDecision.ValueType  # 0
+    CHANGE_DECISION_APPROVED: _ChangeDecision.ValueType  # 1
+    CHANGE_DECISION_CHANGES_ASKED: _ChangeDecision.ValueType  # 2
+    CHANGE_DECISION_REJECTED: _ChangeDecision.ValueType  # 3
+
+class ChangeDecision(_ChangeDecision, metaclass=_ChangeDecisionEnumTypeWrapper):
+    """What a review of a change request ended with."""
+
+CHANGE_DECISION_UNSPECIFIED: ChangeDecision.ValueType  # 0
+CHANGE_DECISION_APPROVED: ChangeDecision.ValueType  # 1
+CHANGE_DECISION_CHANGES_ASKED: ChangeDecision.ValueType  # 2
+CHANGE_DECISION_REJECTED: ChangeDecision.ValueType  # 3
+Global___ChangeDecision: _TypeAlias = ChangeDecision  # noqa: Y015
+
 class _ModelType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -104,6 +124,13 @@ class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.Val
     FACT_KIND_VERSION_DELETED: _FactKind.ValueType  # 10
     FACT_KIND_ALIAS_SET: _FactKind.ValueType  # 11
     FACT_KIND_ALIAS_DELETED: _FactKind.ValueType  # 12
+    FACT_KIND_CHANGE_REQUESTED: _FactKind.ValueType  # 13
+    FACT_KIND_CHANGE_EVIDENCE_ATTACHED: _FactKind.ValueType  # 14
+    FACT_KIND_CHANGE_REVIEWERS_ASKED: _FactKind.ValueType  # 15
+    FACT_KIND_CHANGE_COMMENTED: _FactKind.ValueType  # 16
+    FACT_KIND_CHANGE_REVIEWED: _FactKind.ValueType  # 17
+    FACT_KIND_CHANGE_WITHDRAWN: _FactKind.ValueType  # 18
+    FACT_KIND_CHANGE_APPLIED: _FactKind.ValueType  # 19
 
 class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
     """What a fact is about."""
@@ -121,6 +148,13 @@ FACT_KIND_VERSION_PROMOTED: FactKind.ValueType  # 9
 FACT_KIND_VERSION_DELETED: FactKind.ValueType  # 10
 FACT_KIND_ALIAS_SET: FactKind.ValueType  # 11
 FACT_KIND_ALIAS_DELETED: FactKind.ValueType  # 12
+FACT_KIND_CHANGE_REQUESTED: FactKind.ValueType  # 13
+FACT_KIND_CHANGE_EVIDENCE_ATTACHED: FactKind.ValueType  # 14
+FACT_KIND_CHANGE_REVIEWERS_ASKED: FactKind.ValueType  # 15
+FACT_KIND_CHANGE_COMMENTED: FactKind.ValueType  # 16
+FACT_KIND_CHANGE_REVIEWED: FactKind.ValueType  # 17
+FACT_KIND_CHANGE_WITHDRAWN: FactKind.ValueType  # 18
+FACT_KIND_CHANGE_APPLIED: FactKind.ValueType  # 19
 Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
 
 @_typing.final
@@ -641,6 +675,8 @@ class ModelFact(_message.Message):
     TAGS_SET_FIELD_NUMBER: _builtins.int
     TAGS_REMOVED_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    CHANGE_DECISION_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     by: _builtins.str
     kind: Global___FactKind.ValueType
@@ -658,6 +694,10 @@ class ModelFact(_message.Message):
     """Of an alias; from_version is where it pointed before."""
     from_version: _builtins.str
     description: _builtins.str
+    change: _builtins.int
+    """The number of a change request, and of a promotion that one asked for."""
+    change_decision: Global___ChangeDecision.ValueType
+    """Of a review of a change request."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -682,10 +722,12 @@ class ModelFact(_message.Message):
         tags_set: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         tags_removed: _abc.Iterable[_builtins.str] | None = ...,
         description: _builtins.str = ...,
+        change: _builtins.int = ...,
+        change_decision: Global___ChangeDecision.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "approval_id", b"approval_id", "at", b"at", "by", b"by", "decision", b"decision", "description", b"description", "from_stage", b"from_stage", "from_version", b"from_version", "kind", b"kind", "position", b"position", "reason", b"reason", "tags_removed", b"tags_removed", "tags_set", b"tags_set", "to_stage", b"to_stage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "approval_id", b"approval_id", "at", b"at", "by", b"by", "change", b"change", "change_decision", b"change_decision", "decision", b"decision", "description", b"description", "from_stage", b"from_stage", "from_version", b"from_version", "kind", b"kind", "position", b"position", "reason", b"reason", "tags_removed", b"tags_removed", "tags_set", b"tags_set", "to_stage", b"to_stage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

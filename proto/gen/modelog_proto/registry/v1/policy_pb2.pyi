@@ -338,6 +338,7 @@ class RecordedPromotion(_message.Message):
     APPROVED_BY_FIELD_NUMBER: _builtins.int
     REJECTED_BY_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     from_stage: _model_pb2.Stage.ValueType
@@ -351,6 +352,8 @@ class RecordedPromotion(_message.Message):
     rejected_by: _builtins.str
     """Who had rejected it, when that was the last word."""
     rejection: _builtins.str
+    change: _builtins.int
+    """The number of the change request that asked for it; its approvals are in approved_by."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -376,10 +379,11 @@ class RecordedPromotion(_message.Message):
         approved_by: _abc.Iterable[_builtins.str] | None = ...,
         rejected_by: _builtins.str = ...,
         rejection: _builtins.str = ...,
+        change: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "at", b"at", "author", b"author", "by", b"by", "from_stage", b"from_stage", "metrics", b"metrics", "model", b"model", "policy_version", b"policy_version", "position", b"position", "reason", b"reason", "rejected_by", b"rejected_by", "rejection", b"rejection", "to_stage", b"to_stage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "at", b"at", "author", b"author", "by", b"by", "change", b"change", "from_stage", b"from_stage", "metrics", b"metrics", "model", b"model", "policy_version", b"policy_version", "position", b"position", "reason", b"reason", "rejected_by", b"rejected_by", "rejection", b"rejection", "to_stage", b"to_stage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,6 +122,51 @@ class AliasDeleted(Event):
     version: str
 
 
+class Evidence(Event):
+    name: str = ""
+    kind: str = ""
+    link: str = ""
+
+
+class ChangeRequested(Event):
+    model: str
+    version: str
+    change: int
+    title: str = ""
+    description: str = ""
+    to_stage: str = ""
+    risk: str = ""
+    evidence: list[Evidence] = []
+    by: str = ""
+
+
+class ChangeEvidenceAttached(Event):
+    model: str
+    change: int
+    evidence: Evidence
+
+
+class ChangeReviewed(Event):
+    model: str
+    change: int
+    decision: str
+    comment: str = ""
+    approval_id: str = ""
+    by: str = ""
+
+
+class ChangeWithdrawn(Event):
+    model: str
+    change: int
+    reason: str = ""
+
+
+class ChangeApplied(Event):
+    model: str
+    change: int
+    by: str = ""
+
+
 class ExperimentCreated(Event):
     name: str
     description: str = ""
@@ -339,6 +384,11 @@ RegistryEvent = (
     | VersionDeleted
     | AliasSet
     | AliasDeleted
+    | ChangeRequested
+    | ChangeEvidenceAttached
+    | ChangeReviewed
+    | ChangeWithdrawn
+    | ChangeApplied
     | ExperimentCreated
     | RunStarted
     | RunLogged

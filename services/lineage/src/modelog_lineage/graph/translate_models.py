@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never, get_args
 
+from modelog_lineage.graph import translate_changes
 from modelog_lineage.graph.changes import Change, Connect, Describe, Thing
 from modelog_lineage.graph.events import (
     AliasDeleted,
     AliasSet,
     AttemptLost,
+    ChangeApplied,
+    ChangeEvidenceAttached,
+    ChangeRequested,
+    ChangeReviewed,
+    ChangeWithdrawn,
     DataChecked,
     DatasetRef,
     DatasetVersionRegistered,
@@ -40,6 +46,7 @@ from modelog_lineage.graph.events import (
     VersionUpdated,
 )
 from modelog_lineage.graph.texts import prefixed, texts
+from modelog_lineage.graph.things import by, model_version
 from modelog_lineage.graph.vocabulary import Kind, Link, version_key
 
 REGISTRY: tuple[type[Event], ...] = get_args(RegistryEvent)
@@ -75,6 +82,8 @@ def registry(event: RegistryEvent) -> Iterator[Change]:
             yield Describe(model_version(event.model, event.version), {f"alias.{event.alias}": "yes"})
         case AliasDeleted():
             yield Describe(model_version(event.model, event.version), {f"alias.{event.alias}": ""})
+        case ChangeRequested() | ChangeEvidenceAttached() | ChangeReviewed() | ChangeWithdrawn() | ChangeApplied():
+            yield from translate_changes.change_request(event)
         case ExperimentCreated():
             experiment = Thing(Kind.EXPERIMENT, event.name)
             yield Describe(experiment, texts(description=event.description, author=event.author))
@@ -118,20 +127,9 @@ def training(event: TrainingEvent) -> Iterator[Change]:
             assert_never(event)
 
 
-def model_version(model: str, version: str) -> Thing:
-    """The node of a model version."""
-    return Thing(Kind.MODEL_VERSION, version_key(model, version))
-
-
 def dataset_version(ref: DatasetRef) -> Thing:
     """The node of a dataset version."""
     return Thing(Kind.DATASET_VERSION, version_key(ref.dataset, ref.version))
-
-
-def by(thing: Thing, link: Link, user: str) -> Iterator[Change]:
-    """The link to a person or service, where one is named."""
-    if user:
-        yield Connect(thing, link, Thing(Kind.USER, user))
 
 
 def trained_on(thing: Thing, datasets: Sequence[DatasetRef]) -> Iterator[Change]:

@@ -29,7 +29,8 @@ from modelog_lineage.graph.events import (
     WindowEvaluated,
 )
 from modelog_lineage.graph.texts import texts
-from modelog_lineage.graph.translate_models import by, dataset_version, model_version
+from modelog_lineage.graph.things import by, model_version
+from modelog_lineage.graph.translate_models import dataset_version
 from modelog_lineage.graph.vocabulary import Kind, Link
 
 SERVING: tuple[type[Event], ...] = get_args(ServingEvent)

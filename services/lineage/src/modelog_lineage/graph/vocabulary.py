@@ -21,6 +21,7 @@ class Kind(StrEnum):
     MODEL = "Model"
     MODEL_VERSION = "ModelVersion"
     APPROVAL = "Approval"
+    CHANGE_REQUEST = "ChangeRequest"
     DEPLOYMENT = "Deployment"
     MONITOR = "Monitor"
     WINDOW = "Window"
@@ -37,8 +38,10 @@ class Link(StrEnum):
     TRAINED_ON = "TRAINED_ON"  # Run, Job, ModelVersion -> DatasetVersion
     EXECUTED_BY = "EXECUTED_BY"  # Run -> Job
     PRODUCED_BY = "PRODUCED_BY"  # ModelVersion -> Run
-    APPROVED_BY = "APPROVED_BY"  # ModelVersion -> Approval
-    REJECTED_BY = "REJECTED_BY"  # ModelVersion -> User
+    APPROVED_BY = "APPROVED_BY"  # ModelVersion, ChangeRequest -> Approval
+    REJECTED_BY = "REJECTED_BY"  # ModelVersion, ChangeRequest -> User
+    ASKED_FOR_IN = "ASKED_FOR_IN"  # ModelVersion -> ChangeRequest
+    LEANS_ON = "LEANS_ON"  # ChangeRequest -> Run
     GIVEN_BY = "GIVEN_BY"  # Approval -> User
     PROMOTED_BY = "PROMOTED_BY"  # ModelVersion -> User, Retraining
     SERVES = "SERVES"  # Deployment -> ModelVersion, for as long as it gets traffic

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from modelog_lineage.story import tell_changes
 from modelog_lineage.story.telling import Happened, Past, Sentence
 from modelog_lineage.story.words import Payload, because, count, listed, short, word
 
@@ -36,7 +37,11 @@ def _promotions(h: Happened) -> str:
 
 
 def _approver(past: Past, approval_id: str) -> str:
-    found = (p["reviewer"] for kind, p in past if kind == REVIEWED and approval_id and p["approval_id"] == approval_id)
+    """Who gave it: to the version itself, or to the change request that asked for the promotion."""
+    if not approval_id:
+        return ""
+    who = {REVIEWED: "reviewer", tell_changes.REVIEWED: "by"}
+    found = (p[who[kind]] for kind, p in past if kind in who and p["approval_id"] == approval_id)
     return next(found, "")
 
 
@@ -152,6 +157,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.AliasDeleted": Sentence(
         lambda p: f"{word(p['by'])} took the alias {word(p['alias'])} away from {_version(p)}"
     ),
+    **tell_changes.SENTENCES,
     "registry.PromotionPolicySet": Sentence(
         lambda p: f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{because(p['reason'])}"
     ),

@@ -10,6 +10,15 @@ from modelog_common.domain.semver import SemanticVersion
 from modelog_common.events.entities import Entities, Loaded
 
 from modelog_registry.handle.references import References
+from modelog_registry.model.change_commands import (
+    ApplyChange,
+    AskReviewers,
+    AttachEvidence,
+    CommentChange,
+    RequestChange,
+    ReviewChange,
+    WithdrawChange,
+)
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -42,6 +51,11 @@ Change = (
     | DeleteVersion
     | SetAlias
     | DeleteAlias
+    | AttachEvidence
+    | AskReviewers
+    | CommentChange
+    | ReviewChange
+    | WithdrawChange
 )
 
 
@@ -74,7 +88,13 @@ class Models:
         """Anything else that is asked of a model that is there."""
         return (await self._handle(command.model, command, ctx)).position
 
-    async def promote(self, command: PromoteVersion, ctx: Context) -> int:
+    async def request_change(self, command: RequestChange, ctx: Context) -> tuple[int, int]:
+        """The number of the change request that this request opened, now or before, and the position."""
+        after = await self._handle(command.model, command, ctx)
+        opened = after.state.change_of_request(ctx.request_id)
+        return opened.requested.change if opened is not None else 0, after.position
+
+    async def promote(self, command: PromoteVersion | ApplyChange, ctx: Context) -> int:
         """By the rules that are in force when it is asked."""
         policy = (await self._policies.load(policy_id(ctx.tenant))).state.in_force
         return (await self._handle(command.model, replace(command, policy=policy), ctx)).position

@@ -12,7 +12,16 @@ from modelog_common.domain.errors import AlreadyExists, Invalid
 from modelog_common.domain.ids import derived_id
 
 from modelog_registry.artifact import Artifact, check_path
-from modelog_registry.model import promotion, upkeep
+from modelog_registry.model import changes, promotion, upkeep
+from modelog_registry.model.change_commands import (
+    ApplyChange,
+    AskReviewers,
+    AttachEvidence,
+    CommentChange,
+    RequestChange,
+    ReviewChange,
+    WithdrawChange,
+)
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -64,6 +73,20 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
             return upkeep.set_alias(model, command, ctx)
         case DeleteAlias():
             return upkeep.delete_alias(model, command, ctx)
+        case RequestChange():
+            return changes.request(model, command, ctx)
+        case AttachEvidence():
+            return changes.attach(model, command, ctx)
+        case AskReviewers():
+            return changes.ask(model, command, ctx)
+        case CommentChange():
+            return changes.comment(model, command, ctx)
+        case ReviewChange():
+            return changes.review(model, command, ctx)
+        case WithdrawChange():
+            return changes.withdraw(model, command, ctx)
+        case ApplyChange():
+            return changes.apply(model, command, ctx)
         case _:
             assert_never(command)
 

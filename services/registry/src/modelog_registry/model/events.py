@@ -9,6 +9,7 @@ import msgspec
 from modelog_common.events.types import event
 
 from modelog_registry.artifact import Artifact
+from modelog_registry.model.change_events import ChangeEvent
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.stage import Decision, ModelType, Stage
 
@@ -93,11 +94,12 @@ class VersionReviewed:
     at: datetime
 
 
-@event("registry.VersionPromoted", version=2)
+@event("registry.VersionPromoted", version=3)
 class VersionPromoted:
     """A version moved to another stage; `approval_id` names the approval that this leaned on, if it needed one.
 
     `policy_version` is the version of the promotion policy under which it was decided; 0 is what platforms begin with.
+    `change` is the number of the change request that asked for it; 0 when none did.
     """
 
     model_id: str
@@ -110,6 +112,7 @@ class VersionPromoted:
     by: str
     at: datetime
     policy_version: int = 0
+    change: int = 0
 
 
 @event("registry.ModelUpdated")
@@ -222,4 +225,5 @@ ModelEvent = (
     | VersionDeleted
     | AliasSet
     | AliasDeleted
+    | ChangeEvent
 )

@@ -8,6 +8,7 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Conflict, NotAllowed
 from modelog_common.domain.ids import derived_id
 
+from modelog_registry.model.change_state import ChangeRequest
 from modelog_registry.model.commands import PromoteVersion, ReviewVersion
 from modelog_registry.model.events import ModelEvent, VersionPromoted, VersionReviewed
 from modelog_registry.model.stage import Decision, Stage
@@ -42,8 +43,17 @@ def review(model: Model, command: ReviewVersion, ctx: Context) -> Sequence[Model
     ]
 
 
-def promote(model: Model, command: PromoteVersion, ctx: Context) -> Sequence[ModelEvent]:
-    """One stage after the other; asking twice is not an error, unless the caller says where it stood before."""
+def promote(
+    model: Model,
+    command: PromoteVersion,
+    ctx: Context,
+    change: ChangeRequest | None = None,
+    refused: Sequence[str] = (),
+) -> Sequence[ModelEvent]:
+    """One stage after the other; asking twice is not an error, unless the caller says where it stood before.
+
+    The approvals of the change request that asks for it count too; `refused` is why that one cannot be applied.
+    """
     candidate = model.version(command.model, command.version)
     stage = command.stage
     if command.expected is not None and candidate.stage is not command.expected:
@@ -53,21 +63,34 @@ def promote(model: Model, command: PromoteVersion, ctx: Context) -> Sequence[Mod
     if candidate.stage is stage:
         return ()
     if candidate.stage is not Stage.ARCHIVED:
-        refused = refusals(candidate.judged, stage, ctx.now, command.policy.rules)
+        refused = [*refused, *refusals(candidate.judged_for(change), stage, ctx.now, command.policy.rules)]
         if refused:
             raise NotAllowed("; ".join(refused))
     if stage not in candidate.stage.following:
-        raise NotAllowed(f"{candidate.title} is {_ways_on(candidate.stage)}; {candidate.how}")
+        raise NotAllowed(f"{candidate.title} is {ways_on(candidate.stage)}; {candidate.how}")
     replaced = [v for v in model.live if v.stage is stage] if command.archive_others else []
-    approval_id = candidate.approval_id if stage.needs_approval else ""
+    number = change.requested.change if change is not None else 0
+    approval_id = _leaned_on(candidate, change) if stage.needs_approval else ""
     return [
-        _move(candidate, stage, approval_id, command.reason, command, ctx),
+        _move(candidate, stage, approval_id, command.reason, command, ctx, number),
         *(_move(v, Stage.ARCHIVED, "", f"{candidate.title} took its place", command, ctx) for v in replaced),
     ]
 
 
+def _leaned_on(candidate: Version, change: ChangeRequest | None) -> str:
+    """The last approval of the request, or of the version itself."""
+    given = change.approvals if change is not None else ()
+    return given[-1].review.approval_id if given else candidate.approval_id
+
+
 def _move(
-    version: Version, stage: Stage, approval_id: str, reason: str, command: PromoteVersion, ctx: Context
+    version: Version,
+    stage: Stage,
+    approval_id: str,
+    reason: str,
+    command: PromoteVersion,
+    ctx: Context,
+    change: int = 0,
 ) -> VersionPromoted:
     content = version.content
     return VersionPromoted(
@@ -81,10 +104,12 @@ def _move(
         ctx.actor,
         ctx.now,
         command.policy.version,
+        change,
     )
 
 
-def _ways_on(stage: Stage) -> str:
+def ways_on(stage: Stage) -> str:
+    """Where a version in this stage can go."""
     if not stage.following:
         return f"{stage}, which is final"
     return f"in {stage}; it can go to {' or '.join(stage.following)}"

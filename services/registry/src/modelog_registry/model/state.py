@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -10,6 +10,16 @@ from typing import assert_never
 from modelog_common.domain.errors import NotFound
 from modelog_common.domain.semver import SemanticVersion
 
+from modelog_registry.model.change_events import (
+    ChangeApplied,
+    ChangeCommented,
+    ChangeEvidenceAttached,
+    ChangeRequested,
+    ChangeReviewed,
+    ChangeReviewersAsked,
+    ChangeWithdrawn,
+)
+from modelog_registry.model.change_state import ChangeRequest, Given, evolve_change, requested
 from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
@@ -71,18 +81,27 @@ class Version:
 
     @property
     def judged(self) -> Candidate:
-        """What the rules of promotions look at. An approval stands until somebody rejects the version."""
-        last = self.last_review
-        rejection = last if last is not None and last.decision is Decision.REJECTED else None
+        """What the rules of promotions look at."""
+        return self.judged_with(())
+
+    def judged_with(self, approvals: Sequence[Given]) -> Candidate:
+        """The same with the approvals of a change request. An approval stands until somebody rejects the version."""
         since = max((n for n, r in enumerate(self.reviews) if r.decision is Decision.REJECTED), default=-1) + 1
+        people = [review.reviewer for review in self.reviews[since:]]
+        people += [given.review.by for given in approvals if given.after >= since]
+        rejection = self.reviews[since - 1] if since and not people else None
         return Candidate(
             self.title,
             self.content.author,
             self.content.metrics,
-            tuple(dict.fromkeys(review.reviewer for review in self.reviews[since:])),
+            tuple(dict.fromkeys(people)),
             rejection.reviewer if rejection is not None else "",
             rejection.comment if rejection is not None else "",
         )
+
+    def judged_for(self, change: ChangeRequest | None) -> Candidate:
+        """What a promotion that a request asked for was judged by; None for one that nobody asked for in advance."""
+        return self.judged_with(change.approvals if change is not None else ())
 
     @property
     def how(self) -> str:
@@ -102,6 +121,7 @@ class Model:
     type: ModelType = ModelType.UNSPECIFIED
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, AliasSet] = field(default_factory=dict)
+    changes: Mapping[int, ChangeRequest] = field(default_factory=dict)
     updated_at: datetime | None = None
     gone: Gone | None = None
 
@@ -124,6 +144,14 @@ class Model:
             raise NotFound(f"{name} has no version {version} any more: {found.gone}")
         return found
 
+    def change(self, name: str, number: int) -> ChangeRequest:
+        """One change request; raises NotFound, which names it."""
+        self.named(name)
+        found = self.changes.get(number)
+        if found is None:
+            raise NotFound(f"{name} has no change request {number}; it has {len(self.changes)}")
+        return found
+
     @property
     def live(self) -> Iterable[Version]:
         """The versions that are not deleted, in the order in which they were registered."""
@@ -135,6 +163,10 @@ class Model:
     def version_of_request(self, request_id: str) -> Version | None:
         """The version that a request registered."""
         return next((v for v in self.versions.values() if v.content.request_id == request_id), None)
+
+    def change_of_request(self, request_id: str) -> ChangeRequest | None:
+        """The change request that a request opened."""
+        return next((c for c in self.changes.values() if c.requested.request_id == request_id), None)
 
     def aliases_of(self, version: str) -> list[str]:
         """The aliases that point to a version, by name."""
@@ -189,6 +221,18 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             return replace(model, aliases={**model.aliases, alias: event})
         case AliasDeleted(alias=alias):
             return replace(model, aliases={a: pointed for a, pointed in model.aliases.items() if a != alias})
+        case ChangeRequested(change=number):
+            return replace(model, changes={**model.changes, number: requested(event)})
+        case (
+            ChangeEvidenceAttached(change=number, version=version)
+            | ChangeReviewersAsked(change=number, version=version)
+            | ChangeCommented(change=number, version=version)
+            | ChangeReviewed(change=number, version=version)
+            | ChangeWithdrawn(change=number, version=version)
+            | ChangeApplied(change=number, version=version)
+        ):
+            changed = evolve_change(model.changes[number], event, len(model.of(version).reviews))
+            return replace(model, changes={**model.changes, number: changed})
         case _:
             assert_never(event)
 

@@ -13,6 +13,7 @@ from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.dataset.expectation import Expectation
 from modelog_registry.experiment.events import ExperimentCreated
 from modelog_registry.experiment.state import Experiment
+from modelog_registry.model.stage import Stage
 from modelog_registry.run.events import DatasetInput, Environment, Point, RunModel, RunStarted, RunStatus
 from modelog_registry.run.state import Run
 
@@ -23,6 +24,13 @@ RUN_STATUSES = {
     RunStatus.FAILED: experiment_pb2.RUN_STATUS_FAILED,
     RunStatus.CANCELLED: experiment_pb2.RUN_STATUS_CANCELLED,
 }
+STAGES = {
+    Stage.DEVELOPMENT: model_pb2.STAGE_DEVELOPMENT,
+    Stage.STAGING: model_pb2.STAGE_STAGING,
+    Stage.PRODUCTION: model_pb2.STAGE_PRODUCTION,
+    Stage.ARCHIVED: model_pb2.STAGE_ARCHIVED,
+}
+STAGE_OF = {number: stage for stage, number in STAGES.items()}
 
 
 def experiment_message(experiment: Experiment, created: ExperimentCreated, position: int) -> experiment_pb2.Experiment:

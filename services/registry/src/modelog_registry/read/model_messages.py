@@ -8,6 +8,15 @@ from typing import assert_never
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
 
+from modelog_registry.model.change_events import (
+    ChangeApplied,
+    ChangeCommented,
+    ChangeEvidenceAttached,
+    ChangeRequested,
+    ChangeReviewed,
+    ChangeReviewersAsked,
+    ChangeWithdrawn,
+)
 from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
@@ -25,17 +34,11 @@ from modelog_registry.model.events import (
     VersionUpdated,
 )
 from modelog_registry.model.signature import Tensor
-from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.model.stage import Decision, ModelType
 from modelog_registry.model.state import Model, Version
-from modelog_registry.read.messages import artifact_message, timestamp
+from modelog_registry.read import change_messages
+from modelog_registry.read.messages import STAGES, artifact_message, timestamp
 
-STAGES = {
-    Stage.DEVELOPMENT: pb.STAGE_DEVELOPMENT,
-    Stage.STAGING: pb.STAGE_STAGING,
-    Stage.PRODUCTION: pb.STAGE_PRODUCTION,
-    Stage.ARCHIVED: pb.STAGE_ARCHIVED,
-}
-STAGE_OF = {number: stage for stage, number in STAGES.items()}
 DECISIONS = {
     Decision.APPROVED: pb.REVIEW_DECISION_APPROVED,
     Decision.REJECTED: pb.REVIEW_DECISION_REJECTED,
@@ -122,6 +125,16 @@ def fact_message(event: ModelEvent, position: int) -> pb.ModelFact:
         case AliasDeleted():
             fact.kind, fact.by, fact.alias = pb.FACT_KIND_ALIAS_DELETED, event.by, event.alias
             fact.version = event.version
+        case (
+            ChangeRequested()
+            | ChangeEvidenceAttached()
+            | ChangeReviewersAsked()
+            | ChangeCommented()
+            | ChangeReviewed()
+            | ChangeWithdrawn()
+            | ChangeApplied()
+        ):
+            fact.MergeFrom(change_messages.change_fact(event))
         case _:
             fact.MergeFrom(_version_fact(event))
     return fact
@@ -141,7 +154,7 @@ def _version_fact(
         case VersionPromoted():
             fact.kind, fact.by, fact.reason = pb.FACT_KIND_VERSION_PROMOTED, event.by, event.reason
             fact.from_stage, fact.to_stage = STAGES[event.from_stage], STAGES[event.to_stage]
-            fact.approval_id = event.approval_id
+            fact.approval_id, fact.change = event.approval_id, event.change
         case VersionUpdated():
             fact.kind, fact.by, fact.description = pb.FACT_KIND_VERSION_UPDATED, event.by, event.description
         case VersionTagged():

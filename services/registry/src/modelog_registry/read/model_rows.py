@@ -8,6 +8,8 @@ from modelog_common.events.store import StoredEvent
 from modelog_common.read.tables import Change, Put, Remove, TemporalTable
 
 from modelog_registry.events import EVENTS
+from modelog_registry.model.change_events import ChangeEvent
+from modelog_registry.model.change_state import ChangeRequest
 from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
@@ -21,10 +23,11 @@ from modelog_registry.model.events import (
     VersionTagged,
 )
 from modelog_registry.model.state import Gone, Model, Version
-from modelog_registry.read import model_messages, policy_messages
+from modelog_registry.read import change_messages, model_messages, policy_messages
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.model_tables import (
     ALIASES,
+    CHANGES,
     KEY_LENGTH,
     MODEL_FACTS,
     MODEL_TAGS,
@@ -59,9 +62,12 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
     changes += (_version_row(model, model.of(text), stored.position) for text in _versions_of(event))
     changes += _searched(model, event)
     if isinstance(event, VersionPromoted) and event.to_stage in RULED:
-        body = policy_messages.promotion_message(model.of(event.version), event, stored.position).SerializeToString()
+        judged = model.of(event.version).judged_for(model.changes.get(event.change))
+        body = policy_messages.promotion_message(judged, event, stored.position).SerializeToString()
         key = {"model": name, "told": str(stored.version)}
         changes.append(Put(PROMOTIONS, key, body, {"at_position": stored.position}))
+    if isinstance(event, ChangeEvent):
+        changes.append(_change_row(model.changes[event.change], stored.position))
     return changes
 
 
@@ -98,6 +104,18 @@ def _version_row(model: Model, version: Version, position: int) -> Change:
     }
     body = model_messages.version_message(model, version, position).SerializeToString()
     return Put(VERSIONS, {"model": content.model, "version": content.version}, body, values)
+
+
+def _change_row(change: ChangeRequest, position: int) -> Change:
+    asked = change.requested
+    values = {
+        "version": asked.version,
+        "state": change.state.value,
+        "created_us": microseconds(asked.at),
+        "ordinal": asked.change,
+    }
+    body = change_messages.change_message(change, position).SerializeToString()
+    return Put(CHANGES, {"model": asked.model, "change": str(asked.change)}, body, values)
 
 
 def _searched(model: Model, event: ModelEvent) -> Iterator[Change]:

@@ -85,3 +85,16 @@ MODEL_FACTS = temporal_table(
     key=["model", "told"],
     columns=[Column("version", ByteText(40), nullable=False), Column("ordinal", BigInteger, nullable=False)],
 )
+
+# Change requests; they stay when their version or model is deleted.
+CHANGES = temporal_table(
+    TABLES,
+    "change_requests",
+    key=["model", "change"],
+    columns=[
+        Column("version", ByteText(40), nullable=False),
+        Column("state", ByteText(20), nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("ordinal", Integer, nullable=False),
+    ],
+)

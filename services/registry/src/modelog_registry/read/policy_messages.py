@@ -10,10 +10,8 @@ from modelog_proto.registry.v1.model_pb2 import Stage
 
 from modelog_registry.model.events import VersionPromoted
 from modelog_registry.model.stage import Stage as LifeStage
-from modelog_registry.model.state import Version
 from modelog_registry.policy.events import PromotionPolicySet
-from modelog_registry.read.messages import timestamp
-from modelog_registry.read.model_messages import STAGE_OF, STAGES
+from modelog_registry.read.messages import STAGE_OF, STAGES, timestamp
 from modelog_registry.rules import RULED, Candidate, Freeze, Rules, StageRules, Threshold
 
 
@@ -96,9 +94,8 @@ def _threshold(message: pb.MetricThreshold) -> Threshold:
     )
 
 
-def promotion_message(version: Version, event: VersionPromoted, position: int) -> pb.RecordedPromotion:
-    """A promotion with what the rules looked at; reviews that came later are not in `version` yet."""
-    judged = version.judged
+def promotion_message(judged: Candidate, event: VersionPromoted, position: int) -> pb.RecordedPromotion:
+    """A promotion with what the rules looked at."""
     return pb.RecordedPromotion(
         model=event.model,
         version=event.version,
@@ -114,6 +111,7 @@ def promotion_message(version: Version, event: VersionPromoted, position: int) -
         approved_by=judged.approved_by,
         rejected_by=judged.rejected_by,
         rejection=judged.rejection,
+        change=event.change,
     )
 
 

@@ -9,7 +9,7 @@ from modelog_common.read.queries import Found, Page, Queries
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import policy_pb2 as pb
 
-from modelog_registry.read.model_messages import STAGE_OF
+from modelog_registry.read.messages import STAGE_OF
 from modelog_registry.read.model_tables import POLICIES, PROMOTIONS
 from modelog_registry.read.policy_messages import candidate_of, first_policy, rules_of
 from modelog_registry.read.queries import existing
