@@ -35,6 +35,7 @@ from modelog_registry.logged_model.events import (
     LoggedModelStatus,
     ModelMetric,
 )
+from modelog_registry.model.card import CardEdited, CardParts, CardRisk, Citation, License, Owner
 from modelog_registry.model.change_events import (
     ChangeApplied,
     ChangeCommented,
@@ -71,7 +72,7 @@ from modelog_registry.name.decide import NAME
 from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
-from modelog_registry.read import messages, model_messages, policy_messages
+from modelog_registry.read import card_messages, messages, model_messages, policy_messages
 from modelog_registry.read.change_messages import change_message
 from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
@@ -196,6 +197,27 @@ STORIES: dict[str, list[Any]] = {
             MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "Try it", "alice", AT, 3, 1
         ),
         ChangeWithdrawn(*CHANGE, "not now", "alice", AT),
+        CardEdited(
+            *CHANGE[:3],
+            CardParts(
+                "Will it be late?",
+                "**How** it works.",
+                (Owner("the air team", "air@example.com"),),
+                "More data",
+                (License("Apache-2.0"), License("", "ask us")),
+                ("https://example.com/x",),
+                (Citation("plain", "The authors, 2026"),),
+                "200 trees",
+                ("dispatchers",),
+                ("planning",),
+                ("snow", "задержки зимой"),
+                ("speed for accuracy",),
+                (CardRisk("blame", "a person decides"),),
+            ),
+            (),
+            "alice",
+            AT,
+        ),
         ModelUpdated(MODEL_ID, "flight-delay", "Will it arrive late?", ModelType.ENSEMBLE, "bob", AT),
         ModelTagged(MODEL_ID, "flight-delay", {"команда": "air"}, ("team",), "bob", AT),
         VersionUpdated(MODEL_ID, "flight-delay", "1.0.0", "the first one", "bob", AT),
@@ -333,7 +355,10 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
                     MessageToDict(change_message(c, 7), preserving_proto_field_name=True)
                     for c in state.changes.values()
                 ]
-                return {**MessageToDict(message, preserving_proto_field_name=True), "changes": told}
+                cards = [card_messages.written_message(v, 7) for v in state.versions.values() if v.card_edited]
+                written = [MessageToDict(card, preserving_proto_field_name=True) for card in cards]
+                whole = MessageToDict(message, preserving_proto_field_name=True)
+                return {**whole, "changes": told, "cards": written}
         case "registry.promotion_policy":
             message = policy_messages.policy_message(state.last, 7)
         case "registry.experiment":

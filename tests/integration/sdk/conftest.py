@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import modelog
 import pytest
+from modelog.cli.main import app
+from typer.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 
@@ -38,3 +40,19 @@ def bob(platform: SmallPlatform) -> Iterator[modelog.Client]:
 def admin(platform: SmallPlatform) -> Iterator[modelog.Client]:
     with platform.client("admin", "admin") as client:
         yield client
+
+
+@pytest.fixture
+def run_as(platform: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command as somebody."""
+    monkeypatch.setenv("MODELOG_PROFILE", str(tmp_path / "profile.json"))
+    monkeypatch.setenv("MODELOG_URL", platform.url)  # type: ignore[attr-defined]
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_as(person: str, *arguments: object, status: int = 0) -> Result:
+        monkeypatch.setenv("MODELOG_TOKEN", platform.token(person, "admin"))  # type: ignore[attr-defined]
+        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        assert result.exit_code == status, result.output
+        return result
+
+    return run_as

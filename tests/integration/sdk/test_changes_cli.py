@@ -7,28 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import modelog
-import pytest
-from modelog.cli.main import app
 from modelog.types import Signature, TensorSpec
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 SIGNATURE = Signature(inputs=[TensorSpec(name="x", datatype="FP32")], outputs=[TensorSpec(name="y", datatype="FP32")])
-
-
-@pytest.fixture
-def run_as(platform: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command as somebody."""
-    monkeypatch.setenv("MODELOG_PROFILE", str(tmp_path / "profile.json"))
-    monkeypatch.setenv("MODELOG_URL", platform.url)  # type: ignore[attr-defined]
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run_as(person: str, *arguments: object, status: int = 0) -> Result:
-        monkeypatch.setenv("MODELOG_TOKEN", platform.token(person, "admin"))  # type: ignore[attr-defined]
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
-        assert result.exit_code == status, result.output
-        return result
-
-    return run_as
 
 
 def test_a_change_request(run_as: Callable[..., Result], alice: modelog.Client, tmp_path: Path) -> None:

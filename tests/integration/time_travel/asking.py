@@ -70,6 +70,8 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
             {"conditions": [tag("step", "COMPARISON_EQUAL", "1"), attribute("model", "COMPARISON_EQUAL", v.model)]},
         ]
     },
+    "GetModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
+    "RenderModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "GetChangeRequestRequest": {"ChangeRequest": lambda c: [{"model": c.model, "number": c.number}]},
     "ListChangeRequestsRequest": {
         "ChangeRequest": lambda c: [{"model": c.model, "version": c.version}, {"state": c.state}]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import modelog
 import numpy as np
+from modelog.governance import CardParts
 from modelog.stream import StreamProducer
 from modelog.types import AlertChannel, Artifact, FreezeWindow, PromotionRules, StageRules
 from modelog_proto.serving.v1.deployment_pb2 import Prediction
@@ -84,7 +85,7 @@ class Life:
             ("run", 0, 0), ("metric", 1, 1), ("curve", 1, 3), ("note", 1, 0), ("logged", 0, 1),
             ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
-            ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0),
+            ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0), ("write", 0, 1),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -112,6 +113,7 @@ class Life:
             "say": lambda a, b: bob.changes.comment(_name(a), b + 1, f"step {b}"),
             "look": lambda a, b: bob.changes.approve(_name(a), b + 1, f"step {b}"),
             "apply": lambda a, b: alice.changes.apply(_name(a), b + 1),
+            "write": lambda a, b: bob.cards.edit(_name(a), _version(b), CardParts(limitations=[f"step {b}"])),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),

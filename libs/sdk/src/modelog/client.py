@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Dict, List, Optional, Sequence, Type
 
 from modelog.api.audit import Audit
+from modelog.api.cards import Cards
 from modelog.api.changes import Changes
 from modelog.api.datasets import Artifacts, Datasets
 from modelog.api.dead_letters import DeadLetters
@@ -49,6 +50,7 @@ class Client:
         self.artifacts = Artifacts(transport)
         self.datasets = Datasets(transport, self.artifacts)
         self.models = Models(transport, self.artifacts)
+        self.cards = Cards(transport)
         self.changes = Changes(transport, self.artifacts)
         self.runs = Runs(transport, self.artifacts)
         self.logged_models = LoggedModels(transport)

@@ -1,9 +1,11 @@
-"""What calls about change requests answer with, field by field as in the contracts."""
+"""What calls about change requests and model cards answer with, field by field as in the contracts."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
+
+import msgspec
 
 from modelog.types import Record
 
@@ -74,4 +76,68 @@ class ChangeRequest(Record):
     ended_by: str = ""
     ended_at: Optional[datetime] = None
     ended_because: str = ""
+    position: int = 0
+
+
+class CardOwner(Record):
+    name: str
+    contact: str = ""
+
+
+class CardLicense(Record):
+    """An SPDX identifier, or a text of its own."""
+
+    identifier: str = ""
+    custom_text: str = ""
+
+
+class CardCitation(Record):
+    style: str = ""
+    citation: str = ""
+
+
+class CardRisk(Record):
+    name: str
+    mitigation_strategy: str = ""
+
+
+class CardParts(Record, omit_defaults=True):
+    """What people write in a model card; longer texts are Markdown. What is empty is not written."""
+
+    overview: str = ""
+    documentation: str = ""
+    owners: List[CardOwner] = []
+    diff: str = ""
+    licenses: List[CardLicense] = []
+    references: List[str] = []
+    citations: List[CardCitation] = []
+    model_architecture: str = ""
+    users: List[str] = []
+    use_cases: List[str] = []
+    limitations: List[str] = []
+    tradeoffs: List[str] = []
+    ethical_considerations: List[CardRisk] = []
+
+
+class ModelCard(Record):
+    """The card of a version: `card` is JSON after Google's Model Card Toolkit, `facts` what that has no place for."""
+
+    model: str = ""
+    version: str = ""
+    card: Dict[str, Any] = {}
+    digest: str = ""
+    facts: Dict[str, Any] = {}
+    parts: CardParts = msgspec.field(default_factory=CardParts)
+    missing: List[str] = []
+    edited_by: str = ""
+    edited_at: Optional[datetime] = None
+    position: int = 0
+
+
+class RenderedModelCard(Record):
+    """The same as a page that needs nothing from elsewhere, and as Markdown."""
+
+    html: str = ""
+    markdown: str = ""
+    digest: str = ""
     position: int = 0

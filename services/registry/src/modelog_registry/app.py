@@ -10,6 +10,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
+from modelog_proto.registry.v1.card_pb2_grpc import add_ModelCardsServicer_to_server
 from modelog_proto.registry.v1.change_pb2_grpc import add_ChangeRequestsServicer_to_server
 from modelog_proto.registry.v1.compare_pb2_grpc import add_ComparisonsServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
@@ -19,6 +20,7 @@ from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_t
 from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
+from modelog_registry.api.cards import CardServicer
 from modelog_registry.api.changes import ChangeServicer
 from modelog_registry.api.compare import ComparisonServicer
 from modelog_registry.api.datasets import DatasetServicer
@@ -46,6 +48,7 @@ from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY
+from modelog_registry.read.card_queries import CardQueries
 from modelog_registry.read.change_queries import ChangeQueries
 from modelog_registry.read.logged_models import LoggedModelQueries
 from modelog_registry.read.model_queries import ModelQueries
@@ -102,7 +105,9 @@ async def build(host: Host) -> None:
     )
     comparer = Comparer(tracking.run, ModelQueries(tables).version)
     host.serve(add_ComparisonsServicer_to_server, ComparisonServicer(comparer), f"{PACKAGE}.Comparisons")
-    changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer))
+    cards = CardQueries(tables, ModelQueries(tables), queries, tracking.run_with_points)
+    host.serve(add_ModelCardsServicer_to_server, CardServicer(models, cards, host.clock), f"{PACKAGE}.ModelCards")
+    changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer, cards))
     host.serve(
         add_ChangeRequestsServicer_to_server,
         ChangeServicer(changes, ChangeQueries(tables), host.clock),

@@ -20,6 +20,7 @@ from modelog_registry.logged_model.events import (
     LoggedModelDeleted,
     LoggedModelFinalised,
 )
+from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import (
     ChangeApplied,
     ChangeCommented,
@@ -73,6 +74,7 @@ TYPES = (
     VersionDeleted,
     AliasSet,
     AliasDeleted,
+    CardEdited,
     ChangeRequested,
     ChangeEvidenceAttached,
     ChangeReviewersAsked,

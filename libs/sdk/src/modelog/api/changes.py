@@ -93,6 +93,10 @@ class Changes:
         """A comparison of versions ("model/version") as evidence, as the platform makes it."""
         return EvidenceInput(name=name, kind=_kind("comparison"), link=",".join(versions))
 
+    def card(self, model: str, version: str, name: str = "model card") -> EvidenceInput:
+        """The card of a version as evidence, as it is now."""
+        return EvidenceInput(name=name, kind=_kind("model_card"), link=f"{model}/{version}")
+
     def attach(self, model: str, number: int, evidence: EvidenceInput) -> ChangeRequest:
         """Add evidence, or another version of what has the same name: approvals given before are stale."""
         return self._post(model, number, "evidence", {"evidence": evidence})

@@ -26,17 +26,23 @@ def _row(c: ChangeRequest) -> List[Any]:
 
 
 def _evidence(
-    client: modelog.Client, files: Optional[List[str]], runs: Optional[List[str]], versions: Optional[List[str]]
+    client: modelog.Client,
+    files: Optional[List[str]],
+    runs: Optional[List[str]],
+    versions: Optional[List[str]],
+    cards: Optional[List[str]],
 ) -> List[EvidenceInput]:
-    """What the options --file, --run and --compare name."""
+    """What the options --file, --run, --compare and --card name."""
     found = [client.changes.file(kind, Path(path)) for kind, path in pairs(files, "--file").items()]
     found += [client.changes.run(run) for run in runs or []]
+    found += [client.changes.card(*named.rpartition("/")[::2]) for named in cards or []]
     return found + ([client.changes.comparison(versions)] if versions else [])
 
 
 Files = typer.Option(None, "--file", help="KIND=FILE: comparison, validation_report, model_card, other; uploaded.")
 RunIds = typer.Option(None, "--run", help="A run; its digest is kept. May be given more than once.")
 Versions = typer.Option(None, "--compare", help="model/version; give two or more to attach their comparison.")
+Cards = typer.Option(None, "--card", help="model/version: its model card as it is now.")
 
 
 @app.command("open")
@@ -54,6 +60,7 @@ def open_change(
     files: Optional[List[str]] = Files,
     runs: Optional[List[str]] = RunIds,
     versions: Optional[List[str]] = Versions,
+    cards: Optional[List[str]] = Cards,
 ) -> None:
     """Ask for a promotion.
 
@@ -71,7 +78,7 @@ def open_change(
             deployment=deployment,
             reviewers=reviewers or [],
             asked=asked or [],
-            evidence=_evidence(client, files, runs, versions),
+            evidence=_evidence(client, files, runs, versions, cards),
         )
         say(f"Change request {found.number} of {model} is open (position {found.position}).")
 
@@ -135,13 +142,14 @@ def attach(
     files: Optional[List[str]] = Files,
     runs: Optional[List[str]] = RunIds,
     versions: Optional[List[str]] = Versions,
+    cards: Optional[List[str]] = Cards,
 ) -> None:
     """Add evidence, or renew it: approvals given before are stale.
 
     Example: `modelog change attach flight-delay 3 --file validation_report=report.html`
     """
     with told(), modelog.connect() as client:
-        for evidence in _evidence(client, files, runs, versions):
+        for evidence in _evidence(client, files, runs, versions, cards):
             client.changes.attach(model, number, evidence)
             say(f"{evidence.name} is attached.")
 

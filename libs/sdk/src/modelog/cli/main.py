@@ -11,6 +11,7 @@ from modelog.cli import (
     audit,
     backup,
     bisect,
+    cards,
     changes,
     compare,
     data,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 platform.register(app)
 model_upkeep.register(models.app)
+cards.register(models.app)
 compare.register(runs.app, models.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")

@@ -110,10 +110,12 @@ class EvidenceInput(_message.Message):
     """What it is called in the request. Another piece under the same name takes its place."""
     kind: Global___EvidenceKind.ValueType
     link: _builtins.str
-    """Where it is for people; of a run its id."""
+    """Where it is for people. What the registry itself tells is named so that it finds it: a run by its id, a model card by
+    model/version, a comparison by model/version,model/version.
+    """
     digest: _builtins.str
-    """SHA-256 of a file in the artifact store. Of a run it is left out: the registry looks at it, and keeps the digest of
-    what it saw.
+    """SHA-256 of a file in the artifact store. Of what the registry itself tells it is left out: the registry looks at it,
+    and keeps the digest of what it saw.
     """
     def __init__(
         self,
@@ -148,7 +150,9 @@ class Evidence(_message.Message):
     kind: Global___EvidenceKind.ValueType
     link: _builtins.str
     digest: _builtins.str
-    """SHA-256 of the file or, of a run, of its answer as of `position` as JSON, with sorted keys and no white space."""
+    """SHA-256 of the file or, of what the registry itself tells, of its answer as of `position` as JSON, with sorted keys
+    and no white space; of a run without its points.
+    """
     position: _builtins.int
     """What is no file can be seen again as of this position; 0 of a file."""
     by: _builtins.str

@@ -131,6 +131,7 @@ class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.Val
     FACT_KIND_CHANGE_REVIEWED: _FactKind.ValueType  # 17
     FACT_KIND_CHANGE_WITHDRAWN: _FactKind.ValueType  # 18
     FACT_KIND_CHANGE_APPLIED: _FactKind.ValueType  # 19
+    FACT_KIND_CARD_EDITED: _FactKind.ValueType  # 20
 
 class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
     """What a fact is about."""
@@ -155,6 +156,7 @@ FACT_KIND_CHANGE_COMMENTED: FactKind.ValueType  # 16
 FACT_KIND_CHANGE_REVIEWED: FactKind.ValueType  # 17
 FACT_KIND_CHANGE_WITHDRAWN: FactKind.ValueType  # 18
 FACT_KIND_CHANGE_APPLIED: FactKind.ValueType  # 19
+FACT_KIND_CARD_EDITED: FactKind.ValueType  # 20
 Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
 
 @_typing.final

@@ -17,6 +17,7 @@ from modelog_proto.lineage.v1 import lineage_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2
 from modelog_proto.registry.v1 import (
     artifact_pb2,
+    card_pb2,
     change_pb2,
     compare_pb2,
     dataset_pb2,
@@ -32,6 +33,7 @@ FILES = (
     model_pb2,
     policy_pb2,
     change_pb2,
+    card_pb2,
     experiment_pb2,
     logged_model_pb2,
     dataset_pb2,

@@ -13,13 +13,17 @@ from modelog_registry.compare.compare import Comparer, RunOf
 from modelog_registry.handle.artifacts import Artifacts
 from modelog_registry.model.change_events import Evidence, EvidenceKind
 from modelog_registry.read.canonical import digest_of
+from modelog_registry.read.card_queries import CardQueries
 
 
 class Evidences:
-    """Files are in the artifact store; runs and comparisons are asked for as of the log's last position."""
+    """Files are in the artifact store; runs, cards and comparisons are asked for as of the log's last position."""
 
-    def __init__(self, store: EventStore, artifacts: Artifacts, run_of: RunOf, comparer: Comparer) -> None:
-        self._store, self._artifacts, self._run_of, self._comparer = store, artifacts, run_of, comparer
+    def __init__(
+        self, store: EventStore, artifacts: Artifacts, run_of: RunOf, comparer: Comparer, cards: CardQueries
+    ) -> None:
+        self._store, self._artifacts, self._run_of = store, artifacts, run_of
+        self._comparer, self._cards = comparer, cards
 
     async def look(self, given: Evidence, field: str, tenant: str) -> Evidence:
         """The same with its digest and, of what is no file, the position; raises Invalid for what is not there."""
@@ -48,6 +52,9 @@ class Evidences:
                 return await self._comparer.versions(
                     compare_pb2.CompareVersionsRequest(versions=versions, read=read), tenant
                 )
+            case EvidenceKind.MODEL_CARD:
+                model, _, version = given.link.partition("/")
+                return (await self._cards.card(model, version, read, tenant)).card
             case _:
                 raise Invalid.field(f"{field}.digest", f"is missing; a {given.kind} is a file: upload it, and name it")
 

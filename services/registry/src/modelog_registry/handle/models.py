@@ -10,6 +10,7 @@ from modelog_common.domain.semver import SemanticVersion
 from modelog_common.events.entities import Entities, Loaded
 
 from modelog_registry.handle.references import References
+from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import (
     ApplyChange,
     AskReviewers,
@@ -51,6 +52,7 @@ Change = (
     | DeleteVersion
     | SetAlias
     | DeleteAlias
+    | EditCard
     | AttachEvidence
     | AskReviewers
     | CommentChange

@@ -10,6 +10,7 @@ from typing import Any
 from modelog_common.domain.semver import SemanticVersion
 
 from modelog_registry.artifact import Artifact
+from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import ChangeCommand
 from modelog_registry.model.events import DatasetRef, Environment
 from modelog_registry.model.signature import Signature
@@ -166,5 +167,6 @@ ModelCommand = (
     | DeleteVersion
     | SetAlias
     | DeleteAlias
+    | EditCard
     | ChangeCommand
 )

@@ -13,6 +13,7 @@ from modelog_common.domain.ids import derived_id
 
 from modelog_registry.artifact import Artifact, check_path
 from modelog_registry.model import changes, promotion, upkeep
+from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import (
     ApplyChange,
     AskReviewers,
@@ -73,6 +74,8 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
             return upkeep.set_alias(model, command, ctx)
         case DeleteAlias():
             return upkeep.delete_alias(model, command, ctx)
+        case EditCard():
+            return upkeep.edit_card(model, command, ctx)
         case RequestChange():
             return changes.request(model, command, ctx)
         case AttachEvidence():

@@ -9,6 +9,7 @@ import msgspec
 from modelog_common.events.types import event
 
 from modelog_registry.artifact import Artifact
+from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import ChangeEvent
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.stage import Decision, ModelType, Stage
@@ -225,5 +226,6 @@ ModelEvent = (
     | VersionDeleted
     | AliasSet
     | AliasDeleted
+    | CardEdited
     | ChangeEvent
 )

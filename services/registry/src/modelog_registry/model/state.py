@@ -10,6 +10,7 @@ from typing import assert_never
 from modelog_common.domain.errors import NotFound
 from modelog_common.domain.semver import SemanticVersion
 
+from modelog_registry.model.card import NOTHING, CardEdited, CardParts
 from modelog_registry.model.change_events import (
     ChangeApplied,
     ChangeCommented,
@@ -62,6 +63,8 @@ class Version:
     stage: Stage = Stage.DEVELOPMENT
     moved: VersionPromoted | None = None
     reviews: tuple[VersionReviewed, ...] = ()
+    card: CardParts = NOTHING
+    card_edited: CardEdited | None = None
     gone: Gone | None = None
 
     @property
@@ -221,6 +224,10 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             return replace(model, aliases={**model.aliases, alias: event})
         case AliasDeleted(alias=alias):
             return replace(model, aliases={a: pointed for a, pointed in model.aliases.items() if a != alias})
+        case CardEdited(version=version, at=at):
+            edited = model.of(version)
+            card = edited.card.with_edit(event)
+            return model.with_version(replace(edited, card=card, card_edited=event, updated_at=at))
         case ChangeRequested(change=number):
             return replace(model, changes={**model.changes, number: requested(event)})
         case (

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Conflict, Invalid, NotAllowed
 
+from modelog_registry.model.card import CardEdited, EditCard, check_card
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -72,6 +73,17 @@ def tag_version(model: Model, command: TagVersion, ctx: Context) -> Sequence[Mod
         return ()
     content = known.content
     return [VersionTagged(content.model_id, content.model, content.version, tags, removed, ctx.actor, ctx.now)]
+
+
+def edit_card(model: Model, command: EditCard, ctx: Context) -> Sequence[ModelEvent]:
+    """Saying what it says already is not an error."""
+    known = model.version(command.model, command.version)
+    check_card(command)
+    content = known.content
+    edited = CardEdited(
+        content.model_id, content.model, content.version, command.parts, command.cleared, ctx.actor, ctx.now
+    )
+    return [edited] if known.card.with_edit(edited) != known.card else ()
 
 
 def delete_model(model: Model, command: DeleteModel, ctx: Context) -> Sequence[ModelEvent]:

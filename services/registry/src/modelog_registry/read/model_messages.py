@@ -8,6 +8,7 @@ from typing import assert_never
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
 
+from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import (
     ChangeApplied,
     ChangeCommented,
@@ -36,7 +37,7 @@ from modelog_registry.model.events import (
 from modelog_registry.model.signature import Tensor
 from modelog_registry.model.stage import Decision, ModelType
 from modelog_registry.model.state import Model, Version
-from modelog_registry.read import change_messages
+from modelog_registry.read import card_messages, change_messages
 from modelog_registry.read.messages import STAGES, artifact_message, timestamp
 
 DECISIONS = {
@@ -141,7 +142,13 @@ def fact_message(event: ModelEvent, position: int) -> pb.ModelFact:
 
 
 def _version_fact(
-    event: VersionRegistered | VersionReviewed | VersionPromoted | VersionUpdated | VersionTagged | VersionDeleted,
+    event: VersionRegistered
+    | VersionReviewed
+    | VersionPromoted
+    | VersionUpdated
+    | VersionTagged
+    | VersionDeleted
+    | CardEdited,
 ) -> pb.ModelFact:
     fact = pb.ModelFact(version=event.version)
     match event:
@@ -157,6 +164,9 @@ def _version_fact(
             fact.approval_id, fact.change = event.approval_id, event.change
         case VersionUpdated():
             fact.kind, fact.by, fact.description = pb.FACT_KIND_VERSION_UPDATED, event.by, event.description
+        case CardEdited():
+            fact.kind, fact.by = pb.FACT_KIND_CARD_EDITED, event.by
+            fact.reason = ", ".join(card_messages.named(event))
         case VersionTagged():
             fact.kind, fact.by = pb.FACT_KIND_VERSION_TAGGED, event.by
             fact.tags_set.update(event.tags)

@@ -8,6 +8,7 @@ from modelog_common.events.store import StoredEvent
 from modelog_common.read.tables import Change, Put, Remove, TemporalTable
 
 from modelog_registry.events import EVENTS
+from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import ChangeEvent
 from modelog_registry.model.change_state import ChangeRequest
 from modelog_registry.model.events import (
@@ -23,10 +24,11 @@ from modelog_registry.model.events import (
     VersionTagged,
 )
 from modelog_registry.model.state import Gone, Model, Version
-from modelog_registry.read import change_messages, model_messages, policy_messages
+from modelog_registry.read import card_messages, change_messages, model_messages, policy_messages
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.model_tables import (
     ALIASES,
+    CARDS,
     CHANGES,
     KEY_LENGTH,
     MODEL_FACTS,
@@ -66,6 +68,9 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         body = policy_messages.promotion_message(judged, event, stored.position).SerializeToString()
         key = {"model": name, "told": str(stored.version)}
         changes.append(Put(PROMOTIONS, key, body, {"at_position": stored.position}))
+    if isinstance(event, CardEdited):
+        body = card_messages.written_message(model.of(event.version), stored.position).SerializeToString()
+        changes.append(Put(CARDS, {"model": name, "version": event.version}, body, {}))
     if isinstance(event, ChangeEvent):
         changes.append(_change_row(model.changes[event.change], stored.position))
     return changes

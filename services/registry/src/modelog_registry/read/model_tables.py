@@ -98,3 +98,6 @@ CHANGES = temporal_table(
         Column("ordinal", Integer, nullable=False),
     ],
 )
+
+# What people wrote in the card of a version.
+CARDS = temporal_table(TABLES, "model_cards", key=["model", "version"])

@@ -1,0 +1,32 @@
+"""Model cards: read them, write what only people can."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+from urllib.parse import quote
+
+from modelog.governance import CardParts, ModelCard, RenderedModelCard
+from modelog.transport import Transport
+
+
+class Cards:
+    """The cards of model versions."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, model: str, version: str, *, as_of: Optional[str] = None) -> ModelCard:
+        """The card as JSON, with what is missing in it."""
+        return self._transport.get(_at(model, version), ModelCard, as_of=as_of)
+
+    def rendered(self, model: str, version: str, *, as_of: Optional[str] = None) -> RenderedModelCard:
+        """The card as a page, and as Markdown."""
+        return self._transport.get(f"{_at(model, version)}/rendered", RenderedModelCard, as_of=as_of)
+
+    def edit(self, model: str, version: str, parts: CardParts, *, clear: Sequence[str] = ()) -> ModelCard:
+        """Write parts: each that is not empty takes the place of what was there; those of `clear` are emptied."""
+        return self._transport.post(_at(model, version), ModelCard, {"parts": parts, "cleared": list(clear)})
+
+
+def _at(model: str, version: str) -> str:
+    return f"/api/v1/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/card"
