@@ -177,3 +177,22 @@ def test_a_client_of_the_past_changes_nothing(gateway: Gateway, act: Callable[[m
     ):
         act(client)
     assert gateway.asked == []
+
+
+def test_a_list_is_read_page_by_page(gateway: Gateway) -> None:
+    gateway.answers = [
+        (200, {"jobs": [{"id": "a"}, {"id": "b"}], "next_page_token": "b"}),
+        (200, {"jobs": [{"id": "c"}, {"id": "d"}], "next_page_token": "d"}),
+    ]
+    with modelog.connect(gateway.url, token="t") as client:
+        assert [job.id for job in client.jobs.list(limit=3)] == ["a", "b", "c"]
+    assert [asked["path"].partition("?")[2] for asked in gateway.asked] == ["page_size=3", "page_size=1&page_token=b"]
+
+
+def test_a_list_without_a_limit_is_read_to_its_end(gateway: Gateway) -> None:
+    gateway.answers = [
+        (200, {"users": [{"name": f"user-{n}"}], "next_page_token": f"user-{n}" if n < 2 else ""}) for n in range(3)
+    ]
+    with modelog.connect(gateway.url, token="t") as client:
+        assert [user.name for user in client.users.list()] == ["user-0", "user-1", "user-2"]
+    assert gateway.asked[2]["path"] == "/api/v1/users?page_size=1000&page_token=user-1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Protocol, Type, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Type, TypeVar
 
 import httpx
 import msgspec
@@ -22,9 +22,12 @@ class Page(Protocol):
 
 
 P = TypeVar("P", bound=Page)
+E = TypeVar("E")
 RETRIES = 6
 FIRST_PAUSE_S = 0.1
 PIECE_BYTES = 1024 * 1024
+# What the platform gives at once, at most.
+PAGE = 1000
 
 
 def pages(page_after: Callable[[str], P]) -> Iterator[P]:
@@ -36,6 +39,22 @@ def pages(page_after: Callable[[str], P]) -> Iterator[P]:
         token = page.next_page_token
         if not token:
             return
+
+
+def gather(
+    page_after: Callable[[str, int], P], entries: Callable[[P], Sequence[E]], limit: Optional[int] = None
+) -> List[E]:
+    """All `entries` of a list, or its first `limit`; a page is asked for by its token and its size."""
+    found: List[E] = []
+
+    def after(token: str) -> P:
+        return page_after(token, PAGE if limit is None else min(limit - len(found), PAGE))
+
+    for page in pages(after):
+        found.extend(entries(page))
+        if limit is not None and len(found) >= limit:
+            return found[:limit]
+    return found
 
 
 class Transport:
@@ -72,6 +91,22 @@ class Transport:
             fields.setdefault("request_id", str(uuid.uuid4()))
         return convert(self._send("POST", path, json=msgspec.to_builtins(fields)).json(), answer)
 
+    def every(
+        self,
+        path: str,
+        answer: Type[P],
+        entries: Callable[[P], Sequence[E]],
+        *,
+        limit: Optional[int] = None,
+        **query: Any,
+    ) -> List[E]:
+        """All `entries` of a list, or its first `limit`, read page by page."""
+
+        def after(token: str, size: int) -> P:
+            return self.get(path, answer, page_size=size, page_token=token or None, **query)
+
+        return gather(after, entries, limit)
+
     def ask(
         self,
         path: str,
@@ -80,7 +115,7 @@ class Transport:
         *,
         as_of: Optional[str] = None,
         page_token: str = "",
-        page_size: int = 1000,
+        page_size: int = PAGE,
     ) -> T:
         """A question that does not fit into an address: a POST that changes nothing."""
         page = {"size": page_size, "token": page_token}

@@ -94,12 +94,12 @@ class Datasets:
 
     def list(self, *, as_of: Optional[str] = None) -> List[Dataset]:
         """All datasets, by name."""
-        return self._transport.get("/api/v1/datasets", _Datasets, as_of=as_of, page_size=1000).datasets
+        return self._transport.every("/api/v1/datasets", _Datasets, lambda page: page.datasets, as_of=as_of)
 
     def versions(self, dataset: str, *, as_of: Optional[str] = None) -> List[DatasetVersion]:
         """Versions of one dataset, oldest first."""
         path = f"/api/v1/datasets/{dataset}/versions"
-        return self._transport.get(path, _Versions, as_of=as_of, page_size=1000).versions
+        return self._transport.every(path, _Versions, lambda page: page.versions, as_of=as_of)
 
     def version(self, dataset: str, version: int, *, as_of: Optional[str] = None) -> DatasetVersion:
         """One version."""

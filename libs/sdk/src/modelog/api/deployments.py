@@ -34,7 +34,7 @@ class Deployments:
 
     def list(self, *, as_of: Optional[str] = None) -> List[Deployment]:
         """All deployments, by name."""
-        return self._transport.get("/api/v1/deployments", _Deployments, as_of=as_of, page_size=1000).deployments
+        return self._transport.every("/api/v1/deployments", _Deployments, lambda page: page.deployments, as_of=as_of)
 
     def set_traffic(self, name: str, shares: Mapping[str, float], reason: str = "") -> Deployment:
         """Split the traffic: version -> percent, together 100."""

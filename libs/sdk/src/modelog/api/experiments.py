@@ -12,7 +12,7 @@ import msgspec
 from modelog.api.datasets import Artifacts
 from modelog.comparison import Comparison, joined
 from modelog.comparison import Runs as RunIds
-from modelog.transport import Transport, pages
+from modelog.transport import Transport, gather, pages
 from modelog.types import (
     Artifact,
     Condition,
@@ -90,7 +90,7 @@ class Runs:
 
     def experiments(self, *, as_of: Optional[str] = None) -> List[Experiment]:
         """All experiments, by name."""
-        return self._transport.get("/api/v1/experiments", _Experiments, page_size=1000, as_of=as_of).experiments
+        return self._transport.every("/api/v1/experiments", _Experiments, lambda page: page.experiments, as_of=as_of)
 
     def start(
         self,
@@ -238,7 +238,11 @@ class Runs:
             "view": f"VIEW_{view.upper()}",
         }
         path = "/api/v1/runs/search"
-        return self._transport.ask(path, _Runs, body, as_of=as_of, page_size=limit).runs
+
+        def after(token: str, size: int) -> _Runs:
+            return self._transport.ask(path, _Runs, body, as_of=as_of, page_token=token, page_size=size)
+
+        return gather(after, lambda page: page.runs, limit)
 
     def end(self, run_id: str, status: str = "completed", error: str = "") -> Run:
         """End a run: completed, failed or cancelled."""
@@ -251,7 +255,9 @@ class Runs:
 
     def list(self, experiment: Optional[str] = None, *, limit: int = 100, as_of: Optional[str] = None) -> List[Run]:
         """Runs, newest first."""
-        return self._transport.get("/api/v1/runs", _Runs, experiment=experiment, page_size=limit, as_of=as_of).runs
+        return self._transport.every(
+            "/api/v1/runs", _Runs, lambda page: page.runs, limit=limit, experiment=experiment, as_of=as_of
+        )
 
     def compare(
         self,

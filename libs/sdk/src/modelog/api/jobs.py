@@ -82,7 +82,7 @@ class Jobs:
 
     def list(self, *, limit: int = 100, as_of: Optional[str] = None) -> List[Job]:
         """Jobs, newest first."""
-        return self._transport.get("/api/v1/jobs", _Jobs, page_size=limit, as_of=as_of).jobs
+        return self._transport.every("/api/v1/jobs", _Jobs, lambda page: page.jobs, limit=limit, as_of=as_of)
 
     def cancel(self, job_id: str, reason: str = "") -> Job:
         """Stop a job; one that has ended is not changed."""

@@ -124,11 +124,7 @@ class Models:
 
     def list(self, *, as_of: Optional[str] = None) -> List[Model]:
         """All models, by name."""
-
-        def after(token: str) -> _Models:
-            return self._transport.get("/api/v1/models", _Models, as_of=as_of, page_token=token or None, page_size=1000)
-
-        return [model for page in pages(after) for model in page.models]
+        return self._transport.every("/api/v1/models", _Models, lambda page: page.models, as_of=as_of)
 
     def version(self, model: str, version: str, *, as_of: Optional[str] = None) -> ModelVersion:
         """One version."""
@@ -315,7 +311,7 @@ class Models:
 
     def policies(self, *, as_of: Optional[str] = None) -> List[PromotionPolicy]:
         """All versions of the rules that were ever set, newest first."""
-        return self._transport.get("/api/v1/promotion-policies", _Policies, as_of=as_of, page_size=1000).policies
+        return self._transport.every("/api/v1/promotion-policies", _Policies, lambda page: page.policies, as_of=as_of)
 
     def set_policy(
         self, rules: PromotionRules, reason: str = "", *, expected_version: Optional[int] = None

@@ -20,22 +20,27 @@ from modelog.types import (
 
 class _Monitors(Record):
     monitors: List[Monitor] = []
+    next_page_token: str = ""
 
 
 class _Windows(Record):
     windows: List[Window] = []
+    next_page_token: str = ""
 
 
 class _Alerts(Record):
     alerts: List[Alert] = []
+    next_page_token: str = ""
 
 
 class _Policies(Record):
     policies: List[RetrainingPolicy] = []
+    next_page_token: str = ""
 
 
 class _Retrainings(Record):
     retrainings: List[Retraining] = []
+    next_page_token: str = ""
 
 
 class _Series(Record):
@@ -85,16 +90,16 @@ class Monitors:
 
     def list(self, *, as_of: Optional[str] = None) -> List[Monitor]:
         """All monitors, by name."""
-        return self._transport.get("/api/v1/monitors", _Monitors, page_size=1000, as_of=as_of).monitors
+        return self._transport.every("/api/v1/monitors", _Monitors, lambda page: page.monitors, as_of=as_of)
 
     def windows(self, monitor: str, *, as_of: Optional[str] = None) -> List[Window]:
         """What each window showed, oldest first."""
         path = f"/api/v1/monitors/{monitor}/windows"
-        return self._transport.get(path, _Windows, page_size=1000, as_of=as_of).windows
+        return self._transport.every(path, _Windows, lambda page: page.windows, as_of=as_of)
 
     def alerts(self, monitor: Optional[str] = None, *, as_of: Optional[str] = None) -> List[Alert]:
         """Alerts, newest first."""
-        return self._transport.get("/api/v1/alerts", _Alerts, monitor=monitor, page_size=1000, as_of=as_of).alerts
+        return self._transport.every("/api/v1/alerts", _Alerts, lambda page: page.alerts, monitor=monitor, as_of=as_of)
 
     def series(
         self, monitor: str, metric: str, *, every_s: int = 0, aggregate: str = "mean", as_of: Optional[str] = None
@@ -137,9 +142,9 @@ class Monitors:
     def policies(self, *, as_of: Optional[str] = None) -> List[RetrainingPolicy]:
         """All policies, by name."""
         path = "/api/v1/retraining-policies"
-        return self._transport.get(path, _Policies, page_size=1000, as_of=as_of).policies
+        return self._transport.every(path, _Policies, lambda page: page.policies, as_of=as_of)
 
     def retrainings(self, policy: Optional[str] = None, *, as_of: Optional[str] = None) -> List[Retraining]:
         """Challengers and how they fared, oldest first."""
         path = "/api/v1/retrainings"
-        return self._transport.get(path, _Retrainings, policy=policy, page_size=1000, as_of=as_of).retrainings
+        return self._transport.every(path, _Retrainings, lambda page: page.retrainings, policy=policy, as_of=as_of)

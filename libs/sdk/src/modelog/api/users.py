@@ -10,6 +10,7 @@ from modelog.types import Erasure, Record, Token, User
 
 class _Users(Record):
     users: List[User] = []
+    next_page_token: str = ""
 
 
 class _Erasures(Record):
@@ -53,7 +54,7 @@ class Users:
 
     def list(self, *, as_of: Optional[str] = None) -> List[User]:
         """All users, by name."""
-        return self._transport.get("/api/v1/users", _Users, page_size=1000, as_of=as_of).users
+        return self._transport.every("/api/v1/users", _Users, lambda page: page.users, as_of=as_of)
 
     def token(self, user: str, lifetime_s: int = 0) -> Token:
         """A token for a user; 24 hours unless told otherwise."""
