@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -72,6 +73,18 @@ async def test_a_card_is_a_page_with_the_curves_of_the_run(alice: Any, trained: 
     assert "auc 0.7, interval 0.6 to 0.8" in page.html
     assert "- no **snow** in it" in page.markdown
     assert page.digest == (await get(alice)).digest
+
+
+async def test_a_bill_of_materials_is_the_same_as_of_its_moment(alice: Any, trained: Any) -> None:
+    async def bom(as_of: str = "") -> Any:
+        read = common.ReadOptions(as_of=as_of)
+        return await cards(alice).GetModelBom(pb.GetModelBomRequest(model=NAME, version="1.0.0", read=read))
+
+    first = await bom()
+    assert json.loads(first.json)["metadata"]["component"]["name"] == NAME
+    await write(alice, limitations=["snow"])
+    assert (await bom()).digest != first.digest
+    assert await bom(str(first.position)) == first
 
 
 async def test_a_card_is_evidence(alice: Any, trained: Any) -> None:

@@ -40,6 +40,10 @@ def test_a_model_card(run_as: Callable[..., Result], alice: modelog.Client, tmp_
     alice.cards.edit("carded", "1.0.0", CardParts(), clear=["users"])
     assert "users" not in alice.cards.get("carded", "1.0.0").card["considerations"]
     assert alice.cards.rendered("carded", "1.0.0").digest == alice.cards.get("carded", "1.0.0").digest
+    told = run_as("alice", "model", "bom", "carded", "1.0.0").output
+    assert json.loads(told)["bomFormat"] == "CycloneDX"
+    assert "is in" in run_as("alice", "model", "bom", "carded", "1.0.0", "--out", tmp_path / "bom.json").output
+    assert (tmp_path / "bom.json").read_text() == told
     for wrong, said in (
         (("--set", "limitations"), "must look like part=text"),
         (("--set", "colour=red"), "'colour' is no part of a card"),

@@ -73,7 +73,7 @@ def test_a_card_is_filled_by_what_is_known() -> None:
         "urn:modelog:dataset:flights:2",
         "https://example.com/m",
     ]
-    assert card["model_parameters"]["model_architecture"] == "xgboost: depth=6.0"
+    assert card["model_parameters"]["model_architecture"] == "xgboost: depth=6"
     assert card["model_parameters"]["data"][0]["name"] == "flights 2"
     assert card["quantitative_analysis"]["performance_metrics"] == [
         {"type": "auc", "value": "0.7", "confidence_interval": {"lower_bound": "0.68", "upper_bound": "0.72"}},

@@ -141,3 +141,11 @@ class RenderedModelCard(Record):
     markdown: str = ""
     digest: str = ""
     position: int = 0
+
+
+class ModelBom(Record):
+    """A bill of materials: `json` is the document, `digest` its SHA-256."""
+
+    json: str = ""
+    digest: str = ""
+    position: int = 0

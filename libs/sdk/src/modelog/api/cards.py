@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional, Sequence
 from urllib.parse import quote
 
-from modelog.governance import CardParts, ModelCard, RenderedModelCard
+from modelog.governance import CardParts, ModelBom, ModelCard, RenderedModelCard
 from modelog.transport import Transport
 
 
@@ -23,10 +23,14 @@ class Cards:
         """The card as a page, and as Markdown."""
         return self._transport.get(f"{_at(model, version)}/rendered", RenderedModelCard, as_of=as_of)
 
+    def bom(self, model: str, version: str, *, as_of: Optional[str] = None) -> ModelBom:
+        """The bill of materials: `json` is a document of CycloneDX 1.6."""
+        return self._transport.get(_at(model, version, "bom"), ModelBom, as_of=as_of)
+
     def edit(self, model: str, version: str, parts: CardParts, *, clear: Sequence[str] = ()) -> ModelCard:
         """Write parts: each that is not empty takes the place of what was there; those of `clear` are emptied."""
         return self._transport.post(_at(model, version), ModelCard, {"parts": parts, "cleared": list(clear)})
 
 
-def _at(model: str, version: str) -> str:
-    return f"/api/v1/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/card"
+def _at(model: str, version: str, what: str = "card") -> str:
+    return f"/api/v1/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/{what}"

@@ -1,4 +1,4 @@
-"""modelog model card."""
+"""modelog model card, bom."""
 
 from __future__ import annotations
 
@@ -52,6 +52,22 @@ def card(
                 say(f"Not written yet: {', '.join(missing)}.")
 
 
+def bom(
+    name: str = typer.Argument(..., help="The model."),
+    version: str = typer.Argument(..., help="The version."),
+    out: Optional[Path] = typer.Option(None, help="Write it to this file."),
+    as_of: Optional[str] = AsOf,
+) -> None:
+    """The bill of materials of a version (CycloneDX). Example: `modelog model bom flight-delay 1.0.0 --out bom.json`"""
+    with told(), modelog.connect() as client:
+        found = client.cards.bom(name, version, as_of=as_of)
+        if out is None:
+            typer.echo(found.json, nl=False)
+        else:
+            out.write_text(found.json, encoding="utf-8")
+            say(f"The bill of materials of {name} {version} is in {out} (SHA-256 {found.digest}).")
+
+
 def _parts(file: Optional[Path], texts: List[str]) -> CardParts:
     """The parts of a JSON file, and over them those of --set."""
     plain: Dict[str, Any] = {}
@@ -101,5 +117,6 @@ def _item(name: str, text: str) -> Any:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `modelog model`."""
+    """Add the commands to `modelog model`."""
     app.command()(card)
+    app.command()(bom)

@@ -328,6 +328,59 @@ class RenderedModelCard(_message.Message):
 Global___RenderedModelCard: _TypeAlias = RenderedModelCard  # noqa: Y015
 
 @_typing.final
+class GetModelBomRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    version: _builtins.str
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        version: _builtins.str = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "read", b"read", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelBomRequest: _TypeAlias = GetModelBomRequest  # noqa: Y015
+
+@_typing.final
+class ModelBom(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    json: _builtins.str
+    """The document: JSON of CycloneDX 1.6."""
+    digest: _builtins.str
+    """SHA-256 of it."""
+    position: _builtins.int
+    def __init__(
+        self,
+        *,
+        json: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "json", b"json", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelBom: _TypeAlias = ModelBom  # noqa: Y015
+
+@_typing.final
 class EditModelCardRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -45,6 +45,11 @@ class ModelCardsStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_card__pb2.RenderModelCardRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_card__pb2.RenderedModelCard.FromString,
                 _registered_method=True)
+        self.GetModelBom = channel.unary_unary(
+                '/modelog.registry.v1.ModelCards/GetModelBom',
+                request_serializer=modelog_dot_registry_dot_v1_dot_card__pb2.GetModelBomRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_card__pb2.ModelBom.FromString,
+                _registered_method=True)
         self.EditModelCard = channel.unary_unary(
                 '/modelog.registry.v1.ModelCards/EditModelCard',
                 request_serializer=modelog_dot_registry_dot_v1_dot_card__pb2.EditModelCardRequest.SerializeToString,
@@ -70,6 +75,14 @@ class ModelCardsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelBom(self, request, context):
+        """The bill of materials of a version, as CycloneDX (ECMA-424) has it for machine learning: the model with its card and
+        files, the data that it was trained on, and the packages of its environment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EditModelCard(self, request, context):
         """Writes the parts that people write.
         """
@@ -89,6 +102,11 @@ def add_ModelCardsServicer_to_server(servicer, server):
                     servicer.RenderModelCard,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_card__pb2.RenderModelCardRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_card__pb2.RenderedModelCard.SerializeToString,
+            ),
+            'GetModelBom': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelBom,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_card__pb2.GetModelBomRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_card__pb2.ModelBom.SerializeToString,
             ),
             'EditModelCard': grpc.unary_unary_rpc_method_handler(
                     servicer.EditModelCard,
@@ -151,6 +169,33 @@ class ModelCards:
             '/modelog.registry.v1.ModelCards/RenderModelCard',
             modelog_dot_registry_dot_v1_dot_card__pb2.RenderModelCardRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_card__pb2.RenderedModelCard.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelBom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelCards/GetModelBom',
+            modelog_dot_registry_dot_v1_dot_card__pb2.GetModelBomRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_card__pb2.ModelBom.FromString,
             options,
             channel_credentials,
             insecure,

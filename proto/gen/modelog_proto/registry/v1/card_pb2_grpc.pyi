@@ -37,6 +37,10 @@ class ModelCardsStub:
     """The card of a version as JSON."""
     RenderModelCard: _grpc.UnaryUnaryMultiCallable[_card_pb2.RenderModelCardRequest, _card_pb2.RenderedModelCard]
     """The same as a page and as Markdown."""
+    GetModelBom: _grpc.UnaryUnaryMultiCallable[_card_pb2.GetModelBomRequest, _card_pb2.ModelBom]
+    """The bill of materials of a version, as CycloneDX (ECMA-424) has it for machine learning: the model with its card and
+    files, the data that it was trained on, and the packages of its environment.
+    """
     EditModelCard: _grpc.UnaryUnaryMultiCallable[_card_pb2.EditModelCardRequest, _card_pb2.ModelCard]
     """Writes the parts that people write."""
 
@@ -49,6 +53,10 @@ class ModelCardsAsyncStub(ModelCardsStub):
     """The card of a version as JSON."""
     RenderModelCard: _aio.UnaryUnaryMultiCallable[_card_pb2.RenderModelCardRequest, _card_pb2.RenderedModelCard]  # type: ignore[assignment]
     """The same as a page and as Markdown."""
+    GetModelBom: _aio.UnaryUnaryMultiCallable[_card_pb2.GetModelBomRequest, _card_pb2.ModelBom]  # type: ignore[assignment]
+    """The bill of materials of a version, as CycloneDX (ECMA-424) has it for machine learning: the model with its card and
+    files, the data that it was trained on, and the packages of its environment.
+    """
     EditModelCard: _aio.UnaryUnaryMultiCallable[_card_pb2.EditModelCardRequest, _card_pb2.ModelCard]  # type: ignore[assignment]
     """Writes the parts that people write."""
 
@@ -70,6 +78,16 @@ class ModelCardsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_card_pb2.RenderedModelCard, _abc.Awaitable[_card_pb2.RenderedModelCard]]:
         """The same as a page and as Markdown."""
+
+    @_abc_1.abstractmethod
+    def GetModelBom(
+        self,
+        request: _card_pb2.GetModelBomRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_card_pb2.ModelBom, _abc.Awaitable[_card_pb2.ModelBom]]:
+        """The bill of materials of a version, as CycloneDX (ECMA-424) has it for machine learning: the model with its card and
+        files, the data that it was trained on, and the packages of its environment.
+        """
 
     @_abc_1.abstractmethod
     def EditModelCard(

@@ -31,6 +31,9 @@ class CardServicer(ModelCardsServicer):
     async def RenderModelCard(self, request: pb.RenderModelCardRequest, context: Call) -> pb.RenderedModelCard:
         return await self._queries.rendered(request.model, request.version, request.read, tenant())
 
+    async def GetModelBom(self, request: pb.GetModelBomRequest, context: Call) -> pb.ModelBom:
+        return await self._queries.bom(request.model, request.version, request.read, tenant())
+
     async def EditModelCard(self, request: pb.EditModelCardRequest, context: Call) -> pb.ModelCard:
         ctx = command_call(self._clock, request.request_id, "EditModelCard")
         version = SemanticVersion.parse(request.version)

@@ -209,8 +209,12 @@ def _run(run: experiment_pb2.Run | None) -> dict[str, Any]:
 
 
 def _plain(message: Any) -> dict[str, Any]:
-    plain = MessageToDict(message, preserving_proto_field_name=True)
-    return dict(plain) if plain else {}
+    return {name: _whole(value) for name, value in MessageToDict(message, preserving_proto_field_name=True).items()}
+
+
+def _whole(value: Any) -> Any:
+    """Numbers of a Struct are doubles; whole ones are written as they were."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _described(texts: Sequence[str]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ from modelog_common.read.queries import Queries
 from modelog_proto.registry.v1 import card_pb2 as pb
 from modelog_proto.registry.v1 import experiment_pb2, model_pb2
 
+from modelog_registry.card.bom import bom_json
 from modelog_registry.card.build import Known, card_of, facts_of, missing_of
 from modelog_registry.card.page import as_html, as_markdown
 from modelog_registry.read.canonical import digest_of
@@ -39,6 +41,11 @@ class CardQueries:
             html=as_html(known, points), markdown=as_markdown(known), digest=card.digest, position=card.position
         )
 
+    async def bom(self, model: str, version: str, read: ReadOptions, tenant: str) -> pb.ModelBom:
+        known = await self._known(model, version, read, tenant)
+        text = bom_json(known)
+        return pb.ModelBom(json=text, digest=hashlib.sha256(text.encode()).hexdigest(), position=_position(known))
+
     async def _known(self, model: str, version: str, read: ReadOptions, tenant: str) -> Known:
         found = await self._models.version(model, version, read, tenant)
         whole = await self._queries.one(MODELS, model_pb2.Model, read, tenant, name=model)
@@ -64,8 +71,13 @@ def card_message(known: Known) -> pb.ModelCard:
         parts=written.parts,
         missing=missing_of(known),
         edited_by=written.edited_by,
-        position=max([known.version.position, *([known.run.position] if known.run is not None else [])]),
+        position=_position(known),
     )
     if written.HasField("edited_at"):
         message.edited_at.CopyFrom(written.edited_at)
     return message
+
+
+def _position(known: Known) -> int:
+    """Where the last event stands that is told of."""
+    return max(known.version.position, known.run.position if known.run is not None else 0)
