@@ -67,6 +67,7 @@ from modelog_registry.model.events import (
 )
 from modelog_registry.model.events import Environment as MadeIn
 from modelog_registry.model.signature import Signature, Tensor
+from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
 from modelog_registry.name.decide import NAME
 from modelog_registry.name.events import NameReleased, NameTaken
@@ -75,6 +76,7 @@ from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read import card_messages, messages, model_messages, policy_messages
 from modelog_registry.read.change_messages import change_message
 from modelog_registry.read.logged_models import logged_model_message
+from modelog_registry.read.signatures import signature_message
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import (
@@ -218,6 +220,14 @@ STORIES: dict[str, list[Any]] = {
             "alice",
             AT,
         ),
+        VersionSigned(
+            *CHANGE[:3],
+            "c" * 64,
+            Artifact("signature.json", "d" * 64, 100),
+            (Artifact("card.json", "e" * 64, 10), Artifact("approvals/7.json", "f" * 64, 20)),
+            "alice",
+            AT,
+        ),
         ModelUpdated(MODEL_ID, "flight-delay", "Will it arrive late?", ModelType.ENSEMBLE, "bob", AT),
         ModelTagged(MODEL_ID, "flight-delay", {"команда": "air"}, ("team",), "bob", AT),
         VersionUpdated(MODEL_ID, "flight-delay", "1.0.0", "the first one", "bob", AT),
@@ -358,7 +368,9 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
                 cards = [card_messages.written_message(v, 7) for v in state.versions.values() if v.card_edited]
                 written = [MessageToDict(card, preserving_proto_field_name=True) for card in cards]
                 whole = MessageToDict(message, preserving_proto_field_name=True)
-                return {**whole, "changes": told, "cards": written}
+                signed = [signature_message(s, 7) for v in state.versions.values() for s in v.signatures]
+                signatures = [MessageToDict(one, preserving_proto_field_name=True) for one in signed]
+                return {**whole, "changes": told, "cards": written, "signatures": signatures}
         case "registry.promotion_policy":
             message = policy_messages.policy_message(state.last, 7)
         case "registry.experiment":

@@ -71,6 +71,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
         ]
     },
     "GetModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
+    "ListModelSignaturesRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "GetModelBomRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "RenderModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "GetChangeRequestRequest": {"ChangeRequest": lambda c: [{"model": c.model, "number": c.number}]},

@@ -85,7 +85,7 @@ class Life:
             ("run", 0, 0), ("metric", 1, 1), ("curve", 1, 3), ("note", 1, 0), ("logged", 0, 1),
             ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
-            ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0), ("write", 0, 1),
+            ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0), ("write", 0, 1), ("sign", 0, 1),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -114,6 +114,7 @@ class Life:
             "look": lambda a, b: bob.changes.approve(_name(a), b + 1, f"step {b}"),
             "apply": lambda a, b: alice.changes.apply(_name(a), b + 1),
             "write": lambda a, b: bob.cards.edit(_name(a), _version(b), CardParts(limitations=[f"step {b}"])),
+            "sign": lambda a, b: self._signature(_name(a), _version(b)),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
@@ -163,6 +164,12 @@ class Life:
         transport = self.alice.runs._transport
         model = transport.post("/api/v1/logged-models", dict, made)
         transport.post(f"/api/v1/logged-models/{model['id']}/finalise", dict, {"status": "LOGGED_MODEL_STATUS_READY"})
+
+    def _signature(self, name: str, version: str) -> None:
+        """What a signer uploads: the platform has no key, and keeps whatever bytes they are."""
+        kept = self.alice.artifacts.upload_bytes(b"a signature", "signature.json")
+        body = {"key": "0" * 64, "signature": kept, "files": [kept]}
+        self.alice.signatures._transport.post(f"/api/v1/models/{name}/versions/{version}/signatures", dict, body)
 
     def _job(self, a: int) -> None:
         data = self.alice.datasets.version("flights", 1)

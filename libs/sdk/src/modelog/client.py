@@ -18,6 +18,7 @@ from modelog.api.lineage import LineageGraph
 from modelog.api.logged_models import LoggedModels
 from modelog.api.models import Models
 from modelog.api.monitoring import Monitors
+from modelog.api.signatures import Signatures
 from modelog.api.users import Users
 from modelog.config import resolve
 from modelog.transport import Transport
@@ -51,6 +52,7 @@ class Client:
         self.datasets = Datasets(transport, self.artifacts)
         self.models = Models(transport, self.artifacts)
         self.cards = Cards(transport)
+        self.signatures = Signatures(transport, self.artifacts)
         self.changes = Changes(transport, self.artifacts)
         self.runs = Runs(transport, self.artifacts)
         self.logged_models = LoggedModels(transport)

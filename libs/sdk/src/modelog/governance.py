@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 
 import msgspec
 
-from modelog.types import Record
+from modelog.types import Artifact, Record
 
 
 class EvidenceInput(Record):
@@ -148,4 +148,17 @@ class ModelBom(Record):
 
     json: str = ""
     digest: str = ""
+    position: int = 0
+
+
+class ModelSignature(Record):
+    """A signature that the platform keeps; `key` is the SHA-256 of the public key that checks it."""
+
+    model: str = ""
+    version: str = ""
+    key: str = ""
+    signature: Optional[Artifact] = None
+    files: List[Artifact] = []
+    by: str = ""
+    at: Optional[datetime] = None
     position: int = 0

@@ -18,6 +18,7 @@ from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistry
 from modelog_proto.registry.v1.logged_model_pb2_grpc import add_LoggedModelsServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
 from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
+from modelog_proto.registry.v1.sign_pb2_grpc import add_ModelSignaturesServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
 from modelog_registry.api.cards import CardServicer
@@ -28,6 +29,7 @@ from modelog_registry.api.experiments import ExperimentServicer
 from modelog_registry.api.logged_models import LoggedModelServicer
 from modelog_registry.api.models import ModelServicer
 from modelog_registry.api.policies import PolicyServicer
+from modelog_registry.api.signatures import SignatureServicer
 from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
@@ -55,6 +57,7 @@ from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.policy_queries import PolicyQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.read.signatures import SignatureQueries
 from modelog_registry.read.tables import TABLES
 from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.decide import RUN
@@ -107,6 +110,11 @@ async def build(host: Host) -> None:
     host.serve(add_ComparisonsServicer_to_server, ComparisonServicer(comparer), f"{PACKAGE}.Comparisons")
     cards = CardQueries(tables, ModelQueries(tables), queries, tracking.run_with_points)
     host.serve(add_ModelCardsServicer_to_server, CardServicer(models, cards, host.clock), f"{PACKAGE}.ModelCards")
+    host.serve(
+        add_ModelSignaturesServicer_to_server,
+        SignatureServicer(models, SignatureQueries(tables), host.clock),
+        f"{PACKAGE}.ModelSignatures",
+    )
     changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer, cards))
     host.serve(
         add_ChangeRequestsServicer_to_server,

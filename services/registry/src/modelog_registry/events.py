@@ -44,6 +44,7 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.model.signed import VersionSigned
 from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.run.events import (
@@ -75,6 +76,7 @@ TYPES = (
     AliasSet,
     AliasDeleted,
     CardEdited,
+    VersionSigned,
     ChangeRequested,
     ChangeEvidenceAttached,
     ChangeReviewersAsked,

@@ -27,6 +27,7 @@ from modelog.cli import (
     platform,
     runs,
     search,
+    signing,
     users,
 )
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 platform.register(app)
 model_upkeep.register(models.app)
 cards.register(models.app)
+signing.register(models.app)
 compare.register(runs.app, models.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")

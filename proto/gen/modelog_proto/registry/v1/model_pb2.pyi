@@ -132,6 +132,7 @@ class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.Val
     FACT_KIND_CHANGE_WITHDRAWN: _FactKind.ValueType  # 18
     FACT_KIND_CHANGE_APPLIED: _FactKind.ValueType  # 19
     FACT_KIND_CARD_EDITED: _FactKind.ValueType  # 20
+    FACT_KIND_VERSION_SIGNED: _FactKind.ValueType  # 21
 
 class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
     """What a fact is about."""
@@ -157,6 +158,7 @@ FACT_KIND_CHANGE_REVIEWED: FactKind.ValueType  # 17
 FACT_KIND_CHANGE_WITHDRAWN: FactKind.ValueType  # 18
 FACT_KIND_CHANGE_APPLIED: FactKind.ValueType  # 19
 FACT_KIND_CARD_EDITED: FactKind.ValueType  # 20
+FACT_KIND_VERSION_SIGNED: FactKind.ValueType  # 21
 Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
 
 @_typing.final

@@ -158,6 +158,9 @@ SENTENCES: Mapping[str, Sentence] = {
         lambda p: f"{word(p['by'])} took the alias {word(p['alias'])} away from {_version(p)}"
     ),
     **tell_changes.SENTENCES,
+    "registry.VersionSigned": Sentence(
+        lambda p: f"{word(p['by'])} signed {_version(p)} with the key {short(p['key'])}"
+    ),
     "registry.CardEdited": Sentence(lambda p: f"{word(p['by'])} wrote in the model card of {_version(p)}"),
     "registry.PromotionPolicySet": Sentence(
         lambda p: f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{because(p['reason'])}"

@@ -36,6 +36,7 @@ from modelog_registry.model.commands import (
     UpdateVersion,
 )
 from modelog_registry.model.events import ModelEvent
+from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.state import Model
 from modelog_registry.policy.commands import PolicyCommand, SetPolicy
 from modelog_registry.policy.decide import policy_id
@@ -88,6 +89,13 @@ class Models:
 
     async def change(self, command: Change, ctx: Context) -> int:
         """Anything else that is asked of a model that is there."""
+        return (await self._handle(command.model, command, ctx)).position
+
+    async def sign(self, command: SignVersion, ctx: Context) -> int:
+        """Keep a signature whose files were uploaded before."""
+        await self._references.artifact(command.signature, "signature", ctx.tenant)
+        for n, file in enumerate(command.files):
+            await self._references.artifact(file, f"files[{n}]", ctx.tenant)
         return (await self._handle(command.model, command, ctx)).position
 
     async def request_change(self, command: RequestChange, ctx: Context) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import ChangeCommand
 from modelog_registry.model.events import DatasetRef, Environment
 from modelog_registry.model.signature import Signature
+from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.stage import Decision, ModelType, Stage
 from modelog_registry.rules import BEGINNING, PolicyVersion
 
@@ -168,5 +169,6 @@ ModelCommand = (
     | SetAlias
     | DeleteAlias
     | EditCard
+    | SignVersion
     | ChangeCommand
 )

@@ -40,6 +40,7 @@ from modelog_registry.model.commands import (
 )
 from modelog_registry.model.events import ModelEvent, ModelRegistered, VersionRegistered
 from modelog_registry.model.signature import Signature, check_signature
+from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.state import Model, evolve
 from modelog_registry.names import check_name
 
@@ -76,6 +77,8 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
             return upkeep.delete_alias(model, command, ctx)
         case EditCard():
             return upkeep.edit_card(model, command, ctx)
+        case SignVersion():
+            return upkeep.sign_version(model, command, ctx)
         case RequestChange():
             return changes.request(model, command, ctx)
         case AttachEvidence():

@@ -12,6 +12,7 @@ from modelog_registry.artifact import Artifact
 from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import ChangeEvent
 from modelog_registry.model.signature import Signature
+from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
 
 
@@ -227,5 +228,6 @@ ModelEvent = (
     | AliasSet
     | AliasDeleted
     | CardEdited
+    | VersionSigned
     | ChangeEvent
 )

@@ -36,6 +36,7 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
 from modelog_registry.rules import Candidate
 
@@ -65,6 +66,7 @@ class Version:
     reviews: tuple[VersionReviewed, ...] = ()
     card: CardParts = NOTHING
     card_edited: CardEdited | None = None
+    signatures: tuple[VersionSigned, ...] = ()
     gone: Gone | None = None
 
     @property
@@ -228,6 +230,9 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             edited = model.of(version)
             card = edited.card.with_edit(event)
             return model.with_version(replace(edited, card=card, card_edited=event, updated_at=at))
+        case VersionSigned(version=version, at=at):
+            signed = model.of(version)
+            return model.with_version(replace(signed, signatures=(*signed.signatures, event), updated_at=at))
         case ChangeRequested(change=number):
             return replace(model, changes={**model.changes, number: requested(event)})
         case (

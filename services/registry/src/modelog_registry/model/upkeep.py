@@ -30,6 +30,7 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.model.signed import SignVersion, VersionSigned, check_files
 from modelog_registry.model.stage import Stage
 from modelog_registry.model.state import Model, Version, told
 
@@ -84,6 +85,17 @@ def edit_card(model: Model, command: EditCard, ctx: Context) -> Sequence[ModelEv
         content.model_id, content.model, content.version, command.parts, command.cleared, ctx.actor, ctx.now
     )
     return [edited] if known.card.with_edit(edited) != known.card else ()
+
+
+def sign_version(model: Model, command: SignVersion, ctx: Context) -> Sequence[ModelEvent]:
+    """The same signature again is not an error."""
+    known = model.version(command.model, command.version)
+    check_files(command.files)
+    wanted = (command.key, command.signature, command.files)
+    if any((signed.key, signed.signature, signed.files) == wanted for signed in known.signatures):
+        return ()
+    content = known.content
+    return [VersionSigned(content.model_id, content.model, content.version, *wanted, ctx.actor, ctx.now)]
 
 
 def delete_model(model: Model, command: DeleteModel, ctx: Context) -> Sequence[ModelEvent]:

@@ -35,6 +35,7 @@ from modelog_registry.model.events import (
     VersionUpdated,
 )
 from modelog_registry.model.signature import Tensor
+from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType
 from modelog_registry.model.state import Model, Version
 from modelog_registry.read import card_messages, change_messages
@@ -148,7 +149,8 @@ def _version_fact(
     | VersionUpdated
     | VersionTagged
     | VersionDeleted
-    | CardEdited,
+    | CardEdited
+    | VersionSigned,
 ) -> pb.ModelFact:
     fact = pb.ModelFact(version=event.version)
     match event:
@@ -164,6 +166,8 @@ def _version_fact(
             fact.approval_id, fact.change = event.approval_id, event.change
         case VersionUpdated():
             fact.kind, fact.by, fact.description = pb.FACT_KIND_VERSION_UPDATED, event.by, event.description
+        case VersionSigned():
+            fact.kind, fact.by, fact.reason = pb.FACT_KIND_VERSION_SIGNED, event.by, f"key {event.key}"
         case CardEdited():
             fact.kind, fact.by = pb.FACT_KIND_CARD_EDITED, event.by
             fact.reason = ", ".join(card_messages.named(event))

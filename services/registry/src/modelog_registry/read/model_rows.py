@@ -23,6 +23,7 @@ from modelog_registry.model.events import (
     VersionRegistered,
     VersionTagged,
 )
+from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.state import Gone, Model, Version
 from modelog_registry.read import card_messages, change_messages, model_messages, policy_messages
 from modelog_registry.read.columns import microseconds
@@ -35,10 +36,12 @@ from modelog_registry.read.model_tables import (
     MODEL_TAGS,
     MODELS,
     PROMOTIONS,
+    SIGNATURES,
     TAG_LENGTH,
     VERSION_TAGS,
     VERSIONS,
 )
+from modelog_registry.read.signatures import signature_message
 from modelog_registry.rules import RULED
 
 
@@ -52,7 +55,7 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
     changes: list[Change] = [_fact(name, event, stored)]
     if isinstance(event, ModelDeleted):
         return [*changes, *_without_model(model, name, Gone(event.by, event.at))]
-    body = model_messages.model_message(model, registered, stored.position).SerializeToString()
+    row = model_messages.model_message(model, registered, stored.position).SerializeToString()
     values = {
         "folded": name.casefold()[:500],
         "type": model.type.value,
@@ -60,7 +63,7 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         "created_us": microseconds(registered.created_at or registered.at),
         "updated_us": microseconds(event.at),
     }
-    changes.append(Put(MODELS, {"name": name}, body, values))
+    changes.append(Put(MODELS, {"name": name}, row, values))
     changes += (_version_row(model, model.of(text), stored.position) for text in _versions_of(event))
     changes += _searched(model, event)
     if isinstance(event, VersionPromoted) and event.to_stage in RULED:
@@ -68,6 +71,10 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         body = policy_messages.promotion_message(judged, event, stored.position).SerializeToString()
         key = {"model": name, "told": str(stored.version)}
         changes.append(Put(PROMOTIONS, key, body, {"at_position": stored.position}))
+    if isinstance(event, VersionSigned):
+        body = signature_message(event, stored.position).SerializeToString()
+        values = {"version": event.version, "ordinal": stored.version}
+        changes.append(Put(SIGNATURES, {"model": name, "told": str(stored.version)}, body, values))
     if isinstance(event, CardEdited):
         body = card_messages.written_message(model.of(event.version), stored.position).SerializeToString()
         changes.append(Put(CARDS, {"model": name, "version": event.version}, body, {}))

@@ -101,3 +101,11 @@ CHANGES = temporal_table(
 
 # What people wrote in the card of a version.
 CARDS = temporal_table(TABLES, "model_cards", key=["model", "version"])
+
+# The signatures of versions.
+SIGNATURES = temporal_table(
+    TABLES,
+    "model_signatures",
+    key=["model", "told"],
+    columns=[Column("version", ByteText(40), nullable=False), Column("ordinal", BigInteger, nullable=False)],
+)
