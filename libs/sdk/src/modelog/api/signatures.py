@@ -52,9 +52,9 @@ class Signatures:
         if signature.signature is not None:
             self._artifacts.download(signature.signature.digest, folder / signing.SIGNATURE)
 
-    def by_key(self, model: str, version: str, key: str, *, as_of: Optional[str] = None) -> ModelSignature:
+    def by_key(self, model: str, version: str, key: str) -> ModelSignature:
         """The newest signature with a key, by its fingerprint. Raises NotFound, which names those that there are."""
-        found = self.list(model, version, as_of=as_of)
+        found = self.list(model, version)
         mine = [signature for signature in found if signature.key == key]
         if not mine:
             others = ", ".join(sorted({signature.key[:12] for signature in found})) or "none"
