@@ -66,6 +66,13 @@ from modelog_registry.model.events import (
     VersionUpdated,
 )
 from modelog_registry.model.events import Environment as MadeIn
+from modelog_registry.model.retired import (
+    RetirementAnnounced,
+    RetirementCalledOff,
+    RetirementObjected,
+    SlaSet,
+    SlaTargets,
+)
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
@@ -73,10 +80,12 @@ from modelog_registry.name.decide import NAME
 from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
-from modelog_registry.read import card_messages, messages, model_messages, policy_messages
+from modelog_registry.read import card_messages, messages, model_messages, policy_messages, retirements
 from modelog_registry.read.change_messages import change_message
 from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.read.signatures import signature_message
+from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicySet
+from modelog_registry.retiring import Condition, RetirementRule
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import (
@@ -228,6 +237,12 @@ STORIES: dict[str, list[Any]] = {
             "alice",
             AT,
         ),
+        SlaSet(MODEL_ID, "flight-delay", 1, SlaTargets(5.0, 20.0, 99.9, None), "as agreed", "alice", AT),
+        RetirementAnnounced(
+            *CHANGE[:3], "unused in staging since 2025", AT + timedelta(days=7), 2, "service:registry", AT
+        ),
+        RetirementObjected(*CHANGE[:3], "still needed", "bob", AT),
+        RetirementCalledOff(*CHANGE[:3], "no rule holds any more", "service:registry", AT),
         ModelUpdated(MODEL_ID, "flight-delay", "Will it arrive late?", ModelType.ENSEMBLE, "bob", AT),
         ModelTagged(MODEL_ID, "flight-delay", {"команда": "air"}, ("team",), "bob", AT),
         VersionUpdated(MODEL_ID, "flight-delay", "1.0.0", "the first one", "bob", AT),
@@ -245,6 +260,18 @@ STORIES: dict[str, list[Any]] = {
                 (Freeze(AT, AT.replace(year=2027), "the holidays", (Stage.PRODUCTION,)),),
             ),
             "after the incident",
+            "admin",
+            AT,
+        )
+    ],
+    "registry.retirement_policy": [
+        RetirementPolicySet(
+            1,
+            (
+                RetirementRule(Stage.STAGING, Condition.UNUSED, 90, 14),
+                RetirementRule(Stage.PRODUCTION, Condition.SUPERSEDED, 30, 7),
+            ),
+            "tidy",
             "admin",
             AT,
         )
@@ -347,7 +374,7 @@ STORIES: dict[str, list[Any]] = {
     ],
 }
 DECIDERS: dict[str, Decider[Any, Any, Any]] = {
-    d.category: d for d in (MODEL, POLICY, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET)
+    d.category: d for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET)
 }
 
 
@@ -370,9 +397,12 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
                 whole = MessageToDict(message, preserving_proto_field_name=True)
                 signed = [signature_message(s, 7) for v in state.versions.values() for s in v.signatures]
                 signatures = [MessageToDict(one, preserving_proto_field_name=True) for one in signed]
-                return {**whole, "changes": told, "cards": written, "signatures": signatures}
+                seen = {**whole, "changes": told, "cards": written, "signatures": signatures}
+                return {**seen, **promised_and_retired(state)}
         case "registry.promotion_policy":
             message = policy_messages.policy_message(state.last, 7)
+        case "registry.retirement_policy":
+            message = retirements.retirement_policy_message(state.last, 7)
         case "registry.experiment":
             message = messages.experiment_message(state, state.created, 7)
         case "registry.loggedmodel":
@@ -384,6 +414,16 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
         case _:
             message = messages.dataset_version_message(state.versions[-1], 7)
     return MessageToDict(message, preserving_proto_field_name=True)
+
+
+def promised_and_retired(model: Any) -> dict[str, Any]:
+    """The targets of a model, and the retirements of its versions."""
+    ended = [retirements.retirement_message(v, v.retirement, 7) for v in model.versions.values() if v.retirement]
+    promised = [retirements.sla_message(model.sla, 7)] if model.sla else []
+    return {
+        "retirements": [MessageToDict(m, preserving_proto_field_name=True) for m in ended],
+        "sla": [MessageToDict(m, preserving_proto_field_name=True) for m in promised],
+    }
 
 
 def golden_file(name: str, version: int) -> Path:

@@ -71,6 +71,10 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
         ]
     },
     "GetModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
+    "GetModelSlaRequest": {"Model": lambda m: [{"model": m.name}]},
+    "ListModelSlasRequest": {"ModelSla": lambda s: [{"model": s.model}]},
+    "GetRetirementPolicyRequest": {"RetirementPolicy": lambda p: [{"version": p.version}]},
+    "ListRetirementsRequest": {"Retirement": lambda r: [{"model": r.model}, {"state": r.state}]},
     "ListModelSignaturesRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "GetModelBomRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "RenderModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},

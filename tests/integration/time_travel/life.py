@@ -13,7 +13,7 @@ from pathlib import Path
 
 import modelog
 import numpy as np
-from modelog.governance import CardParts
+from modelog.governance import CardParts, RetirementRule, SlaTargets
 from modelog.stream import StreamProducer
 from modelog.types import AlertChannel, Artifact, FreezeWindow, PromotionRules, StageRules
 from modelog_proto.serving.v1.deployment_pb2 import Prediction
@@ -86,6 +86,7 @@ class Life:
             ("job", 0, 0), ("traffic", 0, 0), ("version", 0, 0), ("traffic", 0, 3),
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
             ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0), ("write", 0, 1), ("sign", 0, 1),
+            ("promise", 0, 1), ("retire", 0, 0), ("check", 0, 0),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -115,6 +116,10 @@ class Life:
             "apply": lambda a, b: alice.changes.apply(_name(a), b + 1),
             "write": lambda a, b: bob.cards.edit(_name(a), _version(b), CardParts(limitations=[f"step {b}"])),
             "sign": lambda a, b: self._signature(_name(a), _version(b)),
+            "promise": lambda a, b: alice.slas.set(_name(a), SlaTargets(latency_p99_ms=float(b))),
+            "retire": lambda a, b: alice.retirements.set_policy([_retirement(b)]),
+            "check": lambda a, b: alice.retirements.check(),
+            "object": lambda a, b: bob.retirements.object(_name(a), _version(b), "a step"),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
@@ -224,6 +229,13 @@ def _rules(a: int) -> PromotionRules:
     """Two or more eyes more, and a time in which nothing moved that is long over."""
     freeze = FreezeWindow(starts=START, ends=START + HOUR, reason="long ago")
     return PromotionRules(stages=[StageRules(stage="STAGE_PRODUCTION", reviewers=1 + a % 2)], freezes=[freeze])
+
+
+def _retirement(b: int) -> RetirementRule:
+    """What nobody uses in development is announced at once, and goes a day or more later: after the story."""
+    return RetirementRule(
+        stage="STAGE_DEVELOPMENT", condition="RETIREMENT_CONDITION_UNUSED", after_days=0, announce_days=b + 1
+    )
 
 
 def _version(b: int) -> str:

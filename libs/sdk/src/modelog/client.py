@@ -18,6 +18,7 @@ from modelog.api.lineage import LineageGraph
 from modelog.api.logged_models import LoggedModels
 from modelog.api.models import Models
 from modelog.api.monitoring import Monitors
+from modelog.api.retirements import Retirements, Slas
 from modelog.api.signatures import Signatures
 from modelog.api.users import Users
 from modelog.config import resolve
@@ -53,6 +54,8 @@ class Client:
         self.models = Models(transport, self.artifacts)
         self.cards = Cards(transport)
         self.signatures = Signatures(transport, self.artifacts)
+        self.retirements = Retirements(transport)
+        self.slas = Slas(transport)
         self.changes = Changes(transport, self.artifacts)
         self.runs = Runs(transport, self.artifacts)
         self.logged_models = LoggedModels(transport)

@@ -162,3 +162,68 @@ class ModelSignature(Record):
     by: str = ""
     at: Optional[datetime] = None
     position: int = 0
+
+
+class SlaTargets(Record):
+    """What is promised of a model; what is None is not promised."""
+
+    latency_p50_ms: Optional[float] = None
+    latency_p99_ms: Optional[float] = None
+    availability_percent: Optional[float] = None
+    freshness_hours: Optional[float] = None
+
+
+class ModelSla(Record):
+    """One version of a model's targets; version 0 when nobody has set any."""
+
+    model: str = ""
+    version: int = 0
+    targets: SlaTargets = msgspec.field(default_factory=SlaTargets)
+    reason: str = ""
+    by: str = ""
+    at: Optional[datetime] = None
+    position: int = 0
+
+
+class RetirementRule(Record):
+    """Which versions are retired: of STAGE_STAGING, say, RETIREMENT_CONDITION_UNUSED for `after_days`."""
+
+    stage: str
+    condition: str
+    after_days: int
+    announce_days: int
+
+
+class RetirementPolicy(Record):
+    """One version of the rules of retirement; version 0 has none."""
+
+    version: int = 0
+    rules: List[RetirementRule] = []
+    reason: str = ""
+    by: str = ""
+    at: Optional[datetime] = None
+    position: int = 0
+
+
+class Retirement(Record):
+    """The last retirement that was announced of a version, and what became of it."""
+
+    model: str = ""
+    version: str = ""
+    stage: str = ""
+    state: str = ""
+    reason: str = ""
+    announced_at: Optional[datetime] = None
+    due: Optional[datetime] = None
+    policy_version: int = 0
+    ended_by: str = ""
+    ended_at: Optional[datetime] = None
+    ended_because: str = ""
+    position: int = 0
+
+
+class RetirementCheck(Record):
+    """How many models were looked at, and in how many something happened."""
+
+    considered: int = 0
+    changed: int = 0

@@ -18,7 +18,9 @@ from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistry
 from modelog_proto.registry.v1.logged_model_pb2_grpc import add_LoggedModelsServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
 from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
+from modelog_proto.registry.v1.retire_pb2_grpc import add_RetirementsServicer_to_server
 from modelog_proto.registry.v1.sign_pb2_grpc import add_ModelSignaturesServicer_to_server
+from modelog_proto.registry.v1.sla_pb2_grpc import add_ModelSlasServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
 from modelog_registry.api.cards import CardServicer
@@ -29,6 +31,7 @@ from modelog_registry.api.experiments import ExperimentServicer
 from modelog_registry.api.logged_models import LoggedModelServicer
 from modelog_registry.api.models import ModelServicer
 from modelog_registry.api.policies import PolicyServicer
+from modelog_registry.api.retirements import RetirementServicer, SlaServicer
 from modelog_registry.api.signatures import SignatureServicer
 from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
@@ -44,6 +47,7 @@ from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.models import Models
 from modelog_registry.handle.names import Names
 from modelog_registry.handle.references import References
+from modelog_registry.handle.retiring import Retiring
 from modelog_registry.handle.runs import Runs
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.logged_model.decide import LOGGED_MODEL
@@ -57,9 +61,11 @@ from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.policy_queries import PolicyQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.read.retirements import RetirementQueries
 from modelog_registry.read.signatures import SignatureQueries
 from modelog_registry.read.tables import TABLES
 from modelog_registry.read.tracking import TrackingQueries
+from modelog_registry.retirement.policy import RETIREMENT
 from modelog_registry.run.decide import RUN
 
 PACKAGE = "modelog.registry.v1"
@@ -115,6 +121,15 @@ async def build(host: Host) -> None:
         SignatureServicer(models, SignatureQueries(tables), host.clock),
         f"{PACKAGE}.ModelSignatures",
     )
+    retirements = RetirementQueries(tables)
+    retiring = Retiring(Entities(store, RETIREMENT, EVENTS), models, retirements.tenants, retirements.names, host.clock)
+    host.background("retirement", retiring.run)
+    host.serve(
+        add_RetirementsServicer_to_server,
+        RetirementServicer(retiring, models, retirements, host.clock),
+        f"{PACKAGE}.Retirements",
+    )
+    host.serve(add_ModelSlasServicer_to_server, SlaServicer(models, retirements, host.clock), f"{PACKAGE}.ModelSlas")
     changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer, cards))
     host.serve(
         add_ChangeRequestsServicer_to_server,

@@ -44,9 +44,11 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.model.retired import RetirementAnnounced, RetirementCalledOff, RetirementObjected, SlaSet
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.policy.events import PromotionPolicySet
+from modelog_registry.retirement.policy import RetirementPolicySet
 from modelog_registry.run.events import (
     MetricsSealed,
     RunDeleted,
@@ -77,6 +79,11 @@ TYPES = (
     AliasDeleted,
     CardEdited,
     VersionSigned,
+    SlaSet,
+    RetirementAnnounced,
+    RetirementObjected,
+    RetirementCalledOff,
+    RetirementPolicySet,
     ChangeRequested,
     ChangeEvidenceAttached,
     ChangeReviewersAsked,

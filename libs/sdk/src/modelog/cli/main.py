@@ -25,6 +25,7 @@ from modelog.cli import (
     models,
     monitors,
     platform,
+    retirements,
     runs,
     search,
     signing,
@@ -42,9 +43,11 @@ platform.register(app)
 model_upkeep.register(models.app)
 cards.register(models.app)
 signing.register(models.app)
+retirements.register(models.app)
 compare.register(runs.app, models.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")
+app.add_typer(retirements.app, name="retirement")
 app.add_typer(experiments.app, name="experiment")
 app.add_typer(runs.app, name="run")
 app.add_typer(data.app, name="dataset")

@@ -133,6 +133,10 @@ class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.Val
     FACT_KIND_CHANGE_APPLIED: _FactKind.ValueType  # 19
     FACT_KIND_CARD_EDITED: _FactKind.ValueType  # 20
     FACT_KIND_VERSION_SIGNED: _FactKind.ValueType  # 21
+    FACT_KIND_SLA_SET: _FactKind.ValueType  # 22
+    FACT_KIND_RETIREMENT_ANNOUNCED: _FactKind.ValueType  # 23
+    FACT_KIND_RETIREMENT_OBJECTED: _FactKind.ValueType  # 24
+    FACT_KIND_RETIREMENT_CALLED_OFF: _FactKind.ValueType  # 25
 
 class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
     """What a fact is about."""
@@ -159,6 +163,10 @@ FACT_KIND_CHANGE_WITHDRAWN: FactKind.ValueType  # 18
 FACT_KIND_CHANGE_APPLIED: FactKind.ValueType  # 19
 FACT_KIND_CARD_EDITED: FactKind.ValueType  # 20
 FACT_KIND_VERSION_SIGNED: FactKind.ValueType  # 21
+FACT_KIND_SLA_SET: FactKind.ValueType  # 22
+FACT_KIND_RETIREMENT_ANNOUNCED: FactKind.ValueType  # 23
+FACT_KIND_RETIREMENT_OBJECTED: FactKind.ValueType  # 24
+FACT_KIND_RETIREMENT_CALLED_OFF: FactKind.ValueType  # 25
 Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
 
 @_typing.final

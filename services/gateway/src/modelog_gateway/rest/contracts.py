@@ -25,7 +25,9 @@ from modelog_proto.registry.v1 import (
     logged_model_pb2,
     model_pb2,
     policy_pb2,
+    retire_pb2,
     sign_pb2,
+    sla_pb2,
 )
 from modelog_proto.serving.v1 import deployment_pb2
 from modelog_proto.training.v1 import training_pb2
@@ -36,6 +38,8 @@ FILES = (
     change_pb2,
     card_pb2,
     sign_pb2,
+    sla_pb2,
+    retire_pb2,
     experiment_pb2,
     logged_model_pb2,
     dataset_pb2,

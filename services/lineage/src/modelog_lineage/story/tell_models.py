@@ -49,6 +49,10 @@ def _reviewed(p: Payload) -> str:
     return f"{word(p['reviewer'])} {word(p['decision'])} {_version(p)}{because(p['comment'])}"
 
 
+def _sla_set(p: Payload) -> str:
+    return f"{word(p['by'])} set targets {word(p['number'])} of the model {word(p['model'])}{because(p['reason'])}"
+
+
 def _tagged(p: Payload, thing: str) -> str:
     parts = [f"set {count(len(p['tags']), 'tag')}"] if p["tags"] else []
     parts += [f"took away {count(len(p['removed']), 'tag')}"] if p["removed"] else []
@@ -160,6 +164,19 @@ SENTENCES: Mapping[str, Sentence] = {
     **tell_changes.SENTENCES,
     "registry.VersionSigned": Sentence(
         lambda p: f"{word(p['by'])} signed {_version(p)} with the key {short(p['key'])}"
+    ),
+    "registry.SlaSet": Sentence(_sla_set),
+    "registry.RetirementAnnounced": Sentence(
+        lambda p: f"{_version(p)} is to be archived on {word(p['due'])[:10]}: {word(p['reason'])}"
+    ),
+    "registry.RetirementObjected": Sentence(
+        lambda p: f"{word(p['by'])} wants to keep {_version(p)}{because(p['reason'])}"
+    ),
+    "registry.RetirementCalledOff": Sentence(
+        lambda p: f"the retirement of {_version(p)} was called off{because(p['reason'])}"
+    ),
+    "registry.RetirementPolicySet": Sentence(
+        lambda p: f"{word(p['by'])} set version {word(p['version'])} of the retirement policy{because(p['reason'])}"
     ),
     "registry.CardEdited": Sentence(lambda p: f"{word(p['by'])} wrote in the model card of {_version(p)}"),
     "registry.PromotionPolicySet": Sentence(

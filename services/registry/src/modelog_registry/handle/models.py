@@ -36,6 +36,7 @@ from modelog_registry.model.commands import (
     UpdateVersion,
 )
 from modelog_registry.model.events import ModelEvent
+from modelog_registry.model.retired import ObjectToRetirement, ReviewRetirements, SetSla
 from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.state import Model
 from modelog_registry.policy.commands import PolicyCommand, SetPolicy
@@ -54,6 +55,9 @@ Change = (
     | SetAlias
     | DeleteAlias
     | EditCard
+    | SetSla
+    | ReviewRetirements
+    | ObjectToRetirement
     | AttachEvidence
     | AskReviewers
     | CommentChange
@@ -90,6 +94,10 @@ class Models:
     async def change(self, command: Change, ctx: Context) -> int:
         """Anything else that is asked of a model that is there."""
         return (await self._handle(command.model, command, ctx)).position
+
+    async def position(self, name: str, tenant: str) -> int:
+        """Where the last event of a model stands."""
+        return (await self._entities.current(derived_id(tenant, name))).position
 
     async def sign(self, command: SignVersion, ctx: Context) -> int:
         """Keep a signature whose files were uploaded before."""

@@ -13,6 +13,7 @@ from modelog_registry.artifact import Artifact
 from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import ChangeCommand
 from modelog_registry.model.events import DatasetRef, Environment
+from modelog_registry.model.retired import ObjectToRetirement, ReviewRetirements, SetSla
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.stage import Decision, ModelType, Stage
@@ -170,5 +171,8 @@ ModelCommand = (
     | DeleteAlias
     | EditCard
     | SignVersion
+    | SetSla
+    | ReviewRetirements
+    | ObjectToRetirement
     | ChangeCommand
 )

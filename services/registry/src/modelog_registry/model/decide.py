@@ -12,7 +12,7 @@ from modelog_common.domain.errors import AlreadyExists, Invalid
 from modelog_common.domain.ids import derived_id
 
 from modelog_registry.artifact import Artifact, check_path
-from modelog_registry.model import changes, promotion, upkeep
+from modelog_registry.model import changes, promotion, retirement, upkeep
 from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import (
     ApplyChange,
@@ -39,6 +39,7 @@ from modelog_registry.model.commands import (
     UpdateVersion,
 )
 from modelog_registry.model.events import ModelEvent, ModelRegistered, VersionRegistered
+from modelog_registry.model.retired import ObjectToRetirement, ReviewRetirements, SetSla
 from modelog_registry.model.signature import Signature, check_signature
 from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.state import Model, evolve
@@ -79,6 +80,12 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
             return upkeep.edit_card(model, command, ctx)
         case SignVersion():
             return upkeep.sign_version(model, command, ctx)
+        case SetSla():
+            return retirement.set_sla(model, command, ctx)
+        case ReviewRetirements():
+            return retirement.review_retirements(model, command, ctx)
+        case ObjectToRetirement():
+            return retirement.object_to(model, command, ctx)
         case RequestChange():
             return changes.request(model, command, ctx)
         case AttachEvidence():

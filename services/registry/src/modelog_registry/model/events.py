@@ -11,6 +11,7 @@ from modelog_common.events.types import event
 from modelog_registry.artifact import Artifact
 from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import ChangeEvent
+from modelog_registry.model.retired import RetirementAnnounced, RetirementCalledOff, RetirementObjected, SlaSet
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
@@ -229,5 +230,9 @@ ModelEvent = (
     | AliasDeleted
     | CardEdited
     | VersionSigned
+    | SlaSet
+    | RetirementAnnounced
+    | RetirementObjected
+    | RetirementCalledOff
     | ChangeEvent
 )

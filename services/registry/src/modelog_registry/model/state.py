@@ -36,6 +36,14 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.model.retired import (
+    Retirement,
+    RetirementAnnounced,
+    RetirementCalledOff,
+    RetirementObjected,
+    RetirementState,
+    SlaSet,
+)
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
 from modelog_registry.rules import Candidate
@@ -67,6 +75,7 @@ class Version:
     card: CardParts = NOTHING
     card_edited: CardEdited | None = None
     signatures: tuple[VersionSigned, ...] = ()
+    retirement: Retirement | None = None
     gone: Gone | None = None
 
     @property
@@ -127,6 +136,7 @@ class Model:
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, AliasSet] = field(default_factory=dict)
     changes: Mapping[int, ChangeRequest] = field(default_factory=dict)
+    sla: SlaSet | None = None
     updated_at: datetime | None = None
     gone: Gone | None = None
 
@@ -206,7 +216,9 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             reviewed = model.of(version)
             return model.with_version(replace(reviewed, reviews=(*reviewed.reviews, event), updated_at=at))
         case VersionPromoted(version=version, to_stage=stage, at=at):
-            return model.with_version(replace(model.of(version), stage=stage, moved=event, updated_at=at))
+            before = model.of(version)
+            retirement = _moved_on(before.retirement, event)
+            return model.with_version(replace(before, stage=stage, moved=event, updated_at=at, retirement=retirement))
         case ModelUpdated(description=description, type=kind):
             return replace(model, description=description, type=kind)
         case ModelTagged():
@@ -233,6 +245,13 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
         case VersionSigned(version=version, at=at):
             signed = model.of(version)
             return model.with_version(replace(signed, signatures=(*signed.signatures, event), updated_at=at))
+        case SlaSet():
+            return replace(model, sla=event)
+        case RetirementAnnounced(version=version):
+            return model.with_version(replace(model.of(version), retirement=Retirement(event)))
+        case RetirementObjected(version=version) | RetirementCalledOff(version=version):
+            ended = model.of(version)
+            return model.with_version(replace(ended, retirement=_ended(ended.retirement, event)))
         case ChangeRequested(change=number):
             return replace(model, changes={**model.changes, number: requested(event)})
         case (
@@ -247,6 +266,22 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             return replace(model, changes={**model.changes, number: changed})
         case _:
             assert_never(event)
+
+
+def _ended(retirement: Retirement | None, event: RetirementObjected | RetirementCalledOff) -> Retirement | None:
+    if retirement is None:
+        return None
+    objected = isinstance(event, RetirementObjected)
+    state = RetirementState.OBJECTED if objected else RetirementState.CALLED_OFF
+    return replace(retirement, state=state, ended_by=event.by, ended_at=event.at, ended_because=event.reason)
+
+
+def _moved_on(retirement: Retirement | None, event: VersionPromoted) -> Retirement | None:
+    """Whoever moves a version ends its retirement, or carries it out; an objection was about the stage before."""
+    if retirement is None or retirement.state in (RetirementState.CALLED_OFF, RetirementState.ARCHIVED):
+        return retirement
+    state = RetirementState.ARCHIVED if event.to_stage is Stage.ARCHIVED else RetirementState.CALLED_OFF
+    return replace(retirement, state=state, ended_by=event.by, ended_at=event.at, ended_because=event.reason)
 
 
 def _tagged(tags: Mapping[str, str], event: ModelTagged | VersionTagged) -> dict[str, str]:

@@ -34,6 +34,7 @@ from modelog_registry.model.events import (
     VersionTagged,
     VersionUpdated,
 )
+from modelog_registry.model.retired import RetirementAnnounced, RetirementCalledOff, RetirementObjected, SlaSet
 from modelog_registry.model.signature import Tensor
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType
@@ -137,6 +138,8 @@ def fact_message(event: ModelEvent, position: int) -> pb.ModelFact:
             | ChangeApplied()
         ):
             fact.MergeFrom(change_messages.change_fact(event))
+        case SlaSet():
+            fact.kind, fact.by, fact.reason = pb.FACT_KIND_SLA_SET, event.by, event.reason
         case _:
             fact.MergeFrom(_version_fact(event))
     return fact
@@ -150,7 +153,10 @@ def _version_fact(
     | VersionTagged
     | VersionDeleted
     | CardEdited
-    | VersionSigned,
+    | VersionSigned
+    | RetirementAnnounced
+    | RetirementObjected
+    | RetirementCalledOff,
 ) -> pb.ModelFact:
     fact = pb.ModelFact(version=event.version)
     match event:
@@ -168,6 +174,12 @@ def _version_fact(
             fact.kind, fact.by, fact.description = pb.FACT_KIND_VERSION_UPDATED, event.by, event.description
         case VersionSigned():
             fact.kind, fact.by, fact.reason = pb.FACT_KIND_VERSION_SIGNED, event.by, f"key {event.key}"
+        case RetirementAnnounced():
+            fact.kind, fact.by, fact.reason = pb.FACT_KIND_RETIREMENT_ANNOUNCED, event.by, event.reason
+        case RetirementObjected():
+            fact.kind, fact.by, fact.reason = pb.FACT_KIND_RETIREMENT_OBJECTED, event.by, event.reason
+        case RetirementCalledOff():
+            fact.kind, fact.by, fact.reason = pb.FACT_KIND_RETIREMENT_CALLED_OFF, event.by, event.reason
         case CardEdited():
             fact.kind, fact.by = pb.FACT_KIND_CARD_EDITED, event.by
             fact.reason = ", ".join(card_messages.named(event))

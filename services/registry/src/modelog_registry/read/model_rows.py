@@ -23,9 +23,10 @@ from modelog_registry.model.events import (
     VersionRegistered,
     VersionTagged,
 )
+from modelog_registry.model.retired import RetirementAnnounced, RetirementCalledOff, RetirementObjected, SlaSet
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.state import Gone, Model, Version
-from modelog_registry.read import card_messages, change_messages, model_messages, policy_messages
+from modelog_registry.read import card_messages, change_messages, model_messages, policy_messages, retirements
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.model_tables import (
     ALIASES,
@@ -36,7 +37,9 @@ from modelog_registry.read.model_tables import (
     MODEL_TAGS,
     MODELS,
     PROMOTIONS,
+    RETIREMENTS,
     SIGNATURES,
+    SLAS,
     TAG_LENGTH,
     VERSION_TAGS,
     VERSIONS,
@@ -71,6 +74,11 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         body = policy_messages.promotion_message(judged, event, stored.position).SerializeToString()
         key = {"model": name, "told": str(stored.version)}
         changes.append(Put(PROMOTIONS, key, body, {"at_position": stored.position}))
+    if isinstance(event, SlaSet):
+        body = retirements.sla_message(event, stored.position).SerializeToString()
+        changes.append(Put(SLAS, {"model": name, "number": str(event.number)}, body, {"at_position": stored.position}))
+    if isinstance(event, RetirementAnnounced | RetirementObjected | RetirementCalledOff | VersionPromoted):
+        changes += _retirement_rows(model.of(event.version), stored.position)
     if isinstance(event, VersionSigned):
         body = signature_message(event, stored.position).SerializeToString()
         values = {"version": event.version, "ordinal": stored.version}
@@ -128,6 +136,15 @@ def _change_row(change: ChangeRequest, position: int) -> Change:
     }
     body = change_messages.change_message(change, position).SerializeToString()
     return Put(CHANGES, {"model": asked.model, "change": str(asked.change)}, body, values)
+
+
+def _retirement_rows(version: Version, position: int) -> Iterator[Change]:
+    retirement = version.retirement
+    if retirement is None:
+        return
+    values = {"state": retirement.state.value, "due_us": microseconds(retirement.announced.due)}
+    body = retirements.retirement_message(version, retirement, position).SerializeToString()
+    yield Put(RETIREMENTS, {"model": version.content.model, "version": version.content.version}, body, values)
 
 
 def _searched(model: Model, event: ModelEvent) -> Iterator[Change]:

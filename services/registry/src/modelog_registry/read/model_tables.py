@@ -109,3 +109,20 @@ SIGNATURES = temporal_table(
     key=["model", "told"],
     columns=[Column("version", ByteText(40), nullable=False), Column("ordinal", BigInteger, nullable=False)],
 )
+
+# The last retirement that was announced of each version.
+RETIREMENTS = temporal_table(
+    TABLES,
+    "retirements",
+    key=["model", "version"],
+    columns=[Column("state", ByteText(20), nullable=False), Column("due_us", BigInteger, nullable=False)],
+)
+
+RETIREMENT_POLICIES = temporal_table(
+    TABLES, "retirement_policies", key=["version"], columns=[Column("number", Integer, nullable=False)]
+)
+
+# Every version of the targets of each model.
+SLAS = temporal_table(
+    TABLES, "model_slas", key=["model", "number"], columns=[Column("at_position", BigInteger, nullable=False)]
+)

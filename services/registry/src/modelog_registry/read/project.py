@@ -18,12 +18,13 @@ from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME, Name
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.state import Policy
-from modelog_registry.read import messages, policy_messages, tables
+from modelog_registry.read import messages, policy_messages, retirements, tables
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.logged_models import logged_model_rows
 from modelog_registry.read.model_rows import model_rows
-from modelog_registry.read.model_tables import POLICIES
+from modelog_registry.read.model_tables import POLICIES, RETIREMENT_POLICIES
 from modelog_registry.read.values import values_changed
+from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicy
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunLogged
 from modelog_registry.run.state import Run
@@ -34,6 +35,7 @@ def projections(store: EventStore) -> Sequence[Projection]:
     return (
         EntityProjection(store, MODEL, EVENTS, model_rows),
         EntityProjection(store, POLICY, EVENTS, policy_rows),
+        EntityProjection(store, RETIREMENT, EVENTS, retirement_policy_rows),
         EntityProjection(store, NAME, EVENTS, name_rows),
         EntityProjection(store, EXPERIMENT, EVENTS, experiment_rows),
         EntityProjection(store, RUN, EVENTS, run_rows),
@@ -49,6 +51,15 @@ def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
         raise ValueError(f"{stored.stream} has {stored.type} before a policy was set")
     body = policy_messages.policy_message(last, stored.position).SerializeToString()
     return [Put(POLICIES, {"version": str(last.version)}, body, {"number": last.version})]
+
+
+def retirement_policy_rows(policy: RetirementPolicy, stored: StoredEvent) -> Sequence[Change]:
+    """The row of the version that was set."""
+    last = policy.last
+    if last is None:
+        raise ValueError(f"{stored.stream} has {stored.type} before a policy was set")
+    body = retirements.retirement_policy_message(last, stored.position).SerializeToString()
+    return [Put(RETIREMENT_POLICIES, {"version": str(last.version)}, body, {"number": last.version})]
 
 
 def name_rows(_name: Name, _stored: StoredEvent) -> Sequence[Change]:

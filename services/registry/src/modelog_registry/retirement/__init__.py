@@ -1,0 +1,1 @@
+"""The rules of retirement, as a policy with versions."""
