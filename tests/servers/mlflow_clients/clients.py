@@ -22,7 +22,14 @@ REQUIREMENTS = {
     "3.17.2": ("mlflow-skinny==3.17.2", "skops==0.16.0", *FLAVOURS),
     "2.22.5": ("mlflow-skinny==2.22.5", "setuptools<81", *FLAVOURS),
 }
-PROGRAM_TIMEOUT_S = 240
+# Several gigabytes, since PyTorch comes with CUDA: for one client only.
+DEEP_LEARNING = {
+    "3.17.2 with PyTorch": (
+        *REQUIREMENTS["3.17.2"], "torch==2.15.0", "transformers==5.24.0", "accelerate==1.15.0", "lightning==2.6.6",
+        "keras==3.15.1", "onnx==1.23.2", "onnxruntime==1.32.0", "skl2onnx==1.20.0",
+    )
+}  # fmt: skip
+PROGRAM_TIMEOUT_S = 480
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,8 @@ class MlflowClient:
 
 def client(version: str) -> MlflowClient:
     """The client of this version, installed if it is not there yet."""
-    home = servers_home() / f"mlflow-{version}"
-    wanted = REQUIREMENTS[version]
+    home = servers_home() / f"mlflow-{version.replace(' ', '-')}"
+    wanted = (REQUIREMENTS | DEEP_LEARNING)[version]
     with installing(home, repr((sys.version_info[:2], wanted)).encode()) as missing:
         if missing:
             uv = find_uv_bin()
