@@ -58,6 +58,8 @@ def value_of(run: Any, asked: Any) -> str | float | None:
             return pb.RunStatus.Name(run.status).removeprefix("RUN_STATUS_")
         case "user":
             return str(run.author)
+        case "parent_run_id":
+            return run.parent_run_id or None
         case "start_time":
             return int(run.started_at.ToMilliseconds())
         case _:
@@ -179,6 +181,24 @@ async def test_search_as_of_before_and_of_what_is_deleted(alice: Any) -> None:
     ]
     then = common.ReadOptions(as_of=str(gone.position))
     assert len((await search(alice, read=then)).runs) == 1
+
+
+async def test_runs_are_found_by_the_run_that_they_are_part_of(alice: Any) -> None:
+    experiment = await alice.experiment("one")
+    parent = await alice.run("one")
+    for name in ("first", "second"):
+        await alice.experiments.StartRun(
+            pb.StartRunRequest(experiment_id=experiment.id, name=name, parent_run_id=parent.id, request_id=name)
+        )
+
+    async def found(comparison: Any) -> list[str]:
+        part_of = search_pb2.Condition(
+            field=search_pb2.FIELD_ATTRIBUTE, key="parent_run_id", comparison=comparison, text=parent.id
+        )
+        return sorted(run.name for run in (await search(alice, conditions=[part_of])).runs)
+
+    assert await found(search_pb2.COMPARISON_EQUAL) == ["first", "second"]
+    assert await found(search_pb2.COMPARISON_IS_NULL) == [parent.name]
 
 
 async def test_runs_are_found_by_what_they_read(alice: Any) -> None:

@@ -1,4 +1,4 @@
-"""A real Chromium, and a platform whose page it looks at."""
+"""A real Chromium, and platforms whose pages it looks at."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 from modelog_platform.servers.packages import apt_install
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+sys.path.append(str(Path(__file__).parent))
 sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("integration/gateway", "e2e"))
 
 from small_platform import SmallPlatform
+from small_project import SmallProject, small_project
 from toy_model import deployed
 
 CHROMIUM = "/usr/bin/chromium"
+# How long something may take to appear: longer than the busiest machine needs.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=6000)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +67,42 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     platform.stop()
 
 
+@dataclass
+class ProjectSite:
+    """A platform with a small project on it; tests may add to it, and take nothing away."""
+
+    platform: SmallPlatform
+    project: SmallProject
+    token: str
+
+    def open(self, page: Page, path: str) -> None:
+        """Open a page as somebody who may read everything; waits until it shows what it is about."""
+        page.goto(f"{self.platform.url}{path}#token={self.token}")
+        self.wait(page)
+
+    def wait(self, page: Page) -> None:
+        page.locator("main[aria-busy=false]").wait_for()
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectSite]:
+    folder = tmp_path_factory.mktemp("projects")
+    platform = SmallPlatform(folder)
+    platform.start()
+    with platform.client("alice") as alice, platform.client("bob") as bob:
+        project = small_project(alice, bob, folder)
+    yield ProjectSite(platform, project, platform.token("carol", "viewer"))
+    platform.stop()
+
+
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     """A page on a desktop that fails the test when its scripts fail."""
     with chromium.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Europe/Berlin") as context:
         found = context.new_page()
-        found.set_default_timeout(30_000)
+        found.set_default_timeout(PATIENCE_MS)
         errors: list[str] = []
         found.on("pageerror", lambda error: errors.append(str(error)))
+        found.on("console", lambda told: errors.append(told.text) if "Content Security Policy" in told.text else None)
         yield found
         assert errors == []

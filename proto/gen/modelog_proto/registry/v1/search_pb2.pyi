@@ -27,7 +27,8 @@ class _FieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Field.ValueType
     DESCRIPTOR: _descriptor.EnumDescriptor
     FIELD_UNSPECIFIED: _Field.ValueType  # 0
     FIELD_ATTRIBUTE: _Field.ValueType  # 1
-    """Of a run: run_id, run_name, status (RUNNING, SCHEDULED, COMPLETED, FAILED or CANCELLED), user, start_time, end_time.
+    """Of a run: run_id, run_name, status (RUNNING, SCHEDULED, COMPLETED, FAILED or CANCELLED), user, start_time, end_time,
+    parent_run_id (IS NULL for a run that is not nested).
     Of an experiment: experiment_id, name, creation_time, last_update_time. Of a logged model: model_id, name, status,
     model_type, source_run_id, creation_time, last_update_time. Times are numbers, milliseconds since 1970.
     """
@@ -44,7 +45,8 @@ class Field(_Field, metaclass=_FieldEnumTypeWrapper):
 
 FIELD_UNSPECIFIED: Field.ValueType  # 0
 FIELD_ATTRIBUTE: Field.ValueType  # 1
-"""Of a run: run_id, run_name, status (RUNNING, SCHEDULED, COMPLETED, FAILED or CANCELLED), user, start_time, end_time.
+"""Of a run: run_id, run_name, status (RUNNING, SCHEDULED, COMPLETED, FAILED or CANCELLED), user, start_time, end_time,
+parent_run_id (IS NULL for a run that is not nested).
 Of an experiment: experiment_id, name, creation_time, last_update_time. Of a logged model: model_id, name, status,
 model_type, source_run_id, creation_time, last_update_time. Times are numbers, milliseconds since 1970.
 """

@@ -1,4 +1,4 @@
-"""The HTTP application: one handler for every contract, plus MLflow's API, files, events, the document and the page."""
+"""The HTTP application: one handler for every contract, plus MLflow's API, files, events and the web pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable
-from importlib.resources import files
 from typing import Any
 
 import grpc.aio
@@ -25,13 +24,15 @@ from modelog_gateway.mlflow.app import add_mlflow, is_mlflow
 from modelog_gateway.mlflow.errors import EndpointNotFound, refusal
 from modelog_gateway.rest.contracts import Route, routes
 from modelog_gateway.rest.openapi import document
+from modelog_gateway.rest.pages import PUBLIC as PAGES_PUBLIC
+from modelog_gateway.rest.pages import add_pages
 from modelog_gateway.rest.problems import problem
 from modelog_gateway.rest.streams import Streams
 from modelog_gateway.rest.transcode import request_message, to_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Peers = Callable[[str], grpc.aio.Channel]
-PUBLIC = ("/healthz", "/openapi.json", "/", "/static/", "/.well-known/modelog", *MLFLOW_PUBLIC)
+PUBLIC = ("/healthz", "/openapi.json", "/.well-known/modelog", *PAGES_PUBLIC, *MLFLOW_PUBLIC)
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 CALL_TIMEOUT_S = 30.0
 CORRELATION_LONGEST = 100
@@ -54,9 +55,7 @@ def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dic
     app.router.add_get("/openapi.json", answering(described, "application/json"))
     app.router.add_get("/healthz", answering('{"status":"serving"}', "application/json"))
     app.router.add_get("/.well-known/modelog", answering(json.dumps(discovery), "application/json"))
-    pages = files("modelog_gateway") / "web"
-    app.router.add_get("/", answering((pages / "index.html").read_text(), "text/html"))
-    app.router.add_static("/static/", str(pages))
+    add_pages(app)
     return app
 
 

@@ -90,6 +90,7 @@ def run_rows(run: Run, stored: StoredEvent) -> Sequence[Change]:
         "hidden": int(run.deleted_at is not None),
         "started_us": microseconds(run.started.started_at or run.started.at),
         "ended_us": None if ended is None else microseconds(ended.ended_at or ended.at),
+        "parent_run_id": run.started.parent_run_id or None,
     }
     event = EVENTS.decode(stored.type, stored.schema, stored.payload)
     changes: list[Change] = [Put(tables.RUNS, {"run_id": run_id}, body, values), *values_changed(run, event)]

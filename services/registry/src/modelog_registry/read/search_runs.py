@@ -24,6 +24,7 @@ ATTRIBUTES: dict[str, type] = {
     "user": str,
     "start_time": float,
     "end_time": float,
+    "parent_run_id": str,
 }
 COLUMNS = {
     "run_id": "run_id",
@@ -32,6 +33,7 @@ COLUMNS = {
     "user": "author",
     "start_time": "started_us",
     "end_time": "ended_us",
+    "parent_run_id": "parent_run_id",
 }
 KINDS = {pb.FIELD_METRIC: METRIC, pb.FIELD_PARAMETER: PARAMETER, pb.FIELD_TAG: TAG, pb.FIELD_DATASET: DATASET}
 INDEXED = (pb.FIELD_METRIC, pb.FIELD_PARAMETER, pb.FIELD_TAG)

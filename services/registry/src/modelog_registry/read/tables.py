@@ -28,8 +28,9 @@ RUNS = temporal_table(
         Column("hidden", Integer, nullable=False),
         Column("started_us", BigInteger, nullable=False),
         Column("ended_us", BigInteger, nullable=True),
+        Column("parent_run_id", ByteText(100), nullable=True),
     ],
-    orders=[["started_us"], ["experiment_id", "started_us"]],
+    orders=[["started_us"], ["experiment_id", "started_us"], ["parent_run_id", "started_us"]],
 )
 
 # What runs are searched by: the last value of every metric, every parameter and tag, and what they read. `field` stands

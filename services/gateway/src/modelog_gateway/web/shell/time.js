@@ -1,4 +1,6 @@
 // The time control: which moment the page shows. It stands in the address, so that a moment can be shared as a link.
+import { put } from "./address.js";
+
 const $ = (id) => document.getElementById(id);
 const settle_ms = 150;
 
@@ -79,8 +81,8 @@ export class TimeControl {
     this.asOf = asOf;
     this.written = undefined;
     if (remember) {
-      const address = asOf ? `${location.pathname}?as_of=${encodeURIComponent(asOf)}` : location.pathname;
-      history[replace && this.sliding ? "replaceState" : "pushState"](null, "", address);
+      // The next page of a list belongs to the moment of its first one.
+      put({ as_of: asOf, page: "" }, { replace: replace && this.sliding });
     }
     this.sliding = replace;
     document.body.classList.toggle("then", this.past);
@@ -120,7 +122,6 @@ export class TimeControl {
     if (this.past && event) $("moment").textContent = `As of ${isPosition(this.asOf) ? `position ${this.asOf}` : local(this.asOf)}, ${ago(isPosition(this.asOf) ? event.recorded_at : this.asOf)}.`;
     $("earlier").disabled = !event;
     $("later").disabled = !this.past;
-    document.title = this.past ? `Modelog as of ${this.asOf}` : "Modelog";
   }
 }
 

@@ -1,0 +1,143 @@
+// The frame of every page: who looks, which moment is shown, and what happens meanwhile. The page itself comes by its address.
+import { getNow, lookAt, moment, wasGivenUp } from "./shell/api.js";
+import { fromMlflow, to } from "./shell/address.js";
+import { follow, sentence } from "./shell/events.js";
+import { remember, session } from "./shell/session.js";
+import { TimeControl } from "./shell/time.js";
+import { h, replace } from "./parts/dom.js";
+import { redraw } from "./parts/plot.js";
+
+const $ = (id) => document.getElementById(id);
+
+// Address -> the folder of its page. What stands in braces is given to the page by its name.
+const pages = [
+  [/^\/$/, "overview"],
+  [/^\/models\/?$/, "models"],
+  [/^\/models\/(?<name>[^/]+)$/, "model"],
+  [/^\/compare$/, "compare"],
+  [/^\/experiments\/?$/, "experiments"],
+  [/^\/experiments\/(?<id>[^/]+)$/, "experiment"],
+  [/^\/runs\/(?<id>[^/]+)$/, "run"],
+  [/^\/diff$/, "diff"],
+  [/^\/datasets\/?$/, "datasets"],
+  [/^\/datasets\/(?<name>[^/]+)$/, "dataset"],
+  [/^\/deployments\/(?<name>[^/]+)$/, "deployment"],
+];
+const within = { model: "models", experiment: "experiments", run: "experiments", diff: "experiments", dataset: "datasets" };
+
+const mlflow = fromMlflow(location.hash);
+if (mlflow) history.replaceState(null, "", mlflow);
+const [found, folder] = pages.map(([form, name]) => [location.pathname.match(form), name]).find(([match]) => match);
+const given = Object.fromEntries(Object.entries(found.groups ?? {}).map(([name, text]) => [name, decodeURIComponent(text)]));
+
+const trouble = (text) => { $("trouble").hidden = !text; $("trouble").textContent = text ?? ""; };
+const report = (error) => { if (!wasGivenUp(error)) failed(error); };
+
+function failed(error) {
+  if (error.status === 401) return askWho(session.token ? error.message : "");
+  trouble(error.message);
+}
+
+function askWho(why) {
+  $("login").hidden = false;
+  trouble([why, "Give a token to look: `modelog token` prints one."].filter(Boolean).join(" "));
+  $("token").focus();
+}
+
+function navigation() {
+  const here = within[folder] ?? folder;
+  const links = [["overview", "Overview", to.overview()], ["models", "Models", to.models()], ["experiments", "Experiments", to.experiments()],
+    ["datasets", "Datasets", to.datasets()], ["compare", "Compare", to.compare()]];
+  replace($("nav"), links.map(([name, label, href]) => h("a", { href, "aria-current": name === here ? "page" : null }, label)));
+  document.querySelector(".brand").href = to.overview();
+}
+
+let page, time;
+let gone = false;  // what this page is about is not there at the moment that is shown
+let listening = new AbortController();
+let turn = 0;
+let reached = 0;  // the last event that this page knows of
+
+async function begin() {
+  const { build } = await import(`./pages/${folder}/page.js`);
+  $("main").className = folder;
+  page = build($("main"), { ...given, report });
+}
+
+function notHere(error) {
+  gone = true;
+  replace($("main"), h("h1", {}, "Not here"), h("section", { class: "wide", role: "alert" }, h("p", {}, error.message),
+    h("p", {}, moment.asOf ? "It may have come later than the moment that is shown: go back to now. Or look among " : "Its name may be written differently. Look among ",
+      h("a", { href: to.models() }, "models"), ", ", h("a", { href: to.experiments() }, "experiments"), " and ", h("a", { href: to.datasets() }, "datasets"), ".")));
+}
+
+function title(name) {
+  const past = moment.asOf ? `Modelog as of ${moment.asOf}` : "Modelog";
+  document.title = name ? `${name} · ${past}` : past;
+}
+
+// Show the page as of a moment; without one, go on with what happens.
+async function look(asOf) {
+  const mine = ++turn;
+  listening.abort();
+  lookAt(asOf);
+  navigation();
+  redraw();
+  trouble();
+  $("main").ariaBusy = "true";
+  try {
+    if (gone) await begin();
+    gone = false;
+    title(await page.show());
+  } catch (error) {
+    if (mine === turn) error.status === 404 && found.groups ? notHere(error) : report(error);
+    title(given.name ?? "");
+  }
+  if (mine !== turn) return;
+  $("main").ariaBusy = "false";
+  if (moment.asOf) return;
+  const { head } = await getNow("/api/v1/events?limit=1").catch(() => ({ head: 0 }));
+  if (mine !== turn) return;
+  reached = Math.max(0, Number(head) - (page.before ?? 0));
+  listen();
+}
+
+function listen() {
+  listening.abort();
+  if (moment.asOf || document.hidden) return;
+  listening = new AbortController();
+  let away = false;
+  follow(reached, listening.signal, {
+    trouble(text) {
+      if (text || away) trouble(text);  // not what somebody else has to say
+      away = text !== "";
+    },
+    happened(event) {
+      reached = Number(event.position);
+      page.happened?.(event);
+      time.grown(event);
+    },
+  });
+}
+
+async function open() {
+  try {
+    await getNow("/api/v1/me");
+  } catch (error) {
+    if (error.status === 401) return askWho(session.token ? error.message : "");
+    return trouble(error.message);
+  }
+  remember(session.token);
+  $("login").hidden = true;
+  $("time").hidden = false;
+  trouble();
+  if (page === undefined) await begin();
+  await time.open();
+}
+
+time = new TimeControl({ get: getNow, words: sentence, show: look, fail: report });
+// Who does not look needs no connection: a browser has few of them for all its tabs.
+document.addEventListener("visibilitychange", () => { if (page && !$("time").hidden) document.hidden ? listening.abort() : listen(); });
+$("login").addEventListener("submit", (event) => { event.preventDefault(); session.token = $("token").value.trim(); open(); });
+navigation();
+open();

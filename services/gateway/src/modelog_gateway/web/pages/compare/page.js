@@ -1,0 +1,66 @@
+// A comparison of runs, of groups of repeated runs, or of model versions, with tests and intervals where there are enough.
+import { check, choice, field, h, link, quiet, replace, section } from "../../parts/dom.js";
+import { get } from "../../shell/api.js";
+import { asked, put, to } from "../../shell/address.js";
+import { overlaid } from "./curves.js";
+import { columns, metrics, values } from "./tables.js";
+import { metricPlots } from "./plots.js";
+
+const designs = [["", "independent runs"], ["RUN_DESIGN_PAIRED", "paired: same seeds or folds"], ["RUN_DESIGN_RESAMPLED", "cross-validation"]];
+
+export function build(main, { report }) {
+  const runs = h("textarea", { rows: 3, spellcheck: false, placeholder: "a line for each column: a run's id, or those of repeated runs joined by commas" });
+  const versions = h("textarea", { rows: 3, spellcheck: false, placeholder: "a line for each: flight-delay/1.0.0" });
+  const lines = (text) => text.value.split("\n").map((line) => line.replaceAll(/\s*,\s*/g, ",").trim()).filter(Boolean);
+  const design = choice(designs, "", () => change());
+  const share = h("input", { type: "number", min: "0.01", max: "0.99", step: "0.01", placeholder: "0.2", onchange: () => change() });
+  let ranks;
+  const test = h("div", { class: "toolbar" });
+  const form = h("form", { onsubmit: (event) => { event.preventDefault(); put({ run: lines(runs), version: lines(runs).length ? "" : lines(versions) }); show().catch(report); } },
+    h("div", { class: "toolbar" }, field("Runs", runs, { class: "field grow" }), field("or model versions", versions, { class: "field grow" })), h("button", {}, "Compare"));
+  const picked = h("details", {}, h("summary", {}, "Change it"), form);
+  const columnsOf = h("div");
+  const found = h("div", { class: "pages" });
+  replace(main, h("h1", {}, "Comparison"), section("What is compared", { id: "s-which" }, columnsOf, picked), found);
+
+  function change() {
+    put({ design: design.value, share: design.value === "RUN_DESIGN_RESAMPLED" ? share.value || "0.2" : "", ranks: ranks?.querySelector("input").checked ? "1" : "" });
+    show().catch(report);
+  }
+
+  function tests(query) {
+    design.value = designs.some(([one]) => one === query.get("design")) ? query.get("design") : "";
+    share.value = query.get("share") ?? "";
+    ranks = check("tests by ranks", query.get("ranks") === "1", change);
+    replace(test, field("The n-th runs are", design), design.value === "RUN_DESIGN_RESAMPLED" && field("Share held out", share), ranks);
+  }
+
+  async function show() {
+    const query = asked(), ofRuns = query.getAll("run"), ofVersions = query.getAll("version");
+    runs.value = ofRuns.join("\n");
+    versions.value = ofVersions.join("\n");
+    tests(query);
+    if (ofRuns.length < 2 && ofVersions.length < 2) {
+      picked.open = true;
+      replace(found);
+      replace(columnsOf, quiet("Choose two or more: in an ", link(to.experiments(), "experiment's table"), ", on a ", link(to.models(), "model's page"), ", or here."));
+      return "Comparison";
+    }
+    const isRuns = ofRuns.length > 1;
+    const answer = isRuns
+      ? await get("/api/v1/comparisons/runs", { runs: ofRuns, design: design.value, ranks: query.get("ranks") === "1" ? "true" : "", test_share: design.value === "RUN_DESIGN_RESAMPLED" ? query.get("share") ?? "" : "" })
+      : await get("/api/v1/comparisons/versions", { versions: ofVersions });
+    const repeated = answer.columns.some((column) => column.run_ids.length > 1);
+    replace(columnsOf, columns(answer, isRuns ? [] : ofVersions), isRuns && repeated && test);
+    replace(found,
+      section("Metrics", {}, metrics(answer)),
+      section("Intervals and means", {}, metricPlots(answer)),
+      isRuns && section("Curves", {}, await overlaid(answer)),
+      section("Parameters", {}, values("Parameters", answer, answer.parameters)),
+      section("Datasets", {}, values("Datasets", answer, answer.datasets)),
+      section("Environment", {}, values("Environment", answer, answer.environment)));
+    return answer.columns.map((column) => column.name).slice(0, 3).join(", ");
+  }
+
+  return { show };
+}

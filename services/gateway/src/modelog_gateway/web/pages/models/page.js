@@ -1,0 +1,65 @@
+// The list of models, with search.
+import { badge, chips, choice, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
+import { count, stageOf, words } from "../../parts/format.js";
+import { pager } from "../../parts/pager.js";
+import { table } from "../../parts/table.js";
+import { search } from "../../shell/api.js";
+import { asked, put, to } from "../../shell/address.js";
+import { calmly } from "../../shell/events.js";
+
+const pageSize = 50;
+const stages = [["", "any"], ["production", "production"], ["staging", "staging"], ["development", "development"], ["archived", "archived"]];
+
+export function build(main, { report }) {
+  const text = h("input", { type: "search", name: "text", placeholder: "part of the name" });
+  const tag = h("input", { type: "search", name: "tag", placeholder: "team=air" });
+  const stage = choice(stages, "", () => change());
+  const form = h("form", { class: "toolbar", role: "search", "aria-label": "Models", onsubmit: (event) => { event.preventDefault(); change(); } },
+    field("Name", text), field("Stage of a version", stage), field("Tag", tag), h("button", {}, "Search"));
+  const found = h("div");
+  replace(main, h("h1", {}, "Models"), section("Search", { id: "s-models" }, form, found));
+
+  function change() {
+    put({ text: text.value.trim(), stage: stage.value, tag: tag.value.trim(), page: "" });
+    show().catch(report);
+  }
+
+  function conditions(query) {
+    const wanted = [];
+    const by = (field, key, comparison, value) => wanted.push({ field: `FIELD_${field}`, key, comparison: `COMPARISON_${comparison}`, text: value });
+    if (query.get("text")) by("ATTRIBUTE", "name", "ILIKE", `%${query.get("text")}%`);
+    if (query.get("stage")) by("ATTRIBUTE", "stage", "EQUAL", query.get("stage"));
+    const [, name, value] = (query.get("tag") ?? "").match(/^([^=]+?)\s*(?:=\s*(.*))?$/) ?? [];
+    if (name) value === undefined ? wanted.push({ field: "FIELD_TAG", key: name, comparison: "COMPARISON_IS_NOT_NULL" }) : by("TAG", name, "EQUAL", value);
+    return wanted;
+  }
+
+  async function show() {
+    const query = asked();
+    text.value = query.get("text") ?? "";
+    tag.value = query.get("tag") ?? "";
+    stage.value = stages.some(([one]) => one === query.get("stage")) ? query.get("stage") : "";
+    const wanted = conditions(query);
+    const { models, next_page_token: next } = await search("/api/v1/models/search", { conditions: wanted, page: { size: pageSize, token: query.get("page") ?? "" } });
+    const none = wanted.length ? "No model is like that. Search for less, or for another moment."
+      : ["No model is registered yet. ", h("code", {}, "modelog model create NAME"), " makes one, and so does MLflow's client."];
+    replace(found, models.length ? table("Models", [{ head: "Model", row: true }, { head: "Versions" }, { head: "Latest" }, { head: "Aliases" }, { head: "Tags" }, { head: "Author" }, { head: "Changed" }], models.map(line))
+      : quiet(none), pager(next, { report, show }));
+    return "Models";
+  }
+
+  const again = calmly(show, report);
+  return { show, happened: (event) => { if (event.stream.startsWith("registry.model-")) again(); } };
+}
+
+function line(model) {
+  const latest = model.versions.reduce((a, b) => (a?.number > b.number ? a : b), undefined);
+  const stagesOf = [...new Set(model.versions.map((v) => v.stage))].map(stageOf);
+  return [
+    [link(to.model(model.name), said(model.name)), model.description && h("div", { class: "quiet clamp" }, said(model.description))],
+    [count(model.versions.length, "version"), " ", ["production", "staging"].filter((s) => stagesOf.includes(s)).map((s) => badge(s))],
+    latest && link(to.model(model.name, latest.version), latest.version),
+    model.aliases.map((a) => h("div", {}, said(a.alias), " → ", link(to.model(model.name, a.version), a.version))),
+    chips(model.tags), said(model.author), when(model.updated_at ?? model.created_at),
+  ];
+}

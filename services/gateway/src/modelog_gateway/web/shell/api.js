@@ -1,0 +1,55 @@
+// Questions to the REST interface, each as of the moment that the page shows.
+import { session } from "./session.js";
+
+// A position or a time; empty while the page is live.
+export const moment = { asOf: "" };
+let asking = new AbortController();
+
+// Another moment is to be shown: what was asked for the one before is given up.
+export function lookAt(asOf) {
+  moment.asOf = asOf;
+  asking.abort();
+  asking = new AbortController();
+}
+
+export const wasGivenUp = (error) => error.name === "AbortError";
+
+export async function ask(path, { signal = asking.signal, ...options } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, signal, headers: { ...options.headers, Authorization: `Bearer ${session.token}` } });
+  } catch (error) {
+    if (wasGivenUp(error)) throw error;
+    throw new Error("The platform does not answer. See `modelog status`, then load this page again.");
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw Object.assign(new Error(problem.detail ?? `${answer.status} ${answer.statusText}`), { status: answer.status });
+}
+
+// GET now, whatever the page shows: what has no past.
+export const getNow = async (path) => (await ask(path)).json();
+
+// GET as of the moment. `fields` become the query; a list gives a field for each of its items.
+export function get(path, fields = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...fields, as_of: moment.asOf })) {
+    for (const item of [value].flat()) if (item !== "" && item !== undefined) query.append(name, item);
+  }
+  return getNow(query.size ? `${path}?${query}` : path);
+}
+
+// A search, which is a POST that changes nothing, as of the moment.
+export async function search(path, body) {
+  const read = moment.asOf ? { as_of: moment.asOf } : {};
+  const headers = { "Content-Type": "application/json" };
+  return (await ask(path, { method: "POST", headers, body: JSON.stringify({ ...body, read }) })).json();
+}
+
+// Several questions at once: what was answered, and what was not as `undefined` with its error.
+export async function together(...questions) {
+  const settled = await Promise.allSettled(questions);
+  const givenUp = settled.find((one) => one.status === "rejected" && wasGivenUp(one.reason));
+  if (givenUp) throw givenUp.reason;
+  return settled.map((one) => one.status === "fulfilled" ? { value: one.value } : { error: one.reason });
+}
