@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import modelog
+from modelog.governance import CardParts
 from modelog.types import Environment
 from toy_model import SIGNATURE, fitted, toy_rows
 
@@ -83,6 +84,11 @@ def small_project(alice: modelog.Client, bob: modelog.Client, folder: Path) -> S
     production = alice.audit.head()
     alice.models.set_alias(MODEL, "champion", versions[0])
     bob.models.reject(MODEL, versions[2], f"leaks the label {MARKUP}")
+    asked = alice.changes.open(
+        MODEL, versions[1], "staging", f"As good {MARKUP}", risk="low", risk_reasons=["new data"]
+    )
+    alice.changes.comment(MODEL, asked.number, f"please look {RIGHT_TO_LEFT}")
+    alice.cards.edit(MODEL, versions[0], CardParts(overview=f"Late or not {MARKUP}", limitations=["only New York"]))
     markup_model = "<img src=x onerror=alert(1)>"
     alice.models.create(markup_model, RIGHT_TO_LEFT)
     alice.models.register(markup_model, artifact, flavor="xgboost", signature=SIGNATURE, tags={MARKUP: LONG[:200]})

@@ -55,6 +55,25 @@ def test_a_model_shows_versions_stages_decisions_and_where_it_came_from(projects
     assert f"as_of={projects.project.production}" in page.url
 
 
+def test_a_model_shows_its_change_requests_and_its_card(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, "/models/delay-model?version=1.0.0")
+    asked = page.get_by_role("region", name="Change requests")
+    expect(asked.locator("tbody tr").first).to_contain_text(f"As good {MARKUP}")
+    expect(asked.locator("tbody tr").first).to_contain_text("1.1.0 → staging")
+    asked.locator("summary").click()
+    expect(asked).to_contain_text(f"please look {RIGHT_TO_LEFT}")
+    card = page.get_by_role("region", name="Model card of 1.0.0")
+    expect(card).to_contain_text(f"Late or not {MARKUP}")
+    expect(card).to_contain_text("only New York")
+    for name in ("Save as HTML", "Save as Markdown", "Save the bill of materials"):
+        with page.expect_download() as saved:
+            card.get_by_role("button", name=name).click()
+        assert saved.value.suggested_filename.startswith("delay-model-1.0.0-")
+        assert "delay-model" in saved.value.path().read_text()
+    expect(page.get_by_role("region", name="Signatures of 1.0.0")).to_contain_text("Nobody has signed this version.")
+    expect(page.get_by_role("region", name="Retirements")).to_contain_text("No version of this model is to be retired.")
+
+
 def test_one_walks_from_a_version_to_its_run_experiment_dataset_and_deployment(
     projects: ProjectSite, page: Page
 ) -> None:

@@ -55,16 +55,28 @@ def summary(story: Story, report: Path) -> None:
         )
     story.console.print(table)
     alerts = f"{len(story.listener.of('webhook'))} by webhook, {len(story.listener.of('slack'))} Slack-shaped"
-    token = story.admin.authorization["Authorization"].removeprefix("Bearer ")
     for name, value in (
-        ("model", f"{MODEL}: {story.facts['now']}"),
+        ("versions", f"{MODEL}: {story.facts['now']}"),
         ("alerts", alerts),
         ("events", f"{story.facts['events']:,}, proved unaltered"),
         ("took", f"{story.facts['seconds']:.0f} s"),
         ("report", str(report)),
-        ("web page", f"{story.endpoints['web']}/#token={token}"),
+        *pages(story),
     ):
-        story.console.print(f"[bold]{name:<9}[/] {value}", highlight=False, soft_wrap=True)
+        story.console.print(f"[bold]{name:<11}[/] {value}", highlight=False, soft_wrap=True)
+
+
+def pages(story: Story) -> list[tuple[str, str]]:
+    """The addresses of the web pages that tell the story; the token in them lets whoever has the address in."""
+    token = story.admin.authorization["Authorization"].removeprefix("Bearer ")
+    run = story.alice.runs.get(story.first.run_id)
+    places = {
+        "web page": "/",
+        "model": f"/models/{MODEL}",
+        "experiment": f"/experiments/{run.experiment_id}",
+        "first run": f"/runs/{run.id}",
+    }
+    return [(name, f"{story.endpoints['web']}{place}#token={token}") for name, place in places.items()]
 
 
 def stop(data_dir: Path) -> None:

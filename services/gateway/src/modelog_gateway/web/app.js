@@ -138,6 +138,8 @@ async function open() {
 time = new TimeControl({ get: getNow, words: sentence, show: look, fail: report });
 // Who does not look needs no connection: a browser has few of them for all its tabs.
 document.addEventListener("visibilitychange", () => { if (page && !$("time").hidden) document.hidden ? listening.abort() : listen(); });
+// Not by its address: going to a fragment would count as going to another moment.
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); $("main").focus(); });
 $("login").addEventListener("submit", (event) => { event.preventDefault(); session.token = $("token").value.trim(); open(); });
 navigation();
 open();

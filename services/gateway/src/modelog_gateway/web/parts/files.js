@@ -2,10 +2,11 @@
 import { ask, wasGivenUp } from "../shell/api.js";
 import { h, link, quiet, replace, said } from "./dom.js";
 import { bytes } from "./format.js";
+import { saved } from "./saved.js";
 import { table } from "./table.js";
 
 const pictures = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp", svg: "image/svg+xml" };
-const texts = /\.(txt|md|json|jsonl|ya?ml|csv|tsv|log|py|toml|cfg|ini|xml|html?|css|js|sql|sh)$|(^|\/)(MLmodel|README|LICENSE|Dockerfile)$/i;
+const texts = /\.(txt|md|json|jsonl|ya?ml|csv|tsv|log|py|toml|cfg|ini|xml|html?|css|js|sql|sh|diff|patch|sig)$|(^|\/)(MLmodel|README|LICENSE|Dockerfile)$/i;
 const mostPicture = 20 * 2 ** 20;
 const mostText = 64 * 2 ** 10;
 const ending = (path) => path.slice(path.lastIndexOf(".") + 1).toLowerCase();
@@ -34,10 +35,7 @@ async function attempt(look, what) {
 const read = (file, signal) => ask(`/api/v1/artifacts/${file.digest}`, signal && { signal });
 
 async function download(file) {
-  const url = URL.createObjectURL(await (await read(file)).blob());
-  const way = h("a", { href: url, download: file.path.split("/").pop() });
-  way.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saved(await (await read(file)).blob(), file.path.split("/").pop());
 }
 
 async function preview(file, look) {

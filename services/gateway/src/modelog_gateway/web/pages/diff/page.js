@@ -8,7 +8,7 @@ import { get } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
 
-const code = ["git commit", "uncommitted changes", "entry point", "source"];
+const code = ["git commit", "uncommitted changes", "entry point", "source", "arguments", "uncommitted diff", "cloned from"];
 
 export function build(main, { report }) {
   const curves = new Curves();
@@ -31,6 +31,7 @@ export function build(main, { report }) {
     ]);
     const names = runs.map(runName);
     const tags = [...new Set(runs.flatMap((run) => Object.keys(run.tags)))].sort().map((name) => ({ name, values: runs.map((run) => run.tags[name] ?? ""), differs: runs[0].tags[name] !== runs[1].tags[name] }));
+    const more = moreOf(runs);
     const part = (title, values, empty) => section(title, {}, sideBySide(title, names, values, everything, empty));
     curves.show(runs.map((run) => ({ id: run.id, name: runName(run), last: lastOf(run) })));
     redrawn(found,
@@ -39,14 +40,26 @@ export function build(main, { report }) {
       part("Parameters", report.parameters, "Neither has parameters."),
       part("Tags", tags, "Neither has tags."),
       part("Datasets", report.datasets, "Neither recorded a dataset."),
-      part("Code", report.environment.filter((v) => code.includes(v.name)), "Neither recorded its code."),
-      part("Environment", report.environment.filter((v) => !code.includes(v.name)), "Neither recorded its environment."),
+      part("Code", [...report.environment.filter((v) => code.includes(v.name)), ...more.filter((v) => code.includes(v.name))], "Neither recorded its code."),
+      part("Environment", [...report.environment.filter((v) => !code.includes(v.name)), ...more.filter((v) => !code.includes(v.name))], "Neither recorded its environment."),
       section("Curves", {}, curves.element));
     return `${names[0]} and ${names[1]}`;
   }
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if ([...asked().values()].some((id) => event.stream === `registry.run-${id}`)) again(); } };
+}
+
+// What two runs say of themselves and the comparison does not tell.
+function moreOf(runs) {
+  const told = runs.map(({ environment: e }) => e ? Object.fromEntries([
+    ["arguments", e.arguments.join(" ")], ["uncommitted diff", e.git_diff], ["cloned from", e.git_remote], ["container image", e.container_image],
+    ...Object.entries(e.seeds).map(([name, seed]) => [`seed ${name}`, seed]), ...Object.entries(e.hardware).map(([name, what]) => [`hardware ${name}`, what]),
+  ].filter(([, value]) => value)) : {});
+  return [...new Set(told.flatMap(Object.keys))].sort().map((name) => {
+    const values = told.map((one) => one[name] ?? "");
+    return { name, values, differs: values[0] !== values[1] };
+  });
 }
 
 const summary = (runs) => table("The runs", [{ head: "Run", row: true }, { head: "Experiment" }, { head: "Status" }, { head: "Author" }, { head: "Took" }],

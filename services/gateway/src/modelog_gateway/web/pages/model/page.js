@@ -6,31 +6,40 @@ import { get, together } from "../../shell/api.js";
 import { asked, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
 import { share } from "../deployment/share.js";
+import { card } from "./card.js";
+import { changes } from "./changes.js";
 import { decisions, everything } from "./history.js";
 import { lineage } from "./lineage.js";
+import { retirements, signatures } from "./signatures.js";
 import { timeline } from "./timeline.js";
 import { version } from "./version.js";
 import { versions } from "./versions.js";
 
-const mostFacts = 1000;
+const mostFacts = 1000, mostChanges = 100;
 
 export function build(main, { name, report }) {
   const path = `/api/v1/models/${encodeURIComponent(name)}`;
 
   async function show() {
-    const [model, history, deployed] = await together(get(path), get(`${path}/history`, { page_size: mostFacts }), get("/api/v1/deployments", { page_size: 1000 }));
+    const [model, history, deployed, asked_for, retired, sla] = await together(
+      get(path), get(`${path}/history`, { page_size: mostFacts }), get("/api/v1/deployments", { page_size: 1000 }),
+      get(`${path}/changes`, { page_size: mostChanges }), get("/api/v1/retirements", { model: name, page_size: 1000 }), get(`${path}/sla`));
     if (model.error) throw model.error;
     const { versions: all } = model.value;
     const chosen = all.find((v) => v.version === asked().get("version")) ?? preferred(all);
     const known = history.value?.facts ?? [];
     const serving = deployed.value?.deployments.filter((d) => d.model === name) ?? [];
-    redrawn(main, heading(name), about(model.value),
+    redrawn(main, heading(name), about(model.value, sla.value),
       section("Versions", {}, versions(model.value, chosen)),
       section("Stages over time", {}, timeline(all, known)),
       chosen && version(chosen, model.value),
       section("Deployments", {}, deployed.error ? quiet(`Not known: ${deployed.error.message}`) : serving.length ? serving.map(share) : quiet("No version of this model is deployed.")),
       chosen && section(`Lineage of ${chosen.version}`, { id: "lineage" }, lineage(`ModelVersion:${name}/${chosen.version}`)),
+      section("Change requests", {}, changes(asked_for)),
       section("Promotion decisions", {}, history.error ? quiet(`Not known: ${history.error.message}`) : decisions(known, name)),
+      chosen && section(`Model card of ${chosen.version}`, { id: "card" }, card(name, chosen.version)),
+      chosen && section(`Signatures of ${chosen.version}`, { id: "signatures", wide: false }, signatures(name, chosen.version)),
+      section("Retirements", { wide: false }, retirements(retired)),
       section("History", {}, everything(known, history.value?.next_page_token)));
     return name;
   }
@@ -46,13 +55,19 @@ const heading = (name) => [h("nav", { class: "crumbs", "aria-label": "Where this
 // What is looked at first: what is in production, else the newest.
 const preferred = (all) => [...all].sort((a, b) => (b.stage === "STAGE_PRODUCTION") - (a.stage === "STAGE_PRODUCTION") || b.number - a.number)[0];
 
-function about(model) {
+// "half of all in 20 ms, 99 of 100 in 50 ms, 99.9 % of the time"
+const promised = (targets) => targets && [
+  targets.latency_p50_ms !== undefined && `half of all in ${targets.latency_p50_ms} ms`, targets.latency_p99_ms !== undefined && `99 of 100 in ${targets.latency_p99_ms} ms`,
+  targets.availability_percent !== undefined && `${targets.availability_percent} % of the time`, targets.freshness_hours !== undefined && `data not older than ${targets.freshness_hours} h`,
+].filter(Boolean).join(", ");
+
+function about(model, sla) {
   return h("div", { class: "lead" },
     model.description && h("p", {}, said(model.description)),
     facts([
       ["Author", said(model.author)], ["Created", when(model.created_at)], ["Changed", when(model.updated_at)],
       ["Learns", words(model.type, "MODEL_TYPE_").replace("unspecified", "")],
       ["Aliases", model.aliases.map((a) => h("span", { class: "alias" }, said(a.alias), " → ", link(to.model(model.name, a.version), a.version)))],
-      ["Tags", chips(model.tags)],
+      ["Promised", promised(sla?.targets)], ["Tags", chips(model.tags)],
     ]));
 }

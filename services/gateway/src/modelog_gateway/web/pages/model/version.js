@@ -37,10 +37,13 @@ function signature(given) {
     [...given.inputs.map(row("in")), ...given.outputs.map(row("out"))]);
 }
 
+const listed = (named) => Object.entries(named ?? {}).sort().map(([name, value]) => `${name} ${value}`).join(", ");
+
 export function environment(given) {
   const packages = Object.entries(given?.packages ?? {}).sort();
   const known = given ? [["Python", given.python], ["Platform", said(given.platform)], ["Git commit", given.git_commit && [h("code", {}, said(given.git_commit)), given.git_dirty && " with uncommitted changes"]],
-    ["Entry point", said(given.entry_point ?? "")], ["Source", given.source_digest && h("code", {}, short(given.source_digest))], ["Image", said(given.container_image ?? "")]] : [];
+    ["Entry point", said(given.entry_point ?? "")], ["Source", given.source_digest && h("code", {}, short(given.source_digest))], ["Image", said(given.container_image ?? "")],
+    ["Arguments", said((given.arguments ?? []).join(" "))], ["Seeds", said(listed(given.seeds))], ["Hardware", said(listed(given.hardware))], ["Cloned from", said(given.git_remote ?? "")]] : [];
   const told = known.filter(([, value]) => typeof value === "string" ? value : value && value.textContent !== "");
   if (!told.length && !packages.length) return quiet("Not recorded.");
   return [facts(told), packages.length > 0 && h("details", {}, h("summary", {}, `${packages.length} packages`),
