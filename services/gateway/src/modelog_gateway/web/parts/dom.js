@@ -46,7 +46,8 @@ export const badge = (text, kind) => h("span", { class: `stage ${(kind ?? text).
 
 // Names with their values: [["author", "alice"], ...]; what has no value is left out.
 export function facts(pairs) {
-  const known = pairs.filter(([, value]) => parts([value]).length);
+  const tells = (part) => !(part instanceof Node) || part.textContent !== "" || part.childElementCount > 0;
+  const known = pairs.filter(([, value]) => parts([value]).some(tells));
   return h("dl", { class: "facts" }, known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 

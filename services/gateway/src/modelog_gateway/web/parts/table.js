@@ -19,15 +19,15 @@ export function framed(label, content, attributes = {}) {
   return frame;
 }
 
-// columns: [{ head, number?, sorted?, sort?, row? }]; `sorted` is "ascending" or "descending", `sort` is called to sort by
-// it, `row` marks the column that names the row. rows: lists of texts and elements; `empty` says why there are none.
+// columns: [{ head, number?, prose?, sorted?, sort?, row? }]; `sorted` is "ascending" or "descending", `sort` is called to
+// sort by it, `row` marks the column that names the row, `prose` one that needs width. rows: lists of texts and elements; `empty` says why there are none.
 export function table(label, columns, rows, empty) {
   if (!rows.length && empty !== undefined) return quiet(empty);
   const head = columns.map((column) => h("th", { scope: "col", class: column.number ? "n" : "", "aria-sort": column.sorted ?? null },
     column.sort ? h("button", { class: "sort", type: "button", onclick: column.sort }, column.head) : column.head));
   const body = rows.map((row) => h("tr", {}, row.map((cell, n) => {
-    const { number, row: names } = columns[n];
-    return h(names ? "th" : "td", { class: number ? "n" : "", scope: names ? "row" : null }, parts([cell]));
+    const { number, prose, row: names } = columns[n];
+    return h(names ? "th" : "td", { class: number ? "n" : prose ? "prose" : "", scope: names ? "row" : null }, parts([cell]));
   })));
   return framed(label, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }

@@ -20,14 +20,14 @@ export function decisions(facts) {
       : f.decision === "REVIEW_DECISION_APPROVED" ? badge("approved", "production") : badge("rejected", "bad");
     return [f.version, what, said(f.by), said(f.reason), leans ? ["approved by ", said(leans.by), ", ", when(leans.at)] : "", when(f.at), then(f.position)];
   });
-  return table("Promotion decisions", [{ head: "Version", row: true }, { head: "Decision" }, { head: "By" }, { head: "Why" }, { head: "Leans on" }, { head: "When" }, { head: "Position", number: true }],
+  return table("Promotion decisions", [{ head: "Version", row: true }, { head: "Decision" }, { head: "By" }, { head: "Why", prose: true }, { head: "Leans on" }, { head: "When" }, { head: "Position", number: true }],
     rows, "Nothing was reviewed or promoted yet.");
 }
 
 export function everything(facts, more) {
   if (!facts.length) return quiet("Nothing happened yet.");
   const lines = [...facts].reverse().map((f) => [when(f.at), said(f.by), inWords(f), then(f.position)]);
-  const shown = (rows) => table("History", [{ head: "When" }, { head: "By" }, { head: "What", row: true }, { head: "Position", number: true }], rows);
+  const shown = (rows) => table("History", [{ head: "When" }, { head: "By" }, { head: "What", row: true, prose: true }, { head: "Position", number: true }], rows);
   const rest = lines.slice(shownAtFirst);
   return [
     shown(lines.slice(0, shownAtFirst)),

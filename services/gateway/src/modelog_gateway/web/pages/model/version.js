@@ -15,8 +15,8 @@ export function version(v, model) {
       ["Flavors", said([...new Set([v.flavor, ...Object.keys(v.flavors)])].filter(Boolean).join(", "))],
       ["Source", v.source && said(v.source)], ["Aliases", said(v.aliases.join(", "))], ["Tags", chips(v.tags)],
     ]),
+    h("h3", {}, "Approvals"), reviews(v),
     h("div", { class: "columns" },
-      part("Approvals", reviews(v)),
       part("Metrics", pairs("Metrics", ["Metric", "Value"], Object.keys(v.metrics).sort().map((name) => [said(name), number(v.metrics[name])]), "None.")),
       part("Hyperparameters", pairs("Hyperparameters", ["Name", "Value"], Object.entries(v.hyperparameters ?? {}).map(([name, value]) => [said(name), text(plain(value))]), "None.")),
       part("Signature", signature(v.signature)),
@@ -26,7 +26,7 @@ export function version(v, model) {
 
 const part = (title, ...content) => h("div", {}, h("h3", {}, title), content);
 
-const reviews = (v) => table("Approvals", [{ head: "Reviewer", row: true }, { head: "Decision" }, { head: "Comment" }, { head: "When" }],
+const reviews = (v) => table("Approvals", [{ head: "Reviewer", row: true }, { head: "Decision" }, { head: "Comment", prose: true }, { head: "When" }],
   v.reviews.map((r) => [said(r.reviewer), r.decision === "REVIEW_DECISION_APPROVED" ? badge("approved", "production") : badge("rejected", "bad"), said(r.comment), when(r.at)]),
   "Nobody has reviewed this version. Somebody other than its author can approve it.");
 
@@ -44,8 +44,7 @@ export function environment(given) {
   const known = given ? [["Python", given.python], ["Platform", said(given.platform)], ["Git commit", given.git_commit && [h("code", {}, said(given.git_commit)), given.git_dirty && " with uncommitted changes"]],
     ["Entry point", said(given.entry_point ?? "")], ["Source", given.source_digest && h("code", {}, short(given.source_digest))], ["Image", said(given.container_image ?? "")],
     ["Arguments", said((given.arguments ?? []).join(" "))], ["Seeds", said(listed(given.seeds))], ["Hardware", said(listed(given.hardware))], ["Cloned from", said(given.git_remote ?? "")]] : [];
-  const told = known.filter(([, value]) => typeof value === "string" ? value : value && value.textContent !== "");
-  if (!told.length && !packages.length) return quiet("Not recorded.");
-  return [facts(told), packages.length > 0 && h("details", {}, h("summary", {}, `${packages.length} packages`),
+  if (!known.some(([, value]) => typeof value === "string" ? value : value && value.textContent !== "") && !packages.length) return quiet("Not recorded.");
+  return [facts(known), packages.length > 0 && h("details", {}, h("summary", {}, `${packages.length} packages`),
     pairs("Packages", ["Package", "Version"], packages.map(([name, of]) => [said(name), said(of)])))];
 }
