@@ -28,6 +28,7 @@ from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
 from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
 from modelog_registry.events import EVENTS
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.project import projections
@@ -165,8 +166,10 @@ async def main() -> None:
         await projector.start()
         await rebuilds(projector, folder)
         curves, runs = SqliteCurveStore(folder / "curves.db"), Entities(store, RUN, EVENTS)
-        sealing = Sealing(curves, runs, SystemClock())
-        tracking = TrackingQueries(Queries(store, engine, projector), store, Metrics(curves, runs, sealing), sealing)
+        acknowledged = Acknowledged()
+        sealing = Sealing(curves, runs, acknowledged, SystemClock())
+        of_tables, metrics = Queries(store, engine, projector), Metrics(curves, runs, sealing)
+        tracking = TrackingQueries(of_tables, store, metrics, sealing, acknowledged)
         await queries(tracking, run_ids)
         await curves.close()
         await engine.dispose()

@@ -33,6 +33,7 @@ from modelog_common.stores.curves import Block, block_of, curve_of
 from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
 from modelog_registry.events import EVENTS
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.project import projections
@@ -129,7 +130,7 @@ async def logging(folder: Path) -> None:
     runs: Entities = Entities(store, RUN, EVENTS)
     run_ids = [e.stream.removeprefix("registry.run-") async for e in store.read_all() if e.version == 1]
     curves = SqliteCurveStore(folder / "curves.db")
-    sealing = Sealing(curves, runs, SystemClock())
+    sealing = Sealing(curves, runs, Acknowledged(), SystemClock())
     metrics = Metrics(curves, runs, sealing)
     engine = open_database(f"sqlite+aiosqlite:///{folder / 'logged.db'}")
     projector = Projector("bench", store, engine, TABLES, projections(store))
@@ -181,9 +182,10 @@ async def main(counts: list[int]) -> None:
             await projector.catch_up()
             print(f"{count:,} runs projected in {time.perf_counter() - began:.1f} s")
             curves, runs = SqliteCurveStore(folder / "curves.db"), Entities(store, RUN, EVENTS)
-            sealing = Sealing(curves, runs, SystemClock())
+            acknowledged = Acknowledged()
+            sealing = Sealing(curves, runs, acknowledged, SystemClock())
             queries = Queries(store, engine, projector)
-            tracking = TrackingQueries(queries, store, Metrics(curves, runs, sealing), sealing)
+            tracking = TrackingQueries(queries, store, Metrics(curves, runs, sealing), sealing, acknowledged)
             db = plain_tables(folder / "tables.db", folder / "plain.db")
             rows = await searches(tracking, db, count)
             print_table("Search: a filter, an order, 100 rows", ["", "ms", "bare SQL ms", "to bare SQL"], rows)

@@ -35,6 +35,7 @@ from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.commands import CreateExperiment
 from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.model.commands import (
@@ -232,8 +233,9 @@ async def projected(store: SqliteEventStore, engine: AsyncEngine, curves: CurveS
     await projector.catch_up()
     queries = Queries(store, engine, projector)
     runs = Entities(store, RUN, EVENTS)
-    sealing = Sealing(curves, runs, ManualClock())
-    tracking = TrackingQueries(queries, store, Metrics(curves, runs, sealing), sealing)
+    acknowledged = Acknowledged()
+    sealing = Sealing(curves, runs, acknowledged, ManualClock())
+    tracking = TrackingQueries(queries, store, Metrics(curves, runs, sealing), sealing, acknowledged)
     return projector, (RegistryQueries(queries), ModelQueries(queries), tracking)
 
 

@@ -29,6 +29,30 @@ async def test_a_request_sent_twice_counts_once(parts: Parts) -> None:
     assert await parts.store.head() == 2
 
 
+async def test_what_is_begun_and_is_there_already_is_handled(parts: Parts) -> None:
+    """`begin` reads nothing before it appends: it must not answer with what it only thinks that is there."""
+    begun = await parts.things.begin("1", "first", context(parts.clock, "r1"))
+    assert (begun.state, begun.version, begun.position) == (Thing("first", 1), 1, 1)
+    elsewhere: Entities[Thing, str, Renamed | Deleted] = Entities(parts.store, THINGS, TYPES)
+    again = await elsewhere.begin("1", "other", context(parts.clock, "r1"))
+    assert (again.state, again.position) == (Thing("first", 1), 1), "the same request is the same event"
+    late: Entities[Thing, str, Renamed | Deleted] = Entities(parts.store, THINGS, TYPES)
+    assert (await late.begin("1", "second", context(parts.clock, "r2"))).state == Thing("second", 2)
+    assert (await late.begin("1", "third", context(parts.clock, "r3"))).state == Thing("third", 3)
+    with pytest.raises(NotAllowed):
+        await late.begin("2", "forbidden", context(parts.clock))
+    assert (await late.begin("2", "", context(parts.clock))).version == 0
+    assert await parts.store.head() == 3
+
+
+async def test_the_recent_state_is_what_this_process_last_saw(parts: Parts) -> None:
+    await parts.rename("1", "mine")
+    rival: Entities[Thing, str, Renamed | Deleted] = Entities(parts.store, THINGS, TYPES)
+    await rival.handle("1", "yours", context(parts.clock))
+    assert (await parts.things.recent("1")).state == Thing("mine", 1)
+    assert (await parts.things.current("1")).state == (await parts.things.recent("1")).state == Thing("yours", 2)
+
+
 async def test_a_refused_command_appends_nothing(parts: Parts) -> None:
     with pytest.raises(NotAllowed):
         await parts.rename("1", "forbidden")

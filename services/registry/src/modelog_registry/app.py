@@ -37,6 +37,7 @@ from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.artifacts import Artifacts, StoreOf
 from modelog_registry.handle.changes import Changes
 from modelog_registry.handle.datasets import Datasets
@@ -80,7 +81,8 @@ async def build(host: Host) -> None:
     experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
     names = Names(Entities(store, NAME, EVENTS), "experiment")
     curves = open_curves(host.settings, host.name)
-    sealing = Sealing(curves, run, host.clock)
+    acknowledged = Acknowledged()
+    sealing = Sealing(curves, run, acknowledged, host.clock)
     host.background("sealing", sealing.run, before=sealing.recover)
     host.on_stop(curves.close)
     host.on_stop(sealing.close)
@@ -90,8 +92,8 @@ async def build(host: Host) -> None:
     policy = Entities(store, POLICY, EVENTS)
     models = Models(Entities(store, MODEL, EVENTS, host.snapshots), policy, references)
     experiments, datasets = Experiments(experiment, names), Datasets(dataset)
-    runs = Runs(run, experiments, references, sealing)
-    tracking = TrackingQueries(tables, store, metrics, sealing)
+    runs = Runs(run, experiments, references, sealing, acknowledged)
+    tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged)
     host.serve(
         add_ModelRegistryServicer_to_server,
         ModelServicer(models, ModelQueries(tables), host.clock),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -98,9 +99,22 @@ class Entities(Generic[State, Command, Event]):
                     self._cache.pop(stream, None)
         raise Conflict(f"{stream} was changed by others {TRIES} times in a row; try again")
 
+    async def begin(self, entity_id: str, command: Command, ctx: Context) -> Loaded[State]:
+        """As `handle`, for an entity that most likely has no events yet: nothing is read before the append."""
+        stream = self.stream(entity_id)
+        if stream not in self._cache:
+            nothing = Loaded(self.decider.initial(), 0, 0)
+            async with self._locks.setdefault(stream, asyncio.Lock()):
+                events = self.decider.decide(nothing.state, command, ctx)
+                with suppress(Conflict):
+                    return await self._append(stream, nothing, events, ctx) if events else nothing
+        return await self.handle(entity_id, command, ctx)
+
     async def _append(self, stream: str, loaded: Loaded[State], events: Sequence[Event], ctx: Context) -> Loaded[State]:
         new = [self._new_event(event, ctx, _event_id(ctx, stream, n)) for n, event in enumerate(events)]
         appended = await self._store.append(stream, new, expected=loaded.version)
+        if appended.repeated:
+            return await self._current(stream)
         state = loaded.state
         for event in events:
             state = self.decider.evolve(state, event)

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from modelog_common.domain.clock import Clock
+from modelog_common.events.entities import Loaded
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryServicer
 
@@ -15,8 +16,10 @@ from modelog_registry.experiment.commands import DeleteExperiment, RestoreExperi
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.runs import Runs, run_id_of
+from modelog_registry.read.messages import run_message
 from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.commands import DeleteRun, RestoreRun, RunCommand, TagRun
+from modelog_registry.run.state import Run
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -74,8 +77,7 @@ class ExperimentServicer(ExperimentRegistryServicer):
     async def StartRun(self, request: pb.StartRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "StartRun")
         run_id = run_id_of(ctx)
-        position = await self._runs.start(parse_runs.start_run(request, run_id), ctx)
-        return await self._queries.run(run_id, since(position), ctx.tenant)
+        return told(await self._runs.start(parse_runs.start_run(request, run_id), ctx), run_id, ctx.tenant)
 
     async def LogRun(self, request: pb.LogRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "LogRun")
@@ -117,13 +119,11 @@ class ExperimentServicer(ExperimentRegistryServicer):
 
     async def UpdateRun(self, request: pb.UpdateRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "UpdateRun")
-        position = await self._runs.end(parse_runs.update_run(request), ctx)
-        return await self._queries.run(request.run_id, since(position), ctx.tenant)
+        return told(await self._runs.end(parse_runs.update_run(request), ctx), request.run_id, ctx.tenant)
 
     async def EndRun(self, request: pb.EndRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "EndRun")
-        position = await self._runs.end(parse_runs.end_run(request), ctx)
-        return await self._queries.run(request.run_id, since(position), ctx.tenant)
+        return told(await self._runs.end(parse_runs.end_run(request), ctx), request.run_id, ctx.tenant)
 
     async def GetRun(self, request: pb.GetRunRequest, context: Call) -> pb.Run:
         get = self._queries.run if request.without_points else self._queries.run_with_points
@@ -145,3 +145,8 @@ class ExperimentServicer(ExperimentRegistryServicer):
         ctx = command_call(self._clock, request_id, method)
         position = await self._runs.handle(command, ctx)
         return await self._queries.run(command.run_id, since(position), ctx.tenant)
+
+
+def told(run: Loaded[Run], run_id: str, tenant: str) -> pb.Run:
+    """A run as its state says."""
+    return run_message(run.state, run.state.existing(run_id, tenant), run.position)

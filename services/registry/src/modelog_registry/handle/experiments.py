@@ -58,7 +58,7 @@ class Experiments:
             await self._make_default(ctx)
             return first_id(ctx.tenant, DEFAULT), DEFAULT
         found = experiment_id or await self._holder(name, ctx)
-        state = (await self._entities.current(found)).state if found else Experiment()
+        state = (await self._entities.recent(found)).state if found else Experiment()
         if state.of(ctx.tenant) is None:
             field, what = ("experiment_id", experiment_id) if experiment_id else ("experiment", name)
             raise Invalid.field(field, f"there is no experiment {what!r}; create it first")
@@ -70,7 +70,7 @@ class Experiments:
 
     async def _make_default(self, ctx: Context) -> None:
         default = first_id(ctx.tenant, DEFAULT)
-        if (await self._entities.current(default)).state.created is None:
+        if (await self._entities.recent(default)).state.created is None:
             await self.create(
                 CreateExperiment("", DEFAULT), replace(ctx, request_id=derived_id(ctx.request_id, DEFAULT))
             )

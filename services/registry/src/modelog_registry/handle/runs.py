@@ -1,4 +1,7 @@
-"""Commands about runs. Each answer says at which position the run then stands."""
+"""Commands about runs. Each answer says at which position the run then stands.
+
+What starts, changes or ends a run is answered with its state: questions about now wait for the tables to hold it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from dataclasses import replace
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid
 from modelog_common.domain.ids import derived_id
-from modelog_common.events.entities import Entities
+from modelog_common.events.entities import Entities, Loaded
 
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.references import References
 from modelog_registry.handle.sealing import Sealing
@@ -26,31 +30,36 @@ class Runs:
         experiments: Experiments,
         references: References,
         sealing: Sealing,
+        acknowledged: Acknowledged,
     ) -> None:
         self._entities, self._experiments, self._references = entities, experiments, references
-        self._sealing = sealing
+        self._sealing, self._acknowledged = sealing, acknowledged
 
-    async def start(self, command: StartRun, ctx: Context) -> int:
+    async def start(self, command: StartRun, ctx: Context) -> Loaded[Run]:
         experiment_id, experiment = await self._experiments.place_of(command.experiment_id, command.experiment, ctx)
         await self._references.run_datasets(command.datasets, ctx.tenant)
         if command.parent_run_id == command.run_id:
             raise Invalid.field("parent_run_id", "is the run itself; name another one")
         await self._references.run(command.parent_run_id, ctx.tenant, "parent_run_id")
         command = replace(command, experiment_id=experiment_id, experiment=experiment)
-        return await self.handle(command, ctx)
+        return self._noted(await self._entities.begin(command.run_id, command, ctx), ctx)
 
     async def log(self, command: LogRun, ctx: Context) -> int:
         for n, artifact in enumerate(command.artifacts):
             await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
         return await self.handle(command, ctx)
 
-    async def end(self, command: EndRun | UpdateRun, ctx: Context) -> int:
+    async def end(self, command: EndRun | UpdateRun, ctx: Context) -> Loaded[Run]:
         """What was measured is vouched for before the run ends."""
         await self._sealing.seal(command.run_id)
-        return await self.handle(command, ctx)
+        return self._noted(await self._entities.handle(command.run_id, command, ctx), ctx)
 
     async def handle(self, command: RunCommand, ctx: Context) -> int:
         return (await self._entities.handle(command.run_id, command, ctx)).position
+
+    def _noted(self, run: Loaded[Run], ctx: Context) -> Loaded[Run]:
+        self._acknowledged.note(ctx.tenant, run.position)
+        return run
 
 
 def run_id_of(ctx: Context) -> str:

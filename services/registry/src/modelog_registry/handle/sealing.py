@@ -24,6 +24,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.stores.curves import Batch, CurveStore, digest_of
 
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.run.commands import RunCommand, SealMetrics
 from modelog_registry.run.events import Point, RunEvent, stored_number
 from modelog_registry.run.state import Run
@@ -35,7 +36,7 @@ MANY = 1000
 AFTER_S = 1.0
 # A run that logs without end is not sealed more often than this, unless somebody asks. A seal costs as much as it has
 # metrics, so a run of many rests longer.
-BETWEEN_S, EACH_S, LONGEST_S = 0.25, 0.001, 2.0
+BETWEEN_S, EACH_S, LONGEST_S = 0.25, 0.002, 4.0
 AGAIN_S = 1.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
@@ -54,11 +55,17 @@ class _Waiting:
 class Sealing:
     """Seals what is stored; `run` is its background work."""
 
-    def __init__(self, curves: CurveStore, runs: Entities[Run, RunCommand, RunEvent], clock: Clock) -> None:
+    def __init__(
+        self,
+        curves: CurveStore,
+        runs: Entities[Run, RunCommand, RunEvent],
+        acknowledged: Acknowledged,
+        clock: Clock,
+    ) -> None:
         self._curves, self._runs, self._clock = curves, runs, clock
+        self._acknowledged = acknowledged
         self._waiting: dict[str, _Waiting] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._sealed: dict[str, int] = {}
         # When the next seal of a run that was sealed a moment ago may be due.
         self._rested: dict[str, float] = {}
         self._wake = asyncio.Event()
@@ -130,16 +137,11 @@ class Sealing:
         waiting.due = asyncio.get_running_loop().time() + AGAIN_S
         self._waiting[run_id] = waiting
 
-    async def seal_all(self, tenant: str) -> int:
-        """Vouch for everything of a tenant; the position at which all of it is in the log."""
+    async def seal_all(self, tenant: str) -> None:
+        """Vouch for everything of a tenant."""
         mine = [run_id for run_id, waiting in self._waiting.items() if waiting.tenant == tenant]
         for run_id in {*mine, *self._locks}:
             await self.seal(run_id)
-        return self.position(tenant)
-
-    def position(self, tenant: str) -> int:
-        """Where the last seal of a tenant's points stands in the log; 0 when this process made none."""
-        return self._sealed.get(tenant, 0)
 
     async def close(self) -> None:
         """Seal what waits."""
@@ -174,7 +176,7 @@ class Sealing:
         except NotFound:
             log.warning("the log does not know a run that has metrics", run_id=run_id)
             return
-        self._sealed[tenant] = max(after.position, self._sealed.get(tenant, 0))
+        self._acknowledged.note(tenant, after.position)
 
 
 def latest_of(batches: Sequence[Batch]) -> tuple[Point, ...]:

@@ -17,6 +17,7 @@ from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1 import search_pb2
 from sqlalchemy import select
 
+from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.conditions import check, holds, sorted_by
@@ -41,8 +42,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class TrackingQueries:
     """Queries over the read tables and the curves. What does not exist as of the moment raises NotFound."""
 
-    def __init__(self, queries: Queries, store: EventStore, metrics: Metrics, sealing: Sealing) -> None:
-        self._queries, self._store, self._metrics, self._sealing = queries, store, metrics, sealing
+    def __init__(
+        self, queries: Queries, store: EventStore, metrics: Metrics, sealing: Sealing, acknowledged: Acknowledged
+    ) -> None:
+        self._queries, self._store, self._metrics = queries, store, metrics
+        self._sealing, self._acknowledged = sealing, acknowledged
 
     async def experiment(self, experiment_id: str, read: ReadOptions, tenant: str) -> pb.Experiment:
         found = await self._queries.one(EXPERIMENTS, pb.Experiment, read, tenant, experiment_id=experiment_id)
@@ -146,9 +150,9 @@ class TrackingQueries:
         if not read.as_of:
             if run_id:
                 await self._sealing.seal(run_id)
-                at_least = max(at_least, self._sealing.position(tenant))
             else:
-                at_least = max(at_least, await self._sealing.seal_all(tenant))
+                await self._sealing.seal_all(tenant)
+            at_least = max(at_least, self._acknowledged.position(tenant))
         return common.ReadOptions(as_of=read.as_of, at_least=at_least)
 
     async def _told_in_log(self, run_id: str, position: int, tenant: str) -> list[pb.MetricPoint]:
