@@ -11,6 +11,7 @@ from mlflow_http import API, Mlflow
 from modelog_common.domain.errors import NotAllowed, Unavailable
 from modelog_common.rpc.call import Call, calling
 from modelog_common.security.tokens import Identity
+from modelog_gateway.mlflow import gathering as gathering_module
 from modelog_gateway.mlflow.gathering import Gathering
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from small_platform import SmallPlatform
@@ -122,3 +123,35 @@ async def test_a_client_that_goes_away_leaves_the_others_in_place() -> None:
     told = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(one, asyncio.CancelledError) for one in told] == [True, False, True, False]
     assert stub.together == [["r1", "r3"]]
+
+
+async def test_who_went_together_is_waited_for_to_go_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering_module, "GATHER_S", 60.0)
+    stub = Stub()
+    gathering = Gathering(stub)  # type: ignore[arg-type]
+    with calling(by("alice")):
+        tasks = [asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
+        while not stub.alone:
+            await asyncio.sleep(0)
+        stub.let_go.set()
+        await asyncio.gather(*tasks)
+        again = []
+        for n in range(4):
+            again.append(asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*again)
+    assert stub.together[1:] == [["r0", "r1", "r2", "r3"]]
+
+
+async def test_nobody_waits_long_for_those_who_do_not_come() -> None:
+    stub = Stub()
+    gathering = Gathering(stub)  # type: ignore[arg-type]
+    with calling(by("alice")):
+        tasks = [asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
+        while not stub.alone:
+            await asyncio.sleep(0)
+        stub.let_go.set()
+        await asyncio.gather(*tasks)
+        async with asyncio.timeout(60):
+            await gathering.log(pb.LogMetricsRequest(run_id="late"))
+    assert stub.alone == ["r0", "late"]

@@ -49,10 +49,12 @@ class TrackingQueries:
         self._sealing, self._acknowledged = sealing, acknowledged
 
     async def experiment(self, experiment_id: str, read: ReadOptions, tenant: str) -> pb.Experiment:
+        read = self._answered(read, tenant)
         found = await self._queries.one(EXPERIMENTS, pb.Experiment, read, tenant, experiment_id=experiment_id)
         return existing(found, f"there is no experiment {experiment_id!r}", read)
 
     async def experiment_named(self, name: str, read: ReadOptions, tenant: str) -> pb.Experiment:
+        read = self._answered(read, tenant)
         where = [EXPERIMENTS.table.c.name == name]
         found = await self._queries.page(EXPERIMENTS, pb.Experiment, read, tenant, common.Page(size=1), where=where)
         return existing(next(iter(found.items), None), f"there is no experiment {name!r}", read)
@@ -60,6 +62,7 @@ class TrackingQueries:
     async def experiments(self, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Experiment]:
         """Those that are not deleted, by name."""
         c = EXPERIMENTS.table.c
+        read = self._answered(read, tenant)
         return await self._queries.page(
             EXPERIMENTS, pb.Experiment, read, tenant, page, where=[c.hidden == 0], order_by=[c.name]
         )
@@ -79,7 +82,8 @@ class TrackingQueries:
             met = [e for e in all_ if all(holds(c, _of_experiment(e, c)) for c in request.conditions)]
             return [e.id for e in sorted_by(met, request.order_by, _of_experiment)[offset : offset + limit]]
 
-        return await self._queries.search(EXPERIMENTS, pb.Experiment, request.read, tenant, request.page, ids_at)
+        read = self._answered(request.read, tenant)
+        return await self._queries.search(EXPERIMENTS, pb.Experiment, read, tenant, request.page, ids_at)
 
     async def run(self, run_id: str, read: ReadOptions, tenant: str) -> pb.Run:
         """A run without the points of its metrics."""
@@ -105,6 +109,7 @@ class TrackingQueries:
         """Runs of one experiment or, for an empty name, of all; newest first, without points or what is deleted."""
         t = RUNS.table.c
         where = [t.hidden == 0]
+        read = await self._covering(read, tenant)
         if experiment:
             c = EXPERIMENTS.table.c
             named = common.Page(size=1)
@@ -112,7 +117,6 @@ class TrackingQueries:
                 EXPERIMENTS, pb.Experiment, read, tenant, named, where=[c.name == experiment]
             )
             where.append(t.experiment_id == (found.items[0].id if found.items else ""))
-        read = await self._covering(read, tenant)
         return await self._queries.page(RUNS, pb.Run, read, tenant, page, where=where, order_by=[t.started_us.desc()])
 
     async def search_runs(self, request: pb.SearchRunsRequest, tenant: str) -> Found[pb.Run]:
@@ -146,12 +150,17 @@ class TrackingQueries:
 
     async def _covering(self, read: ReadOptions, tenant: str, run_id: str = "") -> common.ReadOptions:
         """Now is after everything that was acknowledged: what waits is sealed, and waited for."""
-        at_least = read.at_least
         if not read.as_of:
             if run_id:
                 await self._sealing.seal(run_id)
             else:
                 await self._sealing.seal_all(tenant)
+        return self._answered(read, tenant)
+
+    def _answered(self, read: ReadOptions, tenant: str) -> common.ReadOptions:
+        """Now is after everything that was answered: a run may be older than its row, and so may its experiment."""
+        at_least = read.at_least
+        if not read.as_of:
             at_least = max(at_least, self._acknowledged.position(tenant))
         return common.ReadOptions(as_of=read.as_of, at_least=at_least)
 
