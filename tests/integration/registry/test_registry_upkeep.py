@@ -166,6 +166,28 @@ async def models(person: Any, *conditions: Any, **fields: Any) -> list[str]:
     return [m.name for m in (await person.models.SearchModels(asked)).models]
 
 
+async def test_a_search_tells_the_newest_version_in_each_stage_and_those_with_an_alias(
+    alice: Any, bob: Any, two_versions: None
+) -> None:
+    for _ in range(3):
+        await alice.version()
+    await bob.models.RegisterModel(pb.RegisterModelRequest(name="empty"))
+    await alice.promote("1.0.0", pb.STAGE_STAGING)
+    await alice.promote("1.1.0", pb.STAGE_STAGING)
+    await alias(alice, "champion", "1.2.0")
+    before = (await alias(alice, "newest", "1.4.0")).position
+    await alice.promote("1.4.0", pb.STAGE_ARCHIVED)
+
+    async def told(as_of: str = "") -> dict[str, list[str]]:
+        read = common.ReadOptions(as_of=as_of)
+        asked = pb.SearchModelsRequest(newest_versions_only=True, read=read)
+        found = (await alice.models.SearchModels(asked)).models
+        return {model.name: [v.version for v in model.versions] for model in found}
+
+    assert await told() == {"empty": [], NAME: ["1.4.0", "1.3.0", "1.2.0", "1.1.0"]}
+    assert await told(str(before)) == {"empty": [], NAME: ["1.4.0", "1.2.0", "1.1.0"]}
+
+
 async def test_models_and_versions_are_found_by_what_they_are(
     alice: Any, bob: Any, two_versions: None, registry: Any
 ) -> None:

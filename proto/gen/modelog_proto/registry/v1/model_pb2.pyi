@@ -1442,6 +1442,9 @@ class SearchModelsRequest(_message.Message):
     ORDER_BY_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    NEWEST_VERSIONS_ONLY_FIELD_NUMBER: _builtins.int
+    newest_versions_only: _builtins.bool
+    """Of the versions, only the newest in each stage, and those that aliases point to."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
         """All of them hold. Attributes are name, type (supervised ...), author, description, stage and alias (of any of its
@@ -1463,10 +1466,11 @@ class SearchModelsRequest(_message.Message):
         order_by: _abc.Iterable[_search_pb2.Order] | None = ...,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        newest_versions_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "order_by", b"order_by", "page", b"page", "read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "read", b"read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

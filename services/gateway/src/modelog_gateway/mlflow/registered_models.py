@@ -121,7 +121,9 @@ async def delete_tag(registry: Registry, asked: DeleteTag) -> Answer:
 
 async def search(registry: Registry, asked: Search) -> Answer:
     request = pb.SearchModelsRequest(
-        conditions=conditions_of(asked.filter, SEARCHED), order_by=orders_of(asked.order_by, SEARCHED)
+        conditions=conditions_of(asked.filter, SEARCHED),
+        order_by=orders_of(asked.order_by, SEARCHED),
+        newest_versions_only=True,
     )
 
     for condition in request.conditions:

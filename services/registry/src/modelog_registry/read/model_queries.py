@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.read.moment import ReadOptions
 from modelog_common.read.queries import Found, Page, Queries
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
+from sqlalchemy import ColumnElement, Table, and_, func, select
 
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
@@ -40,7 +43,7 @@ class ModelQueries:
         return found
 
     async def search_models(self, request: pb.SearchModelsRequest, tenant: str) -> Found[pb.Model]:
-        """Models that the conditions hold for, with all their versions."""
+        """Models that the conditions hold for, with all their versions or with those that stand for them."""
         conditions = conditions_of(SEARCHED_MODELS, request.conditions, self._queries.dialect)
         found = await self._queries.page(
             MODELS,
@@ -51,7 +54,10 @@ class ModelQueries:
             where=lambda at: conditions(tenant, at),
             order_by=order_of(SEARCHED_MODELS, request.order_by),
         )
-        await self._add_versions(found.items, tenant)
+        if request.newest_versions_only:
+            await self._add_newest(found.items, tenant)
+        else:
+            await self._add_versions(found.items, tenant)
         return found
 
     async def search_versions(self, request: pb.SearchVersionsRequest, tenant: str) -> Found[pb.ModelVersion]:
@@ -67,24 +73,40 @@ class ModelQueries:
             order_by=order_of(SEARCHED_VERSIONS, request.order_by),
         )
 
-    async def _add_versions(self, models: Sequence[pb.Model], tenant: str) -> None:
+    async def _add_versions(self, models: Sequence[pb.Model], tenant: str, *where: ColumnElement[bool]) -> None:
         """Versions as of the models' last event: no other event of these models lies between theirs and that one."""
         if not models:
             return
         t = VERSIONS.table.c
         by_name = {m.name: m for m in models}
-        moment = common.ReadOptions(as_of=str(max(m.position for m in models)))
         found = await self._queries.page(
             VERSIONS,
             pb.ModelVersion,
-            moment,
+            common.ReadOptions(as_of=str(_last_of(models))),
             tenant,
             EVERYTHING,
-            where=[t.model.in_(by_name)],
+            where=[t.model.in_(by_name), *where],
             order_by=[t.model, t.ordinal.desc()],
         )
         for version in found.items:
             by_name[version.model].versions.append(version)
+
+    async def _add_newest(self, models: Sequence[pb.Model], tenant: str) -> None:
+        """The newest version in each stage, and those that aliases point to."""
+        if not models:
+            return
+        t = VERSIONS.table.c
+        others = replace(VERSIONS, table=cast(Table, VERSIONS.table.alias("others")))
+        o, at = others.table.c, _last_of(models)
+        same = and_(o.tenant == tenant, others.at(at), o.model == t.model, o.stage == t.stage)
+        newest = select(func.max(o.ordinal)).where(same).correlate(VERSIONS.table).scalar_subquery()
+        await self._add_versions(models, tenant, t.ordinal == newest)
+        for model in models:
+            told = {version.version for version in model.versions}
+            missing = {alias.version for alias in model.aliases} - told
+            if missing:
+                await self._add_versions([model], tenant, t.version.in_(missing))
+                model.versions.sort(key=lambda version: version.number, reverse=True)
 
     async def version(self, model: str, version: str, read: ReadOptions, tenant: str) -> pb.ModelVersion:
         found = await self._queries.one(VERSIONS, pb.ModelVersion, read, tenant, model=model, version=version)
@@ -129,3 +151,7 @@ class ModelQueries:
         if not found.items and not page.token:
             raise NotFound(f"nothing ever happened to {f'version {version!r} of ' if version else ''}a model {model!r}")
         return found
+
+
+def _last_of(models: Sequence[pb.Model]) -> int:
+    return max(model.position for model in models)

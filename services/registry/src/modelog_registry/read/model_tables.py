@@ -43,6 +43,7 @@ VERSIONS = temporal_table(
         # What its tags are found by: "model/version".
         Column("tagged", ByteText(), nullable=False),
     ],
+    orders=[["model", "stage", "ordinal"]],
 )
 
 ALIASES = temporal_table(
