@@ -4,6 +4,7 @@
 >>> client = modelog.connect()  # doctest: +SKIP
 """
 
+from modelog.active import ActiveRun, start_run
 from modelog.client import Client, connect
 from modelog.errors import (
     AlreadyExists,
@@ -19,6 +20,7 @@ from modelog.errors import (
 
 __version__ = "0.1.0"
 __all__ = [
+    "ActiveRun",
     "AlreadyExists",
     "Client",
     "Conflict",
@@ -30,4 +32,5 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "connect",
+    "start_run",
 ]

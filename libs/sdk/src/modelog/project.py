@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import platform
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -36,7 +37,7 @@ def git_state(folder: Path) -> Tuple[str, bool]:
 
 def environment(entry_point: str = "", source_digest: str = "", commit: str = "", dirty: bool = False) -> Environment:
     """This process's Python, platform and packages."""
-    packages = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
+    packages = {d.metadata["Name"]: _version(d) for d in distributions() if d.metadata["Name"]}
     return Environment(
         python=sys.version.split()[0],
         platform=platform.platform(),
@@ -46,6 +47,16 @@ def environment(entry_point: str = "", source_digest: str = "", commit: str = ""
         entry_point=entry_point,
         source_digest=source_digest,
     )
+
+
+def _version(package: Distribution) -> str:
+    """Its version and, when it is not from an index, the address and commit that it is from; folders have none."""
+    told = package.read_text("direct_url.json")
+    source = json.loads(told) if told else {}
+    address, vcs = str(source.get("url", "")), source.get("vcs_info")
+    if vcs:
+        return f"{package.version} @ {vcs['vcs']}+{address}@{vcs['commit_id']}"
+    return f"{package.version} @ {address}" if address.startswith("http") else package.version
 
 
 def _git(folder: Path, *arguments: str) -> str:

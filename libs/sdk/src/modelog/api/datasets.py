@@ -30,13 +30,9 @@ class Artifacts:
 
     def upload(self, file: Path, path: str = "") -> Artifact:
         """Store a file; the platform refuses it when what arrives is not what was sent."""
-        whole, size = hashlib.sha256(), 0
-        with Path(file).open("rb") as content:
-            while piece := content.read(PIECE_BYTES):
-                whole.update(piece)
-                size += len(piece)
-        self._transport.put_file("/api/v1/artifacts", Path(file), whole.hexdigest())
-        return Artifact(path=path or Path(file).name, digest=whole.hexdigest(), size_bytes=size)
+        digest = digest_of(Path(file))
+        self._transport.put_file("/api/v1/artifacts", Path(file), digest)
+        return Artifact(path=path or Path(file).name, digest=digest, size_bytes=Path(file).stat().st_size)
 
     def upload_bytes(self, content: bytes, path: str) -> Artifact:
         digest = hashlib.sha256(content).hexdigest()
@@ -54,6 +50,11 @@ class Artifacts:
         partial.write_bytes(content)
         os.replace(partial, target)
         return target
+
+    def kept(self, digest: str, target: Path) -> Path:
+        """The file at `target` if it is the one, else fetched there."""
+        same = target.is_file() and digest_of(target) == digest
+        return target if same else self.download(digest, target)
 
 
 class Datasets:
@@ -109,6 +110,15 @@ class Datasets:
         """Fetch a version's Parquet file into `folder`; returns the path."""
         found = self.version(dataset, version)
         return self._artifacts.download(found.digest, Path(folder) / f"{dataset}-{version}.parquet")
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file, read piece by piece."""
+    whole = hashlib.sha256()
+    with file.open("rb") as content:
+        while piece := content.read(PIECE_BYTES):
+            whole.update(piece)
+    return whole.hexdigest()
 
 
 def _parquet(frame: Any) -> bytes:

@@ -25,6 +25,7 @@ from modelog.cli import (
     models,
     monitors,
     platform,
+    reproduce,
     retirements,
     runs,
     search,
@@ -45,6 +46,7 @@ cards.register(models.app)
 signing.register(models.app)
 retirements.register(models.app)
 compare.register(runs.app, models.app)
+reproduce.register(runs.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")
 app.add_typer(retirements.app, name="retirement")
