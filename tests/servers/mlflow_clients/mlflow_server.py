@@ -21,6 +21,7 @@ from uv import find_uv_bin
 # The same environment as that of tests/bench/bench_mlflow.py.
 PEER = "mlflow==3.17.2"
 START_S = 300
+PROGRAM_S = 600
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -70,7 +71,7 @@ class MlflowServer:
         environment |= {"MLFLOW_TRACKING_TOKEN": token} if token else {}
         done = subprocess.run(
             [self.python, PROGRAMS / f"{program}.py"],
-            cwd=folder, env=environment, capture_output=True, text=True, timeout=240,
+            cwd=folder, env=environment, capture_output=True, text=True, timeout=PROGRAM_S,
         )  # fmt: skip
         assert done.returncode == 0, f"{program}.py:\n{done.stdout}\n{done.stderr[-8000:]}"
         return done.stdout.splitlines()[-1]
@@ -106,7 +107,7 @@ class Between:
                 if wants and self.headers.get("Authorization") != wants:
                     self._answer(401, b'{"error_code": "UNAUTHENTICATED", "message": "who are you?"}')
                     return
-                to = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+                to = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PROGRAM_S)
                 to.request(self.command, self.path, body, {"Content-Type": "application/json"})
                 answer = to.getresponse()
                 self._answer(answer.status, answer.read())

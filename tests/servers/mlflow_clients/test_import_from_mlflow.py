@@ -21,6 +21,7 @@ from small_platform import SmallPlatform
 # What has no place here, and what is elsewhere.
 LEFT = {("prompts", "1"), ("artifacts", "version späte Flüge 4")}
 KILLS_APART = 12
+PATIENCE_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ class Importer:
     def run(self, url: str, *options: str, status: int = 3) -> tuple[dict[str, Any], set[tuple[str, str]]]:
         """The counts, and kind and name of what was not moved."""
         process = self.start(url, "--json", *options)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == status, f"exit status {process.returncode}:\n{out}\n{err}"
         said = json.loads(out)
         return said["counts"], {(each["kind"], each["name"]) for each in said["not_moved"]}
@@ -92,7 +93,7 @@ def test_mlflows_client_finds_here_what_it_finds_there_though_the_import_was_kil
         if between.stuck.is_set():
             process.kill()
             kills += 1
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
         between.stop()
         if not between.stuck.is_set():
             break
@@ -184,5 +185,5 @@ def test_credentials_are_those_of_mlflows_clients(server: MlflowServer) -> None:
 
 def test_a_server_that_is_not_there_is_told(importer: Importer) -> None:
     process = importer.start("http://127.0.0.1:9", "--dry-run")
-    assert "does not answer" in process.communicate(timeout=60)[1]
+    assert "does not answer" in process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1

@@ -19,6 +19,7 @@ from small_platform import SmallPlatform
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[3]
+PATIENCE_S = 600
 PACKAGES = ("scikit-learn", "numpy", "polars", "psutil")
 WHO = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
 TRAIN = """
@@ -102,7 +103,7 @@ def environ(platform: SmallPlatform, home: Path) -> dict[str, str]:
 def first_run(python: Path, platform: SmallPlatform, source: Path, home: Path, *arguments: str) -> str:
     done = subprocess.run(
         [python, "train.py", *arguments],
-        cwd=source / "models", env=environ(platform, home), capture_output=True, text=True, timeout=120,
+        cwd=source / "models", env=environ(platform, home), capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with platform.client() as client:
@@ -115,7 +116,7 @@ def reproduced(
     done = subprocess.run(
         [sys.executable, "-m", "modelog.cli.main", "run", "reproduce", run_id, "--json",
          "--folder", str(home / "again"), "--repository", str(source), *options],
-        cwd=home, env=environ(platform, home), capture_output=True, text=True, timeout=240,
+        cwd=home, env=environ(platform, home), capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == status, f"exit status {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return dict(json.loads(done.stdout)) if done.stdout else {"error": done.stderr}
