@@ -256,7 +256,7 @@ STORIES: dict[str, list[Any]] = {
         PromotionPolicySet(
             1,
             Rules(
-                (StageRules(Stage.PRODUCTION, 2, (Threshold("auc", 0.7), Threshold("loss", None, 0.5))),),
+                (StageRules(Stage.PRODUCTION, 2, (Threshold("auc", 0.7), Threshold("loss", None, 0.5)), True),),
                 (Freeze(AT, AT.replace(year=2027), "the holidays", (Stage.PRODUCTION,)),),
             ),
             "after the incident",

@@ -197,6 +197,21 @@ async def test_the_policy_counts_the_approvals_and_is_replayed(
     assert "it has 2, by bob, carol" in refused.reasons[0]
 
 
+async def test_a_policy_may_ask_for_requests_and_says_who_had_none(alice: Any, bob: Any, staged: None) -> None:
+    rule = policy_pb2.StageRules(stage=PRODUCTION, reviewers=1, needs_change_request=True)
+    asks = policy_pb2.PromotionRules(stages=[rule])
+    policies = PromotionPoliciesStub(alice.channel)
+    assert (await policies.SetPromotionPolicy(policy_pb2.SetPromotionPolicyRequest(rules=asks))).rules == asks
+    await bob.review("1.0.0")
+    with pytest.raises(NotAllowed, match="flight-delay 1.0.0 goes to production by a change request only; open one"):
+        await alice.promote("1.0.0", PRODUCTION)
+    await ask(alice)
+    await approve(bob)
+    await apply(alice)
+    replayed = await policies.ReplayPromotions(policy_pb2.ReplayPromotionsRequest(rules=asks))
+    assert list(replayed.refused) == []
+
+
 async def test_lists_are_filtered_and_closed_to_others(alice: Any, bob: Any, staged: None, registry: Any) -> None:
     await ask(alice)
     await ask(alice, version="1.1.0", to_stage=model_pb2.STAGE_STAGING, reviewers=[])

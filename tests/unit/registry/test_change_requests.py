@@ -34,6 +34,7 @@ from modelog_registry.model.change_events import (
     Risk,
 )
 from modelog_registry.model.change_state import ChangeState
+from modelog_registry.model.commands import PromoteVersion
 from modelog_registry.model.decide import MODEL
 from modelog_registry.model.events import (
     ModelEvent,
@@ -196,6 +197,22 @@ def test_the_policy_counts_the_approvals_of_the_request() -> None:
     scenario(MODEL, given=[*one, by_version], when=ApplyChange("m", 1, policy=TWO), then=[APPLIED, promoted])
     frozen = PolicyVersion(4, Rules((), (Freeze(NOW, NOW + timedelta(days=1), "the holidays"),)))
     scenario(MODEL, given=one, when=ApplyChange("m", 1, policy=frozen), refused="promotions are frozen from")
+
+
+def test_a_policy_may_ask_for_requests() -> None:
+    asks = PolicyVersion(5, Rules((StageRules(Stage.PRODUCTION, 1, (), True),)))
+    by_version = VersionReviewed(ID, "m", "1.0.0", "dave", Decision.APPROVED, "looked", {}, "by-dave", NOW)
+    scenario(
+        MODEL,
+        given=[*STAGED, by_version],
+        when=PromoteVersion("m", V1, Stage.PRODUCTION, policy=asks),
+        refused="m 1.0.0 goes to production by a change request only; open one",
+        error=NotAllowed,
+    )
+    promoted = VersionPromoted(
+        ID, "m", "1.0.0", Stage.STAGING, Stage.PRODUCTION, "by-bob", "Live", "alice", NOW, 5, change=1
+    )
+    scenario(MODEL, given=[*OPEN, said("bob")], when=ApplyChange("m", 1, policy=asks), then=[APPLIED, promoted])
 
 
 def test_a_rejection_of_the_version_takes_the_approvals_before_it_away() -> None:

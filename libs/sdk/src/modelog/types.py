@@ -136,6 +136,7 @@ class StageRules(Record):
     stage: str
     reviewers: int = 0
     thresholds: List[MetricThreshold] = []
+    needs_change_request: bool = False
 
 
 class FreezeWindow(Record):

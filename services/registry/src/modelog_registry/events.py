@@ -134,6 +134,7 @@ EVENTS = EventTypes(
         ("registry.VersionRegistered", 2): lambda fields: fields,
         ("registry.VersionPromoted", 1): lambda fields: fields,
         ("registry.VersionPromoted", 2): lambda fields: fields,
+        ("registry.PromotionPolicySet", 1): lambda fields: fields,
         ("registry.ExperimentCreated", 1): created_from_1,
         ("registry.ExperimentCreated", 2): lambda fields: fields,
         ("registry.LoggedModelCreated", 1): lambda fields: fields,

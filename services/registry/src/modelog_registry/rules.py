@@ -31,6 +31,8 @@ class StageRules(msgspec.Struct, frozen=True):
     stage: Stage
     reviewers: int = 0
     thresholds: tuple[Threshold, ...] = ()
+    # Only what a change request asked for.
+    needs_request: bool = False
 
 
 class Freeze(msgspec.Struct, frozen=True):
@@ -71,7 +73,10 @@ _FIRST = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the rules look at: `approved_by` are those who approved since the last rejection, if that was not later."""
+    """What the rules look at: `approved_by` are those who approved since the last rejection, if that was not later.
+
+    `change` is the number of the change request that asks for the promotion, 0 when none does.
+    """
 
     title: str
     author: str
@@ -79,6 +84,7 @@ class Candidate:
     approved_by: tuple[str, ...] = ()
     rejected_by: str = ""
     rejection: str = ""
+    change: int = 0
 
 
 def refusals(candidate: Candidate, stage: Stage, at: datetime, rules: Rules) -> list[str]:
@@ -87,6 +93,7 @@ def refusals(candidate: Candidate, stage: Stage, at: datetime, rules: Rules) -> 
         return []
     wanted = rules.of(stage)
     return [
+        *_of_request(candidate, wanted),
         *_of_reviews(candidate, wanted),
         *(told for threshold in wanted.thresholds for told in _of_metric(candidate, threshold, stage)),
         *_of_freezes(candidate, stage, at, rules),
@@ -124,6 +131,11 @@ def _check_stage(stage: StageRules, field: str, seen: set[Stage]) -> None:
 
 def _allowed() -> str:
     return ", ".join(RULED)
+
+
+def _of_request(candidate: Candidate, wanted: StageRules) -> Iterator[str]:
+    if wanted.needs_request and not candidate.change:
+        yield f"{candidate.title} goes to {wanted.stage} by a change request only; open one"
 
 
 def _of_reviews(candidate: Candidate, wanted: StageRules) -> Iterator[str]:

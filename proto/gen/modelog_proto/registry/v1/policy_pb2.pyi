@@ -64,10 +64,13 @@ class StageRules(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     REVIEWERS_FIELD_NUMBER: _builtins.int
     THRESHOLDS_FIELD_NUMBER: _builtins.int
+    NEEDS_CHANGE_REQUEST_FIELD_NUMBER: _builtins.int
     stage: _model_pb2.Stage.ValueType
     """Staging or production. Nobody is kept from archiving."""
     reviewers: _builtins.int
     """How many people other than the author must have approved, none having rejected since; at least 1 for production."""
+    needs_change_request: _builtins.bool
+    """Only a change request promotes to it."""
     @_builtins.property
     def thresholds(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricThreshold]: ...
     def __init__(
@@ -76,10 +79,11 @@ class StageRules(_message.Message):
         stage: _model_pb2.Stage.ValueType = ...,
         reviewers: _builtins.int = ...,
         thresholds: _abc.Iterable[Global___MetricThreshold] | None = ...,
+        needs_change_request: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewers", b"reviewers", "stage", b"stage", "thresholds", b"thresholds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_change_request", b"needs_change_request", "reviewers", b"reviewers", "stage", b"stage", "thresholds", b"thresholds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

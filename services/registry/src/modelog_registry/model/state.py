@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -20,7 +20,7 @@ from modelog_registry.model.change_events import (
     ChangeReviewersAsked,
     ChangeWithdrawn,
 )
-from modelog_registry.model.change_state import ChangeRequest, Given, evolve_change, requested
+from modelog_registry.model.change_state import ChangeRequest, evolve_change, requested
 from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
@@ -96,10 +96,14 @@ class Version:
     @property
     def judged(self) -> Candidate:
         """What the rules of promotions look at."""
-        return self.judged_with(())
+        return self.judged_for(None)
 
-    def judged_with(self, approvals: Sequence[Given]) -> Candidate:
-        """The same with the approvals of a change request. An approval stands until somebody rejects the version."""
+    def judged_for(self, change: ChangeRequest | None) -> Candidate:
+        """The same with the approvals of the change request that asks for the promotion.
+
+        An approval stands until somebody rejects the version.
+        """
+        approvals = change.approvals if change is not None else ()
         since = max((n for n, r in enumerate(self.reviews) if r.decision is Decision.REJECTED), default=-1) + 1
         people = [review.reviewer for review in self.reviews[since:]]
         people += [given.review.by for given in approvals if given.after >= since]
@@ -111,11 +115,8 @@ class Version:
             tuple(dict.fromkeys(people)),
             rejection.reviewer if rejection is not None else "",
             rejection.comment if rejection is not None else "",
+            change.requested.change if change is not None else 0,
         )
-
-    def judged_for(self, change: ChangeRequest | None) -> Candidate:
-        """What a promotion that a request asked for was judged by; None for one that nobody asked for in advance."""
-        return self.judged_with(change.approvals if change is not None else ())
 
     @property
     def how(self) -> str:

@@ -9,7 +9,7 @@ from modelog_common.events.types import event
 from modelog_registry.rules import Rules
 
 
-@event("registry.PromotionPolicySet")
+@event("registry.PromotionPolicySet", version=2)
 class PromotionPolicySet:
     """A tenant's rules of promotions became these, as version `version` of its policy."""
 

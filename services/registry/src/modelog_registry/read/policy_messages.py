@@ -41,6 +41,7 @@ def rules_message(rules: Rules) -> pb.PromotionRules:
                 thresholds=[
                     pb.MetricThreshold(metric=t.metric, minimum=t.minimum, maximum=t.maximum) for t in stage.thresholds
                 ],
+                needs_change_request=stage.needs_request,
             )
             for stage in rules.stages
         ],
@@ -64,6 +65,7 @@ def rules_of(message: pb.PromotionRules) -> Rules:
                 _stage(stage.stage, f"rules.stages[{n}].stage"),
                 stage.reviewers,
                 tuple(_threshold(t) for t in stage.thresholds),
+                stage.needs_change_request,
             )
             for n, stage in enumerate(message.stages)
         ),
@@ -123,4 +125,5 @@ def candidate_of(message: pb.RecordedPromotion) -> Candidate:
         tuple(message.approved_by),
         message.rejected_by,
         message.rejection,
+        message.change,
     )
