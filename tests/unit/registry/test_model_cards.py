@@ -138,7 +138,7 @@ class Page(HTMLParser):
 
 
 def test_a_page_needs_nothing_from_elsewhere_and_speaks_to_all() -> None:
-    one = known(use_cases=["plan *turns*"], references=["https://example.com/paper"])
+    one = known(use_cases=["plan *turns*"], references=["https://example.com/paper"], documentation="# A\n\n## B")
     assert one.run is not None
     page = Page.of(as_html(one, one.run.points))
     names = [tag for tag, _ in page.tags]
@@ -151,7 +151,9 @@ def test_a_page_needs_nothing_from_elsewhere_and_speaks_to_all() -> None:
     plots = [given for tag, given in page.tags if tag == "svg"]
     assert len(plots) == 2
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
-    levels = [int(name[1]) for name in names if name in ("h1", "h2", "h3")]
+    levels = [int(name[1]) for name in names if name in ("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert levels.count(1) == 1
+    assert 5 in levels, "headings that people write stand below those of the page"
     assert all(after <= before + 1 for before, after in pairwise(levels))
     ids = [given["id"] for _, given in page.tags if "id" in given]
     assert len(ids) == len(set(ids))

@@ -62,4 +62,9 @@ def _render(template: str, known: Known, **more: Any) -> str:
 
 
 def _markdown(text: str) -> Markup:
-    return Markup(_MARKDOWN.render(text))  # noqa: S704 - the renderer escapes all HTML in it
+    """Headings in it stand below those of the page."""
+    tokens = _MARKDOWN.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
+    return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704 - it escapes all HTML
