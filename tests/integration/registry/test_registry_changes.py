@@ -212,6 +212,31 @@ async def test_a_policy_may_ask_for_requests_and_says_who_had_none(alice: Any, b
     assert list(replayed.refused) == []
 
 
+async def test_the_outlook_says_what_is_wanted_still(alice: Any, bob: Any, staged: None, registry: Any) -> None:
+    async def outlook(as_of: str = "", number: int = 1) -> tuple[bool, str]:
+        request = pb.GetChangeOutlookRequest(model=NAME, number=number, read=common.ReadOptions(as_of=as_of))
+        found = await changes(bob).GetChangeOutlook(request)
+        return found.can_be_applied, found.because
+
+    opened = await ask(alice)
+    wanted = (
+        "change request 1 of flight-delay needs the approval of bob; flight-delay 1.0.0 needs an approval by someone"
+    )
+    assert await outlook() == (False, f"{wanted} other than alice")
+    await approve(bob)
+    assert await outlook() == (True, "")
+    policies = PromotionPoliciesStub(alice.channel)
+    await policies.SetPromotionPolicy(policy_pb2.SetPromotionPolicyRequest(rules=TWO))
+    assert not (await outlook())[0]
+    assert await outlook(str(opened.position)) == (False, f"{wanted} other than alice")
+    assert await outlook(str(opened.position + 1)) == (True, "")
+    await approve(registry.person("carol"))
+    await apply(alice)
+    assert "was applied by alice" in (await outlook())[1]
+    with pytest.raises(NotFound, match="no change request 7"):
+        await outlook(number=7)
+
+
 async def test_lists_are_filtered_and_closed_to_others(alice: Any, bob: Any, staged: None, registry: Any) -> None:
     await ask(alice)
     await ask(alice, version="1.1.0", to_stage=model_pb2.STAGE_STAGING, reviewers=[])

@@ -27,6 +27,7 @@ def test_a_change_request(run_as: Callable[..., Result], alice: modelog.Client, 
     )  # fmt: skip
     assert "Change request 1 of asked is open" in opened.output
     assert "carol" in run_as("alice", "change", "show", "asked", 1).output
+    assert "needs the approval of bob" in run_as("alice", "change", "show", "asked", 1).output
     assert "dave asked" in run_as("alice", "change", "ask", "asked", 1, "dave").output
     run_as("carol", "change", "comment", "asked", 1, "why now?")
     run_as("carol", "change", "ask-for-changes", "asked", 1, "-m", "more data")

@@ -70,6 +70,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
             {"conditions": [tag("step", "COMPARISON_EQUAL", "1"), attribute("model", "COMPARISON_EQUAL", v.model)]},
         ]
     },
+    "GetChangeOutlookRequest": {"ChangeRequest": lambda c: [{"model": c.model, "number": c.number}]},
     "GetModelCardRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "GetModelSlaRequest": {"Model": lambda m: [{"model": m.name}]},
     "ListModelSlasRequest": {"ModelSla": lambda s: [{"model": s.model}]},

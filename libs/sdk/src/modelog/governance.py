@@ -79,6 +79,13 @@ class ChangeRequest(Record):
     position: int = 0
 
 
+class ChangeOutlook(Record):
+    """Whether a request could be applied; `because` says why not, as applying it would."""
+
+    can_be_applied: bool = False
+    because: str = ""
+
+
 class CardOwner(Record):
     name: str
     contact: str = ""

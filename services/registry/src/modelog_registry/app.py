@@ -132,7 +132,7 @@ async def build(host: Host) -> None:
         f"{PACKAGE}.Retirements",
     )
     host.serve(add_ModelSlasServicer_to_server, SlaServicer(models, retirements, host.clock), f"{PACKAGE}.ModelSlas")
-    changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer, cards))
+    changes = Changes(models, Evidences(store, artifacts, tracking.run, comparer, cards), store, host.clock)
     host.serve(
         add_ChangeRequestsServicer_to_server,
         ChangeServicer(changes, ChangeQueries(tables), host.clock),

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from urllib.parse import quote
 
 from modelog.api.datasets import Artifacts
-from modelog.governance import ChangeRequest, EvidenceInput
+from modelog.governance import ChangeOutlook, ChangeRequest, EvidenceInput
 from modelog.transport import Transport, pages
 from modelog.types import Record
 
@@ -59,6 +59,10 @@ class Changes:
     def get(self, model: str, number: int, *, as_of: Optional[str] = None) -> ChangeRequest:
         """One request."""
         return self._transport.get(_at(model, number), ChangeRequest, as_of=as_of)
+
+    def outlook(self, model: str, number: int, *, as_of: Optional[str] = None) -> ChangeOutlook:
+        """Whether a request could be applied, by the rules in force, and why not."""
+        return self._transport.get(f"{_at(model, number)}/outlook", ChangeOutlook, as_of=as_of)
 
     def list(
         self, model: str = "", *, version: str = "", state: str = "", as_of: Optional[str] = None

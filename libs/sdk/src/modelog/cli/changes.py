@@ -108,7 +108,9 @@ def show(model: str = Model, number: int = Number, as_of: Optional[str] = AsOf, 
         if as_json:
             show_json(found)
         else:
-            show_fields(_fields(found))
+            outlook = client.changes.outlook(model, number, as_of=as_of)
+            kept_by = {"cannot be applied": outlook.because} if not found.ended_by else {}
+            show_fields({**_fields(found), **kept_by})
 
 
 def _fields(c: ChangeRequest) -> Dict[str, Any]:

@@ -454,6 +454,57 @@ class GetChangeRequestRequest(_message.Message):
 Global___GetChangeRequestRequest: _TypeAlias = GetChangeRequestRequest  # noqa: Y015
 
 @_typing.final
+class GetChangeOutlookRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    number: _builtins.int
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        number: _builtins.int = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "number", b"number", "read", b"read"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChangeOutlookRequest: _TypeAlias = GetChangeOutlookRequest  # noqa: Y015
+
+@_typing.final
+class ChangeOutlook(_message.Message):
+    """What applying a request would come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAN_BE_APPLIED_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    can_be_applied: _builtins.bool
+    because: _builtins.str
+    """Why not, in the words in which applying it would be refused."""
+    def __init__(
+        self,
+        *,
+        can_be_applied: _builtins.bool = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "can_be_applied", b"can_be_applied"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeOutlook: _TypeAlias = ChangeOutlook  # noqa: Y015
+
+@_typing.final
 class ListChangeRequestsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

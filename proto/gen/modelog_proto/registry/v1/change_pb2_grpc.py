@@ -45,6 +45,11 @@ class ChangeRequestsStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_change__pb2.GetChangeRequestRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_change__pb2.ChangeRequest.FromString,
                 _registered_method=True)
+        self.GetChangeOutlook = channel.unary_unary(
+                '/modelog.registry.v1.ChangeRequests/GetChangeOutlook',
+                request_serializer=modelog_dot_registry_dot_v1_dot_change__pb2.GetChangeOutlookRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_change__pb2.ChangeOutlook.FromString,
+                _registered_method=True)
         self.ListChangeRequests = channel.unary_unary(
                 '/modelog.registry.v1.ChangeRequests/ListChangeRequests',
                 request_serializer=modelog_dot_registry_dot_v1_dot_change__pb2.ListChangeRequestsRequest.SerializeToString,
@@ -95,6 +100,13 @@ class ChangeRequestsServicer:
 
     def GetChangeRequest(self, request, context):
         """One request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChangeOutlook(self, request, context):
+        """Whether a request could be applied, by the rules that are in force, and why not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +174,11 @@ def add_ChangeRequestsServicer_to_server(servicer, server):
                     servicer.GetChangeRequest,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_change__pb2.GetChangeRequestRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_change__pb2.ChangeRequest.SerializeToString,
+            ),
+            'GetChangeOutlook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChangeOutlook,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_change__pb2.GetChangeOutlookRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_change__pb2.ChangeOutlook.SerializeToString,
             ),
             'ListChangeRequests': grpc.unary_unary_rpc_method_handler(
                     servicer.ListChangeRequests,
@@ -254,6 +271,33 @@ class ChangeRequests:
             '/modelog.registry.v1.ChangeRequests/GetChangeRequest',
             modelog_dot_registry_dot_v1_dot_change__pb2.GetChangeRequestRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_change__pb2.ChangeRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChangeOutlook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ChangeRequests/GetChangeOutlook',
+            modelog_dot_registry_dot_v1_dot_change__pb2.GetChangeOutlookRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_change__pb2.ChangeOutlook.FromString,
             options,
             channel_credentials,
             insecure,

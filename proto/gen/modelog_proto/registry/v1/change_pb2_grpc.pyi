@@ -37,6 +37,8 @@ class ChangeRequestsStub:
     """Asks for a version to go to a stage."""
     GetChangeRequest: _grpc.UnaryUnaryMultiCallable[_change_pb2.GetChangeRequestRequest, _change_pb2.ChangeRequest]
     """One request."""
+    GetChangeOutlook: _grpc.UnaryUnaryMultiCallable[_change_pb2.GetChangeOutlookRequest, _change_pb2.ChangeOutlook]
+    """Whether a request could be applied, by the rules that are in force, and why not."""
     ListChangeRequests: _grpc.UnaryUnaryMultiCallable[_change_pb2.ListChangeRequestsRequest, _change_pb2.ListChangeRequestsResponse]
     """Requests of one model or of all, newest first."""
     AttachEvidence: _grpc.UnaryUnaryMultiCallable[_change_pb2.AttachEvidenceRequest, _change_pb2.ChangeRequest]
@@ -63,6 +65,8 @@ class ChangeRequestsAsyncStub(ChangeRequestsStub):
     """Asks for a version to go to a stage."""
     GetChangeRequest: _aio.UnaryUnaryMultiCallable[_change_pb2.GetChangeRequestRequest, _change_pb2.ChangeRequest]  # type: ignore[assignment]
     """One request."""
+    GetChangeOutlook: _aio.UnaryUnaryMultiCallable[_change_pb2.GetChangeOutlookRequest, _change_pb2.ChangeOutlook]  # type: ignore[assignment]
+    """Whether a request could be applied, by the rules that are in force, and why not."""
     ListChangeRequests: _aio.UnaryUnaryMultiCallable[_change_pb2.ListChangeRequestsRequest, _change_pb2.ListChangeRequestsResponse]  # type: ignore[assignment]
     """Requests of one model or of all, newest first."""
     AttachEvidence: _aio.UnaryUnaryMultiCallable[_change_pb2.AttachEvidenceRequest, _change_pb2.ChangeRequest]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class ChangeRequestsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_change_pb2.ChangeRequest, _abc.Awaitable[_change_pb2.ChangeRequest]]:
         """One request."""
+
+    @_abc_1.abstractmethod
+    def GetChangeOutlook(
+        self,
+        request: _change_pb2.GetChangeOutlookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_change_pb2.ChangeOutlook, _abc.Awaitable[_change_pb2.ChangeOutlook]]:
+        """Whether a request could be applied, by the rules that are in force, and why not."""
 
     @_abc_1.abstractmethod
     def ListChangeRequests(

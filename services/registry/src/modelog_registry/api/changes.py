@@ -31,6 +31,10 @@ class ChangeServicer(ChangeRequestsServicer):
     async def GetChangeRequest(self, request: pb.GetChangeRequestRequest, context: Call) -> pb.ChangeRequest:
         return await self._queries.change(request.model, request.number, request.read, tenant())
 
+    async def GetChangeOutlook(self, request: pb.GetChangeOutlookRequest, context: Call) -> pb.ChangeOutlook:
+        refusal = await self._changes.refusal(request.model, request.number, request.read, tenant())
+        return pb.ChangeOutlook(can_be_applied=not refusal, because=refusal)
+
     async def ListChangeRequests(
         self, request: pb.ListChangeRequestsRequest, context: Call
     ) -> pb.ListChangeRequestsResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelog_common.domain.context import Context
+from modelog_common.domain.errors import Conflict, NotAllowed
 from modelog_common.domain.ids import derived_id
 from modelog_common.domain.semver import SemanticVersion
 from modelog_common.events.entities import Entities, Loaded
@@ -116,6 +117,16 @@ class Models:
         """By the rules that are in force when it is asked."""
         policy = (await self._policies.load(policy_id(ctx.tenant))).state.in_force
         return (await self._handle(command.model, replace(command, policy=policy), ctx)).position
+
+    async def refusal(self, command: ApplyChange, ctx: Context, until: int | None) -> str:
+        """Why a change request could not be applied as of a position; empty when it could. Raises NotFound."""
+        policy = (await self._policies.load(policy_id(ctx.tenant), until=until)).state.in_force
+        model = (await self._entities.load(derived_id(ctx.tenant, command.model), until=until)).state
+        try:
+            self._entities.decider.decide(model, replace(command, policy=policy), ctx)
+        except (NotAllowed, Conflict) as refused:
+            return str(refused)
+        return ""
 
     async def set_policy(self, command: SetPolicy, ctx: Context) -> int:
         """Put rules in force; the position at which the policy then stands, 0 when it is still the first."""
