@@ -18,33 +18,33 @@ PAGES = {
     "hostile model": "/models/{markup}",
     "experiments": "/experiments",
     "experiment": "/experiments/{experiment}",
-    "hostile experiment": "/experiments/{other}",
     "parallel": "/experiments/{experiment}?view=parallel",
     "run": "/runs/{run}",
-    "failed run": "/runs/{failed}",
     "hostile run": "/runs/{hostile}",
     "diff": "/diff?a={run}&b={second}",
     "compare runs": "/compare?run={run}&run={second}&run={failed}",
     "compare versions": "/compare?version={model}/1.0.0&version={model}/1.1.0",
-    "nothing to compare": "/compare",
     "datasets": "/datasets",
     "dataset": "/datasets/flights",
     "deployment": "/deployments/late-flights",
 }
 PHONE_PX = 360
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def path_of(projects: ProjectSite, name: str) -> str:
     p = projects.project
     return PAGES[name].format(
-        model=p.model, markup=quote(p.markup_model, safe=""), experiment=p.experiment, other=p.other, run=p.runs[0],
+        model=p.model, markup=quote(p.markup_model, safe=""), experiment=p.experiment, run=p.runs[0],
         second=p.runs[1], failed=p.runs[5], hostile=p.hostile,
     )  # fmt: skip
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds, a line each."""
-    found = Axe().run(page).response["violations"]
+def violations(page: Page, *rules: str) -> list[str]:
+    """What axe finds, a line each; by all of its rules when none are named."""
+    page.evaluate(TWO_FRAMES)  # what is laid out anew has been
+    options: dict[str, Any] = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = Axe().run(page, options=options).response["violations"]
     return [f"{v['id']}: {node['html'][:200]} {node['failureSummary']}" for v in found for node in v["nodes"]]
 
 
@@ -57,17 +57,17 @@ def test_a_page_passes_axe_fits_a_phone_and_asks_nobody_else(projects: ProjectSi
     page.evaluate("document.querySelectorAll('main details').forEach((folded) => { folded.open = true; })")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
-    assert violations(page) == []
+    assert violations(page, "color-contrast") == []
     page.set_viewport_size({"width": PHONE_PX, "height": 740})
     page.evaluate("scrollTo(0, document.body.scrollHeight)")  # all plots are drawn
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(TWO_FRAMES)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE_PX
     strangers = [url for url in asked if not url.startswith((projects.platform.url, "data:", "blob:"))]
     assert strangers == []
     assert page.evaluate("document.body.dataset.hacked") is None
 
 
-@pytest.mark.parametrize("name", ["model", "experiment", "run", "compare runs"])
+@pytest.mark.parametrize("name", ["experiment", "compare runs"])
 def test_a_page_works_with_the_keyboard_alone(projects: ProjectSite, page: Page, name: str) -> None:
     projects.open(page, path_of(projects, name))
     page.keyboard.press("Tab")
@@ -91,10 +91,9 @@ def test_a_page_works_with_the_keyboard_alone(projects: ProjectSite, page: Page,
     assert {"A", "SUMMARY"} & reached
 
 
-@pytest.mark.parametrize("name", ["models", "model", "experiments", "experiment", "run", "diff", "compare versions"])
+@pytest.mark.parametrize("name", ["model", "experiment", "run", "diff", "compare versions"])
 def test_a_page_of_the_past_asks_and_leads_into_the_past(projects: ProjectSite, page: Page, name: str) -> None:
     asked: list[str] = []
-    projects.open(page, "/datasets")
     with projects.platform.client("alice") as alice:
         position = alice.audit.head()
     page.on("request", lambda request: asked.append(f"{request.url} {request.post_data or ''}"))

@@ -50,6 +50,7 @@ export function figure({ title, words, option, figures, small = true }) {
     const every = Math.max(1, Math.ceil(rows.length / mostRows));
     replace(listed, every > 1 && h("p", { class: "quiet" }, `One of ${every} of ${rows.length.toLocaleString("en")} points.`),
       table(`${now.title}, figures`, columns, rows.filter((_, n) => n % every === 0 || n === rows.length - 1), "No figures."));
+    for (const frame of listed.querySelectorAll(".scroll")) frame.tabIndex = 0;  // at once: most of them are higher than their frame
   }
 
   const plot = {

@@ -5,8 +5,9 @@ const wide = new ResizeObserver((frames) => {
   for (const { target } of frames) scrollable(target);
 });
 
-// Who has no mouse can scroll what is wider than its frame.
+// Who has no mouse can scroll what is larger than its frame.
 function scrollable(frame) {
+  if (!frame.isConnected) return;
   const over = frame.scrollWidth > frame.clientWidth + 1 || frame.scrollHeight > frame.clientHeight + 1;
   if (over) frame.tabIndex = 0;
   else frame.removeAttribute("tabindex");

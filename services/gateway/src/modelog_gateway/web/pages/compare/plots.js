@@ -27,11 +27,10 @@ function plot(metric, columns) {
 const brief = (text) => text.length > 18 ? `${text.slice(0, 17)}…` : text;
 const frame = { left: 8, right: 24, top: 12, bottom: 8, containLabel: true };
 
-// A line from low to high for each column, with the estimate upon it.
+// A line from low to high for each column, with the estimate upon it; the axis has 0, where there is no difference.
 function intervals(tested, name, seen) {
   return {
-    tooltip: tooltip(seen), grid: frame, xAxis: axis(seen, { type: "value" }),  // with 0, where there is no difference
-   
+    tooltip: tooltip(seen), grid: frame, xAxis: axis(seen, { type: "value" }),
     yAxis: axis(seen, { type: "category", inverse: true, data: tested.map((d) => name(d.column)), axisLabel: { color: seen.quiet, formatter: brief } }),
     series: [{
       type: "custom", z: 1, encode: { x: [0, 1], y: 2 }, data: tested.map((d, n) => [Number(d.low), Number(d.high), n]),
