@@ -13,6 +13,7 @@ from modelog_platform.servers.recipe import servers_home
 from uv import find_uv_bin
 
 PROGRAMS = Path(__file__).parent / "programs"
+LIBS = Path(__file__).parents[3] / "libs"
 # What log_model and load_model of the flavours in the tests import besides.
 FLAVOURS = (
     "scikit-learn==1.9.1", "pandas==2.3.3", "numpy==2.4.6", "scipy==1.17.1",
@@ -27,6 +28,8 @@ DEEP_LEARNING = {
     "3.17.2 with PyTorch": (
         *REQUIREMENTS["3.17.2"], "torch==2.15.0", "transformers==5.24.0", "accelerate==1.15.0", "lightning==2.6.6",
         "keras==3.15.1", "onnx==1.23.2", "onnxruntime==1.32.0", "skl2onnx==1.20.0",
+        # What our SDK needs.
+        "httpx==0.28.1", "msgspec==0.22.0", "typer==0.29.2", "psutil==7.2.2",
     )
 }  # fmt: skip
 PROGRAM_TIMEOUT_S = 480
@@ -39,8 +42,11 @@ class MlflowClient:
     version: str
     python: Path
 
-    def run(self, program: str, folder: Path, url: str, token: str, *arguments: str) -> str:
-        """Run one of the programs against a server; returns what it printed. Its assertions are those of the test."""
+    def run(self, program: str, folder: Path, url: str, token: str, *arguments: str, own_sdk: bool = False) -> str:
+        """Run one of the programs against a server; returns what it printed. Its assertions are those of the test.
+
+        With `own_sdk` it can import our SDK, too.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHON"))}
         environment |= {
             "MLFLOW_TRACKING_URI": url,
@@ -50,6 +56,9 @@ class MlflowClient:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "GIT_PYTHON_REFRESH": "quiet",
         }
+        if own_sdk:
+            sources = os.pathsep.join(str(LIBS / name / "src") for name in ("sdk", "proofs"))
+            environment |= {"MODELOG_URL": url, "MODELOG_TOKEN": token, "PYTHONPATH": sources}
         done = subprocess.run(
             [self.python, PROGRAMS / f"{program}.py", *arguments],
             cwd=folder,

@@ -1,4 +1,4 @@
-"""PyTorch, Lightning, Keras, ONNX and Hugging Face, logged, loaded and evaluated by MLflow's own client."""
+"""PyTorch, Lightning, Keras, ONNX and Hugging Face, by MLflow's own client and by our own autologging."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.mark.parametrize("version", DEEP_LEARNING)
 def test_flavours_of_deep_learning_and_their_autologging(version: str, platform: SmallPlatform, tmp_path: Path) -> None:
     client(version).run("deep_learning", tmp_path, platform.url, platform.token("alice", "developer"))
+
+
+@pytest.mark.parametrize("version", DEEP_LEARNING)
+def test_our_own_autologging_of_the_same_frameworks(version: str, platform: SmallPlatform, tmp_path: Path) -> None:
+    """LightGBM is among them; of XGBoost and scikit-learn tells tests/integration/sdk/test_autologging.py."""
+    token = platform.token("alice", "developer")
+    client(version).run("own_autologging", tmp_path, platform.url, token, own_sdk=True)

@@ -5,6 +5,7 @@
 """
 
 from modelog.active import ActiveRun, start_run
+from modelog.autologging import autolog
 from modelog.client import Client, connect
 from modelog.errors import (
     AlreadyExists,
@@ -31,6 +32,7 @@ __all__ = [
     "NotFound",
     "Unauthenticated",
     "Unavailable",
+    "autolog",
     "connect",
     "start_run",
 ]

@@ -19,7 +19,7 @@ from modelog.errors import Invalid
 from modelog.git import WorkTree, work_tree
 from modelog.project import environment
 from modelog.system_metrics import INTERVAL_S, hardware, sampler
-from modelog.types import Environment, Run, RunDataset
+from modelog.types import Environment, MetricColumn, Run, RunDataset
 
 # Told to a run that reproduces another: the other's id, a file for its own id, and the folder with the datasets.
 REPRODUCES, RUN_FILE, DATASETS = "MODELOG_REPRODUCES", "MODELOG_RUN_FILE", "MODELOG_DATASETS"
@@ -43,6 +43,14 @@ class ActiveRun:
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Keep one value of each of several metrics."""
         self._client.runs.log(self.id, metrics=metrics, step=step)
+
+    def log_points(self, columns: Sequence[MetricColumn]) -> None:
+        """Keep points of any steps and times, 10,000 at most together."""
+        self._client.runs.log_points(self.id, columns)
+
+    def params(self) -> Dict[str, Any]:
+        """The parameters that the run has now."""
+        return self._client.runs.get(self.id).parameters or {}
 
     def log_params(self, parameters: Mapping[str, Any]) -> None:
         """Keep more parameters."""
