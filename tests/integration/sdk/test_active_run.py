@@ -30,7 +30,9 @@ NAMES = {
 }
 
 
-def test_what_it_ran_in_is_recorded(alice: modelog.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_ran_in_is_recorded(
+    platform: SmallPlatform, alice: modelog.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MODELOG_CONTAINER_IMAGE", "registry.example/train:7")
     monkeypatch.setenv("PYTHONHASHSEED", "3")
     with modelog.start_run("recorded", parameters={"depth": 6}, seed=7, seeds={"mine": 8}, client=alice) as run:
@@ -49,6 +51,12 @@ def test_what_it_ran_in_is_recorded(alice: modelog.Client, monkeypatch: pytest.M
     assert int(told.hardware["cores"]) > 0
     assert int(told.hardware["memory_bytes"]) > 0
     assert told.arguments == sys.argv[1:]
+    monkeypatch.setenv("MODELOG_URL", platform.url)
+    monkeypatch.setenv("MODELOG_TOKEN", platform.token("alice", "developer"))
+    shown = CliRunner().invoke(app, ["run", "show", run.id])
+    assert shown.exit_code == 0
+    assert "registry.example/train:7" in shown.output
+    assert "numpy=7" in shown.output
 
 
 def test_a_dataset_is_the_recorded_one(alice: modelog.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import typer
 
 import modelog
 from modelog.cli.output import AsJson, AsOf, say, show_fields, show_json, show_table, told, word
-from modelog.types import Condition, Order
+from modelog.types import Condition, Environment, Order
 
 app = typer.Typer(help="Runs of experiments.", no_args_is_help=True)
 
@@ -105,7 +105,7 @@ def show(run_id: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> No
         if as_json:
             show_json(run)
             return
-        environment = run.environment
+        environment = run.environment or Environment()
         show_fields(
             {
                 "run": run.id,
@@ -116,11 +116,14 @@ def show(run_id: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> No
                 "metrics": run.metrics,
                 "artifacts": [f"{a.path} {a.digest[:12]} ({a.size_bytes} bytes)" for a in run.artifacts],
                 "datasets": [f"{d.dataset} {d.version} {d.digest[:12]}" for d in run.datasets],
-                "python": environment.python if environment else "",
-                "git commit": (environment.git_commit + (" (dirty)" if environment.git_dirty else ""))
-                if environment
-                else "",
-                "packages": f"{len(environment.packages)} recorded" if environment else "",
+                "python": environment.python,
+                "git commit": environment.git_commit + (" (dirty)" if environment.git_dirty else ""),
+                "packages": f"{len(environment.packages)} recorded" if environment.packages else "",
+                "entry point": " ".join([environment.entry_point, *environment.arguments]),
+                "seeds": environment.seeds,
+                "hardware": environment.hardware,
+                "image": environment.container_image,
+                "reproduces": run.tags.get("modelog.reproduces", ""),
                 "started": run.started_at,
                 "ended": run.ended_at,
                 "error": run.error,
