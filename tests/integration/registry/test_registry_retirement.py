@@ -38,7 +38,7 @@ async def put(person: Any, *rules: Any, **fields: Any) -> Any:
 
 
 async def check(person: Any) -> tuple[int, int]:
-    found = await retirements(person).CheckRetirements(pb.CheckRetirementsRequest())
+    found = await retirements(person).CheckRetirements(pb.CheckRetirementsRequest(request_id="look"))
     return found.considered, found.changed
 
 

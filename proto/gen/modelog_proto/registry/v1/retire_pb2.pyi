@@ -350,6 +350,7 @@ class CheckRetirementsRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
+    """Any text: what a policy says of a model on a day happens once, whatever stands here."""
     def __init__(
         self,
         *,
