@@ -12,6 +12,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from modelog_common.domain.decider import Decider
+from modelog_common.domain.sealed import Sealed
 from modelog_registry.artifact import Artifact
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.dataset.events import DatasetVersionRegistered
@@ -84,6 +85,7 @@ from modelog_registry.read import card_messages, messages, model_messages, polic
 from modelog_registry.read.change_messages import change_message
 from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.read.signatures import signature_message
+from modelog_registry.read.webhooks import webhook_message
 from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicySet
 from modelog_registry.retiring import Condition, RetirementRule
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
@@ -106,6 +108,16 @@ from modelog_registry.run.events import (
     RunStarted,
     RunStatus,
     RunTagged,
+)
+from modelog_registry.webhook.decide import WEBHOOK
+from modelog_registry.webhook.events import (
+    Target,
+    WebhookCreated,
+    WebhookDeleted,
+    WebhookReplayed,
+    WebhookSecretSet,
+    WebhookSwitched,
+    WebhookUpdated,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -131,6 +143,8 @@ ENVIRONMENT = Environment(
 LONG_AGO = AT - timedelta(days=900)
 
 CHANGE = (MODEL_ID, "flight-delay", "1.0.0", 1)
+WEBHOOK_ID = "7f3c-webhook"
+HOOK = Target(Sealed("k-1", "AAECAwQFBgcICQoL", "c2VhbGVkIGJ5IGEga2V5"), "https://ci.example.org/...")
 
 # Each list is the story of one entity, in order.
 STORIES: dict[str, list[Any]] = {
@@ -251,6 +265,16 @@ STORIES: dict[str, list[Any]] = {
         AliasDeleted(MODEL_ID, "flight-delay", "champion", "1.0.0", "alice", AT),
         VersionDeleted(MODEL_ID, "flight-delay", "1.0.0", "not needed", "alice", AT),
         ModelDeleted(MODEL_ID, "flight-delay", "the end", "alice", AT),
+    ],
+    "registry.webhook": [
+        WebhookCreated(
+            WEBHOOK_ID, "acme", "ci", "builds", HOOK, ("model_version.created",), HOOK.url, True, "alice", AT
+        ),
+        WebhookUpdated(WEBHOOK_ID, "ci-2", "", HOOK, ("model_version_alias.created", "run.failed"), "bob", AT),
+        WebhookSecretSet(WEBHOOK_ID, None, "bob", AT),
+        WebhookSwitched(WEBHOOK_ID, False, "bob", AT),
+        WebhookReplayed(WEBHOOK_ID, 3, 7, "bob", AT),
+        WebhookDeleted(WEBHOOK_ID, "bob", AT),
     ],
     "registry.promotion_policy": [
         PromotionPolicySet(
@@ -374,7 +398,7 @@ STORIES: dict[str, list[Any]] = {
     ],
 }
 DECIDERS: dict[str, Decider[Any, Any, Any]] = {
-    d.category: d for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET)
+    d.category: d for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET, WEBHOOK)
 }
 
 
@@ -403,6 +427,8 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
             message = policy_messages.policy_message(state.last, 7)
         case "registry.retirement_policy":
             message = retirements.retirement_policy_message(state.last, 7)
+        case "registry.webhook":
+            message = webhook_message(state, state.created, 7)
         case "registry.experiment":
             message = messages.experiment_message(state, state.created, 7)
         case "registry.loggedmodel":

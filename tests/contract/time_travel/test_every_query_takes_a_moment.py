@@ -28,6 +28,9 @@ OF_NOW = {
     "gateway.PlatformService.ListDeadLetters": "what waits to be replayed now",
     "gateway.PlatformService.GetDeadLetter": "what waits to be replayed now",
     "gateway.PlatformService.GetTopicProgress": "how far a consumer is now",
+    # What was sent and what came of it stands in the ledger, each attempt with its time.
+    "registry.Webhooks.ListDeliveries": "a ledger beside the log",
+    "registry.Webhooks.GetDelivery": "a ledger beside the log",
     # Which keys were destroyed is told by the store of keys, each with its time: a destroyed key stays destroyed,
     # whichever moment one looks at.
     "gateway.IdentityService.ListErasures": "a list of the key store, each with its time",
@@ -46,6 +49,7 @@ OF_NOW = {
     "registry.ArtifactStore.DownloadArtifact": "named by its content",
     # Acts, and repeats safely without an id.
     "registry.ArtifactStore.UploadArtifact": "acts",
+    "registry.Webhooks.ReplayDelivery": "acts",
     "common.AdminService.Rebuild": "acts",
     "common.AdminService.ReplayDeadLetter": "acts",
     "gateway.PlatformService.ReplayDeadLetter": "acts",
@@ -65,6 +69,8 @@ SDK_OF_NOW = {
     "Audit.diff",
     "DeadLetters.list",
     "DeadLetters.get",
+    "Webhooks.deliveries",
+    "Webhooks.delivery",
 }
 # An event is the same whenever it is looked at; a head that a message names, or that is followed from, is that of now.
 CLI_OF_NOW = {

@@ -19,8 +19,10 @@ import grpc
 import pytest
 from modelog_common.config import Settings
 from modelog_common.domain.clock import Clock, ManualClock, SystemClock
+from modelog_common.outbound.pace import Pace
+from modelog_common.privacy.masters import new_master_key
 from modelog_common.rpc.client import connect
-from modelog_common.security.keys import create_key_pair
+from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_common.service import Host
 from modelog_proto.common.v1.common_pb2_grpc import AdminServiceStub
@@ -31,9 +33,12 @@ from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
+from modelog_proto.registry.v1.webhook_pb2_grpc import WebhooksStub
 from modelog_registry.app import build
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from hook_receiver import Receiver, receiving
 
 CONTENT = b"a model"
 PATIENCE_S = 60
@@ -52,6 +57,7 @@ class Person:
         self.datasets: Any = DatasetRegistryStub(self.channel)
         self.comparisons: Any = ComparisonsStub(self.channel)
         self.artifacts: Any = ArtifactStoreStub(self.channel)
+        self.webhooks: Any = WebhooksStub(self.channel)
         self.admin: Any = AdminServiceStub(self.channel)
 
     async def upload(self, content: bytes = CONTENT, *, expected: str = "", size: int = 4) -> Any:
@@ -112,6 +118,7 @@ class Registry:
         self._signer = TokenSigner(
             create_key_pair(folder / "keys" / "signing.pem", folder / "keys" / "public.pem"), clock
         )
+        write_secret(folder / "keys" / "master.key", new_master_key().encode())
         (folder / "keys" / "service.token").write_text(self.token("registry", "acme", ["service"]))
         self.settings = Settings(data_dir=folder, **settings)
         self.address = ""
@@ -162,6 +169,21 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
 def registry_with() -> Callable[..., AbstractAsyncContextManager[Registry]]:
     """A registry in a folder, with settings of the test's own, for the length of a block."""
     return lambda folder, **settings: serving(Registry(folder, ManualClock(), **settings))
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Somebody who takes webhooks."""
+    async with receiving() as made:
+        yield made
+
+
+@pytest.fixture
+async def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Registry]:
+    """A registry that may send to this machine, tries again at once, and gives up after the third attempt."""
+    monkeypatch.setattr("modelog_registry.app.Pace", lambda: Pace(first_s=0.05, longest_s=0.05, attempts=3))
+    async with serving(Registry(tmp_path, SystemClock(), webhook_networks="127.0.0.0/8")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -86,6 +86,8 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetPromotionPolicyRequest": {"PromotionPolicy": lambda p: [{"version": p.version}]},
     "ListPromotionPoliciesRequest": {},
     "ReplayPromotionsRequest": {"PromotionPolicy": lambda p: [{"rules": p.rules}, {"rules": STRICT}]},
+    "GetWebhookRequest": {"Webhook": lambda w: [{"webhook_id": w.id}]},
+    "ListWebhooksRequest": {},
     "GetExperimentRequest": {"Experiment": lambda e: [{"name": e.name}]},
     "ListExperimentsRequest": {},
     "GetExperimentByIdRequest": {"Experiment": lambda e: [{"experiment_id": e.id}]},

@@ -56,6 +56,7 @@ class Life:
 
     def __init__(self, alice: modelog.Client, bob: modelog.Client, folder: Path, webhook: str) -> None:
         self.alice, self.bob, self._folder, self._webhook = alice, bob, folder, webhook
+        self._hooks: list[str] = []
         self._hour, self._runs, self._jobs, self._users = 0, [""], [""], 0
         self._file = fitted(folder)
         self._random = np.random.default_rng(1)
@@ -87,6 +88,7 @@ class Life:
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
             ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0), ("write", 0, 1), ("sign", 0, 1),
             ("promise", 0, 1), ("retire", 0, 0), ("check", 0, 0),
+            ("hook", 0, 0), ("hook", 1, 1),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -120,6 +122,7 @@ class Life:
             "retire": lambda a, b: alice.retirements.set_policy([_retirement(b)]),
             "check": lambda a, b: alice.retirements.check(),
             "object": lambda a, b: bob.retirements.object(_name(a), _version(b), "a step"),
+            "hook": lambda a, b: self._hook(a, b),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
@@ -155,6 +158,14 @@ class Life:
     def _version(self, a: int) -> None:
         artifact: Artifact = self.alice.artifacts.upload(self._file)
         self.alice.models.register(_name(a), artifact, flavor="xgboost", signature=SIGNATURE, metrics={"auc": a / 9})
+
+    def _hook(self, a: int, b: int) -> None:
+        """A webhook that nobody answers, or a change of the first."""
+        if b % 2 == 0 or not self._hooks:
+            made = self.alice.webhooks.create(_name(a), "https://webhook.invalid/", ["run.finished"], secret="hush")
+            self._hooks.append(made.id)
+        else:
+            self.alice.webhooks.update(self._hooks[0], description=f"step {a}", active=a % 2 == 0)
 
     def _run(self, a: int) -> None:
         self.alice.runs.experiment(_name(a))

@@ -107,6 +107,7 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_EVENT_STORE", "sqlite:///", "this event store is not known"),
         ("MODELOG_EVENT_STORE", "kurrentdb://", "or kurrentdb://<host:port>?tls=true; empty means sqlite:///"),
         ("MODELOG_SERIES", "http://x/modelog/modelog", "allowed: influxdb://host:port/organisation/bucket"),
+        ("MODELOG_WEBHOOK_NETWORKS", "10.0.0.1/8", "allowed: networks such as 10.0.0.0/8,127.0.0.0/8"),
         ("MODELOG_SEARCH", "solr://x", "allowed: elasticsearch://, http:// or https://host:port"),
         ("MODELOG_SEARCH", "http://x/a/b", "this search index is not known"),
         ("MODELOG_SERIES", "influxdb://x:8086/modelog", "these series are not known"),

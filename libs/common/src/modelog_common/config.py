@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from modelog_common.domain.errors import FieldViolation, Invalid
+from modelog_common.outbound.reach import networks_of
 
 PREFIX = "MODELOG_"
 ENV_FILE = "MODELOG_ENV_FILE"
@@ -102,6 +103,11 @@ class Settings(BaseSettings):
     )
     master_key: str = Field(default="", description=MASTER_KEY)
     vault_token_file: Path = Field(default=Path(), description="the file with the token for OpenBao or Vault")
+    webhook_networks: str = Field(
+        default="",
+        description="networks such as 10.0.0.0/8,127.0.0.0/8 that webhooks are sent to besides public addresses, over "
+        "http too; empty means none",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="one of debug, info, warning, error"
     )
@@ -184,6 +190,12 @@ class Settings(BaseSettings):
     def _master_key(cls, value: str) -> str:
         if value and not any(value.startswith(scheme) and value != scheme for scheme in MASTER_KEYS):
             raise ValueError("this is no place of a master key")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        networks_of(value)
         return value
 
     @field_validator("series")

@@ -99,6 +99,7 @@ class Host:
         self._background = Background()
         self._before: list[Work] = []
         self._on_stop: list[Work] = []
+        self._on_close: list[Work] = []
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._streams: list[Stream] = []
         self.event_bus = open_event_bus(settings)
@@ -160,6 +161,10 @@ class Host:
         """Run when the process drains, last added first."""
         self._on_stop.append(work)
 
+    def on_close(self, work: Work) -> None:
+        """Run when everything has ended: for files and connections that background work uses to its end."""
+        self._on_close.append(work)
+
     def peer(self, service: str) -> grpc.aio.Channel:
         """A channel to another service; calls carry the caller's token, or this service's own outside a call."""
         if service not in self._channels:
@@ -189,6 +194,8 @@ class Host:
     async def __aexit__(self, *_: object) -> None:
         for channel in self._channels.values():
             await channel.close()
+        for work in reversed(self._on_close):
+            await work()
         for engine in self._engines:
             await engine.dispose()
         await self.snapshots.close()

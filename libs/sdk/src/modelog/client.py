@@ -21,6 +21,7 @@ from modelog.api.monitoring import Monitors
 from modelog.api.retirements import Retirements, Slas
 from modelog.api.signatures import Signatures
 from modelog.api.users import Users
+from modelog.api.webhooks import Webhooks
 from modelog.config import resolve
 from modelog.transport import Transport
 from modelog.types import Identity, Record, ServiceHealth, ServiceRebuilt, TopicProgress
@@ -66,6 +67,7 @@ class Client:
         self.audit = Audit(transport)
         self.users = Users(transport)
         self.dead_letters = DeadLetters(transport)
+        self.webhooks = Webhooks(transport)
 
     def me(self) -> Identity:
         """Who this client is and what it may do."""

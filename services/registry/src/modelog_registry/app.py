@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 
-from modelog_common.adapters import open_blobs, open_curves
+from modelog_common.adapters import open_blobs, open_curves, open_read_tables, open_relay_progress
 from modelog_common.config import Settings
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
+from modelog_common.outbound.pace import Pace
+from modelog_common.outbound.reach import Reach, networks_of
+from modelog_common.read.queries import Queries
 from modelog_common.service import Host
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.card_pb2_grpc import add_ModelCardsServicer_to_server
@@ -21,6 +25,7 @@ from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServi
 from modelog_proto.registry.v1.retire_pb2_grpc import add_RetirementsServicer_to_server
 from modelog_proto.registry.v1.sign_pb2_grpc import add_ModelSignaturesServicer_to_server
 from modelog_proto.registry.v1.sla_pb2_grpc import add_ModelSlasServicer_to_server
+from modelog_proto.registry.v1.webhook_pb2_grpc import add_WebhooksServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
 from modelog_registry.api.cards import CardServicer
@@ -33,6 +38,7 @@ from modelog_registry.api.models import ModelServicer
 from modelog_registry.api.policies import PolicyServicer
 from modelog_registry.api.retirements import RetirementServicer, SlaServicer
 from modelog_registry.api.signatures import SignatureServicer
+from modelog_registry.api.webhooks import WebhookServicer
 from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
@@ -51,10 +57,18 @@ from modelog_registry.handle.references import References
 from modelog_registry.handle.retiring import Retiring
 from modelog_registry.handle.runs import Runs
 from modelog_registry.handle.sealing import Sealing
+from modelog_registry.handle.webhooks import Webhooks
 from modelog_registry.logged_model.decide import LOGGED_MODEL
+from modelog_registry.model.commands import ModelCommand
 from modelog_registry.model.decide import MODEL
+from modelog_registry.model.events import ModelEvent
+from modelog_registry.model.state import Model
 from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY
+from modelog_registry.react.duty import Duty
+from modelog_registry.react.follow import Follower
+from modelog_registry.react.ledger import Ledger
+from modelog_registry.react.send import Sender
 from modelog_registry.read.card_queries import CardQueries
 from modelog_registry.read.change_queries import ChangeQueries
 from modelog_registry.read.logged_models import LoggedModelQueries
@@ -66,8 +80,13 @@ from modelog_registry.read.retirements import RetirementQueries
 from modelog_registry.read.signatures import SignatureQueries
 from modelog_registry.read.tables import TABLES
 from modelog_registry.read.tracking import TrackingQueries
+from modelog_registry.read.webhooks import WebhookQueries
 from modelog_registry.retirement.policy import RETIREMENT
+from modelog_registry.run.commands import RunCommand
 from modelog_registry.run.decide import RUN
+from modelog_registry.run.events import RunEvent
+from modelog_registry.run.state import Run
+from modelog_registry.webhook.decide import WEBHOOK
 
 PACKAGE = "modelog.registry.v1"
 
@@ -90,7 +109,8 @@ async def build(host: Host) -> None:
     dataset = Entities(store, DATASET, EVENTS, host.snapshots)
     references = References(run, dataset, artifacts)
     policy = Entities(store, POLICY, EVENTS)
-    models = Models(Entities(store, MODEL, EVENTS, host.snapshots), policy, references)
+    model = Entities(store, MODEL, EVENTS, host.snapshots)
+    models = Models(model, policy, references)
     experiments, datasets = Experiments(experiment, names), Datasets(dataset)
     runs = Runs(run, experiments, references, sealing, acknowledged)
     tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged)
@@ -145,6 +165,35 @@ async def build(host: Host) -> None:
         f"{PACKAGE}.LoggedModels",
     )
     host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(artifacts), f"{PACKAGE}.ArtifactStore")
+    serve_webhooks(host, tables, model, run)
+
+
+def serve_webhooks(
+    host: Host,
+    tables: Queries,
+    model: Entities[Model, ModelCommand, ModelEvent],
+    run: Entities[Run, RunCommand, RunEvent],
+) -> None:
+    """Webhooks: their contract, and what follows the log and sends."""
+    store, clock, subjects = host.store, host.clock, host.subjects
+    webhook = Entities(store, WEBHOOK, EVENTS)
+    reach = Reach(networks_of(host.settings.webhook_networks))
+    ledger = Ledger(open_read_tables(host.settings, host.name, "webhooks"))
+    sender = Sender(webhook, ledger, subjects, reach, clock, Pace())
+    follower = Follower(store, model, run, ledger, clock, sender.ring)
+
+    async def follow_and_send() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follower.follow())
+            group.create_task(sender.send())
+
+    duty = Duty(f"{host.name}.webhooks@{store.history}", open_relay_progress(host.settings), follow_and_send)
+    host.background("webhooks", duty.run, before=follower.start)
+    host.on_close(ledger.close)
+    webhooks = Webhooks(webhook, ledger, sender, subjects, reach)
+    queries = WebhookQueries(tables, subjects)
+    servicer = WebhookServicer(webhooks, queries, ledger, clock)
+    host.serve(add_WebhooksServicer_to_server, servicer, f"{PACKAGE}.Webhooks")
 
 
 def _stores_of(settings: Settings) -> StoreOf:

@@ -63,6 +63,14 @@ from modelog_registry.run.events import (
     RunTagged,
     started_from_1,
 )
+from modelog_registry.webhook.events import (
+    WebhookCreated,
+    WebhookDeleted,
+    WebhookReplayed,
+    WebhookSecretSet,
+    WebhookSwitched,
+    WebhookUpdated,
+)
 
 TYPES = (
     ModelRegistered,
@@ -116,6 +124,12 @@ TYPES = (
     LoggedModelFinalised,
     LoggedModelDeleted,
     DatasetVersionRegistered,
+    WebhookCreated,
+    WebhookUpdated,
+    WebhookSecretSet,
+    WebhookSwitched,
+    WebhookReplayed,
+    WebhookDeleted,
 )
 
 

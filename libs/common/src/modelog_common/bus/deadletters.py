@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Column, Integer, MetaData, RowMapping, Select, String, Table, event, insert, select, update
+from sqlalchemy import Column, Integer, MetaData, RowMapping, Select, String, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from modelog_common.bus.broker import Broker, Outgoing
@@ -24,7 +24,7 @@ from modelog_common.bus.envelope import PREVIOUS, Poison, Received, counted
 from modelog_common.bus.topics import Topic, tenant_in
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import NotAllowed, NotFound
-from modelog_common.read.database import fetch, make_schema, transaction
+from modelog_common.read.database import fetch, forced_to_disk, make_schema, transaction
 from modelog_common.read.text import ByteText, document
 
 REASON = "dead_reason"
@@ -89,8 +89,8 @@ class DeadLetters:
     def __init__(self, engine: AsyncEngine, clock: Clock, service: str) -> None:
         self._engine, self._clock, self._service = engine, clock, service
         self._made = False
-        if engine.dialect.name == "sqlite":
-            event.listen(engine.sync_engine, "connect", _forced_to_disk)
+        # A dead letter that is lost may be the only copy of its message.
+        forced_to_disk(engine)
 
     async def close(self) -> None:
         """Close the database."""
@@ -202,13 +202,6 @@ class DeadLetters:
     def _now(self) -> str:
         now: datetime = self._clock.now()
         return now.isoformat()
-
-
-def _forced_to_disk(connection: Any, _record: object) -> None:
-    """A read table can be built again; a dead letter that is lost may be the only copy of its message."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
 
 
 def id_of(consumer: str, incarnation: str, message: Received) -> str:

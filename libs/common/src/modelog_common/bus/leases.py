@@ -90,6 +90,10 @@ class RelayProgress(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Close files and connections."""
+        ...
+
 
 def this_process() -> str:
     """A name for an owner of leases, which tells people where it runs."""

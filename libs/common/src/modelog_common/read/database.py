@@ -95,6 +95,18 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def forced_to_disk(engine: AsyncEngine) -> None:
+    """A read table can be built again; for what cannot, each commit of an SQLite file waits for the disk."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _synchronous)
+
+
+def _synchronous(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
 async def fetch(engine: AsyncEngine, statement: Executable) -> Sequence[Any]:
     """The rows of one query; raises Unavailable when the database does not answer.
 

@@ -92,7 +92,7 @@ class Queries:
         order_by: Sequence[ColumnElement[Any]] = (),
     ) -> Found[Message]:
         """Rows that match, in order. The token holds the moment: a later page sees the same world."""
-        offset, at = _position_of(page.token)
+        offset, at = place_of(page.token)
         if at is None:
             at = await self.moment(read)
         size = page.size or DEFAULT_PAGE
@@ -116,7 +116,7 @@ class Queries:
             # "Now" may be later than the position that the projector tells: only a position makes the pages one world.
             at = self._projector.position
             bodies = await bodies_at(at)
-        token = _token(offset + size, at or 0) if len(bodies) > size else ""
+        token = page_token(offset + size, at or 0) if len(bodies) > size else ""
         return Found([message.FromString(b) for b in bodies[:size]], token)  # type: ignore[misc]
 
     async def search(
@@ -132,7 +132,7 @@ class Queries:
 
         For what is found in other tables than the one that holds the answers, whose key is one id.
         """
-        offset, at = _position_of(page.token)
+        offset, at = place_of(page.token)
         if at is None:
             at = await self.moment(read)
             # Several statements answer, and later pages: only a position makes them see one world.
@@ -140,7 +140,7 @@ class Queries:
         size = page.size or DEFAULT_PAGE
         ids = await ids_at(at, offset, size + 1)
         bodies = await self._by_id(table, tenant, at, ids[:size])
-        token = _token(offset + size, at) if len(ids) > size else ""
+        token = page_token(offset + size, at) if len(ids) > size else ""
         return Found([message.FromString(bodies[i]) for i in ids[:size] if i in bodies], token)  # type: ignore[misc]
 
     async def _by_id(self, table: TemporalTable, tenant: str, at: int, ids: Sequence[str]) -> dict[str, bytes]:
@@ -153,11 +153,13 @@ class Queries:
         return await fetch(self._engine, statement)
 
 
-def _token(offset: int, position: int) -> str:
+def page_token(offset: int, position: int) -> str:
+    """Where a list goes on: after so many items, in the world of a position."""
     return base64.urlsafe_b64encode(f"{offset}:{position}".encode()).decode()
 
 
-def _position_of(token: str) -> tuple[int, int | None]:
+def place_of(token: str) -> tuple[int, int | None]:
+    """What a token tells; nothing passed and no position without one. Raises Invalid."""
     if not token:
         return 0, None
     try:

@@ -47,7 +47,7 @@ DATABASES, SECRETS = "databases", "secrets"
 AUDIT_KEY = f"{SECRETS}/{KEY_FILE}"
 # Everything else in the data folder is made again from the log. Windows come before the predictions that they are made
 # of: a copy must not have seen what the other has not. So do the log's events before the curves that they vouch for.
-KEPT_DATABASES = ("registry/curves.db", "monitoring/windows.db", "serving/predictions.db")
+KEPT_DATABASES = ("registry/curves.db", "registry/webhooks.db", "monitoring/windows.db", "serving/predictions.db")
 TELL_EVERY = 1000
 # A checkpoint's size, root, note, and when it was signed.
 SignedRow = tuple[int, bytes, str, str]

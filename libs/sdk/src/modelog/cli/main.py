@@ -31,6 +31,7 @@ from modelog.cli import (
     search,
     signing,
     users,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ app.add_typer(deployments.app, name="deploy")
 deployments.register(app)
 search.register(app)
 app.add_typer(monitors.app, name="monitor")
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(events.app, name="events")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(audit.app, name="audit")

@@ -18,6 +18,7 @@ from modelog_gateway.mlflow import (
     model_versions,
     registered_models,
     runs,
+    webhooks,
 )
 from modelog_gateway.mlflow.endpoints import Endpoint, Registry, handler_of
 from modelog_gateway.mlflow.server import PATHS as PUBLIC
@@ -36,6 +37,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *artifacts.ENDPOINTS,
     *registered_models.ENDPOINTS,
     *model_versions.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )
 
 

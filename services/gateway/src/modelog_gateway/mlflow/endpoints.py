@@ -13,6 +13,7 @@ from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
+from modelog_proto.registry.v1.webhook_pb2_grpc import WebhooksStub
 
 from modelog_gateway.mlflow.gathering import Gathering
 from modelog_gateway.mlflow.locations import Locations
@@ -31,6 +32,7 @@ class Registry:
         self.logged_models = LoggedModelsStub(channel)
         self.models = ModelRegistryStub(channel)
         self.artifacts = ArtifactStoreStub(channel)
+        self.webhooks = WebhooksStub(channel)
         self.points = Gathering(self.experiments)
         self.locations = Locations(self.experiments)
 

@@ -28,6 +28,7 @@ from modelog_proto.registry.v1 import (
     retire_pb2,
     sign_pb2,
     sla_pb2,
+    webhook_pb2,
 )
 from modelog_proto.serving.v1 import deployment_pb2
 from modelog_proto.training.v1 import training_pb2
@@ -45,6 +46,7 @@ FILES = (
     dataset_pb2,
     artifact_pb2,
     compare_pb2,
+    webhook_pb2,
     training_pb2,
     deployment_pb2,
     monitoring_pb2,

@@ -182,6 +182,23 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.PromotionPolicySet": Sentence(
         lambda p: f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{because(p['reason'])}"
     ),
+    "registry.WebhookCreated": Sentence(
+        lambda p: f"{word(p['by'])} created the webhook {word(p['name'])} to {word(p['target']['shown'])}"
+    ),
+    "registry.WebhookUpdated": Sentence(lambda p: f"{word(p['by'])} changed the webhook {word(p['name'])}"),
+    "registry.WebhookSecretSet": Sentence(
+        lambda p: f"{word(p['by'])} set the secret of the webhook {short(p['webhook_id'])}"
+    ),
+    "registry.WebhookSwitched": Sentence(
+        lambda p: f"{word(p['by'])} {'enabled' if p['active'] else 'disabled'} the webhook {short(p['webhook_id'])}"
+    ),
+    "registry.WebhookReplayed": Sentence(
+        lambda p: (
+            f"{word(p['by'])} had positions {p['first']} to {p['last']} sent to the webhook "
+            f"{short(p['webhook_id'])} again"
+        )
+    ),
+    "registry.WebhookDeleted": Sentence(lambda p: f"{word(p['by'])} deleted the webhook {short(p['webhook_id'])}"),
     "registry.ExperimentCreated": Sentence(lambda p: f"{word(p['author'])} created the experiment {word(p['name'])}"),
     "registry.ExperimentRenamed": Sentence(
         lambda p: f"{word(p['by'])} renamed the experiment {word(p['old_name'])} to {word(p['name'])}"

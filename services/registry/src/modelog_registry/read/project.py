@@ -24,10 +24,12 @@ from modelog_registry.read.logged_models import logged_model_rows
 from modelog_registry.read.model_rows import model_rows
 from modelog_registry.read.model_tables import POLICIES, RETIREMENT_POLICIES
 from modelog_registry.read.values import values_changed
+from modelog_registry.read.webhooks import webhook_rows
 from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicy
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunLogged
 from modelog_registry.run.state import Run
+from modelog_registry.webhook.decide import WEBHOOK
 
 
 def projections(store: EventStore) -> Sequence[Projection]:
@@ -41,6 +43,7 @@ def projections(store: EventStore) -> Sequence[Projection]:
         EntityProjection(store, RUN, EVENTS, run_rows),
         EntityProjection(store, LOGGED_MODEL, EVENTS, logged_model_rows),
         EntityProjection(store, DATASET, EVENTS, dataset_rows),
+        EntityProjection(store, WEBHOOK, EVENTS, webhook_rows),
     )
 
 

@@ -29,6 +29,9 @@ data:
   {{- with $global.search.url }}
   MODELOG_SEARCH: {{ . | quote }}
   {{- end }}
+  {{- with $global.webhooks.networks }}
+  MODELOG_WEBHOOK_NETWORKS: {{ join "," . | quote }}
+  {{- end }}
   MODELOG_BLOBS: {{ $global.blobs.url | quote }}
   MODELOG_PEERS: {{ include "modelog-service.peers" . | quote }}
   MODELOG_PUBLIC_KEY_FILE: /etc/modelog/identity/public.pem

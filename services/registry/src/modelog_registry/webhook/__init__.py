@@ -1,0 +1,1 @@
+"""Webhooks: where the registry tells of what happened."""
