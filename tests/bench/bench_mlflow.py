@@ -44,6 +44,7 @@ MB = 1024 * 1024
 RUNS, METRICS, MODELS, VERSIONS = 10_000, 20, 1000, 5
 QUICK_RUNS, QUICK_MODELS = 100, 20
 FILLERS = 8
+TRIES = 5
 
 
 @dataclass
@@ -67,9 +68,17 @@ class Server:
             json.dumps(body).encode(),
             {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-            found: dict[str, object] = json.load(answer)
-            return found
+        for left in reversed(range(TRIES)):
+            try:
+                with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+                    found: dict[str, object] = json.load(answer)
+                    return found
+            except ConnectionError:
+                # The peer ends a worker that did not answer it in time.
+                if not left:
+                    raise
+                time.sleep(1)
+        raise AssertionError("unreachable")
 
     def request(self, path: str, **body: object) -> bytes:
         return http_request("POST", API + path, self.token, json.dumps(body).encode())
@@ -287,6 +296,13 @@ def copied(folder: Path, size_mb: int) -> float:
     return size_mb / (time.perf_counter() - began)
 
 
+def told(name: str, loads: dict[str, Load], rest: tuple[float, ...], moved: tuple[float, ...]) -> None:
+    """What one server came to, as soon as it is known: the other one may fail."""
+    each = "; ".join(f"{kind} {one.per_s:.1f}/s" for kind, one in loads.items())
+    start = "{:.1f} s, {:.1f} CPU s, {:.0f} MB".format(*rest)
+    print(f"{name}: {each}; start {start}; up {moved[0]:.0f}, down {moved[1]:.0f} MB/s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
@@ -308,6 +324,7 @@ def main() -> None:
             large.write_bytes(os.urandom(MB) * size_mb)
             moved[server.name] = files(server, Path(folder), size_mb)
             copy_mb_s = copied(Path(folder), size_mb)
+            told(server.name, loads[server.name], rest[server.name], moved[server.name])
     rows = []
     for name, load_ in loads["modelog"].items():
         theirs = loads["mlflow"][name] if "mlflow" in loads else None

@@ -33,7 +33,9 @@ class Load:
 
 def http_request(verb: str, path: str, token: str = "", body: bytes = b"") -> bytes:
     """The bytes of one request."""
-    head = f"{verb} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    # MLflow's server answers to no other name.
+    head = f"{verb} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(body)}\r\n"
     head += f"Authorization: Bearer {token}\r\n" if token else ""
     return head.encode() + b"\r\n" + body
 
@@ -111,7 +113,7 @@ def load(
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
     found = Load(**json.loads(done.stdout))
-    if found.failed and not may_fail:
+    if found.failed and not (may_fail and found.per_s):
         raise RuntimeError(f"{found.failed} answers were no success; the first request was {requests[0][:200]!r}")
     return found
 
