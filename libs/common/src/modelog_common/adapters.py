@@ -30,7 +30,6 @@ from modelog_common.stores.cache.memory import MemoryCache
 from modelog_common.stores.curves import CurveStore
 from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_common.stores.graph import Graph
-from modelog_common.stores.graph.bolt import BoltGraph
 from modelog_common.stores.search import SearchStore
 from modelog_common.stores.search.fts5 import Fts5SearchStore
 from modelog_common.stores.series import SeriesStore
@@ -212,6 +211,9 @@ def open_graph(settings: Settings) -> Graph | None:
     """The graph database; None when the settings name none."""
     if not settings.graph_uri:
         return None
+    # Only one service has a graph; the others need not load its driver.
+    from modelog_common.stores.graph.bolt import BoltGraph
+
     password = settings.graph_password.get_secret_value()
     return BoltGraph(settings.graph_uri, settings.graph_user, password, settings.graph_database)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from opentelemetry import metrics
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import Counter, Histogram
 from opentelemetry.metrics._internal.instrument import Gauge
 from opentelemetry.sdk.metrics import MeterProvider
@@ -32,6 +31,9 @@ def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...
     OpenTelemetry keeps the first provider of a process.
     """
     if endpoint:
+        # A quarter of a second, which only those pay who send.
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
         exporter = OTLPMetricExporter(endpoint.rstrip("/") + METRICS_PATH)
         readers = (*readers, PeriodicExportingMetricReader(exporter))
     provider = MeterProvider(readers, Resource.create({SERVICE_NAME: f"modelog-{service}"}))
