@@ -21,7 +21,9 @@ from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY as PROMOTION_POLICY
+from modelog_registry.retirement.policy import RETIREMENT
 from modelog_registry.run.decide import RUN
+from modelog_registry.webhook.decide import WEBHOOK
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.deployment.events import TYPES as SERVING
 from modelog_training.job.decide import JOB
@@ -33,7 +35,10 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
     for types, deciders in (
         (GATEWAY, (USERS,)),
         (MONITORING, (MONITOR, POLICY, RETRAINING)),
-        (REGISTRY, (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RUN)),
+        (
+            REGISTRY,
+            (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RETIREMENT, RUN, WEBHOOK),
+        ),
         (SERVING, (DEPLOYMENTS,)),
         (TRAINING, (JOB,)),
     )
