@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-import aio_pika
 import aiomysql
+import aiormq
 import asyncpg
 import obstore
 import pytest
@@ -22,6 +22,7 @@ from neo4j import AsyncGraphDatabase
 from neo4j.exceptions import AuthError
 from obstore.exceptions import BaseError as ObstoreError
 from obstore.store import S3Store
+from pamqp.commands import Basic
 from real_servers import InfluxdbServer, KafkaServer, MariadbServer, MinioServer, Neo4jServer, PostgresServer, UrlServer
 
 pytestmark = pytest.mark.timeout(900)  # three starts of a Java server, on a machine that may be busy
@@ -237,22 +238,26 @@ class TestRabbitmq(ServerSuite):
         return rabbitmq
 
     async def write(self, server: UrlServer) -> None:
-        async with await aio_pika.connect(server.url) as connection:
+        connection = await aiormq.connect(server.url)
+        try:
             channel = await connection.channel(publisher_confirms=True)
-            await channel.declare_queue(NAME, durable=True)
-            message = aio_pika.Message(TEXT.encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-            await channel.default_exchange.publish(message, NAME)
+            await channel.queue_declare(NAME, durable=True)
+            await channel.basic_publish(TEXT.encode(), routing_key=NAME, properties=Basic.Properties(delivery_mode=2))
+        finally:
+            await connection.close()
 
     async def read(self, server: UrlServer) -> object:
         """Reads without acknowledging, so that the message stays."""
-        async with await aio_pika.connect(server.url) as connection:
+        connection = await aiormq.connect(server.url)
+        try:
             channel = await connection.channel()
-            queue = await channel.declare_queue(NAME, passive=True)
-            return (await queue.get(timeout=30)).body.decode()
+            return (await channel.basic_get(NAME, timeout=60)).body.decode()
+        finally:
+            await connection.close()
 
     async def test_it_asks_for_its_password(self, rabbitmq: UrlServer) -> None:
-        with pytest.raises(aio_pika.exceptions.ProbableAuthenticationError):
-            await aio_pika.connect(rabbitmq.url.replace(rabbitmq.site.password, WRONG))
+        with pytest.raises(aiormq.exceptions.ProbableAuthenticationError):
+            await aiormq.connect(rabbitmq.url.replace(rabbitmq.site.password, WRONG))
 
 
 class TestMinio(ServerSuite):

@@ -123,10 +123,9 @@ def _tags(client: modelog.Client, here: Run, told: Dict[str, str]) -> None:
 def _points(source: Source, client: modelog.Client, here: Run, run_id: str, key: str, ledger: Ledger) -> None:
     """The points that are not here: an import that was broken off may have logged some of them."""
     told = [(int(p.get("step") or 0), int(p["timestamp"]), number(p["value"])) for p in source.history(run_id, key)]
-    known: "Counter[tuple[int, int, str]]" = Counter()
-    if any(point.name == key for point in here.last_points):
-        column = client.runs.history(here.id, key)
-        known.update(zip(column.steps, column.times_ms, map(repr, column.values)))
+    # Asked for each time: what a run is shown with lacks the points that were taken a moment ago.
+    column = client.runs.history(here.id, key)
+    known = Counter(zip(column.steps, column.times_ms, map(repr, column.values)))
     new = []
     for step, time_ms, value in told:
         if known[step, time_ms, repr(value)] > 0:
