@@ -124,6 +124,6 @@ async def test_another_tenant_neither_sees_nor_replays_it(
 
 
 async def test_letters_are_forced_to_the_disk(projection: Projection, tmp_path: Path) -> None:
-    async with projection.dead._engine.connect() as connection:
+    async with projection.dead._tables._engine.connect() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2
     assert sqlite3.connect(tmp_path / "projection.dead").execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -34,7 +34,7 @@ from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import EVENTS
 from modelog_common.config import Settings, load_settings
 from modelog_common.domain.clock import Clock, SystemClock
-from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
+from modelog_common.domain.errors import ModelogError, NotFound, Unavailable, first_of
 from modelog_common.events.store import EventStore
 from modelog_common.lockfile import LockHeld, take_lock
 from modelog_common.read.project import Projection, Projector
@@ -300,7 +300,7 @@ def main(name: str, build: Callable[[Host], Awaitable[None]]) -> None:
     try:
         uvloop.run(_serve(name, settings, build))
     except* ModelogError as group:
-        sys.exit(_complain(name, _first(group), 1))
+        sys.exit(_complain(name, first_of(group), 1))
 
 
 async def _serve(name: str, settings: Settings, build: Callable[[Host], Awaitable[None]]) -> None:
@@ -310,13 +310,6 @@ async def _serve(name: str, settings: Settings, build: Callable[[Host], Awaitabl
             loop.add_signal_handler(number, host.stop)
         await build(host)
         await host.run()
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _complain(name: str, error: BaseException, status: int) -> int:

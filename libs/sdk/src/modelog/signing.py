@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 import msgspec
 
+from modelog.api.datasets import digest_of
 from modelog.errors import Invalid, NotAllowed
 from modelog.types import Artifact, ModelFact
 
@@ -66,7 +67,7 @@ def gather(client: Client, model: str, version: str, folder: Path) -> Statement:
     _write(folder / BOM, bom.json.encode())
     for approval in approvals:
         _write(folder / APPROVALS / f"{approval.position}.json", client.audit.proof(approval.position).encode())
-    files = {path: _sha256(folder / path) for path in _files(folder)}
+    files = {path: digest_of(folder / path) for path in _files(folder)}
     log_key = client.audit.checkpoint().public_key
     statement = Statement(FORMAT, model, version, max(found.position, card.position), files, approvals, log_key)
     _write(folder / STATEMENT, canonical(msgspec.to_builtins(statement)))
@@ -151,7 +152,7 @@ def _approvals(facts: List[ModelFact]) -> List[Approval]:
 def _check_statement(folder: Path, statement: Statement) -> None:
     if statement.format != FORMAT:
         raise Invalid(f"{STATEMENT}: format is {statement.format!r}, not {FORMAT!r}")
-    there = {path: _sha256(folder / path) for path in _files(folder) if path not in (STATEMENT, SIGNATURE)}
+    there = {path: digest_of(folder / path) for path in _files(folder) if path not in (STATEMENT, SIGNATURE)}
     if there != statement.files:
         other = sorted({*there.items()} ^ {*statement.files.items()})[0][0]
         raise Invalid(f"{other} is not what {STATEMENT} says")
@@ -178,10 +179,6 @@ def _files(folder: Path) -> List[str]:
     return sorted(str(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -190,7 +187,8 @@ def _write(path: Path, content: bytes) -> None:
 def artifacts(folder: Path, paths: List[str]) -> List[Artifact]:
     """Files of the folder as the registry names them."""
     return [
-        Artifact(path=path, digest=_sha256(folder / path), size_bytes=(folder / path).stat().st_size) for path in paths
+        Artifact(path=path, digest=digest_of(folder / path), size_bytes=(folder / path).stat().st_size)
+        for path in paths
     ]
 
 

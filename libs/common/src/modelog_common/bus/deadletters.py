@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,14 +16,14 @@ from typing import Any
 import msgspec
 import structlog
 from sqlalchemy import Column, Integer, MetaData, RowMapping, Select, String, Table, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.bus.broker import Broker, Outgoing
 from modelog_common.bus.envelope import PREVIOUS, Poison, Received, counted
 from modelog_common.bus.topics import Topic, tenant_in
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import NotAllowed, NotFound
-from modelog_common.read.database import fetch, forced_to_disk, make_schema, transaction
+from modelog_common.read.kept import KeptTables
 from modelog_common.read.text import ByteText, document
 
 REASON = "dead_reason"
@@ -87,14 +86,13 @@ class DeadLetters:
     """The dead letters of one service, whose name begins their ids."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock, service: str) -> None:
-        self._engine, self._clock, self._service = engine, clock, service
-        self._made = False
         # A dead letter that is lost may be the only copy of its message.
-        forced_to_disk(engine)
+        self._tables = KeptTables(engine, METADATA)
+        self._clock, self._service = clock, service
 
     async def close(self) -> None:
         """Close the database."""
-        await self._engine.dispose()
+        await self._tables.close()
 
     async def keep(self, consumer: str, incarnation: str, poison: Poison) -> DeadLetter:
         """Keep a message that was refused; one that was to be replayed, or was, returns to the list."""
@@ -127,7 +125,7 @@ class DeadLetters:
                 changed_at=now,
             )
         )
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             known = (await connection.execute(select(_LETTERS.c.id).where(_LETTERS.c.id == letter_id))).first()
             await connection.execute(again if known else insert(_LETTERS).values(letter))
         return await self.get(letter_id)
@@ -173,22 +171,7 @@ class DeadLetters:
         await self._change(letter_id, State.ASKED, State.REPLAYED)
 
     async def _rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
-        await self._make()
-        return [row._mapping for row in await fetch(self._engine, statement)]
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        await self._make()
-        async with transaction(self._engine) as connection:
-            yield connection
-
-    async def _make(self) -> None:
-        """Make the table when it is missing: at first use, so that a service starts while its database is away."""
-        if not self._made:
-            await make_schema(self._engine)
-            async with transaction(self._engine) as connection:
-                await connection.run_sync(METADATA.create_all)
-            self._made = True
+        return [row._mapping for row in await self._tables.fetch(statement)]
 
     async def _change(self, letter_id: str, before: State, after: State) -> None:
         change = (
@@ -196,7 +179,7 @@ class DeadLetters:
             .where(_LETTERS.c.id == letter_id, _LETTERS.c.state == before)
             .values(state=after, changed_at=self._now())
         )
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             await connection.execute(change)
 
     def _now(self) -> str:

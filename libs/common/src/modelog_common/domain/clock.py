@@ -33,3 +33,8 @@ class ManualClock:
     def advance(self, by: timedelta) -> None:
         """Move the hands; a negative amount turns them back, as a machine's clock sometimes is."""
         self._now += by
+
+
+def milliseconds(at: datetime) -> int:
+    """Whole milliseconds since 1970."""
+    return int(at.timestamp() * 1000)

@@ -57,3 +57,10 @@ class Invalid(ModelogError):
     def field(cls, field: str, description: str) -> Invalid:
         """An error about one field; the description says what was wrong and what is allowed."""
         return cls(f"{field}: {description}", [FieldViolation(field, description)])
+
+
+def first_of(group: BaseException) -> BaseException:
+    """The first error within a group of errors, however deep; an error that is no group itself."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

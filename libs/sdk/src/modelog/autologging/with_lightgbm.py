@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Dict
 
+from modelog.autologging.boosting import watch_boosting
 from modelog.autologging.fits import Fit, Fits
 from modelog.autologging.patches import Patches
 
@@ -14,24 +13,12 @@ def watch(patches: Patches, fits: Fits) -> None:
     """Watch `lightgbm.train` and the estimators, which call it."""
     import lightgbm
 
-    def train(original: Callable[..., Any], params: Mapping[str, Any], train_set: Any, *rest: Any, **named: Any) -> Any:
-        with fits.fit() as fit:
-            if fit is None:
-                return original(params, train_set, *rest, **named)
-            callbacks = [*(named.pop("callbacks", None) or []), _rounds(fit)]
-            rounds = rest[0] if rest else named.get("num_boost_round", 100)
-            fit.params({**params, "num_boost_round": rounds})
-            booster = original(params, train_set, *rest, callbacks=callbacks, **named)
-            gains = booster.feature_importance(importance_type="gain")
-            importance = {name: float(gain) for name, gain in zip(booster.feature_name(), gains)}
-            fit.text("feature_importance.json", json.dumps(importance, indent=1))
-            fit.model("model.txt", lambda file: booster.save_model(str(file)))
-            return booster
+    watch_boosting(patches, fits, lightgbm, 100, _rounds, _gains, "model.txt")
 
-    patches.around(lightgbm, "train", train)
-    estimators = sys.modules.get("lightgbm.sklearn")
-    if estimators is not None:
-        patches.around(estimators, "train", train)
+
+def _gains(booster: Any) -> Dict[str, float]:
+    gains = booster.feature_importance(importance_type="gain")
+    return {name: float(gain) for name, gain in zip(booster.feature_name(), gains)}
 
 
 def _rounds(fit: Fit) -> Callable[[Any], None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
+from modelog.autologging.boosting import watch_boosting
 from modelog.autologging.fits import Fit, Fits
 from modelog.autologging.patches import Patches
 
@@ -14,22 +13,10 @@ def watch(patches: Patches, fits: Fits) -> None:
     """Watch `xgboost.train` and the estimators, which call it."""
     import xgboost
 
-    def train(original: Callable[..., Any], params: Mapping[str, Any], dtrain: Any, *rest: Any, **named: Any) -> Any:
-        with fits.fit() as fit:
-            if fit is None:
-                return original(params, dtrain, *rest, **named)
-            callbacks = [*(named.pop("callbacks", None) or []), _callback(xgboost, fit)]
-            rounds = rest[0] if rest else named.get("num_boost_round", 10)
-            fit.params({**params, "num_boost_round": rounds})
-            booster = original(params, dtrain, *rest, callbacks=callbacks, **named)
-            fit.text("feature_importance.json", json.dumps(booster.get_score(importance_type="gain"), indent=1))
-            fit.model("model.ubj", booster.save_model)
-            return booster
+    def gains(booster: Any) -> Mapping[str, float]:
+        return booster.get_score(importance_type="gain")  # type: ignore[no-any-return]
 
-    patches.around(xgboost, "train", train)
-    estimators = sys.modules.get("xgboost.sklearn")
-    if estimators is not None:
-        patches.around(estimators, "train", train)
+    watch_boosting(patches, fits, xgboost, 10, lambda fit: _callback(xgboost, fit), gains, "model.ubj")
 
 
 def _callback(xgboost: Any, fit: Fit) -> Any:

@@ -8,7 +8,7 @@ import modelog
 from modelog.moving.files import move_files
 from modelog.moving.ledger import Ledger
 from modelog.moving.marks import SOURCE_ID, WHOLE, fingerprint, moment, request_of, tidied
-from modelog.moving.source import Json, Source, mapped, number
+from modelog.moving.source import Json, Source, mapped
 from modelog.types import LoggedModelMetric
 
 STATUSES = {"LOGGED_MODEL_READY": "ready", "LOGGED_MODEL_UPLOAD_FAILED": "failed"}
@@ -50,7 +50,7 @@ def move_logged_model(
 def _metric(metric: Json, runs: Mapping[str, str]) -> LoggedModelMetric:
     return LoggedModelMetric(
         name=metric["key"],
-        value=number(metric["value"]),
+        value=float(metric["value"]),
         step=int(metric.get("step") or 0),
         at=moment(metric.get("timestamp")),
         run_id=runs.get(metric.get("run_id") or "", ""),

@@ -10,7 +10,7 @@ import modelog
 from modelog.moving.files import move_files
 from modelog.moving.ledger import Ledger
 from modelog.moving.marks import SOURCE_ID, SOURCE_NAME, WHOLE, fingerprint, moment, request_of, tidied
-from modelog.moving.source import Json, Source, mapped, number
+from modelog.moving.source import Json, Source, mapped
 from modelog.types import DatasetInput, MetricColumn, Run, RunModel
 
 STATUSES = {
@@ -122,7 +122,7 @@ def _tags(client: modelog.Client, here: Run, told: Dict[str, str]) -> None:
 
 def _points(source: Source, client: modelog.Client, here: Run, run_id: str, key: str, ledger: Ledger) -> None:
     """The points that are not here: an import that was broken off may have logged some of them."""
-    told = [(int(p.get("step") or 0), int(p["timestamp"]), number(p["value"])) for p in source.history(run_id, key)]
+    told = [(int(p.get("step") or 0), int(p["timestamp"]), float(p["value"])) for p in source.history(run_id, key)]
     # Asked for each time: what a run is shown with lacks the points that were taken a moment ago.
     column = client.runs.history(here.id, key)
     known = Counter(zip(column.steps, column.times_ms, map(repr, column.values)))

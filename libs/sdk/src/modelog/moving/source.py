@@ -6,7 +6,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 from urllib.parse import quote
 
 import httpx
@@ -158,23 +158,22 @@ class Source:
                 yield path, int(entry.get("file_size") or 0)
 
     def _search(self, path: str, body: Json, what: str) -> Iterator[Json]:
-        token = ""
-        while True:
-            asked = {**body, "page_token": token} if token else body
-            page = self._answer("POST", API + path, json=asked)
-            yield from page.get(what, [])
-            token = page.get("next_page_token", "")
-            if not token:
-                return
+        return self._paged(lambda page: self._answer("POST", API + path, json={**body, **page}), what)
 
     def _pages(self, path: str, query: Json, what: str) -> Iterator[Json]:
-        token = ""
+        return self._paged(lambda page: self._get(path, {**query, **page}), what)
+
+    @staticmethod
+    def _paged(ask: Callable[[Json], Json], what: str) -> Iterator[Json]:
+        """Every `what` of a list; the first page is asked for by no token."""
+        asked: Json = {}
         while True:
-            page = self._get(path, {**query, "page_token": token} if token else query)
+            page = ask(asked)
             yield from page.get(what, [])
             token = page.get("next_page_token", "")
             if not token:
                 return
+            asked = {"page_token": token}
 
     def _get(self, path: str, query: Json) -> Json:
         return self._answer("GET", path, params=query)
@@ -196,11 +195,6 @@ class Source:
         if attempt == RETRIES:
             raise Unavailable(f"the MLflow server {self.url} does not answer: {error}") from None
         time.sleep(FIRST_PAUSE_S * 2**attempt)
-
-
-def number(value: Any) -> float:
-    """A metric's value; what JSON has no number for comes as text."""
-    return float(value)
 
 
 def mapped(pairs: Optional[List[Json]]) -> Dict[str, str]:

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeVar
 import grpc.aio
 import msgspec
 from aiohttp import web
+from modelog_common.domain.errors import Invalid, NotFound
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
+from modelog_proto.registry.v1.experiment_pb2 import CreateExperimentRequest
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
@@ -18,6 +20,7 @@ from modelog_proto.registry.v1.webhook_pb2_grpc import WebhooksStub
 from modelog_gateway.mlflow.gathering import Gathering
 from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
+from modelog_gateway.mlflow.values import DEFAULT_ID, DEFAULT_NAME
 
 Answer = dict[str, Any]
 Asked = TypeVar("Asked", bound=msgspec.Struct)
@@ -56,7 +59,24 @@ def handler_of(
     async def handle(request: web.Request) -> web.StreamResponse:
         body = b"" if request.method == "GET" else await request.read()
         asked = parse(request.match_info, request.query.items(), body)
-        answer = await endpoint.answer(registry(), asked)
+        answer = await _answered(endpoint, registry(), asked)
         return web.Response(body=encode(answer), content_type="application/json")
 
     return handle
+
+
+async def _answered(endpoint: Endpoint[Any], registry: Registry, asked: Any) -> Answer:
+    """The experiment Default is there for whoever asks for it: it is made when it turns out to be missing."""
+    try:
+        return await endpoint.answer(registry, asked)
+    except (NotFound, Invalid) as error:
+        if not _lacks_default(asked, error):
+            raise
+    await registry.experiments.CreateExperiment(CreateExperimentRequest(name=DEFAULT_NAME))
+    return await endpoint.answer(registry, asked)
+
+
+def _lacks_default(asked: Any, error: NotFound | Invalid) -> bool:
+    if getattr(asked, "experiment_id", "") != DEFAULT_ID and getattr(asked, "experiment_name", "") != DEFAULT_NAME:
+        return False
+    return isinstance(error, NotFound) or any(violation.field == "experiment_id" for violation in error.violations)

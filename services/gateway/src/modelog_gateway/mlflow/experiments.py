@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from modelog_common.domain.errors import NotFound
 from modelog_proto.common.v1.common_pb2 import Page
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 
@@ -13,8 +12,6 @@ from modelog_gateway.mlflow.filters.vocabularies import EXPERIMENTS
 from modelog_gateway.mlflow.locations import experiment_root
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.values import (
-    DEFAULT_ID,
-    DEFAULT_NAME,
     Pair,
     known_id,
     mapped,
@@ -71,28 +68,12 @@ async def create(registry: Registry, asked: Create) -> Answer:
 
 async def get(registry: Registry, asked: OfId) -> Answer:
     request = pb.GetExperimentByIdRequest(experiment_id=known_id(asked.experiment_id))
-    try:
-        found = await registry.experiments.GetExperimentById(request)
-    except NotFound:
-        if asked.experiment_id != DEFAULT_ID:
-            raise
-        found = await make_default(registry)
-    return {"experiment": experiment_json(found)}
+    return {"experiment": experiment_json(await registry.experiments.GetExperimentById(request))}
 
 
 async def get_by_name(registry: Registry, asked: OfName) -> Answer:
-    try:
-        found = await registry.experiments.GetExperiment(pb.GetExperimentRequest(name=asked.experiment_name))
-    except NotFound:
-        if asked.experiment_name != DEFAULT_NAME:
-            raise
-        found = await make_default(registry)
+    found = await registry.experiments.GetExperiment(pb.GetExperimentRequest(name=asked.experiment_name))
     return {"experiment": experiment_json(found)}
-
-
-async def make_default(registry: Registry) -> pb.Experiment:
-    """The experiment that is always there, as it is asked for the first time."""
-    return await registry.experiments.CreateExperiment(pb.CreateExperimentRequest(name=DEFAULT_NAME))
 
 
 async def search(registry: Registry, asked: Search) -> Answer:

@@ -11,13 +11,11 @@ from modelog_proto.registry.v1 import logged_model_pb2 as pb
 
 from modelog_gateway.mlflow.conditions import conditions_of, order
 from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry
-from modelog_gateway.mlflow.experiments import make_default
 from modelog_gateway.mlflow.filters.conditions import Order, parse_order
 from modelog_gateway.mlflow.filters.vocabularies import LOGGED_MODELS
 from modelog_gateway.mlflow.locations import model_root
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.values import (
-    DEFAULT_ID,
     Pair,
     known_id,
     mapped,
@@ -100,15 +98,7 @@ async def create(registry: Registry, asked: Create) -> Answer:
         parameters=mapped(asked.params, "params"),
         tags=mapped(asked.tags, "tags"),
     )
-    try:
-        made = await registry.logged_models.CreateLoggedModel(request)
-    except Invalid:
-        if asked.experiment_id != DEFAULT_ID:
-            raise
-        # Default is there for whoever asks, and nobody has asked for it before.
-        await make_default(registry)
-        made = await registry.logged_models.CreateLoggedModel(request)
-    return await _answer(registry, made)
+    return await _answer(registry, await registry.logged_models.CreateLoggedModel(request))
 
 
 async def get(registry: Registry, asked: OfModel) -> Answer:

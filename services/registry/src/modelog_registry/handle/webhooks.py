@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modelog_common.domain.clock import milliseconds
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, NotAllowed
 from modelog_common.domain.ids import derived_id
@@ -99,7 +100,7 @@ class Webhooks:
         if not webhook.active:
             gone = webhook.deleted_at is not None
             raise NotAllowed(f"the webhook {webhook.name!r} is {'deleted' if gone else 'disabled; enable it first'}")
-        await self._ledger.revive(delivery_id, int(ctx.now.timestamp() * 1000))
+        await self._ledger.revive(delivery_id, milliseconds(ctx.now))
         self._sender.ring()
         return (await self._ledger.get(delivery_id, ctx.tenant))[0]
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import structlog
 from modelog_common.bus.leases import Lease, LeaseLost, RelayProgress, this_process
-from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.errors import Unavailable, first_of
 
 LEASE_S = 5.0
 RETRY_S = 1.0
@@ -30,9 +30,9 @@ class Duty:
                 try:
                     await self._turn()
                 except* LeaseLost as lost:
-                    log.warning("another process has taken over", work=self._name, why=_first(lost))
+                    log.warning("another process has taken over", work=self._name, why=str(first_of(lost)))
                 except* Unavailable as error:
-                    log.warning("waiting", work=self._name, why=_first(error))
+                    log.warning("waiting", work=self._name, why=str(first_of(error)))
                     await asyncio.sleep(RETRY_S)
                 except* Exception:
                     # What went wrong is tried again: it stops this work, and not the registry.
@@ -63,10 +63,3 @@ class Duty:
 
 async def _started(work: Work) -> None:
     await work()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from modelog_common.bus.leases import LeaseLost
-from modelog_common.domain.clock import Clock
+from modelog_common.domain.clock import Clock, milliseconds
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.events.store import EventStore, StoredEvent
@@ -92,7 +91,7 @@ class Follower:
     async def _write(self, start: int, end: int, batch: Batch) -> None:
         if start == end:
             return
-        now_ms = _ms(self._clock.now())
+        now_ms = milliseconds(self._clock.now())
         history = self._store.history
         if not await self._ledger.follow(history, start, end, batch.made, batch.again, batch.ended, now_ms):
             raise LeaseLost(f"the log was followed beyond {start} by another process")
@@ -133,7 +132,7 @@ class Follower:
     def _told(
         self, stored: StoredEvent, happenings: list[Happening], webhooks: list[tuple[str, Webhook]]
     ) -> Iterator[Delivery]:
-        now_ms = _ms(self._clock.now())
+        now_ms = milliseconds(self._clock.now())
         for n, happening in enumerate(happenings):
             body = body_of(happening.kind, stored.recorded_at, happening.data)
             for webhook_id, webhook in webhooks:
@@ -159,7 +158,3 @@ class Follower:
 
 def _of(webhook: Webhook, tenant: str) -> bool:
     return webhook.created is not None and webhook.created.tenant == tenant
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

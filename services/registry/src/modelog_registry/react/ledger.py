@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.outbound.post import Posted
-from modelog_common.read.database import (
-    advance,
-    fetch,
-    forced_to_disk,
-    load_progress,
-    make_schema,
-    metadata,
-    save_progress,
-    transaction,
-)
+from modelog_common.read.database import advance, load_progress, metadata, save_progress
+from modelog_common.read.kept import KeptTables
 from modelog_common.read.text import ByteText, document
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, RowMapping, Table, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -103,20 +93,17 @@ class Ledger:
     """Tables of their own beside the read tables: these are no projection, and are kept when those are built again."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._made = False
-        self._making = asyncio.Lock()
-        forced_to_disk(engine)
+        self._tables = KeptTables(engine, metadata, METADATA)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._tables.close()
 
     async def position(self, history: str, head: int) -> int:
         """Up to where this log was followed; one that never was is followed from its end, `head`.
 
         A log that was restored, with this ledger or an older or newer one, is gone on with where the ledger ends.
         """
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             known = await load_progress(connection, FOLLOWER)
             if known is not None and known[0] == history:
                 return known[1]
@@ -139,7 +126,7 @@ class Ledger:
         Of `made`, what is there already stays as it is; `again` is sent again too. What waits for the webhooks that
         `ended` is dead.
         """
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             if not await advance(connection, FOLLOWER, history, start, end):
                 return False
             for n in range(0, len(made), AT_ONCE):
@@ -156,7 +143,7 @@ class Ledger:
         """Every webhook that something waits for, and when the first of it is due."""
         t = _DELIVERIES.c
         statement = select(t.webhook_id, func.min(t.due_ms)).where(t.state == State.WAITING).group_by(t.webhook_id)
-        return [(row[0], row[1]) for row in await self._fetch(statement)]
+        return [(row[0], row[1]) for row in await self._tables.fetch(statement)]
 
     async def due(self, webhook_id: str, now_ms: int, limit: int) -> Sequence[Delivery]:
         """What is to be tried now, in order of the log."""
@@ -167,7 +154,7 @@ class Ledger:
             .order_by(t.position, t.id)
             .limit(limit)
         )
-        return [_delivery(row._mapping) for row in await self._fetch(statement)]
+        return [_delivery(row._mapping) for row in await self._tables.fetch(statement)]
 
     async def tried(self, before: Delivery, posted: Posted, state: State, due_ms: int, now_ms: int) -> None:
         """Write down an attempt; one that another process has written down meanwhile stands."""
@@ -194,18 +181,18 @@ class Ledger:
             "answer": posted.answer.encode(),
             "error": posted.error.encode(),
         }
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             if (await connection.execute(changed)).rowcount:
                 await connection.execute(_ATTEMPTS.insert().values(attempt))
 
     async def get(self, delivery_id: str, tenant: str) -> tuple[Delivery, Sequence[Attempt]]:
         """One delivery with its last attempts, oldest first; raises NotFound, also for another tenant's."""
         d, a = _DELIVERIES.c, _ATTEMPTS.c
-        rows = await self._fetch(select(_DELIVERIES).where(d.id == delivery_id, d.tenant == tenant))
+        rows = await self._tables.fetch(select(_DELIVERIES).where(d.id == delivery_id, d.tenant == tenant))
         if not rows:
             raise NotFound(f"there is no delivery {delivery_id!r}; `modelog webhook deliveries` names them")
         tried = select(_ATTEMPTS).where(a.delivery_id == delivery_id).order_by(a.number.desc()).limit(SHOWN_ATTEMPTS)
-        attempts = [_attempt(row._mapping) for row in await self._fetch(tried)]
+        attempts = [_attempt(row._mapping) for row in await self._tables.fetch(tried)]
         return _delivery(rows[0]._mapping), attempts[::-1]
 
     async def list(
@@ -220,46 +207,25 @@ class Ledger:
             statement = statement.where(t.webhook_id == webhook_id)
         if state is not None:
             statement = statement.where(t.state == state)
-        return [_delivery(row._mapping) for row in await self._fetch(statement.offset(offset).limit(limit))]
+        return [_delivery(row._mapping) for row in await self._tables.fetch(statement.offset(offset).limit(limit))]
 
     async def revive(self, delivery_id: str, now_ms: int) -> None:
         """It is to be sent now, whatever became of it."""
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             await connection.execute(_revived(now_ms).where(_DELIVERIES.c.id == delivery_id))
 
     async def bury(self, webhook_id: str, now_ms: int) -> None:
         """Nothing is sent to this webhook any more."""
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             await connection.execute(_buried(webhook_id, now_ms))
 
     async def forget_delivered(self, before_ms: int) -> None:
         """Leave out what was delivered before a time."""
         t = _DELIVERIES.c
         old = (t.state == State.DELIVERED, t.changed_ms < before_ms)
-        async with self._writing() as connection:
+        async with self._tables.writing() as connection:
             await connection.execute(_ATTEMPTS.delete().where(_ATTEMPTS.c.delivery_id.in_(select(t.id).where(*old))))
             await connection.execute(_DELIVERIES.delete().where(*old))
-
-    async def _fetch(self, statement: Any) -> Sequence[Any]:
-        await self._make()
-        return await fetch(self._engine, statement)
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        await self._make()
-        async with transaction(self._engine) as connection:
-            yield connection
-
-    async def _make(self) -> None:
-        """Make the tables when they are missing: at first use, so that a service starts while its database is away."""
-        async with self._making:
-            if self._made:
-                return
-            await make_schema(self._engine)
-            async with transaction(self._engine) as connection:
-                await connection.run_sync(metadata.create_all)
-                await connection.run_sync(METADATA.create_all)
-            self._made = True
 
 
 async def _insert_new(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from datetime import timedelta
 
-from modelog_common.domain.clock import Clock
+from modelog_common.domain.clock import Clock, milliseconds
 from modelog_common.domain.ids import uuid7
 from modelog_common.events.entities import Entities
 from modelog_common.outbound.pace import Pace
@@ -123,4 +123,4 @@ class Sender:
         return await poster.post(url, body, headers_of(delivery_id, self._clock.now(), secret, body))
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return milliseconds(self._clock.now())

@@ -8,7 +8,7 @@ from typing import cast
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.read.moment import ReadOptions
-from modelog_common.read.queries import Found, Page, Queries
+from modelog_common.read.queries import Found, Page
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import ColumnElement, Table, and_, func, select
@@ -16,18 +16,11 @@ from sqlalchemy import ColumnElement, Table, and_, func, select
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
 from modelog_registry.read.model_tables import MODEL_FACTS, MODELS, VERSIONS
-from modelog_registry.read.queries import EVERYTHING, existing
+from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
 
 
-class ModelQueries:
+class ModelQueries(TableQueries):
     """Queries over the read tables. What does not exist as of the moment raises NotFound, which names it."""
-
-    def __init__(self, queries: Queries) -> None:
-        self._queries = queries
-
-    async def cover(self, position: int) -> None:
-        """Wait until what is asked next is answered with what was written at `position`."""
-        await self._queries.moment(common.ReadOptions(at_least=position))
 
     async def model(self, name: str, read: ReadOptions, tenant: str) -> pb.Model:
         """A model with all its versions, newest first."""

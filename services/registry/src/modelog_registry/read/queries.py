@@ -16,11 +16,19 @@ T = TypeVar("T")
 EVERYTHING = common.Page(size=2**31 - 2)
 
 
-class RegistryQueries:
-    """Queries over the read tables. What does not exist as of the moment raises NotFound, which names it."""
+class TableQueries:
+    """What all queries over the read tables can do."""
 
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
+
+    async def cover(self, position: int) -> None:
+        """Wait until what is asked next is answered with what was written at `position`."""
+        await self._queries.moment(common.ReadOptions(at_least=position))
+
+
+class RegistryQueries(TableQueries):
+    """Queries over the read tables. What does not exist as of the moment raises NotFound, which names it."""
 
     async def datasets(self, page: Page, read: ReadOptions, tenant: str) -> Found[dataset_pb2.Dataset]:
         return await self._queries.page(DATASETS, dataset_pb2.Dataset, read, tenant, page)

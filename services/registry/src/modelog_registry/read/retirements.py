@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelog_common.domain.errors import Invalid
 from modelog_common.read.moment import ReadOptions
-from modelog_common.read.queries import Found, Page, Queries
+from modelog_common.read.queries import Found, Page
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2, sla_pb2
 from modelog_proto.registry.v1 import retire_pb2 as pb
@@ -16,7 +16,7 @@ from modelog_registry.model.retired import Retirement, RetirementState, SlaSet, 
 from modelog_registry.model.state import Version
 from modelog_registry.read.messages import STAGE_OF, STAGES, timestamp
 from modelog_registry.read.model_tables import MODELS, RETIREMENT_POLICIES, RETIREMENTS, SLAS
-from modelog_registry.read.queries import existing
+from modelog_registry.read.queries import TableQueries, existing
 from modelog_registry.retirement.policy import RetirementPolicySet
 from modelog_registry.retiring import Condition, RetirementRule
 
@@ -108,11 +108,8 @@ def targets_of(message: sla_pb2.SlaTargets) -> SlaTargets:
     )
 
 
-class RetirementQueries:
+class RetirementQueries(TableQueries):
     """Queries over the read tables. What does not exist as of the moment raises NotFound, which names it."""
-
-    def __init__(self, queries: Queries) -> None:
-        self._queries = queries
 
     async def policy(self, version: int | None, read: ReadOptions, tenant: str) -> pb.RetirementPolicy:
         """One version, or for None the one in force; raises NotFound."""
@@ -156,10 +153,6 @@ class RetirementQueries:
         where = [t.model == model] if model else []
         order_by = [t.at_position.desc()]
         return await self._queries.page(SLAS, sla_pb2.ModelSla, read, tenant, page, where=where, order_by=order_by)
-
-    async def cover(self, position: int) -> None:
-        """Wait until what is asked next is answered with what was written at `position`."""
-        await self._queries.moment(common.ReadOptions(at_least=position))
 
     async def tenants(self) -> Sequence[str]:
         """Those that ever set rules."""

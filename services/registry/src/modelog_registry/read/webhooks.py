@@ -10,13 +10,12 @@ from modelog_common.privacy.subjects import Subjects
 from modelog_common.read.moment import ReadOptions
 from modelog_common.read.queries import Found, Page, Queries
 from modelog_common.read.tables import Change, Put, Remove, temporal_table
-from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import webhook_pb2 as pb
 from sqlalchemy import BigInteger, Column
 
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.messages import timestamp
-from modelog_registry.read.queries import existing
+from modelog_registry.read.queries import TableQueries, existing
 from modelog_registry.read.tables import TABLES
 from modelog_registry.webhook.events import WebhookCreated
 from modelog_registry.webhook.state import Webhook
@@ -59,15 +58,12 @@ def webhook_message(webhook: Webhook, created: WebhookCreated, position: int) ->
     )
 
 
-class WebhookQueries:
+class WebhookQueries(TableQueries):
     """Queries over the read tables."""
 
     def __init__(self, queries: Queries, subjects: Subjects) -> None:
-        self._queries, self._subjects = queries, subjects
-
-    async def cover(self, position: int) -> None:
-        """Wait until what is asked next is answered with what was written at `position`."""
-        await self._queries.moment(common.ReadOptions(at_least=position))
+        super().__init__(queries)
+        self._subjects = subjects
 
     async def webhook(self, webhook_id: str, read: ReadOptions, tenant: str) -> pb.Webhook:
         """One webhook; raises NotFound."""
