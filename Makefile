@@ -46,7 +46,7 @@ test-servers: servers ## The suites on real servers, which it installs, starts a
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" tests/servers $(ARGS)
 
 test-faults: servers ## The long fault tests: kills by the hundred, a hung broker, a full disk, slow fsync; needs root
-	@$(BIN)/python -m pytest -m long tests/chaos tests/servers $(ARGS)
+	@$(BIN)/python -m pytest -m long tests/chaos tests/integration tests/servers $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -94,6 +94,33 @@ async def test_a_service_whose_ray_is_killed_ends_and_runs_the_job_again(world: 
     await world.close()
 
 
+@pytest.mark.long
+async def test_a_raylet_that_is_late_is_started_again(world: World) -> None:
+    """Ray itself gives up after 30 s."""
+    world.start("registry")
+    world.start("training")
+    (await first_raylet(world)).suspend()
+    await world.answers("registry")
+    await world.answers("training")
+    alice = world.user()
+    job = await alice.ended(await alice.submit("def main(context): ..."))
+    assert (job.status, job.attempt) == (pb.JOB_STATUS_SUCCEEDED, 1)
+    assert '"event": "Ray did not start"' in world.log("training")
+    assert "workers are ready" in world.log("training")
+    await world.close()
+
+
+async def first_raylet(world: World) -> psutil.Process:
+    service = psutil.Process(world.pid("training"))
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        for process in service.children(recursive=True):
+            if process.name() == "raylet":
+                return process
+        assert time.monotonic() < deadline, f"no raylet was started within {PATIENCE_S:g} s"
+        await asyncio.sleep(0.01)
+
+
 async def test_a_registry_that_is_killed_meanwhile_is_waited_for(world: World, tmp_path: Path) -> None:
     world.start("registry")
     world.start("training")

@@ -27,6 +27,10 @@ SHORT_NAME = "modelog-ray-"
 SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - each is named after its owner, who alone may read it
 HEAD = ("gcs_server", "raylet")
 LOOK_S = 1.0
+# What `ray.init` starts whatever it is told: three Python processes, 6 of its 10 s of CPU, that nothing here asks.
+UNUSED = ("start_api_server", "start_log_monitor", "start_monitor")
+# Ray gives up when its raylet is not there after 30 s, which a machine that is busy for a while brings about.
+STARTS = 3
 log = structlog.get_logger()
 
 
@@ -43,9 +47,13 @@ class RayWorkers:
         self._coming: list[tuple[int, asyncio.Task[WorkerHandle]]] = []
         self._actor: Any = None
         self._head: list[psutil.Process] = []
+        self._stopping = False
 
     async def start(self) -> None:
-        """Start Ray, and one worker to have it ready; some ten seconds on two busy cores."""
+        """Start Ray, and one worker to have it ready; some ten seconds on two busy cores.
+
+        Raises Unavailable when Ray did not come up in several tries.
+        """
         await self._thread.run(self._start)
         self._warm_up(1)
 
@@ -65,23 +73,41 @@ class RayWorkers:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
         }
+        self._start_ray()
+        self._temporary.chmod(0o700)  # Ray lets everybody in
         import ray
 
-        ray.init(
-            num_cpus=self._cpus,
-            num_gpus=0,
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=str(self._temporary),
-            # Idle processes for tasks, of which there are none.
-            _system_config={"prestart_worker_first_driver": False},
-        )
-        self._temporary.chmod(0o700)  # Ray lets everybody in
         self._actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Worker)
         self._note_processes()
         self._head = [process for process in self._rays_processes() if process.name() in HEAD]
+
+    def _start_ray(self) -> None:
+        import ray
+        from ray._private.node import Node
+
+        for start in UNUSED:
+            setattr(Node, start, lambda self, **_: None)
+        for attempt in range(1, STARTS + 1):
+            try:
+                ray.init(
+                    num_cpus=self._cpus,
+                    num_gpus=0,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _temp_dir=str(self._temporary),
+                    # Idle processes for tasks, of which there are none.
+                    _system_config={"prestart_worker_first_driver": False},
+                )
+                return
+            except Exception as error:
+                # Ray raises a plain Exception for a raylet that is late.
+                if self._stopping:
+                    raise
+                log.warning("Ray did not start", attempt=attempt, error=str(error))
+                end(self._rays_processes())
+        raise Unavailable(f"Ray did not start in {STARTS} tries; the log of this service has the reasons")
 
     async def watch(self) -> None:
         """Without its head Ray answers nothing and reports nothing: calls would wait for ever."""
@@ -151,6 +177,7 @@ class RayWorkers:
 
     async def stop(self) -> None:
         """End Ray and remove its files. Nothing is waited for: a job in the middle is run again."""
+        self._stopping = True
         coming = [task for _, task in self._coming]
         for task in coming:
             task.cancel()
