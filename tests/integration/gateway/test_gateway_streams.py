@@ -71,6 +71,33 @@ def test_a_page_that_is_closed_ends_its_stream(platform: SmallPlatform, http: ht
     assert http.get("/healthz").status_code == 200
 
 
+def test_a_file_is_opened_to_a_browser_for_a_minute_and_nothing_else_is(
+    platform: SmallPlatform, http: httpx.Client
+) -> None:
+    digest, other = (http.put("/api/v1/artifacts", content=text).json()["digest"] for text in (b"mine", b"other"))
+    opened = http.post(f"/api/v1/artifacts/{digest}/link")
+    assert (opened.status_code, opened.content) == (200, b"{}")
+    told = opened.headers["Set-Cookie"]
+    for rule in ("HttpOnly", "SameSite=Strict", "Max-Age=60", f"Path=/api/v1/artifacts/{digest}"):
+        assert rule in told
+    cookie = {"Cookie": told.partition(";")[0]}
+    with httpx.Client(base_url=platform.url, headers=cookie) as browser:
+        file = browser.get(f"/api/v1/artifacts/{digest}")
+        assert (file.status_code, file.content) == (200, b"mine")
+        assert file.headers["Content-Disposition"] == "attachment"
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+        # The path of the cookie is the browser's to keep to; whatever it sends, nothing but files can be read by it.
+        for verb, path in (
+            ("PUT", "/api/v1/artifacts"),
+            ("POST", f"/api/v1/artifacts/{other}/link"),
+            ("GET", "/api/v1/me"),
+        ):
+            assert browser.request(verb, path).status_code == 401
+    assert http.post(f"/api/v1/artifacts/{DIGEST}/link").status_code == 404
+    with httpx.Client(base_url=platform.url, headers={"Cookie": "modelog-file=no-token"}) as stranger:
+        assert stranger.get(f"/api/v1/artifacts/{digest}").status_code == 401
+
+
 class BreaksOff(ArtifactStoreServicer, AuditServiceServicer):
     """Fails half way, as a service does that is killed."""
 

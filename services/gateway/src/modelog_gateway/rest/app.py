@@ -22,6 +22,7 @@ from modelog_common.security.tokens import TokenVerifier
 from modelog_gateway.mlflow.app import PUBLIC as MLFLOW_PUBLIC
 from modelog_gateway.mlflow.app import add_mlflow, is_mlflow
 from modelog_gateway.mlflow.errors import EndpointNotFound, refusal
+from modelog_gateway.rest import links
 from modelog_gateway.rest.contracts import Route, routes
 from modelog_gateway.rest.openapi import document
 from modelog_gateway.rest.pages import PUBLIC as PAGES_PUBLIC
@@ -48,7 +49,8 @@ def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dic
     streams = Streams(peer)
     app.router.add_get("/api/v1/events/stream", streams.events)
     app.router.add_put("/api/v1/artifacts", streams.upload)
-    app.router.add_get("/api/v1/artifacts/{digest}", streams.download)
+    app.router.add_get(links.FILE, streams.download)
+    app.router.add_post(f"{links.FILE}/link", streams.link)
     for route in known:
         app.router.add_route(route.verb, route.path, transcoded(route, peer))
     add_mlflow(app, peer)
@@ -145,7 +147,9 @@ def identified(verifier: TokenVerifier) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if any(request.path == p or (p.endswith("/") and p != "/" and request.path.startswith(p)) for p in PUBLIC):
             return await handler(request)
-        token = bearer(request.headers.get("Authorization", ""), basic=is_mlflow(request.path))
+        token = links.token_of(request) or bearer(
+            request.headers.get("Authorization", ""), basic=is_mlflow(request.path)
+        )
         call = Call(
             identity=verifier.verify(token),
             correlation_id=request[CORRELATION],

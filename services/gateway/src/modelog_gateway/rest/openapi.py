@@ -265,6 +265,15 @@ def _streams() -> dict[str, Json]:
                 "responses": {"200": {"description": "The content.", "content": binary}, **problems},
             }
         },
+        "/api/v1/artifacts/{digest}/link": {
+            "post": {
+                "operationId": "LinkArtifact",
+                "summary": "Lets the caller's browser fetch a file for a minute, by a cookie.",
+                "tags": ["ArtifactStore"],
+                "parameters": [digest],
+                "responses": {"200": {"description": "It may.", "content": _json({"type": "object"})}, **problems},
+            }
+        },
         "/api/v1/events/stream": {
             "get": {
                 "operationId": "StreamEvents",

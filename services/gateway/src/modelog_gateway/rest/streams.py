@@ -19,6 +19,7 @@ from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceStub
 from modelog_proto.registry.v1.artifact_pb2 import DownloadArtifactRequest, UploadArtifactRequest
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 
+from modelog_gateway.rest import links
 from modelog_gateway.rest.transcode import to_json
 
 if TYPE_CHECKING:
@@ -26,13 +27,19 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 512 * 1024
 SHA256_HEADER = "X-Content-SHA256"
+# A file is never shown as a page of this address: whoever wrote it would act for whoever looks.
+FILE_HEADERS = {
+    "Content-Type": "application/octet-stream",
+    "Content-Disposition": "attachment",
+    "X-Content-Type-Options": "nosniff",
+}
 SHA256 = re.compile(r"[0-9a-f]{64}")
 POSITION = re.compile(r"[0-9]{1,18}")
 STREAM_EVENTS = lineage_pb2.DESCRIPTOR.services_by_name["AuditService"].methods_by_name["StreamEvents"]
 
 
 class Streams:
-    """Handlers of the three streaming routes."""
+    """Handlers of the streaming routes."""
 
     def __init__(self, peer: Callable[[str], grpc.aio.Channel]) -> None:
         self._peer = peer
@@ -46,8 +53,16 @@ class Streams:
         stored = await stub.UploadArtifact(chunks(request, expected))
         return web.Response(text=to_json(stored), content_type="application/json")
 
+    async def link(self, request: web.Request) -> web.StreamResponse:
+        """Lets the caller's browser fetch a file; what it could not fetch is refused here, where it can be said."""
+        digest = request.match_info["digest"]
+        parts = ArtifactStoreStub(self._peer("registry")).DownloadArtifact(DownloadArtifactRequest(digest=digest))
+        await anext(aiter(parts), None)
+        parts.cancel()
+        return links.opened(digest, secure=request.secure)
+
     async def download(self, request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+        answer = web.StreamResponse(headers=FILE_HEADERS)
         return await sent(request, ArtifactStoreStub(self._peer("registry")), request.match_info["digest"], answer)
 
     async def events(self, request: web.Request) -> web.StreamResponse:

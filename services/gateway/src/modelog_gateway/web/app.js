@@ -4,6 +4,7 @@ import { fromMlflow, to } from "./shell/address.js";
 import { follow, sentence } from "./shell/events.js";
 import { remember, session } from "./shell/session.js";
 import { TimeControl } from "./shell/time.js";
+import { afterActions } from "./parts/action.js";
 import { h, replace } from "./parts/dom.js";
 import { redraw } from "./parts/plot.js";
 
@@ -84,6 +85,7 @@ async function look(asOf) {
   navigation();
   redraw();
   trouble();
+  $("told").textContent = "";
   $("main").ariaBusy = "true";
   try {
     if (gone) await begin();
@@ -122,7 +124,7 @@ function listen() {
 
 async function open() {
   try {
-    await getNow("/api/v1/me");
+    session.permissions = (await getNow("/api/v1/me")).permissions;
   } catch (error) {
     if (error.status === 401) return askWho(session.token ? error.message : "");
     return trouble(error.message);
@@ -135,6 +137,7 @@ async function open() {
   await time.open();
 }
 
+afterActions(() => page.show().then(title).catch(report));
 time = new TimeControl({ get: getNow, words: sentence, show: look, fail: report });
 // Who does not look needs no connection: a browser has few of them for all its tabs.
 document.addEventListener("visibilitychange", () => { if (page && !$("time").hidden) document.hidden ? listening.abort() : listen(); });

@@ -1,7 +1,7 @@
 // Drawing a page anew without taking away what somebody was at: the focus, and what was folded open.
 import { replace } from "./dom.js";
 
-const nameOf = (element) => `${element.tagName} ${element.ariaLabel ?? ""} ${element.getAttribute("href") ?? ""} ${element.textContent.slice(0, 80)}`;
+export const nameOf = (element) => `${element.tagName} ${element.id} ${element.ariaLabel ?? ""} ${element.getAttribute("href") ?? ""} ${element.textContent.slice(0, 80)}`;
 
 export function redrawn(place, ...children) {
   const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : null;

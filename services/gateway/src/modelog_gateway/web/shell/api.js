@@ -46,6 +46,13 @@ export async function search(path, body) {
   return (await ask(path, { method: "POST", headers, body: JSON.stringify({ ...body, read }) })).json();
 }
 
+// Something is to change. It is not given up when another moment is shown, and is never asked for from the past.
+export async function post(path, body) {
+  if (moment.asOf) throw new Error("This is the past, where nothing can be changed. Go back to now.");
+  const headers = { "Content-Type": "application/json" };
+  return (await ask(path, { method: "POST", headers, body: JSON.stringify(body), signal: null })).json();
+}
+
 // Several questions at once: what was answered, and what was not as `undefined` with its error.
 export async function together(...questions) {
   const settled = await Promise.allSettled(questions);

@@ -2,7 +2,9 @@
 const fromAddress = new URLSearchParams(location.hash.slice(1)).get("token");
 if (fromAddress) history.replaceState(null, "", location.pathname + location.search);
 
-export const session = { token: fromAddress ?? sessionStorage.getItem("token") };
+export const session = { token: fromAddress ?? sessionStorage.getItem("token"), permissions: [] };
+
+export const may = (permission) => session.permissions.includes(permission);
 
 export function remember(token) {
   session.token = token;

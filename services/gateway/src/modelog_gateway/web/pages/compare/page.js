@@ -1,7 +1,10 @@
 // A comparison of runs, of groups of repeated runs, or of model versions, with tests and intervals where there are enough.
+import { Curves } from "../../parts/curves.js";
 import { check, choice, field, h, link, quiet, replace, section } from "../../parts/dom.js";
+import { redrawn } from "../../parts/steady.js";
 import { get } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
+import { calmly } from "../../shell/events.js";
 import { overlaid } from "./curves.js";
 import { columns, metrics, values } from "./tables.js";
 import { metricPlots } from "./plots.js";
@@ -14,7 +17,8 @@ export function build(main, { report }) {
   const lines = (text) => text.value.split("\n").map((line) => line.replaceAll(/\s*,\s*/g, ",").trim()).filter(Boolean);
   const design = choice(designs, "", () => change());
   const share = h("input", { type: "number", min: "0.01", max: "0.99", step: "0.01", placeholder: "0.2", onchange: () => change() });
-  let ranks;
+  const curves = new Curves();
+  let ranks, compared = () => false;
   const test = h("div", { class: "toolbar" });
   const form = h("form", { onsubmit: (event) => { event.preventDefault(); put({ run: lines(runs), version: lines(runs).length ? "" : lines(versions) }); show().catch(report); } },
     h("div", { class: "toolbar" }, field("Runs", runs, { class: "field grow" }), field("or model versions", versions, { class: "field grow" })), h("button", {}, "Compare"));
@@ -41,26 +45,43 @@ export function build(main, { report }) {
     versions.value = ofVersions.join("\n");
     tests(query);
     if (ofRuns.length < 2 && ofVersions.length < 2) {
+      compared = () => false;
       picked.open = true;
       replace(found);
       replace(columnsOf, quiet("Choose two or more: in an ", link(to.experiments(), "experiment's table"), ", on a ", link(to.models(), "model's page"), ", or here."));
       return "Comparison";
     }
+    return compare(query, ofRuns, ofVersions);
+  }
+
+  // What is compared as it is now; the form stays as somebody has it.
+  async function compare(query, ofRuns, ofVersions) {
     const isRuns = ofRuns.length > 1;
     const answer = isRuns
       ? await get("/api/v1/comparisons/runs", { runs: ofRuns, design: design.value, ranks: query.get("ranks") === "1" ? "true" : "", test_share: design.value === "RUN_DESIGN_RESAMPLED" ? query.get("share") ?? "" : "" })
       : await get("/api/v1/comparisons/versions", { versions: ofVersions });
+    compared = concerning(isRuns ? answer.columns.flatMap((column) => column.run_ids) : [], isRuns ? [] : ofVersions);
     const repeated = answer.columns.some((column) => column.run_ids.length > 1);
-    replace(columnsOf, columns(answer, isRuns ? [] : ofVersions), isRuns && repeated && test);
-    replace(found,
+    redrawn(columnsOf, columns(answer, isRuns ? [] : ofVersions), isRuns && repeated && test);
+    redrawn(found,
       section("Metrics", {}, metrics(answer)),
       section("Intervals and means", {}, metricPlots(answer)),
-      isRuns && section("Curves", {}, await overlaid(answer)),
+      isRuns && section("Curves", {}, await overlaid(answer, curves)),
       section("Parameters", {}, values("Parameters", answer, answer.parameters)),
       section("Datasets", {}, values("Datasets", answer, answer.datasets)),
       section("Environment", {}, values("Environment", answer, answer.environment)));
     return answer.columns.map((column) => column.name).slice(0, 3).join(", ");
   }
 
-  return { show };
+  const again = calmly(async () => {
+    const query = asked();
+    await compare(query, query.getAll("run"), query.getAll("version"));
+  }, report);
+  return { show, happened: (event) => { if (compared(event)) again(); } };
+}
+
+// Whether an event is about one of these runs, or about the model of one of these versions.
+function concerning(runs, versions) {
+  const streams = new Set(runs.map((id) => `registry.run-${id}`)), models = new Set(versions.map((one) => one.slice(0, one.lastIndexOf("/"))));
+  return ({ stream, payload }) => streams.has(stream) || (stream.startsWith("registry.model-") && (models.has(payload?.model) || models.has(payload?.name)));
 }

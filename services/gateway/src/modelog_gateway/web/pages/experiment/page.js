@@ -1,10 +1,12 @@
 // An experiment: its runs as a table with the columns that somebody picks, or as parallel coordinates.
 import { badge, chips, choice, facts, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
 import { pager } from "../../parts/pager.js";
+import { redrawn } from "../../parts/steady.js";
 import { get, search } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
 import { started } from "../experiments/started.js";
+import { experimentActs } from "./acts.js";
 import { chosen, keep, partsOf, picker } from "./columns.js";
 import { BadFilter, conditions } from "./filter.js";
 import { Parallel } from "./parallel.js";
@@ -63,7 +65,7 @@ export function build(main, { id, report }) {
     if (!sizes.includes(rows)) size.append(h("option", { value: rows }, rows));
     size.value = rows;
     deleted.checked = query.get("which") === "all";
-    replace(head, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.experiments(), "Experiments")), h("h1", {}, said(experiment.name)), about(experiment));
+    redrawn(head, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.experiments(), "Experiments")), h("h1", {}, said(experiment.name)), about(experiment));
     let wanted;
     try {
       wanted = conditions(filter.value);
@@ -101,7 +103,8 @@ export function build(main, { id, report }) {
 }
 
 function about(experiment) {
-  return h("div", { class: "lead" }, experiment.description && h("p", {}, said(experiment.description)),
+  return h("div", { class: "lead" }, experiment.description && h("p", { class: "note" }, said(experiment.description)),
     facts([["Author", said(experiment.author)], ["Created", when(experiment.created_at)], ["State", experiment.deleted_at && badge("deleted", "archived")],
-      ["Id", h("code", {}, experiment.id)], ["Tags", chips(experiment.tags)]]));
+      ["Id", h("code", {}, experiment.id)], ["Tags", chips(experiment.tags)]]),
+    experimentActs(experiment));
 }

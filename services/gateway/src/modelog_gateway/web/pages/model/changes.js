@@ -3,6 +3,7 @@ import { badge, facts, h, link, quiet, said, text, when } from "../../parts/dom.
 import { short, stageOf, words } from "../../parts/format.js";
 import { table } from "../../parts/table.js";
 import { to } from "../../shell/address.js";
+import { changeActs } from "./change_acts.js";
 
 const state = (change) => words(change.state, "CHANGE_STATE_");
 const looks = { open: "staging", approved: "production", applied: "production", rejected: "bad", withdrawn: "archived" };
@@ -22,11 +23,12 @@ export function changes(found) {
 }
 
 const whole = (c) => h("div", { class: "within" },
-  c.description && h("p", {}, said(c.description)),
+  c.description && h("p", { class: "note" }, said(c.description)),
   facts([["Asked for", when(c.at)], ["Risk", said(c.risk_reasons.join("; "))], ["Asked to look", said(c.asked.join(", "))], ["Deployment", c.deployment && link(to.deployment(c.deployment), said(c.deployment))],
     ["Ended", c.ended_at && [said(c.ended_by), ", ", when(c.ended_at), c.ended_because && [": ", said(c.ended_because)]]]]),
   table(`Evidence of request ${c.number}`, [{ head: "Evidence", row: true }, { head: "Kind" }, { head: "Where" }, { head: "By" }, { head: "When" }],
     c.evidence.map((e) => [said(e.name), words(e.kind, "EVIDENCE_KIND_"), [e.link && text(e.link), " ", e.digest && h("code", { title: e.digest }, short(e.digest))], said(e.by), when(e.at)]), "No evidence was attached."),
   table(`Reviews of request ${c.number}`, [{ head: "Reviewer", row: true }, { head: "Said" }, { head: "Comment", prose: true }, { head: "When" }],
     c.reviews.map((r) => [said(r.reviewer), [badge(...(decision[r.decision] ?? [words(r.decision, "REVIEW_DECISION_")])), !r.in_force && h("span", { class: "quiet" }, " no longer in force")], text(r.comment), when(r.at)]), "Nobody has reviewed it."),
-  c.comments.length > 0 && h("ul", { class: "comments" }, c.comments.map((one) => h("li", {}, said(one.by), ", ", when(one.at), ": ", text(one.text)))));
+  c.comments.length > 0 && h("ul", { class: "comments" }, c.comments.map((one) => h("li", {}, said(one.by), ", ", when(one.at), ": ", text(one.text)))),
+  changeActs(c));

@@ -6,6 +6,7 @@ import { get, together } from "../../shell/api.js";
 import { asked, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
 import { share } from "../deployment/share.js";
+import { modelActs } from "./acts.js";
 import { card } from "./card.js";
 import { changes } from "./changes.js";
 import { decisions, everything } from "./history.js";
@@ -63,11 +64,12 @@ const promised = (targets) => targets && [
 
 function about(model, sla) {
   return h("div", { class: "lead" },
-    model.description && h("p", {}, said(model.description)),
+    model.description && h("p", { class: "note" }, said(model.description)),
     facts([
       ["Author", said(model.author)], ["Created", when(model.created_at)], ["Changed", when(model.updated_at)],
       ["Learns", words(model.type, "MODEL_TYPE_").replace("unspecified", "")],
       ["Aliases", model.aliases.map((a) => h("span", { class: "alias" }, said(a.alias), " → ", link(to.model(model.name, a.version), a.version)))],
       ["Promised", promised(sla?.targets)], ["Tags", chips(model.tags)],
-    ]));
+    ]),
+    modelActs(model));
 }

@@ -4,10 +4,11 @@ import { bytes, number, plain, stageOf, short } from "../../parts/format.js";
 import { files } from "../../parts/files.js";
 import { pairs, table } from "../../parts/table.js";
 import { to } from "../../shell/address.js";
+import { versionActs } from "./acts.js";
 
 export function version(v, model) {
   return section(`Version ${v.version}`, { id: "version", aside: badge(stageOf(v.stage)) },
-    v.description && h("p", {}, said(v.description)),
+    v.description && h("p", { class: "note" }, said(v.description)),
     facts([
       ["In this stage", [said(v.stage_by), v.stage_at && [" since ", when(v.stage_at)]]], ["Number", String(v.number)], ["Author", said(v.author)],
       ["Registered", when(v.created_at)], ["Run", v.run_id && link(to.run(v.run_id), short(v.run_id))],
@@ -15,6 +16,7 @@ export function version(v, model) {
       ["Flavors", said([...new Set([v.flavor, ...Object.keys(v.flavors)])].filter(Boolean).join(", "))],
       ["Source", v.source && said(v.source)], ["Aliases", said(v.aliases.join(", "))], ["Tags", chips(v.tags)],
     ]),
+    versionActs(v),
     h("h3", {}, "Approvals"), reviews(v),
     h("div", { class: "columns" },
       part("Metrics", pairs("Metrics", ["Metric", "Value"], Object.keys(v.metrics).sort().map((name) => [said(name), number(v.metrics[name])]), "None.")),

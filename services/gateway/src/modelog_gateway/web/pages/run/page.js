@@ -3,15 +3,15 @@ import { badge, facts, h, link, quiet, replace, said, section, text, when } from
 import { Curves, lastOf, noCurves } from "../../parts/curves.js";
 import { files } from "../../parts/files.js";
 import { lasted, plain, runName, short, statusOf } from "../../parts/format.js";
+import { redrawn } from "../../parts/steady.js";
 import { pairs } from "../../parts/table.js";
 import { get, search, together } from "../../shell/api.js";
 import { to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
 import { environment } from "../model/version.js";
+import { note, runActs } from "./acts.js";
 import { metricsTable } from "./metrics.js";
 import { children, datasets, models } from "./related.js";
-
-const note = "mlflow.note.content";
 
 export function build(main, { id, report }) {
   const curves = new Curves();
@@ -32,7 +32,7 @@ export function build(main, { id, report }) {
       get(`/api/v1/experiments/by-id/${encodeURIComponent(run.experiment_id)}`),
       search("/api/v1/versions/search", { conditions: [{ field: "FIELD_ATTRIBUTE", key: "run_id", comparison: "COMPARISON_EQUAL", text: id }] }),
       search("/api/v1/runs/search", { conditions: [{ field: "FIELD_ATTRIBUTE", key: "parent_run_id", comparison: "COMPARISON_EQUAL", text: id }], page: { size: 200 } }));
-    replace(place.head, heading(run, experiment.value));
+    redrawn(place.head, heading(run, experiment.value));
     replace(noPoints, run.last_points.length ? null : noCurves(run));
     curves.element.hidden = !run.last_points.length;
     curves.show([{ id, name: runName(run), last: lastOf(run) }]);
@@ -64,6 +64,7 @@ function heading(run, experiment) {
         ["Author", said(run.author)], ["Started", when(run.started_at)], ["Ended", when(run.ended_at)], ["Took", lasted(run)],
         ["Part of", run.parent_run_id && link(to.run(run.parent_run_id), short(run.parent_run_id))],
         ["Recorded", run.recorded_at && run.recorded_at !== run.started_at && when(run.recorded_at)], ["Id", h("code", {}, run.id)],
-      ])),
+      ]),
+      runActs(run)),
   ];
 }
