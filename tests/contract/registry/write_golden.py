@@ -30,6 +30,7 @@ from modelog_registry.experiment.events import (
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
+    LoggedModelArtifactsRemoved,
     LoggedModelCreated,
     LoggedModelDeleted,
     LoggedModelFinalised,
@@ -95,6 +96,7 @@ from modelog_registry.run.events import (
     Environment,
     MetricsSealed,
     Point,
+    RunArtifactsRemoved,
     RunDataset,
     RunDeleted,
     RunEnded,
@@ -349,6 +351,7 @@ STORIES: dict[str, list[Any]] = {
         RunTagged(RUN_ID, {"late": "yes"}, ("k",), "bob", AT),
         RunRenamed(RUN_ID, "best", "bob", AT),
         RunResumed(RUN_ID, RunStatus.RUNNING, "bob", AT),
+        RunArtifactsRemoved(RUN_ID, (ARTIFACT.path,), "bob", AT),
         RunDeleted(RUN_ID, "bob", AT),
         RunRestored(RUN_ID, "bob", AT),
     ],
@@ -377,6 +380,7 @@ STORIES: dict[str, list[Any]] = {
             AT,
         ),
         LoggedModelFinalised("m-1", LoggedModelStatus.READY, "whole", "alice", AT),
+        LoggedModelArtifactsRemoved("m-1", (ARTIFACT.path,), "bob", AT),
         LoggedModelDeleted("m-1", "bob", AT),
     ],
     "registry.dataset": [

@@ -11,10 +11,12 @@ from modelog_registry.logged_model.commands import (
     DeleteLoggedModel,
     FinaliseLoggedModel,
     MeasuredModel,
+    RemoveLoggedModelArtifacts,
 )
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
+    LoggedModelArtifactsRemoved,
     LoggedModelCreated,
     LoggedModelDeleted,
     LoggedModelFinalised,
@@ -91,3 +93,17 @@ def test_what_is_deleted_or_anothers_is_not_there() -> None:
         scenario(
             LOGGED_MODEL, given=[CREATED], when=command, by=mallory, refused="there is no logged model", error=NotFound
         )
+
+
+def test_files_are_taken_off_a_logged_model() -> None:
+    files = tuple(Artifact(path, "a" * 64, 1) for path in ("MLmodel", "data/a", "data/b"))
+    told = LoggedModelAddedTo(ID, {}, {}, (), (), files, "alice", NOW)
+    after = scenario(
+        LOGGED_MODEL,
+        given=[CREATED, told],
+        when=RemoveLoggedModelArtifacts(ID, ("data",)),
+        then=[LoggedModelArtifactsRemoved(ID, ("data/a", "data/b"), "alice", NOW)],
+    )
+    assert list(after.artifacts) == ["MLmodel"]
+    gone = RemoveLoggedModelArtifacts(ID, ("dat",))
+    scenario(LOGGED_MODEL, given=[CREATED, told], when=gone, refused="no file and no folder 'dat'", error=NotFound)

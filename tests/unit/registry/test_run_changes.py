@@ -8,6 +8,7 @@ import pytest
 from modelog_common.domain.errors import Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.testing.scenario import NOW, context, scenario
+from modelog_registry.artifact import Artifact
 from modelog_registry.events import EVENTS
 from modelog_registry.run.commands import (
     DeleteRun,
@@ -15,6 +16,7 @@ from modelog_registry.run.commands import (
     LogOutputs,
     LogRun,
     Measured,
+    RemoveRunArtifacts,
     RestoreRun,
     RunCommand,
     SealMetrics,
@@ -26,9 +28,11 @@ from modelog_registry.run.events import (
     DatasetInput,
     MetricsSealed,
     Point,
+    RunArtifactsRemoved,
     RunDeleted,
     RunEnded,
     RunInputsLogged,
+    RunLogged,
     RunModel,
     RunOutputsLogged,
     RunRenamed,
@@ -157,3 +161,20 @@ def test_a_start_of_the_first_version_gets_the_id_that_its_experiment_had() -> N
     )
     started = EVENTS.decode("registry.RunStarted", 1, payload.encode())
     assert started.experiment_id == derived_id("acme", "delays")
+
+
+def test_files_and_folders_are_taken_off_a_run_also_when_it_has_ended() -> None:
+    files = tuple(Artifact(path, "a" * 64, 1) for path in ("m/a", "m/deep/b", "m2", "c"))
+    told = RunLogged(ID, {}, (), files, {}, None, NOW)
+    after = scenario(
+        RUN,
+        given=[STARTED, told, ENDED],
+        when=RemoveRunArtifacts(ID, ("m/", "c")),
+        by="bob",
+        then=[RunArtifactsRemoved(ID, ("m/a", "m/deep/b", "c"), "bob", NOW)],
+    )
+    assert list(after.artifacts) == ["m2"]
+    nothing = RemoveRunArtifacts(ID, ("c", "m/d"))
+    scenario(RUN, given=[STARTED, told], when=nothing, refused="has no file and no folder 'm/d'", error=NotFound)
+    scenario(RUN, given=[STARTED, told, DELETED], when=nothing, refused="restore it first", error=NotAllowed)
+    scenario(RUN, when=nothing, refused="there is no run", error=NotFound)

@@ -296,6 +296,15 @@ class Order(Record):
     field: str
     key: str
     descending: bool = False
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+
+class MeasuredOn(Record):
+    """A dataset that metrics were measured on; without a digest, any of this name."""
+
+    dataset_name: str
+    dataset_digest: str = ""
 
 
 class MetricPoint(Record):

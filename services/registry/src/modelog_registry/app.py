@@ -54,6 +54,7 @@ from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.models import Models
 from modelog_registry.handle.names import Names
 from modelog_registry.handle.references import References
+from modelog_registry.handle.registered import Registered
 from modelog_registry.handle.retiring import Retiring
 from modelog_registry.handle.runs import Runs
 from modelog_registry.handle.sealing import Sealing
@@ -76,6 +77,7 @@ from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.policy_queries import PolicyQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.read.registered import RegisteredQueries
 from modelog_registry.read.retirements import RetirementQueries
 from modelog_registry.read.signatures import SignatureQueries
 from modelog_registry.read.tables import TABLES
@@ -112,7 +114,8 @@ async def build(host: Host) -> None:
     model = Entities(store, MODEL, EVENTS, host.snapshots)
     models = Models(model, policy, references)
     experiments, datasets = Experiments(experiment, names), Datasets(dataset)
-    runs = Runs(run, experiments, references, sealing, acknowledged)
+    registered = Registered(store, RegisteredQueries(tables).versions_from)
+    runs = Runs(run, experiments, references, registered, sealing, acknowledged)
     tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged)
     host.serve(
         add_ModelRegistryServicer_to_server,
@@ -158,7 +161,8 @@ async def build(host: Host) -> None:
         ChangeServicer(changes, ChangeQueries(tables), host.clock),
         f"{PACKAGE}.ChangeRequests",
     )
-    models_of_runs = LoggedModels(Entities(store, LOGGED_MODEL, EVENTS, host.snapshots), experiments, references)
+    logged_model = Entities(store, LOGGED_MODEL, EVENTS, host.snapshots)
+    models_of_runs = LoggedModels(logged_model, experiments, references, registered)
     host.serve(
         add_LoggedModelsServicer_to_server,
         LoggedModelServicer(models_of_runs, LoggedModelQueries(tables), host.clock),

@@ -16,6 +16,7 @@ from modelog_registry.experiment.events import (
 )
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
+    LoggedModelArtifactsRemoved,
     LoggedModelCreated,
     LoggedModelDeleted,
     LoggedModelFinalised,
@@ -51,6 +52,7 @@ from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.retirement.policy import RetirementPolicySet
 from modelog_registry.run.events import (
     MetricsSealed,
+    RunArtifactsRemoved,
     RunDeleted,
     RunEnded,
     RunInputsLogged,
@@ -117,11 +119,13 @@ TYPES = (
     RunTagged,
     RunInputsLogged,
     RunOutputsLogged,
+    RunArtifactsRemoved,
     RunDeleted,
     RunRestored,
     LoggedModelCreated,
     LoggedModelAddedTo,
     LoggedModelFinalised,
+    LoggedModelArtifactsRemoved,
     LoggedModelDeleted,
     DatasetVersionRegistered,
     WebhookCreated,

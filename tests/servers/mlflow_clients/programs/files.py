@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import mlflow
 import numpy as np
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 client = MlflowClient()
 folder = Path("out")
@@ -72,4 +73,21 @@ assert Path(client.download_artifacts(run_id, pictures[0])).read_bytes().startsw
 client.log_text(run_id, "late", "late.txt")
 assert mlflow.artifacts.load_text(f"runs:/{run_id}/late.txt") == "late"
 assert client.get_run(run_id).info.status == "FINISHED"
+
+# Files and folders are deleted; a file that a registered version was made of is not.
+root = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
+root.delete_artifacts("deep")
+root.delete_artifacts("a.txt")
+root.delete_artifacts("nothing/here")
+assert not {"deep", "a.txt"} & {entry.path for entry in client.list_artifacts(run_id)}
+name = f"files of {mlflow.__version__}"
+client.create_registered_model(name)
+client.log_text(run_id, "flavors: {}", "model/MLmodel")
+client.create_model_version(name, f"runs:/{run_id}/model", run_id)
+refused = ""
+try:
+    root.delete_artifacts("model")
+except Exception as error:
+    refused = str(error)
+assert f"is a file of {name} 1.0.0" in refused, refused
 print(run_id)

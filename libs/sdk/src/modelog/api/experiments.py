@@ -193,6 +193,10 @@ class Runs:
             whole.values.extend(points.values)
         return whole
 
+    def remove_artifacts(self, run_id: str, paths: Sequence[str]) -> Run:
+        """Take files or whole folders off a run; as of before they are there still."""
+        return self._transport.post(f"/api/v1/runs/{run_id}/artifacts/remove", Run, {"paths": list(paths)})
+
     def tag(self, run_id: str, tags: Mapping[str, str]) -> Run:
         """Set tags of a run, ended or not."""
         return self._transport.post(f"/api/v1/runs/{run_id}/tags", Run, {"tags": dict(tags)})

@@ -9,7 +9,7 @@ import msgspec
 
 from modelog.api.experiments import as_json
 from modelog.transport import Transport, pages
-from modelog.types import Artifact, Condition, LoggedModel, LoggedModelMetric, Record
+from modelog.types import Artifact, Condition, LoggedModel, LoggedModelMetric, MeasuredOn, Order, Record
 
 
 class _LoggedModels(Record):
@@ -52,11 +52,22 @@ class LoggedModels:
         """One logged model."""
         return self._transport.get(f"/api/v1/logged-models/{model_id}", LoggedModel, as_of=as_of)
 
-    def search(self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None) -> List[LoggedModel]:
-        """Logged models that all conditions hold for, newest first."""
+    def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        datasets: Sequence[MeasuredOn] = (),
+        order_by: Sequence[Order] = (),
+        as_of: Optional[str] = None,
+    ) -> List[LoggedModel]:
+        """Logged models that all conditions hold for, newest first if no order is asked for.
+
+        With `datasets`, conditions on metrics are about those that were measured on one of these.
+        """
+        plain = [{**msgspec.to_builtins(c), "number": as_json(c.number)} for c in conditions]
+        body = {"conditions": plain, "datasets": list(datasets), "order_by": list(order_by)}
 
         def after(token: str) -> _LoggedModels:
-            body = {"conditions": list(conditions)}
             return self._transport.ask(
                 "/api/v1/logged-models/search", _LoggedModels, body, as_of=as_of, page_token=token
             )
@@ -80,6 +91,11 @@ class LoggedModels:
             "artifacts": list(artifacts),
         }
         return self._transport.post(f"/api/v1/logged-models/{model_id}/add", LoggedModel, body)
+
+    def remove_artifacts(self, model_id: str, paths: Sequence[str]) -> LoggedModel:
+        """Take files or whole folders off it; as of before they are there still."""
+        path = f"/api/v1/logged-models/{model_id}/artifacts/remove"
+        return self._transport.post(path, LoggedModel, {"paths": list(paths)})
 
     def finalise(self, model_id: str, status: str = "ready", message: str = "") -> LoggedModel:
         """Say that it is whole (ready), or that it failed."""

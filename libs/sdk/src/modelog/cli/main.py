@@ -21,6 +21,7 @@ from modelog.cli import (
     importing,
     jobs,
     lineage,
+    logged_models,
     model_upkeep,
     models,
     monitors,
@@ -53,6 +54,7 @@ app.add_typer(changes.app, name="change")
 app.add_typer(retirements.app, name="retirement")
 app.add_typer(experiments.app, name="experiment")
 app.add_typer(runs.app, name="run")
+app.add_typer(logged_models.app, name="logged-model")
 app.add_typer(data.app, name="dataset")
 app.add_typer(jobs.app, name="job")
 app.add_typer(deployments.app, name="deploy")

@@ -81,6 +81,14 @@ def _condition(text: str) -> Condition:
         raise modelog.Invalid(f"{text!r} compares a number with {value!r}; write a number") from None
 
 
+@app.command("remove-artifacts")
+def remove_artifacts(run_id: str, paths: List[str]) -> None:
+    """Take files or folders off a run; `show --as-of` still has them. Example: `modelog run remove-artifacts 6f1d a`"""
+    with told(), modelog.connect() as client:
+        run = client.runs.remove_artifacts(run_id, paths)
+        say(f"run {run_id} has {len(run.artifacts)} files left")
+
+
 @app.command()
 def delete(run_id: str) -> None:
     """Hide a run. Example: `modelog run delete 6f1d...`"""

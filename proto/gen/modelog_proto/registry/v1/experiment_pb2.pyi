@@ -1554,6 +1554,34 @@ class LogRunRequest(_message.Message):
 Global___LogRunRequest: _TypeAlias = LogRunRequest  # noqa: Y015
 
 @_typing.final
+class RemoveRunArtifactsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each a file, or a folder with all that is in it."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        paths: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paths", b"paths", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveRunArtifactsRequest: _TypeAlias = RemoveRunArtifactsRequest  # noqa: Y015
+
+@_typing.final
 class EndRunRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

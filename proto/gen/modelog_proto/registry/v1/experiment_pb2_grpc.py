@@ -90,6 +90,11 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
                 _registered_method=True)
+        self.RemoveRunArtifacts = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/RemoveRunArtifacts',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveRunArtifactsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+                _registered_method=True)
         self.UpdateRun = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/UpdateRun',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.UpdateRunRequest.SerializeToString,
@@ -238,6 +243,14 @@ class ExperimentRegistryServicer:
 
     def LogRun(self, request, context):
         """Adds parameters, metrics, artifacts or tags to a running run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveRunArtifacts(self, request, context):
+        """Takes files off a run, ended or not; as of before they are there still, and nothing is destroyed. A file that a version
+        of a registered model was made of stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -398,6 +411,11 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
             'LogRun': grpc.unary_unary_rpc_method_handler(
                     servicer.LogRun,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'RemoveRunArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveRunArtifacts,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveRunArtifactsRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
             ),
             'UpdateRun': grpc.unary_unary_rpc_method_handler(
@@ -768,6 +786,33 @@ class ExperimentRegistry:
             target,
             '/modelog.registry.v1.ExperimentRegistry/LogRun',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveRunArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/RemoveRunArtifacts',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveRunArtifactsRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
             options,
             channel_credentials,

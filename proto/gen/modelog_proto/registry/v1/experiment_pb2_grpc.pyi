@@ -55,6 +55,10 @@ class ExperimentRegistryStub:
     """Starts a run."""
     LogRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogRunRequest, _experiment_pb2.Run]
     """Adds parameters, metrics, artifacts or tags to a running run."""
+    RemoveRunArtifacts: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.RemoveRunArtifactsRequest, _experiment_pb2.Run]
+    """Takes files off a run, ended or not; as of before they are there still, and nothing is destroyed. A file that a version
+    of a registered model was made of stays.
+    """
     UpdateRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.UpdateRunRequest, _experiment_pb2.Run]
     """Renames a run, or changes its status."""
     SetRunTags: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SetRunTagsRequest, _experiment_pb2.Run]
@@ -113,6 +117,10 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """Starts a run."""
     LogRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Adds parameters, metrics, artifacts or tags to a running run."""
+    RemoveRunArtifacts: _aio.UnaryUnaryMultiCallable[_experiment_pb2.RemoveRunArtifactsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
+    """Takes files off a run, ended or not; as of before they are there still, and nothing is destroyed. A file that a version
+    of a registered model was made of stays.
+    """
     UpdateRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.UpdateRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Renames a run, or changes its status."""
     SetRunTags: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SetRunTagsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -234,6 +242,16 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
         """Adds parameters, metrics, artifacts or tags to a running run."""
+
+    @_abc_1.abstractmethod
+    def RemoveRunArtifacts(
+        self,
+        request: _experiment_pb2.RemoveRunArtifactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
+        """Takes files off a run, ended or not; as of before they are there still, and nothing is destroyed. A file that a version
+        of a registered model was made of stays.
+        """
 
     @_abc_1.abstractmethod
     def UpdateRun(

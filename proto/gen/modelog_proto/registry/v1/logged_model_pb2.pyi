@@ -433,6 +433,34 @@ class AddToLoggedModelRequest(_message.Message):
 Global___AddToLoggedModelRequest: _TypeAlias = AddToLoggedModelRequest  # noqa: Y015
 
 @_typing.final
+class RemoveLoggedModelArtifactsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each a file, or a folder with all that is in it."""
+
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        paths: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_id", b"model_id", "paths", b"paths", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveLoggedModelArtifactsRequest: _TypeAlias = RemoveLoggedModelArtifactsRequest  # noqa: Y015
+
+@_typing.final
 class DeleteLoggedModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -455,6 +483,31 @@ class DeleteLoggedModelRequest(_message.Message):
 Global___DeleteLoggedModelRequest: _TypeAlias = DeleteLoggedModelRequest  # noqa: Y015
 
 @_typing.final
+class MeasuredOn(_message.Message):
+    """A dataset that a metric was measured on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_NAME_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    dataset_name: _builtins.str
+    dataset_digest: _builtins.str
+    """Without one, any dataset of this name."""
+    def __init__(
+        self,
+        *,
+        dataset_name: _builtins.str = ...,
+        dataset_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_digest", b"dataset_digest", "dataset_name", b"dataset_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasuredOn: _TypeAlias = MeasuredOn  # noqa: Y015
+
+@_typing.final
 class SearchLoggedModelsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -464,6 +517,7 @@ class SearchLoggedModelsRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    DATASETS_FIELD_NUMBER: _builtins.int
     view: _search_pb2.View.ValueType
     @_builtins.property
     def experiment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -479,6 +533,12 @@ class SearchLoggedModelsRequest(_message.Message):
     def page(self) -> _common_pb2.Page: ...
     @_builtins.property
     def read(self) -> _common_pb2.ReadOptions: ...
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredOn]:
+        """Conditions on metrics are about those that were measured on one of these; without such a condition, a model has to have
+        any metric that was.
+        """
+
     def __init__(
         self,
         *,
@@ -488,10 +548,11 @@ class SearchLoggedModelsRequest(_message.Message):
         view: _search_pb2.View.ValueType = ...,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        datasets: _abc.Iterable[Global___MeasuredOn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "experiment_ids", b"experiment_ids", "order_by", b"order_by", "page", b"page", "read", b"read", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "datasets", b"datasets", "experiment_ids", b"experiment_ids", "order_by", b"order_by", "page", b"page", "read", b"read", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

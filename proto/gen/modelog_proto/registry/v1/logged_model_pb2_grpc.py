@@ -55,6 +55,11 @@ class LoggedModelsStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.AddToLoggedModelRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.LoggedModel.FromString,
                 _registered_method=True)
+        self.RemoveLoggedModelArtifacts = channel.unary_unary(
+                '/modelog.registry.v1.LoggedModels/RemoveLoggedModelArtifacts',
+                request_serializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.RemoveLoggedModelArtifactsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.LoggedModel.FromString,
+                _registered_method=True)
         self.DeleteLoggedModel = channel.unary_unary(
                 '/modelog.registry.v1.LoggedModels/DeleteLoggedModel',
                 request_serializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.DeleteLoggedModelRequest.SerializeToString,
@@ -99,6 +104,14 @@ class LoggedModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RemoveLoggedModelArtifacts(self, request, context):
+        """Takes files off a logged model; as of before they are there still, and nothing is destroyed. A file that a version of a
+        registered model was made of stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteLoggedModel(self, request, context):
         """Hides a logged model.
         """
@@ -134,6 +147,11 @@ def add_LoggedModelsServicer_to_server(servicer, server):
             'AddToLoggedModel': grpc.unary_unary_rpc_method_handler(
                     servicer.AddToLoggedModel,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.AddToLoggedModelRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.LoggedModel.SerializeToString,
+            ),
+            'RemoveLoggedModelArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveLoggedModelArtifacts,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.RemoveLoggedModelArtifactsRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_logged__model__pb2.LoggedModel.SerializeToString,
             ),
             'DeleteLoggedModel': grpc.unary_unary_rpc_method_handler(
@@ -255,6 +273,33 @@ class LoggedModels:
             target,
             '/modelog.registry.v1.LoggedModels/AddToLoggedModel',
             modelog_dot_registry_dot_v1_dot_logged__model__pb2.AddToLoggedModelRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_logged__model__pb2.LoggedModel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveLoggedModelArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.LoggedModels/RemoveLoggedModelArtifacts',
+            modelog_dot_registry_dot_v1_dot_logged__model__pb2.RemoveLoggedModelArtifactsRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_logged__model__pb2.LoggedModel.FromString,
             options,
             channel_credentials,

@@ -41,6 +41,10 @@ class LoggedModelsStub:
     """Says that a logged model is whole, or that it failed."""
     AddToLoggedModel: _grpc.UnaryUnaryMultiCallable[_logged_model_pb2.AddToLoggedModelRequest, _logged_model_pb2.LoggedModel]
     """Adds parameters, tags, metrics or artifacts, and takes tags away."""
+    RemoveLoggedModelArtifacts: _grpc.UnaryUnaryMultiCallable[_logged_model_pb2.RemoveLoggedModelArtifactsRequest, _logged_model_pb2.LoggedModel]
+    """Takes files off a logged model; as of before they are there still, and nothing is destroyed. A file that a version of a
+    registered model was made of stays.
+    """
     DeleteLoggedModel: _grpc.UnaryUnaryMultiCallable[_logged_model_pb2.DeleteLoggedModelRequest, _logged_model_pb2.LoggedModel]
     """Hides a logged model."""
     SearchLoggedModels: _grpc.UnaryUnaryMultiCallable[_logged_model_pb2.SearchLoggedModelsRequest, _logged_model_pb2.SearchLoggedModelsResponse]
@@ -59,6 +63,10 @@ class LoggedModelsAsyncStub(LoggedModelsStub):
     """Says that a logged model is whole, or that it failed."""
     AddToLoggedModel: _aio.UnaryUnaryMultiCallable[_logged_model_pb2.AddToLoggedModelRequest, _logged_model_pb2.LoggedModel]  # type: ignore[assignment]
     """Adds parameters, tags, metrics or artifacts, and takes tags away."""
+    RemoveLoggedModelArtifacts: _aio.UnaryUnaryMultiCallable[_logged_model_pb2.RemoveLoggedModelArtifactsRequest, _logged_model_pb2.LoggedModel]  # type: ignore[assignment]
+    """Takes files off a logged model; as of before they are there still, and nothing is destroyed. A file that a version of a
+    registered model was made of stays.
+    """
     DeleteLoggedModel: _aio.UnaryUnaryMultiCallable[_logged_model_pb2.DeleteLoggedModelRequest, _logged_model_pb2.LoggedModel]  # type: ignore[assignment]
     """Hides a logged model."""
     SearchLoggedModels: _aio.UnaryUnaryMultiCallable[_logged_model_pb2.SearchLoggedModelsRequest, _logged_model_pb2.SearchLoggedModelsResponse]  # type: ignore[assignment]
@@ -98,6 +106,16 @@ class LoggedModelsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_logged_model_pb2.LoggedModel, _abc.Awaitable[_logged_model_pb2.LoggedModel]]:
         """Adds parameters, tags, metrics or artifacts, and takes tags away."""
+
+    @_abc_1.abstractmethod
+    def RemoveLoggedModelArtifacts(
+        self,
+        request: _logged_model_pb2.RemoveLoggedModelArtifactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_logged_model_pb2.LoggedModel, _abc.Awaitable[_logged_model_pb2.LoggedModel]]:
+        """Takes files off a logged model; as of before they are there still, and nothing is destroyed. A file that a version of a
+        registered model was made of stays.
+        """
 
     @_abc_1.abstractmethod
     def DeleteLoggedModel(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n modelog/registry/v1/search.proto\x12\x13modelog.registry.v1\x1a\x1fmodelog/common/v1/options.proto\"\xd5\x01\n\tCondition\x12\x31\n\x05\x66ield\x18\x01 \x01(\x0e\x32\x1a.modelog.registry.v1.FieldB\x06\x8a\xb5\x18\x02\x08\x01\x12\x16\n\x03key\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xfa\x01\x12;\n\ncomparison\x18\x03 \x01(\x0e\x32\x1f.modelog.registry.v1.ComparisonB\x06\x8a\xb5\x18\x02\x08\x01\x12\x15\n\x04text\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xc0>\x12\x0e\n\x06number\x18\x05 \x01(\x01\x12\x19\n\x05texts\x18\x06 \x03(\tB\n\x8a\xb5\x18\x06\x18\xc0>@\xe8\x07\"f\n\x05Order\x12\x31\n\x05\x66ield\x18\x01 \x01(\x0e\x32\x1a.modelog.registry.v1.FieldB\x06\x8a\xb5\x18\x02\x08\x01\x12\x16\n\x03key\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xfa\x01\x12\x12\n\ndescending\x18\x03 \x01(\x08*|\n\x05\x46ield\x12\x15\n\x11\x46IELD_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46IELD_ATTRIBUTE\x10\x01\x12\x10\n\x0c\x46IELD_METRIC\x10\x02\x12\x13\n\x0f\x46IELD_PARAMETER\x10\x03\x12\r\n\tFIELD_TAG\x10\x04\x12\x11\n\rFIELD_DATASET\x10\x05*\xcd\x02\n\nComparison\x12\x1a\n\x16\x43OMPARISON_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPARISON_EQUAL\x10\x01\x12\x18\n\x14\x43OMPARISON_NOT_EQUAL\x10\x02\x12\x13\n\x0f\x43OMPARISON_LESS\x10\x03\x12\x1c\n\x18\x43OMPARISON_LESS_OR_EQUAL\x10\x04\x12\x16\n\x12\x43OMPARISON_GREATER\x10\x05\x12\x1f\n\x1b\x43OMPARISON_GREATER_OR_EQUAL\x10\x06\x12\x13\n\x0f\x43OMPARISON_LIKE\x10\x07\x12\x14\n\x10\x43OMPARISON_ILIKE\x10\x08\x12\x11\n\rCOMPARISON_IN\x10\t\x12\x15\n\x11\x43OMPARISON_NOT_IN\x10\n\x12\x16\n\x12\x43OMPARISON_IS_NULL\x10\x0b\x12\x1a\n\x16\x43OMPARISON_IS_NOT_NULL\x10\x0c*M\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVIEW_ACTIVE\x10\x01\x12\x10\n\x0cVIEW_DELETED\x10\x02\x12\x0c\n\x08VIEW_ALL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n modelog/registry/v1/search.proto\x12\x13modelog.registry.v1\x1a\x1fmodelog/common/v1/options.proto\"\xd5\x01\n\tCondition\x12\x31\n\x05\x66ield\x18\x01 \x01(\x0e\x32\x1a.modelog.registry.v1.FieldB\x06\x8a\xb5\x18\x02\x08\x01\x12\x16\n\x03key\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xfa\x01\x12;\n\ncomparison\x18\x03 \x01(\x0e\x32\x1f.modelog.registry.v1.ComparisonB\x06\x8a\xb5\x18\x02\x08\x01\x12\x15\n\x04text\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xc0>\x12\x0e\n\x06number\x18\x05 \x01(\x01\x12\x19\n\x05texts\x18\x06 \x03(\tB\n\x8a\xb5\x18\x06\x18\xc0>@\xe8\x07\"\xa6\x01\n\x05Order\x12\x31\n\x05\x66ield\x18\x01 \x01(\x0e\x32\x1a.modelog.registry.v1.FieldB\x06\x8a\xb5\x18\x02\x08\x01\x12\x16\n\x03key\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xfa\x01\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\x1d\n\x0c\x64\x61taset_name\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xf4\x03\x12\x1f\n\x0e\x64\x61taset_digest\x18\x05 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xfa\x01*|\n\x05\x46ield\x12\x15\n\x11\x46IELD_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46IELD_ATTRIBUTE\x10\x01\x12\x10\n\x0c\x46IELD_METRIC\x10\x02\x12\x13\n\x0f\x46IELD_PARAMETER\x10\x03\x12\r\n\tFIELD_TAG\x10\x04\x12\x11\n\rFIELD_DATASET\x10\x05*\xcd\x02\n\nComparison\x12\x1a\n\x16\x43OMPARISON_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPARISON_EQUAL\x10\x01\x12\x18\n\x14\x43OMPARISON_NOT_EQUAL\x10\x02\x12\x13\n\x0f\x43OMPARISON_LESS\x10\x03\x12\x1c\n\x18\x43OMPARISON_LESS_OR_EQUAL\x10\x04\x12\x16\n\x12\x43OMPARISON_GREATER\x10\x05\x12\x1f\n\x1b\x43OMPARISON_GREATER_OR_EQUAL\x10\x06\x12\x13\n\x0f\x43OMPARISON_LIKE\x10\x07\x12\x14\n\x10\x43OMPARISON_ILIKE\x10\x08\x12\x11\n\rCOMPARISON_IN\x10\t\x12\x15\n\x11\x43OMPARISON_NOT_IN\x10\n\x12\x16\n\x12\x43OMPARISON_IS_NULL\x10\x0b\x12\x1a\n\x16\x43OMPARISON_IS_NOT_NULL\x10\x0c*M\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVIEW_ACTIVE\x10\x01\x12\x10\n\x0cVIEW_DELETED\x10\x02\x12\x0c\n\x08VIEW_ALL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,14 +46,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDER'].fields_by_name['field']._serialized_options = b'\212\265\030\002\010\001'
   _globals['_ORDER'].fields_by_name['key']._loaded_options = None
   _globals['_ORDER'].fields_by_name['key']._serialized_options = b'\212\265\030\005\010\001\030\372\001'
-  _globals['_FIELD']._serialized_start=410
-  _globals['_FIELD']._serialized_end=534
-  _globals['_COMPARISON']._serialized_start=537
-  _globals['_COMPARISON']._serialized_end=870
-  _globals['_VIEW']._serialized_start=872
-  _globals['_VIEW']._serialized_end=949
+  _globals['_ORDER'].fields_by_name['dataset_name']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['dataset_name']._serialized_options = b'\212\265\030\003\030\364\003'
+  _globals['_ORDER'].fields_by_name['dataset_digest']._loaded_options = None
+  _globals['_ORDER'].fields_by_name['dataset_digest']._serialized_options = b'\212\265\030\003\030\372\001'
+  _globals['_FIELD']._serialized_start=475
+  _globals['_FIELD']._serialized_end=599
+  _globals['_COMPARISON']._serialized_start=602
+  _globals['_COMPARISON']._serialized_end=935
+  _globals['_VIEW']._serialized_start=937
+  _globals['_VIEW']._serialized_end=1014
   _globals['_CONDITION']._serialized_start=91
   _globals['_CONDITION']._serialized_end=304
-  _globals['_ORDER']._serialized_start=306
-  _globals['_ORDER']._serialized_end=408
+  _globals['_ORDER']._serialized_start=307
+  _globals['_ORDER']._serialized_end=473
 # @@protoc_insertion_point(module_scope)

@@ -33,7 +33,7 @@ class _FieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Field.ValueType
     model_type, source_run_id, creation_time, last_update_time. Times are numbers, milliseconds since 1970.
     """
     FIELD_METRIC: _Field.ValueType  # 2
-    """The last value of a metric."""
+    """The last value of a metric. A logged model has one for each run and dataset, any of which a condition may hold for."""
     FIELD_PARAMETER: _Field.ValueType  # 3
     """A parameter; compared as text, a number as it is written in JSON."""
     FIELD_TAG: _Field.ValueType  # 4
@@ -51,7 +51,7 @@ Of an experiment: experiment_id, name, creation_time, last_update_time. Of a log
 model_type, source_run_id, creation_time, last_update_time. Times are numbers, milliseconds since 1970.
 """
 FIELD_METRIC: Field.ValueType  # 2
-"""The last value of a metric."""
+"""The last value of a metric. A logged model has one for each run and dataset, any of which a condition may hold for."""
 FIELD_PARAMETER: Field.ValueType  # 3
 """A parameter; compared as text, a number as it is written in JSON."""
 FIELD_TAG: Field.ValueType  # 4
@@ -171,19 +171,26 @@ class Order(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     DESCENDING_FIELD_NUMBER: _builtins.int
+    DATASET_NAME_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
     field: Global___Field.ValueType
     key: _builtins.str
     descending: _builtins.bool
+    dataset_name: _builtins.str
+    """Of a logged model's metric: on which dataset it was measured; without them, the latest counts."""
+    dataset_digest: _builtins.str
     def __init__(
         self,
         *,
         field: Global___Field.ValueType = ...,
         key: _builtins.str = ...,
         descending: _builtins.bool = ...,
+        dataset_name: _builtins.str = ...,
+        dataset_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["descending", b"descending", "field", b"field", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_digest", b"dataset_digest", "dataset_name", b"dataset_name", "descending", b"descending", "field", b"field", "key", b"key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

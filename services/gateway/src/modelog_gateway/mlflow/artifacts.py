@@ -33,6 +33,7 @@ def add_artifacts(app: web.Application, registry: Callable[[], Registry]) -> Non
         # Not HEAD too, which add_get would give: it would read the file.
         app.router.add_route("GET", f"{prefix}/artifacts/{{path:.*}}", proxy.download)
         app.router.add_put(f"{prefix}/artifacts/{{path:.*}}", proxy.upload)
+        app.router.add_delete(f"{prefix}/artifacts/{{path:.*}}", proxy.delete)
         app.router.add_post(f"{prefix}/mpu/{{rest:.*}}", _refusing(NO_PARTS.format("upload")))
         app.router.add_get(f"{prefix}/presigned/{{rest:.*}}", _refusing(NO_PARTS.format("download")))
 
@@ -50,6 +51,11 @@ class Proxy:
             raise Invalid.field("path", "names a folder; it must name a file in it")
         stored = await registry.artifacts.UploadArtifact(chunks(request, ""))
         await folder.add(registry, Artifact(path=path, digest=stored.digest, size_bytes=stored.size_bytes))
+        return web.Response(body=b"{}", content_type="application/json")
+
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        folder, path = folder_of(request.match_info["path"])
+        await folder.remove(self._registry(), path)
         return web.Response(body=b"{}", content_type="application/json")
 
     async def download(self, request: web.Request) -> web.StreamResponse:

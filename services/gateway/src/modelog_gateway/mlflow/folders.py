@@ -33,6 +33,21 @@ class Folder:
         run = await registry.experiments.GetRun(experiment_pb2.GetRunRequest(run_id=self.owner, without_points=True))
         return {artifact.path: artifact for artifact in run.artifacts}
 
+    async def remove(self, registry: Registry, path: str) -> None:
+        """Take a file or a folder away, or everything for an empty path. MLflow does not mind when nothing is there."""
+        files = await self.files(registry)
+        inside = [name for name in files if not path or name == path or name.startswith(f"{path}/")]
+        paths = [path] if path else list({name.partition("/")[0]: None for name in inside})
+        if not inside:
+            return
+        if self.is_model:
+            of_model = logged_model_pb2.RemoveLoggedModelArtifactsRequest(model_id=self.owner, paths=paths)
+            await registry.logged_models.RemoveLoggedModelArtifacts(of_model)
+            return
+        await registry.experiments.RemoveRunArtifacts(
+            experiment_pb2.RemoveRunArtifactsRequest(run_id=self.owner, paths=paths)
+        )
+
     async def add(self, registry: Registry, artifact: Artifact) -> None:
         """A file that is stored already becomes one of the owner's; one of the same path gives way."""
         if self.is_model:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from modelog_common.domain.errors import Invalid
 from modelog_proto.common.v1.common_pb2 import Page
 from modelog_proto.registry.v1 import logged_model_pb2 as pb
+from modelog_proto.registry.v1 import search_pb2
 
 from modelog_gateway.mlflow.conditions import conditions_of, order
 from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry
@@ -134,12 +134,11 @@ async def log_parameters(registry: Registry, asked: LogParameters) -> Answer:
 
 
 async def search(registry: Registry, asked: Search) -> Answer:
-    if asked.datasets or any(entry.dataset_name or entry.dataset_digest for entry in asked.order_by):
-        raise Invalid.field("datasets", "cannot be searched by; leave it out of the search and of order_by")
     request = pb.SearchLoggedModelsRequest(
         experiment_ids=[known_id(experiment_id) for experiment_id in asked.experiment_ids],
         conditions=conditions_of(asked.filter, LOGGED_MODELS),
-        order_by=[order(_order(entry)) for entry in asked.order_by],
+        order_by=[_order(entry) for entry in asked.order_by],
+        datasets=[pb.MeasuredOn(dataset_name=d.dataset_name, dataset_digest=d.dataset_digest) for d in asked.datasets],
     )
 
     async def page_of(page: Page) -> tuple[list[pb.LoggedModel], str]:
@@ -152,9 +151,11 @@ async def search(registry: Registry, asked: Search) -> Answer:
     return {"models": models} | ({"next_page_token": token} if token else {})
 
 
-def _order(entry: OrderBy) -> Order:
+def _order(entry: OrderBy) -> search_pb2.Order:
     named = parse_order(entry.field_name, LOGGED_MODELS)
-    return Order(named.kind, named.key, descending=not entry.ascending)
+    found = order(Order(named.kind, named.key, descending=not entry.ascending))
+    found.dataset_name, found.dataset_digest = entry.dataset_name, entry.dataset_digest
+    return found
 
 
 async def _answer(registry: Registry, model: pb.LoggedModel) -> Answer:

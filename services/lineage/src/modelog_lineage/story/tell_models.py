@@ -226,6 +226,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.RunOutputsLogged": Sentence(
         lambda p: f"run {short(p['run_id'])} made {_several(p, ('models', 'logged model'))}"
     ),
+    "registry.RunArtifactsRemoved": Sentence(
+        lambda p: f"{word(p['by'])} took {count(len(p['paths']), 'file')} off run {short(p['run_id'])}"
+    ),
     "registry.RunDeleted": Sentence(lambda p: f"{word(p['by'])} deleted run {short(p['run_id'])}"),
     "registry.RunRestored": Sentence(lambda p: f"{word(p['by'])} restored run {short(p['run_id'])}"),
     "registry.LoggedModelCreated": Sentence(
@@ -236,6 +239,9 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "registry.LoggedModelFinalised": Sentence(
         lambda p: f"the logged model {short(p['model_id'])} is {word(p['status'])}{because(p['message'])}"
+    ),
+    "registry.LoggedModelArtifactsRemoved": Sentence(
+        lambda p: f"{word(p['by'])} took {count(len(p['paths']), 'file')} off the logged model {short(p['model_id'])}"
     ),
     "registry.LoggedModelDeleted": Sentence(
         lambda p: f"{word(p['by'])} deleted the logged model {short(p['model_id'])}"

@@ -18,7 +18,7 @@ from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.runs import Runs, run_id_of
 from modelog_registry.read.messages import run_message
 from modelog_registry.read.tracking import TrackingQueries
-from modelog_registry.run.commands import DeleteRun, RestoreRun, RunCommand, TagRun
+from modelog_registry.run.commands import DeleteRun, RemoveRunArtifacts, RestoreRun, RunCommand, TagRun
 from modelog_registry.run.state import Run
 
 Call = grpc.aio.ServicerContext[Any, Any]
@@ -110,6 +110,11 @@ class ExperimentServicer(ExperimentRegistryServicer):
     async def DeleteRunTag(self, request: pb.DeleteRunTagRequest, context: Call) -> pb.Run:
         command = TagRun(request.run_id, removed=(request.key,))
         return await self._changed(command, request.request_id, "DeleteRunTag")
+
+    async def RemoveRunArtifacts(self, request: pb.RemoveRunArtifactsRequest, context: Call) -> pb.Run:
+        ctx = command_call(self._clock, request.request_id, "RemoveRunArtifacts")
+        position = await self._runs.remove(RemoveRunArtifacts(request.run_id, tuple(request.paths)), ctx)
+        return await self._queries.run(request.run_id, since(position), ctx.tenant)
 
     async def DeleteRun(self, request: pb.DeleteRunRequest, context: Call) -> pb.Run:
         return await self._changed(DeleteRun(request.run_id), request.request_id, "DeleteRun")

@@ -18,6 +18,7 @@ from modelog_registry.logged_model.commands import (
     DeleteLoggedModel,
     FinaliseLoggedModel,
     MeasuredModel,
+    RemoveLoggedModelArtifacts,
 )
 from modelog_registry.read.logged_models import STATUSES, LoggedModelQueries
 from modelog_registry.run.commands import Measured
@@ -60,6 +61,13 @@ class LoggedModelServicer(LoggedModelsServicer):
     async def AddToLoggedModel(self, request: pb.AddToLoggedModelRequest, context: Call) -> pb.LoggedModel:
         ctx = command_call(self._clock, request.request_id, "AddToLoggedModel")
         position = await self._models.add(_added(request), ctx)
+        return await self._queries.model(request.model_id, since(position), ctx.tenant)
+
+    async def RemoveLoggedModelArtifacts(
+        self, request: pb.RemoveLoggedModelArtifactsRequest, context: Call
+    ) -> pb.LoggedModel:
+        ctx = command_call(self._clock, request.request_id, "RemoveLoggedModelArtifacts")
+        position = await self._models.remove(RemoveLoggedModelArtifacts(request.model_id, tuple(request.paths)), ctx)
         return await self._queries.model(request.model_id, since(position), ctx.tenant)
 
     async def DeleteLoggedModel(self, request: pb.DeleteLoggedModelRequest, context: Call) -> pb.LoggedModel:

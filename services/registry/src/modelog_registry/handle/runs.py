@@ -12,11 +12,13 @@ from modelog_common.domain.errors import Invalid
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities, Loaded
 
+from modelog_registry.artifact import files_at
 from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.references import References
+from modelog_registry.handle.registered import Registered
 from modelog_registry.handle.sealing import Sealing
-from modelog_registry.run.commands import EndRun, LogRun, RunCommand, StartRun, UpdateRun
+from modelog_registry.run.commands import EndRun, LogRun, RemoveRunArtifacts, RunCommand, StartRun, UpdateRun
 from modelog_registry.run.events import RunEvent
 from modelog_registry.run.state import Run
 
@@ -29,11 +31,12 @@ class Runs:
         entities: Entities[Run, RunCommand, RunEvent],
         experiments: Experiments,
         references: References,
+        registered: Registered,
         sealing: Sealing,
         acknowledged: Acknowledged,
     ) -> None:
         self._entities, self._experiments, self._references = entities, experiments, references
-        self._sealing, self._acknowledged = sealing, acknowledged
+        self._registered, self._sealing, self._acknowledged = registered, sealing, acknowledged
 
     async def start(self, command: StartRun, ctx: Context) -> Loaded[Run]:
         experiment_id, experiment = await self._experiments.place_of(command.experiment_id, command.experiment, ctx)
@@ -47,6 +50,14 @@ class Runs:
     async def log(self, command: LogRun, ctx: Context) -> int:
         for n, artifact in enumerate(command.artifacts):
             await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
+        return await self.handle(command, ctx)
+
+    async def remove(self, command: RemoveRunArtifacts, ctx: Context) -> int:
+        run_id = command.run_id
+        run = (await self._entities.current(run_id)).state
+        if run.of(ctx.tenant) is not None:
+            files = [file for path in command.paths for file in files_at(path, run.artifacts)]
+            await self._registered.check(files, f"run {run_id}", run_id, run_id, ctx.tenant)
         return await self.handle(command, ctx)
 
     async def end(self, command: EndRun | UpdateRun, ctx: Context) -> Loaded[Run]:

@@ -57,10 +57,20 @@ class FinaliseLoggedModel:
 
 
 @dataclass(frozen=True)
+class RemoveLoggedModelArtifacts:
+    """Take files off it; each path is a file, or a folder with all that is in it."""
+
+    model_id: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DeleteLoggedModel:
     """Hide it."""
 
     model_id: str
 
 
-LoggedModelCommand = CreateLoggedModel | AddToLoggedModel | FinaliseLoggedModel | DeleteLoggedModel
+LoggedModelCommand = (
+    CreateLoggedModel | AddToLoggedModel | FinaliseLoggedModel | RemoveLoggedModelArtifacts | DeleteLoggedModel
+)

@@ -9,7 +9,7 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 
-from modelog_registry.artifact import check_path
+from modelog_registry.artifact import check_path, named_by
 from modelog_registry.logged_model.commands import (
     AddToLoggedModel,
     CreateLoggedModel,
@@ -17,9 +17,11 @@ from modelog_registry.logged_model.commands import (
     FinaliseLoggedModel,
     LoggedModelCommand,
     MeasuredModel,
+    RemoveLoggedModelArtifacts,
 )
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
+    LoggedModelArtifactsRemoved,
     LoggedModelCreated,
     LoggedModelDeleted,
     LoggedModelEvent,
@@ -41,6 +43,10 @@ def decide(model: LoggedModel, command: LoggedModelCommand, ctx: Context) -> Seq
             return add(model, command, ctx)
         case FinaliseLoggedModel():
             return finalise(model, command, ctx)
+        case RemoveLoggedModelArtifacts(model_id, paths):
+            model.existing(model_id, ctx.tenant)
+            files = named_by(paths, model.artifacts, f"the logged model {model_id}")
+            return [LoggedModelArtifactsRemoved(model_id, files, ctx.actor, ctx.now)]
         case DeleteLoggedModel(model_id):
             model.existing(model_id, ctx.tenant)
             return [LoggedModelDeleted(model_id, ctx.actor, ctx.now)]

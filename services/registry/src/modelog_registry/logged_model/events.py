@@ -77,6 +77,16 @@ class LoggedModelFinalised:
     at: datetime
 
 
+@event("registry.LoggedModelArtifactsRemoved")
+class LoggedModelArtifactsRemoved:
+    """Files were taken off a logged model; their content stays in the store."""
+
+    model_id: str
+    paths: tuple[str, ...]
+    by: str
+    at: datetime
+
+
 @event("registry.LoggedModelDeleted")
 class LoggedModelDeleted:
     """A logged model was hidden."""
@@ -86,4 +96,6 @@ class LoggedModelDeleted:
     at: datetime
 
 
-LoggedModelEvent = LoggedModelCreated | LoggedModelAddedTo | LoggedModelFinalised | LoggedModelDeleted
+LoggedModelEvent = (
+    LoggedModelCreated | LoggedModelAddedTo | LoggedModelFinalised | LoggedModelArtifactsRemoved | LoggedModelDeleted
+)

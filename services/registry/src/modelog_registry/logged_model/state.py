@@ -12,6 +12,7 @@ from modelog_common.domain.errors import NotFound
 from modelog_registry.artifact import Artifact
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
+    LoggedModelArtifactsRemoved,
     LoggedModelCreated,
     LoggedModelDeleted,
     LoggedModelEvent,
@@ -61,6 +62,9 @@ def evolve(model: LoggedModel, event: LoggedModelEvent) -> LoggedModel:
             )
         case LoggedModelFinalised():
             return replace(model, status=event.status, status_message=event.message, updated_at=event.at)
+        case LoggedModelArtifactsRemoved(paths=paths):
+            left = {path: a for path, a in model.artifacts.items() if path not in paths}
+            return replace(model, artifacts=left, updated_at=event.at)
         case LoggedModelDeleted():
             return replace(model, deleted_at=event.at, updated_at=event.at)
         case _:

@@ -28,8 +28,13 @@ def check(
     orders: Sequence[pb.Order],
     attributes: Mapping[str, type],
     fields: Sequence[pb.Field.ValueType],
+    *,
+    measured_on_datasets: bool = False,
 ) -> None:
-    """Raises Invalid, which names the condition, for what can never hold; `attributes` says which are numbers."""
+    """Raises Invalid, which names the condition, for what can never hold; `attributes` says which are numbers.
+
+    `measured_on_datasets` says that metrics know what they were measured on.
+    """
     for n, condition in enumerate(conditions):
         at = f"conditions[{n}]"
         _check_place(condition, at, attributes, fields)
@@ -45,6 +50,15 @@ def check(
             raise Invalid.field(f"{at}.texts", f"is empty; {name} needs at least one text")
     for n, order in enumerate(orders):
         _check_place(order, f"order_by[{n}]", attributes, [f for f in fields if f != pb.FIELD_DATASET])
+        check_dataset(order, f"order_by[{n}]", allowed=measured_on_datasets and order.field == pb.FIELD_METRIC)
+
+
+def check_dataset(order: pb.Order, at: str, *, allowed: bool) -> None:
+    """Raises Invalid for an order by a dataset where nothing is measured on any."""
+    if (order.dataset_name or order.dataset_digest) and not allowed:
+        raise Invalid.field(
+            f"{at}.dataset_name", "is given for what was measured on no dataset; give it with a logged model's metric"
+        )
 
 
 def _check_place(

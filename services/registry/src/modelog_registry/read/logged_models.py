@@ -99,7 +99,7 @@ class LoggedModelQueries:
 
     async def search(self, request: pb.SearchLoggedModelsRequest, tenant: str) -> Found[pb.LoggedModel]:
         """All of the experiments are looked at, newest first if no order is asked for."""
-        check(request.conditions, request.order_by, ATTRIBUTES, FIELDS)
+        check(request.conditions, request.order_by, ATTRIBUTES, FIELDS, measured_on_datasets=True)
 
         async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
             t = LOGGED_MODELS.table.c
@@ -111,17 +111,42 @@ class LoggedModelQueries:
             newest = (t.created_us.desc(), t.model_id)
             rows = await self._queries.fetch(select(t.body).where(*where).order_by(*newest))
             models = [pb.LoggedModel.FromString(row.body) for row in rows]
-            met = [m for m in models if all(holds(c, _value_of(m, c)) for c in request.conditions)]
+            met = [m for m in models if _meets(m, request)]
             return [m.id for m in sorted_by(met, request.order_by, _value_of)[offset : offset + limit]]
 
         return await self._queries.search(LOGGED_MODELS, pb.LoggedModel, request.read, tenant, request.page, ids_at)
 
 
+def _meets(model: pb.LoggedModel, request: pb.SearchLoggedModelsRequest) -> bool:
+    """Whether all conditions hold; those on metrics are about what was measured on the datasets that are asked for."""
+    measured = [m for m in model.metrics if not request.datasets or any(_was_on(m, d) for d in request.datasets)]
+    for condition in request.conditions:
+        if condition.field == search_pb2.FIELD_METRIC:
+            values: list[float | None] = [m.value for m in measured if m.name == condition.key]
+            if not any(holds(condition, value) for value in values or [None]):
+                return False
+        elif not holds(condition, _value_of(model, condition)):
+            return False
+    about_metrics = any(condition.field == search_pb2.FIELD_METRIC for condition in request.conditions)
+    return bool(measured) or about_metrics or not request.datasets
+
+
+def _was_on(metric: pb.LoggedModelMetric, asked: pb.MeasuredOn | search_pb2.Order) -> bool:
+    """Whether a metric was measured on a dataset; what is not asked for may be anything."""
+    named = not asked.dataset_name or metric.dataset_name == asked.dataset_name
+    return named and (not asked.dataset_digest or metric.dataset_digest == asked.dataset_digest)
+
+
+def _latest(model: pb.LoggedModel, order: search_pb2.Order) -> float | None:
+    measured = [m for m in model.metrics if m.name == order.key and _was_on(m, order)]
+    return max(measured, key=lambda m: (m.at.ToNanoseconds(), m.step)).value if measured else None
+
+
 def _value_of(model: pb.LoggedModel, asked: search_pb2.Condition | search_pb2.Order) -> str | float | None:
     key = asked.key
+    if isinstance(asked, search_pb2.Order) and asked.field == search_pb2.FIELD_METRIC:
+        return _latest(model, asked)
     match asked.field:
-        case search_pb2.FIELD_METRIC:
-            return next((m.value for m in reversed(model.metrics) if m.name == key), None)
         case search_pb2.FIELD_PARAMETER:
             return model.parameters.get(key)
         case search_pb2.FIELD_TAG:

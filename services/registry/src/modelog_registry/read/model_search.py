@@ -13,6 +13,7 @@ from modelog_common.read.tables import TemporalTable
 from modelog_proto.registry.v1 import search_pb2 as pb
 from sqlalchemy import ColumnElement, and_, exists
 
+from modelog_registry.read.conditions import check_dataset
 from modelog_registry.read.model_tables import ALIASES, MODEL_TAGS, MODELS, VERSION_TAGS, VERSIONS
 from modelog_registry.read.sql_conditions import span_conditions
 
@@ -107,6 +108,7 @@ def order_of(searched: Searched, asked: Sequence[pb.Order]) -> Sequence[ColumnEl
         if one.field != pb.FIELD_ATTRIBUTE or one.key not in searched.orders:
             allowed = ", ".join(searched.orders)
             raise Invalid.field(f"order_by[{n}].key", f"cannot order by {one.key!r}; allowed: the attributes {allowed}")
+        check_dataset(one, f"order_by[{n}]", allowed=False)
         column = searched.orders[one.key]
         order.append(column.desc() if one.descending else column)
     return order or searched.usual_order

@@ -1,4 +1,4 @@
-"""The rules for what may change of a run at any time: its name, status and tags, and whether it is there."""
+"""The rules for what may change of a run at any time: its name, status, tags and files, and whether it is there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import assert_never
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, NotFound
 
+from modelog_registry.artifact import named_by
 from modelog_registry.names import check_name
-from modelog_registry.run.commands import DeleteRun, RestoreRun, TagRun, UpdateRun
+from modelog_registry.run.commands import DeleteRun, RemoveRunArtifacts, RestoreRun, TagRun, UpdateRun
 from modelog_registry.run.events import (
+    RunArtifactsRemoved,
     RunDeleted,
     RunEnded,
     RunEvent,
@@ -24,7 +26,7 @@ from modelog_registry.run.state import Run
 
 # What takes more.
 OPEN = (RunStatus.RUNNING, RunStatus.SCHEDULED)
-Changing = UpdateRun | TagRun | DeleteRun | RestoreRun
+Changing = UpdateRun | TagRun | RemoveRunArtifacts | DeleteRun | RestoreRun
 
 
 def change(run: Run, command: Changing, ctx: Context) -> Sequence[RunEvent]:
@@ -41,6 +43,10 @@ def change(run: Run, command: Changing, ctx: Context) -> Sequence[RunEvent]:
                 raise NotFound(f"run {run_id} has no tag {missing[0]!r}")
             nothing = not removed and all(run.tags.get(k) == v for k, v in tags.items())
             return () if nothing else [RunTagged(run_id, dict(tags), removed, ctx.actor, ctx.now)]
+        case RemoveRunArtifacts(_, paths):
+            run.kept(run_id, ctx.tenant)
+            files = named_by(paths, run.artifacts, f"run {run_id}")
+            return [RunArtifactsRemoved(run_id, files, ctx.actor, ctx.now)]
         case DeleteRun():
             run.existing(run_id, ctx.tenant)
             return () if run.deleted_at is not None else [RunDeleted(run_id, ctx.actor, ctx.now)]

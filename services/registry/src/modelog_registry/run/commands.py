@@ -95,6 +95,14 @@ class LogOutputs:
 
 
 @dataclass(frozen=True)
+class RemoveRunArtifacts:
+    """Take files off a run; each path is a file, or a folder with all that is in it."""
+
+    run_id: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DeleteRun:
     """Hide a run."""
 
@@ -121,5 +129,15 @@ class SealMetrics:
 
 
 RunCommand = (
-    StartRun | LogRun | EndRun | UpdateRun | TagRun | LogInputs | LogOutputs | DeleteRun | RestoreRun | SealMetrics
+    StartRun
+    | LogRun
+    | EndRun
+    | UpdateRun
+    | TagRun
+    | LogInputs
+    | LogOutputs
+    | RemoveRunArtifacts
+    | DeleteRun
+    | RestoreRun
+    | SealMetrics
 )

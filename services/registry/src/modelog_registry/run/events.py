@@ -198,6 +198,16 @@ class RunOutputsLogged:
     at: datetime
 
 
+@event("registry.RunArtifactsRemoved")
+class RunArtifactsRemoved:
+    """Files were taken off a run, before or after its end; their content stays in the store."""
+
+    run_id: str
+    paths: tuple[str, ...]
+    by: str
+    at: datetime
+
+
 @event("registry.RunDeleted")
 class RunDeleted:
     """A run was hidden; it takes nothing until it is restored."""
@@ -226,6 +236,7 @@ RunEvent = (
     | RunTagged
     | RunInputsLogged
     | RunOutputsLogged
+    | RunArtifactsRemoved
     | RunDeleted
     | RunRestored
 )

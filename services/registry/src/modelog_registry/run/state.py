@@ -15,6 +15,7 @@ from modelog_registry.run.events import (
     Environment,
     MetricsSealed,
     Point,
+    RunArtifactsRemoved,
     RunDeleted,
     RunEnded,
     RunEvent,
@@ -112,6 +113,8 @@ def evolve(run: Run, event: RunEvent) -> Run:
             )
         case RunOutputsLogged(models=models):
             return replace(run, model_outputs={**run.model_outputs, **{m.model_id: m for m in models}})
+        case RunArtifactsRemoved(paths=paths):
+            return replace(run, artifacts={path: a for path, a in run.artifacts.items() if path not in paths})
         case RunDeleted(at=at):
             return replace(run, deleted_at=at)
         case RunRestored():
