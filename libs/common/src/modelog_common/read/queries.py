@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Executable, and_, select
+from sqlalchemy import ColumnElement, Executable, Label, and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.store import EventStore
-from modelog_common.read.database import fetch
+from modelog_common.read.database import fetch, progress
 from modelog_common.read.moment import ReadOptions, as_of_time, moment_of
 from modelog_common.read.project import Projector
 from modelog_common.read.tables import TemporalTable
@@ -98,26 +98,26 @@ class Queries:
         size = page.size or DEFAULT_PAGE
         t = table.table
 
-        async def bodies_at(at: int | None) -> Sequence[bytes]:
-            conditions = where(at) if callable(where) else where
-            statement = (
-                select(t.c.body)
-                .where(t.c.tenant == tenant, table.at(at), *conditions)
-                .order_by(*order_by, *(t.c[k] for k in table.key))
-                .limit(size + 1)
-                .offset(offset)
-            )
-            if not (where or order_by):
-                statement = table.by_key(statement)
-            return [row.body for row in await fetch(self._engine, statement)]
+        conditions = where(at) if callable(where) else where
+        statement = (
+            select(t.c.body, *([] if at is not None else [self._reached()]))
+            .where(t.c.tenant == tenant, table.at(at), *conditions)
+            .order_by(*order_by, *(t.c[k] for k in table.key))
+            .limit(size + 1)
+            .offset(offset)
+        )
+        if not (where or order_by):
+            statement = table.by_key(statement)
+        rows = await fetch(self._engine, statement)
+        token = ""
+        if len(rows) > size:
+            token = page_token(offset + size, rows[0].reached if at is None else at)
+        return Found([message.FromString(row.body) for row in rows[:size]], token)  # type: ignore[misc]
 
-        bodies = await bodies_at(at)
-        if len(bodies) > size and at is None:
-            # "Now" may be later than the position that the projector tells: only a position makes the pages one world.
-            at = self._projector.position
-            bodies = await bodies_at(at)
-        token = page_token(offset + size, at or 0) if len(bodies) > size else ""
-        return Found([message.FromString(b) for b in bodies[:size]], token)  # type: ignore[misc]
+    def _reached(self) -> Label[int]:
+        """The position of the tables that a statement sees: only a position makes its page and later ones one world."""
+        mine = select(progress.c.position).where(progress.c.name == self._projector.name)
+        return mine.scalar_subquery().label("reached")
 
     async def search(
         self,

@@ -11,10 +11,10 @@ any moment before, and however long the history is (docs/decisions/0011-read-tab
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -62,18 +62,34 @@ class TemporalTable:
 
     def at(self, position: int | None) -> ColumnElement[bool]:
         """The rows that are true now (None), or were as of a position."""
-        t = self.table.c
-        if position is None:
-            return and_(t.epoch == self._epoch(FOREVER), t.valid_until == FOREVER)
-        return and_(t.epoch == self._epoch(position), t.valid_from <= position, t.valid_until > position)
+        return _at(self, position)
 
     def by_key(self, rows: Select[Any]) -> Select[Any]:
         """A selection of rows in the order of their keys: MariaDB and MySQL are told which index holds them so."""
         return rows.with_hint(self.table, f"FORCE INDEX ({self.name}{AS_OF})", "mysql")
 
-    def _epoch(self, position: int) -> ScalarSelect[int]:
-        begins = self.epochs.c.begins
-        return select(func.max(begins)).where(begins <= position).scalar_subquery()
+    def named(self, alias: str) -> TemporalTable:
+        """The table under this name."""
+        return _named(self, alias)
+
+
+# The library takes as long to make an expression as the database to answer it: what statements have in common is kept.
+@lru_cache(maxsize=256)
+def _at(temporal: TemporalTable, position: int | None) -> ColumnElement[bool]:
+    t = temporal.table.c
+    if position is None:
+        return and_(t.epoch == _epoch(temporal, FOREVER), t.valid_until == FOREVER)
+    return and_(t.epoch == _epoch(temporal, position), t.valid_from <= position, t.valid_until > position)
+
+
+def _epoch(temporal: TemporalTable, position: int) -> ScalarSelect[int]:
+    begins = temporal.epochs.c.begins
+    return select(func.max(begins)).where(begins <= position).scalar_subquery()
+
+
+@lru_cache(maxsize=256)
+def _named(temporal: TemporalTable, alias: str) -> TemporalTable:
+    return replace(temporal, table=cast("Table", temporal.table.alias(alias)))
 
 
 def temporal_table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -29,7 +30,12 @@ class Pair(msgspec.Struct):
 
 def default_id() -> str:
     """What MLflow's clients know as experiment 0, in the caller's tenant."""
-    return derived_id(current_call().identity.tenant, DEFAULT_NAME)
+    return _default_of(current_call().identity.tenant)
+
+
+@lru_cache(maxsize=1000)
+def _default_of(tenant: str) -> str:
+    return derived_id(tenant, DEFAULT_NAME)
 
 
 def known_id(shown: str) -> str:
@@ -64,7 +70,8 @@ def status_in(statuses: Sequence[tuple[Status, str, int]], given: str | int) -> 
 
 
 def milliseconds(time: Timestamp) -> int:
-    return int(time.ToMilliseconds())
+    """As Timestamp.ToMilliseconds, which takes five times as long; a page of runs has 20,000 of them."""
+    return time.seconds * 1000 + time.nanos // 1_000_000
 
 
 def timestamp(time_ms: int) -> Timestamp:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import cast
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.read.moment import ReadOptions
 from modelog_common.read.queries import Found, Page
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
-from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
@@ -89,7 +87,7 @@ class ModelQueries(TableQueries):
         if not models:
             return
         t = VERSIONS.table.c
-        others = replace(VERSIONS, table=cast(Table, VERSIONS.table.alias("others")))
+        others = VERSIONS.named("others")
         o, at = others.table.c, _last_of(models)
         same = and_(o.tenant == tenant, others.at(at), o.model == t.model, o.stage == t.stage)
         newest = select(func.max(o.ordinal)).where(same).correlate(VERSIONS.table).scalar_subquery()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 from modelog_common.read.queries import Found, Queries
 from modelog_common.read.tables import TemporalTable
 from modelog_proto.registry.v1 import experiment_pb2
 from modelog_proto.registry.v1 import search_pb2 as pb
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, exists, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, literal, select
 
 from modelog_registry.read.conditions import check, is_number
 from modelog_registry.read.sql_conditions import nothing_is, number_condition, text_condition, time_condition
@@ -63,8 +63,9 @@ async def search_runs(
 
     async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
         asked = _Asked(request, tenant, at, queries.dialect)
-        few, ordered = await _from_few(queries, asked), asked.in_order_of_values()
-        if few is None and ordered is not None:
+        few = await _from_few(queries, asked)
+        ordered = asked.in_order_of_values() if few is None else None
+        if ordered is not None:
             found = await queries.fetch(ordered.limit(limit).offset(offset))
             # In the order's own index stand only the runs that have a value: the others come after them.
             if len(found) == limit:
@@ -79,7 +80,7 @@ async def _from_few(queries: Queries, asked: _Asked) -> Select[Any] | None:
     """The search that starts at the condition which fewest runs meet; None when all are met by many."""
     fewest, start = FEW + 1, None
     for condition in asked.sharp:
-        values = asked.values("few")
+        values = RUN_VALUES.named("few")
         # Nothing but what the index holds is asked for.
         met = select(literal(1)).where(asked.meets(values, condition), asked.placed(values)).limit(FEW + 1)
         (row,) = await queries.fetch(select(func.count()).select_from(met.subquery()))
@@ -100,9 +101,6 @@ class _Asked:
     @property
     def sharp(self) -> list[pb.Condition]:
         return [c for c in self.request.conditions if c.field in INDEXED and c.comparison in SHARP]
-
-    def values(self, name: str) -> TemporalTable:
-        return replace(RUN_VALUES, table=cast("Table", RUN_VALUES.table.alias(name)))
 
     def placed(self, values: TemporalTable) -> ColumnElement[bool]:
         """Rows of the tenant, as of the position, in the experiments that are asked about."""
@@ -128,7 +126,7 @@ class _Asked:
 
     def starting_at(self, condition: pb.Condition) -> Select[Any]:
         """The runs that meet one condition are looked at."""
-        values = self.values("start")
+        values = RUN_VALUES.named("start")
         others = [c for c in self.request.conditions if c is not condition]
         joined = values.table.join(RUNS.table, values.table.c.run_id == RUNS.table.c.run_id)
         return self._select(joined, [self.meets(values, condition), self.placed(values), *self._runs(others)])
@@ -138,7 +136,7 @@ class _Asked:
         orders = self.request.order_by
         if not orders or orders[0].field not in KINDS or len(self.request.experiment_ids) != 1:
             return None
-        values = self.values("first")
+        values = RUN_VALUES.named("first")
         c = values.table.c
         by = [c.number] if orders[0].field == pb.FIELD_METRIC else [c.word, c.text]
         joined = values.table.join(RUNS.table, c.run_id == RUNS.table.c.run_id)
@@ -158,7 +156,7 @@ class _Asked:
     def _met(self, n: int, condition: pb.Condition) -> ColumnElement[bool]:
         if condition.field == pb.FIELD_ATTRIBUTE:
             return self._attribute(condition)
-        values = self.values(f"c{n}")
+        values = RUN_VALUES.named(f"c{n}")
         rows = select(values.table.c.run_id).where(self._of_run(values, condition), self.meets(values, condition))
         met = exists(rows.correlate(RUNS.table))
         return ~met if condition.comparison == pb.COMPARISON_IS_NULL else met
@@ -182,7 +180,7 @@ class _Asked:
             if order.field == pb.FIELD_ATTRIBUTE:
                 key = runs[COLUMNS[order.key]]
             else:
-                values = self.values(f"o{n}")
+                values = RUN_VALUES.named(f"o{n}")
                 source = source.outerjoin(values.table, self._of_run(values, order))
                 key = values.table.c.number if order.field == pb.FIELD_METRIC else values.table.c.text
             # What cannot lack a value is left to its index.
