@@ -23,6 +23,7 @@ from modelog_registry.experiment.events import (
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
+    ExperimentMoved,
     ExperimentRenamed,
     ExperimentRestored,
     ExperimentTagged,
@@ -57,6 +58,7 @@ from modelog_registry.model.events import (
     AliasSet,
     DatasetRef,
     ModelDeleted,
+    ModelMoved,
     ModelRegistered,
     ModelTagged,
     ModelUpdated,
@@ -80,6 +82,7 @@ from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
 from modelog_registry.name.decide import NAME
 from modelog_registry.name.events import NameReleased, NameTaken
+from modelog_registry.place import Place
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read import card_messages, messages, model_messages, policy_messages, retirements
@@ -87,6 +90,7 @@ from modelog_registry.read.change_messages import change_message
 from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.read.signatures import signature_message
 from modelog_registry.read.webhooks import webhook_message
+from modelog_registry.read.workspaces import workspace_message
 from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicySet
 from modelog_registry.retiring import Condition, RetirementRule
 from modelog_registry.rules import Freeze, Rules, StageRules, Threshold
@@ -120,6 +124,21 @@ from modelog_registry.webhook.events import (
     WebhookSecretSet,
     WebhookSwitched,
     WebhookUpdated,
+)
+from modelog_registry.workspace.decide import WORKSPACES
+from modelog_registry.workspace.events import (
+    Access,
+    ProjectCreated,
+    ProjectDeleted,
+    ProjectDescribed,
+    Role,
+    WorkspaceAccessSet,
+    WorkspaceCreated,
+    WorkspaceDeleted,
+    WorkspaceDescribed,
+    WorkspaceMemberRemoved,
+    WorkspaceMemberSet,
+    WorkspaceRestored,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -161,6 +180,7 @@ STORIES: dict[str, list[Any]] = {
             ModelType.SUPERVISED,
             "request-0",
             LONG_AGO,
+            Place("fraud", "cards"),
         ),
         VersionRegistered(
             MODEL_ID,
@@ -266,6 +286,7 @@ STORIES: dict[str, list[Any]] = {
         AliasSet(MODEL_ID, "flight-delay", "champion", "1.0.0", "", "alice", AT),
         AliasDeleted(MODEL_ID, "flight-delay", "champion", "1.0.0", "alice", AT),
         VersionDeleted(MODEL_ID, "flight-delay", "1.0.0", "not needed", "alice", AT),
+        ModelMoved(MODEL_ID, "flight-delay", Place("fraud", "cards"), Place("ops", "default"), "bob", AT),
         ModelDeleted(MODEL_ID, "flight-delay", "the end", "alice", AT),
     ],
     "registry.webhook": [
@@ -302,15 +323,39 @@ STORIES: dict[str, list[Any]] = {
             AT,
         )
     ],
+    "registry.workspace": [
+        WorkspaceCreated("fraud", "card fraud", "alice", AT),
+        WorkspaceDescribed("fraud", "мошенничество", "alice", AT),
+        WorkspaceMemberSet("fraud", "bob", Role.REVIEWER, "alice", AT),
+        WorkspaceAccessSet("fraud", Access.RESTRICTED, "alice", AT),
+        ProjectCreated("fraud", "cards", "all cards", "bob", AT),
+        ProjectDescribed("fraud", "cards", "some cards", "bob", AT),
+        WorkspaceMemberRemoved("fraud", "bob", "alice", AT),
+        ProjectDeleted("fraud", "cards", "alice", AT),
+        WorkspaceDeleted("fraud", "alice", AT),
+        WorkspaceRestored("fraud", "alice", AT),
+    ],
     "registry.name": [
         NameTaken("experiment", "задержки", EXPERIMENT_ID, AT),
         NameReleased("experiment", "задержки", EXPERIMENT_ID, AT),
     ],
     "registry.experiment": [
-        ExperimentCreated(EXPERIMENT_ID, "задержки", "why", "alice", AT, "acme", {"k": "v"}, "s3://bucket/x", LONG_AGO),
+        ExperimentCreated(
+            EXPERIMENT_ID,
+            "задержки",
+            "why",
+            "alice",
+            AT,
+            "acme",
+            {"k": "v"},
+            "s3://bucket/x",
+            LONG_AGO,
+            Place("fraud", "cards"),
+        ),
         ExperimentRenamed(EXPERIMENT_ID, "задержки", "delays", "bob", AT),
         ExperimentDescribed(EXPERIMENT_ID, "because", "bob", AT),
         ExperimentTagged(EXPERIMENT_ID, {"l": "w"}, ("k",), "bob", AT),
+        ExperimentMoved(EXPERIMENT_ID, "delays", Place("fraud", "cards"), Place("ops", "default"), "bob", AT),
         ExperimentDeleted(EXPERIMENT_ID, "delays", "bob", AT),
         ExperimentRestored(EXPERIMENT_ID, "delays", "bob", AT),
     ],
@@ -402,7 +447,8 @@ STORIES: dict[str, list[Any]] = {
     ],
 }
 DECIDERS: dict[str, Decider[Any, Any, Any]] = {
-    d.category: d for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET, WEBHOOK)
+    d.category: d
+    for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET, WEBHOOK, WORKSPACES)
 }
 
 
@@ -431,6 +477,9 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
             message = policy_messages.policy_message(state.last, 7)
         case "registry.retirement_policy":
             message = retirements.retirement_policy_message(state.last, 7)
+        case "registry.workspace":
+            found = [workspace_message(w, 7) for w in state.all.values()]
+            return {"workspaces": [MessageToDict(w, preserving_proto_field_name=True) for w in found]}
         case "registry.webhook":
             message = webhook_message(state, state.created, 7)
         case "registry.experiment":

@@ -108,6 +108,8 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "SearchLoggedModelsRequest": {"LoggedModel": lambda m: [{"conditions": [equal("TAG", "b", m.tags["b"])]}]},
     "GetDatasetVersionRequest": {"Dataset": lambda d: [{"dataset": d.name, "version": d.latest_version}]},
     "ListDatasetsRequest": {},
+    "GetWorkspaceRequest": {"Workspace": lambda w: [{"workspace": w.name}]},
+    "ListWorkspacesRequest": {},
     "ListDatasetVersionsRequest": {"Dataset": lambda d: [{"dataset": d.name}]},
     "GetJobRequest": {"Job": lambda j: [{"job_id": j.id}]},
     "ListJobsRequest": {"Job": lambda j: [{"status": j.status}]},

@@ -22,6 +22,7 @@ from modelog.api.retirements import Retirements, Slas
 from modelog.api.signatures import Signatures
 from modelog.api.users import Users
 from modelog.api.webhooks import Webhooks
+from modelog.api.workspaces import Workspaces
 from modelog.config import resolve
 from modelog.transport import Transport
 from modelog.types import Identity, Record, ServiceHealth, ServiceRebuilt, TopicProgress
@@ -68,6 +69,7 @@ class Client:
         self.users = Users(transport)
         self.dead_letters = DeadLetters(transport)
         self.webhooks = Webhooks(transport)
+        self.workspaces = Workspaces(transport)
 
     def me(self) -> Identity:
         """Who this client is and what it may do."""

@@ -212,6 +212,8 @@ class Model(Record):
     aliases: List[Alias] = []
     updated_at: Optional[datetime] = None
     recorded_at: Optional[datetime] = None
+    workspace: str = ""
+    project: str = ""
 
 
 class Condition(Record):
@@ -279,6 +281,8 @@ class Experiment(Record):
     updated_at: Optional[datetime] = None
     deleted_at: Optional[datetime] = None
     recorded_at: Optional[datetime] = None
+    workspace: str = ""
+    project: str = ""
 
 
 class MetricColumn(Record):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 
 from modelog_common.adapters import open_blobs, open_curves, open_read_tables, open_relay_progress
 from modelog_common.config import Settings
@@ -26,6 +26,7 @@ from modelog_proto.registry.v1.retire_pb2_grpc import add_RetirementsServicer_to
 from modelog_proto.registry.v1.sign_pb2_grpc import add_ModelSignaturesServicer_to_server
 from modelog_proto.registry.v1.sla_pb2_grpc import add_ModelSlasServicer_to_server
 from modelog_proto.registry.v1.webhook_pb2_grpc import add_WebhooksServicer_to_server
+from modelog_proto.registry.v1.workspace_pb2_grpc import add_WorkspacesServicer_to_server
 
 from modelog_registry.api.artifacts import ArtifactServicer
 from modelog_registry.api.cards import CardServicer
@@ -39,6 +40,7 @@ from modelog_registry.api.policies import PolicyServicer
 from modelog_registry.api.retirements import RetirementServicer, SlaServicer
 from modelog_registry.api.signatures import SignatureServicer
 from modelog_registry.api.webhooks import WebhookServicer
+from modelog_registry.api.workspaces import WorkspaceServicer
 from modelog_registry.compare.compare import Comparer
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS
@@ -59,6 +61,7 @@ from modelog_registry.handle.retiring import Retiring
 from modelog_registry.handle.runs import Runs
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.handle.webhooks import Webhooks
+from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.commands import ModelCommand
 from modelog_registry.model.decide import MODEL
@@ -74,6 +77,7 @@ from modelog_registry.read.card_queries import CardQueries
 from modelog_registry.read.change_queries import ChangeQueries
 from modelog_registry.read.logged_models import LoggedModelQueries
 from modelog_registry.read.model_queries import ModelQueries
+from modelog_registry.read.places import held
 from modelog_registry.read.policy_queries import PolicyQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
@@ -83,12 +87,14 @@ from modelog_registry.read.signatures import SignatureQueries
 from modelog_registry.read.tables import TABLES
 from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.read.webhooks import WebhookQueries
+from modelog_registry.read.workspaces import WorkspaceQueries
 from modelog_registry.retirement.policy import RETIREMENT
 from modelog_registry.run.commands import RunCommand
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunEvent
 from modelog_registry.run.state import Run
 from modelog_registry.webhook.decide import WEBHOOK
+from modelog_registry.workspace.decide import WORKSPACES
 
 PACKAGE = "modelog.registry.v1"
 
@@ -112,8 +118,10 @@ async def build(host: Host) -> None:
     references = References(run, dataset, artifacts)
     policy = Entities(store, POLICY, EVENTS)
     model = Entities(store, MODEL, EVENTS, host.snapshots)
-    models = Models(model, policy, references)
-    experiments, datasets = Experiments(experiment, names), Datasets(dataset)
+    space = Entities(store, WORKSPACES, EVENTS)
+    workspaces = WorkspaceHandler(space, partial(held, tables, store))
+    models = Models(model, policy, references, workspaces)
+    experiments, datasets = Experiments(experiment, names, workspaces), Datasets(dataset)
     registered = Registered(store, RegisteredQueries(tables).versions_from)
     runs = Runs(run, experiments, references, registered, sealing, acknowledged)
     tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged)
@@ -121,6 +129,11 @@ async def build(host: Host) -> None:
         add_ModelRegistryServicer_to_server,
         ModelServicer(models, ModelQueries(tables), host.clock),
         f"{PACKAGE}.ModelRegistry",
+    )
+    host.serve(
+        add_WorkspacesServicer_to_server,
+        WorkspaceServicer(workspaces, WorkspaceQueries(space, store), host.clock),
+        f"{PACKAGE}.Workspaces",
     )
     host.serve(
         add_PromotionPoliciesServicer_to_server,

@@ -9,6 +9,7 @@ from modelog_registry.experiment.events import (
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
+    ExperimentMoved,
     ExperimentRenamed,
     ExperimentRestored,
     ExperimentTagged,
@@ -35,6 +36,7 @@ from modelog_registry.model.events import (
     AliasDeleted,
     AliasSet,
     ModelDeleted,
+    ModelMoved,
     ModelRegistered,
     ModelTagged,
     ModelUpdated,
@@ -73,6 +75,18 @@ from modelog_registry.webhook.events import (
     WebhookSwitched,
     WebhookUpdated,
 )
+from modelog_registry.workspace.events import (
+    ProjectCreated,
+    ProjectDeleted,
+    ProjectDescribed,
+    WorkspaceAccessSet,
+    WorkspaceCreated,
+    WorkspaceDeleted,
+    WorkspaceDescribed,
+    WorkspaceMemberRemoved,
+    WorkspaceMemberSet,
+    WorkspaceRestored,
+)
 
 TYPES = (
     ModelRegistered,
@@ -81,6 +95,7 @@ TYPES = (
     VersionPromoted,
     ModelUpdated,
     ModelTagged,
+    ModelMoved,
     ModelDeleted,
     VersionUpdated,
     VersionTagged,
@@ -108,6 +123,7 @@ TYPES = (
     ExperimentRenamed,
     ExperimentDescribed,
     ExperimentTagged,
+    ExperimentMoved,
     ExperimentDeleted,
     ExperimentRestored,
     RunStarted,
@@ -134,6 +150,16 @@ TYPES = (
     WebhookSwitched,
     WebhookReplayed,
     WebhookDeleted,
+    WorkspaceCreated,
+    WorkspaceDescribed,
+    WorkspaceAccessSet,
+    WorkspaceMemberSet,
+    WorkspaceMemberRemoved,
+    WorkspaceDeleted,
+    WorkspaceRestored,
+    ProjectCreated,
+    ProjectDescribed,
+    ProjectDeleted,
 )
 
 
@@ -148,6 +174,7 @@ EVENTS = EventTypes(
         # What was added since has a value that says "not told".
         ("registry.ModelRegistered", 1): lambda fields: fields,
         ("registry.ModelRegistered", 2): lambda fields: fields,
+        ("registry.ModelRegistered", 3): lambda fields: fields,
         ("registry.VersionRegistered", 1): _version_of_one_file,
         ("registry.VersionRegistered", 2): lambda fields: fields,
         ("registry.VersionPromoted", 1): lambda fields: fields,
@@ -155,6 +182,7 @@ EVENTS = EventTypes(
         ("registry.PromotionPolicySet", 1): lambda fields: fields,
         ("registry.ExperimentCreated", 1): created_from_1,
         ("registry.ExperimentCreated", 2): lambda fields: fields,
+        ("registry.ExperimentCreated", 3): lambda fields: fields,
         ("registry.LoggedModelCreated", 1): lambda fields: fields,
         ("registry.RunStarted", 1): started_from_1,
         ("registry.RunStarted", 2): lambda fields: fields,

@@ -17,6 +17,7 @@ READ = frozenset({
     "platform.read",
     "run.read",
     "user.read",
+    "workspace.read",
 })  # fmt: skip
 WRITE = frozenset({
     "artifact.write",
@@ -26,6 +27,7 @@ WRITE = frozenset({
     "model.write",
     "monitor.write",
     "run.write",
+    "workspace.write",
 })  # fmt: skip
 PROMOTE, REVIEW, ADMIN, WRITE_USERS = "model.promote", "model.review", "platform.admin", "user.write"
 PERMISSIONS = READ | WRITE | {PROMOTE, REVIEW, ADMIN, WRITE_USERS}

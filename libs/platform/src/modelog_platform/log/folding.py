@@ -24,6 +24,7 @@ from modelog_registry.policy.decide import POLICY as PROMOTION_POLICY
 from modelog_registry.retirement.policy import RETIREMENT
 from modelog_registry.run.decide import RUN
 from modelog_registry.webhook.decide import WEBHOOK
+from modelog_registry.workspace.decide import WORKSPACES
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.deployment.events import TYPES as SERVING
 from modelog_training.job.decide import JOB
@@ -37,7 +38,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
         (MONITORING, (MONITOR, POLICY, RETRAINING)),
         (
             REGISTRY,
-            (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RETIREMENT, RUN, WEBHOOK),
+            (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RETIREMENT, RUN, WEBHOOK, WORKSPACES),
         ),
         (SERVING, (DEPLOYMENTS,)),
         (TRAINING, (JOB,)),

@@ -56,9 +56,21 @@ class Runs:
         *,
         tags: Optional[Mapping[str, str]] = None,
         created_at: Optional[datetime] = None,
+        workspace: str = "",
+        project: str = "",
     ) -> Experiment:
-        """The experiment of this name, made when there is none; `created_at` says when it was, where it comes from."""
-        body = {"name": name, "description": description, "tags": dict(tags or {}), "created_at": created_at}
+        """The experiment of this name, made when there is none, in a project of a workspace or in default/default.
+
+        `created_at` says when it was made, where it comes from.
+        """
+        body = {
+            "name": name,
+            "description": description,
+            "tags": dict(tags or {}),
+            "created_at": created_at,
+            "workspace": workspace,
+            "project": project,
+        }
         return self._transport.post("/api/v1/experiments", Experiment, body)
 
     def experiment_named(self, name: str, *, as_of: Optional[str] = None) -> Optional[Experiment]:
@@ -80,6 +92,11 @@ class Runs:
         body = {"name": name, "description": description}
         return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}", Experiment, body)
 
+    def move_experiment(self, experiment_id: str, workspace: str, project: str = "") -> Experiment:
+        """Put an experiment, and its runs, in another project; its id stays."""
+        body = {"workspace": workspace, "project": project}
+        return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}/move", Experiment, body)
+
     def delete_experiment(self, experiment_id: str) -> Experiment:
         """Hide an experiment; it keeps its name."""
         return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}/delete", Experiment, {})
@@ -88,9 +105,16 @@ class Runs:
         """Take a deletion back."""
         return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}/restore", Experiment, {})
 
-    def experiments(self, *, as_of: Optional[str] = None) -> List[Experiment]:
-        """All experiments, by name."""
-        return self._transport.every("/api/v1/experiments", _Experiments, lambda page: page.experiments, as_of=as_of)
+    def experiments(self, *, workspace: str = "", project: str = "", as_of: Optional[str] = None) -> List[Experiment]:
+        """All experiments, or those of a workspace or of one of its projects, by name."""
+        return self._transport.every(
+            "/api/v1/experiments",
+            _Experiments,
+            lambda page: page.experiments,
+            workspace=workspace or None,
+            project=project or None,
+            as_of=as_of,
+        )
 
     def start(
         self,

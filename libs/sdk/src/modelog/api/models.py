@@ -101,9 +101,13 @@ class Models:
         *,
         type: str = "",
         created_at: Optional[datetime] = None,
+        workspace: str = "",
+        project: str = "",
         request_id: Optional[str] = None,
     ) -> Model:
-        """Give a model its name. Raises AlreadyExists when it is taken by another.
+        """Give a model its name, in a project of a workspace or in default/default.
+
+        Raises AlreadyExists when the name is taken by another.
 
         `type` says how it learns: supervised, unsupervised, reinforcement or ensemble. `created_at` says when it was
         created, where it comes from. The same `request_id` again changes nothing.
@@ -114,17 +118,30 @@ class Models:
             "tags": dict(tags or {}),
             "type": _type(type),
             "created_at": created_at,
+            "workspace": workspace,
+            "project": project,
             "request_id": request_id,
         }
         return self._transport.post("/api/v1/models", Model, body)
+
+    def move(self, name: str, workspace: str, project: str = "") -> Model:
+        """Put a model, and its versions, in another project."""
+        return self._transport.post(_at(name, "move"), Model, {"workspace": workspace, "project": project})
 
     def get(self, name: str, *, as_of: Optional[str] = None, at_least: Optional[int] = None) -> Model:
         """A model with its versions; `as_of` is a position or an RFC 3339 time."""
         return self._transport.get(_at(name), Model, as_of=as_of, at_least=at_least)
 
-    def list(self, *, as_of: Optional[str] = None) -> List[Model]:
-        """All models, by name."""
-        return self._transport.every("/api/v1/models", _Models, lambda page: page.models, as_of=as_of)
+    def list(self, *, workspace: str = "", project: str = "", as_of: Optional[str] = None) -> List[Model]:
+        """All models, or those of a workspace or of one of its projects, by name."""
+        return self._transport.every(
+            "/api/v1/models",
+            _Models,
+            lambda page: page.models,
+            workspace=workspace or None,
+            project=project or None,
+            as_of=as_of,
+        )
 
     def version(self, model: str, version: str, *, as_of: Optional[str] = None) -> ModelVersion:
         """One version."""

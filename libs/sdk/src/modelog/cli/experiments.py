@@ -7,21 +7,26 @@ from typing import Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, AsOf, say, show_json, show_table, told
+from modelog.cli.output import AsJson, AsOf, InProject, InWorkspace, say, show_json, show_table, told
 
 app = typer.Typer(help="Experiments, under which runs are grouped.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_experiments(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
+def list_experiments(
+    workspace: str = InWorkspace, project: str = InProject, as_of: Optional[str] = AsOf, as_json: bool = AsJson
+) -> None:
     """All experiments that are not deleted, by name."""
     with told(), modelog.connect() as client:
-        found = client.runs.experiments(as_of=as_of)
+        found = client.runs.experiments(workspace=workspace, project=project, as_of=as_of)
         if as_json:
             show_json(found)
         else:
-            rows = [[e.id, e.name, e.description, e.author, e.tags, e.created_at] for e in found]
-            header = ["experiment", "name", "description", "author", "tags", "created"]
+            rows = [
+                [e.id, e.name, f"{e.workspace}/{e.project}", e.description, e.author, e.tags, e.created_at]
+                for e in found
+            ]
+            header = ["experiment", "name", "project", "description", "author", "tags", "created"]
             show_table(header, rows, empty="no experiments yet")
 
 

@@ -33,6 +33,7 @@ from modelog.cli import (
     signing,
     users,
     webhooks,
+    workspaces,
 )
 
 app = typer.Typer(
@@ -62,6 +63,8 @@ deployments.register(app)
 search.register(app)
 app.add_typer(monitors.app, name="monitor")
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(workspaces.app, name="workspace")
+app.add_typer(workspaces.project, name="project")
 app.add_typer(events.app, name="events")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(audit.app, name="audit")

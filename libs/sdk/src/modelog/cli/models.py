@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, AsOf, say, show_fields, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, InProject, InWorkspace, say, show_fields, show_json, show_table, told, word
 from modelog.types import ModelVersion
 
 app = typer.Typer(help="Models, their versions, stages and approvals.", no_args_is_help=True)
@@ -24,10 +24,12 @@ COLUMNS = ["model", "version", "stage", "author", "approved by", "metrics", "cre
 
 
 @app.command("list")
-def list_models(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
+def list_models(
+    workspace: str = InWorkspace, project: str = InProject, as_of: Optional[str] = AsOf, as_json: bool = AsJson
+) -> None:
     """All models and their versions. Example: `modelog model list --as-of 120`"""
     with told(), modelog.connect() as client:
-        found = client.models.list(as_of=as_of)
+        found = client.models.list(workspace=workspace, project=project, as_of=as_of)
         if as_json:
             show_json(found)
         else:

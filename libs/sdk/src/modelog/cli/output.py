@@ -19,6 +19,8 @@ from modelog.types import Record
 AsOf = typer.Option(
     None, "--as-of", help="Look at a position of the log, or at an RFC 3339 time [default: MODELOG_AS_OF, or now]."
 )
+InWorkspace = typer.Option("", "--workspace", "-w", help="Only what is in this workspace.")
+InProject = typer.Option("", "--project", "-p", help="Only what is in this project of the workspace.")
 AsJson = typer.Option(False, "--json", help="Print JSON instead of a table.")
 # What is read by a program or a file is not cut to the width of a screen.
 console = Console(width=None if sys.stdout.isatty() else 240)

@@ -82,6 +82,8 @@ class Experiment(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     DELETED_AT_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     description: _builtins.str
@@ -89,6 +91,9 @@ class Experiment(_message.Message):
     position: _builtins.int
     artifact_location: _builtins.str
     """Where its creator wants artifacts to be; empty means the platform's own store."""
+    workspace: _builtins.str
+    """The workspace that it is in, and the project there."""
+    project: _builtins.str
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -117,10 +122,12 @@ class Experiment(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         deleted_at: _timestamp_pb2.Timestamp | None = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deleted_at", b"deleted_at", "recorded_at", b"recorded_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "author", b"author", "created_at", b"created_at", "deleted_at", b"deleted_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "recorded_at", b"recorded_at", "tags", b"tags", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "author", b"author", "created_at", b"created_at", "deleted_at", b"deleted_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "project", b"project", "recorded_at", b"recorded_at", "tags", b"tags", "updated_at", b"updated_at", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,12 +599,17 @@ class CreateExperimentRequest(_message.Message):
     ARTIFACT_LOCATION_FIELD_NUMBER: _builtins.int
     MUST_BE_NEW_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     request_id: _builtins.str
     artifact_location: _builtins.str
     must_be_new: _builtins.bool
     """Refuse a name that another request gave to an experiment; otherwise that one is the answer."""
+    workspace: _builtins.str
+    """Where it is to be; empty means "default"."""
+    project: _builtins.str
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -614,14 +626,45 @@ class CreateExperimentRequest(_message.Message):
         artifact_location: _builtins.str = ...,
         must_be_new: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "created_at", b"created_at", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "request_id", b"request_id", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_location", b"artifact_location", "created_at", b"created_at", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "project", b"project", "request_id", b"request_id", "tags", b"tags", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateExperimentRequest: _TypeAlias = CreateExperimentRequest  # noqa: Y015
+
+@_typing.final
+class MoveExperimentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    workspace: _builtins.str
+    project: _builtins.str
+    """Empty means "default"."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["experiment_id", b"experiment_id", "project", b"project", "request_id", b"request_id", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveExperimentRequest: _TypeAlias = MoveExperimentRequest  # noqa: Y015
 
 @_typing.final
 class GetExperimentByIdRequest(_message.Message):
@@ -787,7 +830,12 @@ class SearchExperimentsRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     view: _search_pb2.View.ValueType
+    workspace: _builtins.str
+    """Only what is in this workspace, or in one project of it; empty means all."""
+    project: _builtins.str
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]: ...
     @_builtins.property
@@ -806,10 +854,12 @@ class SearchExperimentsRequest(_message.Message):
         view: _search_pb2.View.ValueType = ...,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "order_by", b"order_by", "page", b"page", "read", b"read", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "order_by", b"order_by", "page", b"page", "project", b"project", "read", b"read", "view", b"view", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -867,6 +917,11 @@ class ListExperimentsRequest(_message.Message):
 
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    """Only what is in this workspace, or in one project of it; empty means all."""
+    project: _builtins.str
     @_builtins.property
     def page(self) -> _common_pb2.Page: ...
     @_builtins.property
@@ -876,10 +931,12 @@ class ListExperimentsRequest(_message.Message):
         *,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "project", b"project", "read", b"read", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,11 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SetExperimentTagsRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
                 _registered_method=True)
+        self.MoveExperiment = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/MoveExperiment',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.MoveExperimentRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+                _registered_method=True)
         self.ListExperiments = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/ListExperiments',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentsRequest.SerializeToString,
@@ -222,6 +227,13 @@ class ExperimentRegistryServicer:
 
     def SetExperimentTags(self, request, context):
         """Sets tags of an experiment, and takes others away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveExperiment(self, request, context):
+        """Puts an experiment, and its runs, in another project; "Default" is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -396,6 +408,11 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
             'SetExperimentTags': grpc.unary_unary_rpc_method_handler(
                     servicer.SetExperimentTags,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SetExperimentTagsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
+            'MoveExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveExperiment,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.MoveExperimentRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
             ),
             'ListExperiments': grpc.unary_unary_rpc_method_handler(
@@ -705,6 +722,33 @@ class ExperimentRegistry:
             target,
             '/modelog.registry.v1.ExperimentRegistry/SetExperimentTags',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.SetExperimentTagsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/MoveExperiment',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.MoveExperimentRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
             options,
             channel_credentials,

@@ -49,6 +49,8 @@ class ExperimentRegistryStub:
     """Takes a deletion back."""
     SetExperimentTags: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SetExperimentTagsRequest, _experiment_pb2.Experiment]
     """Sets tags of an experiment, and takes others away."""
+    MoveExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.MoveExperimentRequest, _experiment_pb2.Experiment]
+    """Puts an experiment, and its runs, in another project; "Default" is refused."""
     ListExperiments: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]
     """All experiments, by name."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]
@@ -111,6 +113,8 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """Takes a deletion back."""
     SetExperimentTags: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SetExperimentTagsRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
     """Sets tags of an experiment, and takes others away."""
+    MoveExperiment: _aio.UnaryUnaryMultiCallable[_experiment_pb2.MoveExperimentRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
+    """Puts an experiment, and its runs, in another project; "Default" is refused."""
     ListExperiments: _aio.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]  # type: ignore[assignment]
     """All experiments, by name."""
     StartRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -218,6 +222,14 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
         """Sets tags of an experiment, and takes others away."""
+
+    @_abc_1.abstractmethod
+    def MoveExperiment(
+        self,
+        request: _experiment_pb2.MoveExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
+        """Puts an experiment, and its runs, in another project; "Default" is refused."""
 
     @_abc_1.abstractmethod
     def ListExperiments(

@@ -137,6 +137,7 @@ class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.Val
     FACT_KIND_RETIREMENT_ANNOUNCED: _FactKind.ValueType  # 23
     FACT_KIND_RETIREMENT_OBJECTED: _FactKind.ValueType  # 24
     FACT_KIND_RETIREMENT_CALLED_OFF: _FactKind.ValueType  # 25
+    FACT_KIND_MODEL_MOVED: _FactKind.ValueType  # 26
 
 class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
     """What a fact is about."""
@@ -167,6 +168,7 @@ FACT_KIND_SLA_SET: FactKind.ValueType  # 22
 FACT_KIND_RETIREMENT_ANNOUNCED: FactKind.ValueType  # 23
 FACT_KIND_RETIREMENT_OBJECTED: FactKind.ValueType  # 24
 FACT_KIND_RETIREMENT_CALLED_OFF: FactKind.ValueType  # 25
+FACT_KIND_MODEL_MOVED: FactKind.ValueType  # 26
 Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
 
 @_typing.final
@@ -600,12 +602,17 @@ class Model(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     description: _builtins.str
     author: _builtins.str
     position: _builtins.int
     type: Global___ModelType.ValueType
+    workspace: _builtins.str
+    """The workspace that it is in, and the project there."""
+    project: _builtins.str
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -637,10 +644,12 @@ class Model(_message.Message):
         aliases: _abc.Iterable[Global___Alias] | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "recorded_at", b"recorded_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "author", b"author", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "recorded_at", b"recorded_at", "tags", b"tags", "type", b"type", "updated_at", b"updated_at", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "author", b"author", "created_at", b"created_at", "description", b"description", "id", b"id", "name", b"name", "position", b"position", "project", b"project", "recorded_at", b"recorded_at", "tags", b"tags", "type", b"type", "updated_at", b"updated_at", "versions", b"versions", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -776,6 +785,8 @@ class RegisterModelRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     MUST_BE_NEW_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     request_id: _builtins.str
@@ -785,6 +796,9 @@ class RegisterModelRequest(_message.Message):
     """Refuse a name that another request gave to a model; otherwise the same model, described in the same words, is the
     answer.
     """
+    workspace: _builtins.str
+    """Where it is to be; empty means "default"."""
+    project: _builtins.str
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -801,14 +815,45 @@ class RegisterModelRequest(_message.Message):
         type: Global___ModelType.ValueType = ...,
         must_be_new: _builtins.bool = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "request_id", b"request_id", "tags", b"tags", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "must_be_new", b"must_be_new", "name", b"name", "project", b"project", "request_id", b"request_id", "tags", b"tags", "type", b"type", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterModelRequest: _TypeAlias = RegisterModelRequest  # noqa: Y015
+
+@_typing.final
+class MoveModelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    workspace: _builtins.str
+    project: _builtins.str
+    """Empty means "default"."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project", "request_id", b"request_id", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveModelRequest: _TypeAlias = MoveModelRequest  # noqa: Y015
 
 @_typing.final
 class UpdateModelRequest(_message.Message):
@@ -968,6 +1013,11 @@ class ListModelsRequest(_message.Message):
 
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    """Only what is in this workspace, or in one project of it; empty means all."""
+    project: _builtins.str
     @_builtins.property
     def page(self) -> _common_pb2.Page: ...
     @_builtins.property
@@ -977,10 +1027,12 @@ class ListModelsRequest(_message.Message):
         *,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "project", b"project", "read", b"read", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1443,8 +1495,13 @@ class SearchModelsRequest(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
     NEWEST_VERSIONS_ONLY_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     newest_versions_only: _builtins.bool
     """Of the versions, only the newest in each stage, and those that aliases point to."""
+    workspace: _builtins.str
+    """Only what is in this workspace, or in one project of it; empty means all."""
+    project: _builtins.str
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
         """All of them hold. Attributes are name, type (supervised ...), author, description, stage and alias (of any of its
@@ -1467,10 +1524,12 @@ class SearchModelsRequest(_message.Message):
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
         newest_versions_only: _builtins.bool = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "project", b"project", "read", b"read", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

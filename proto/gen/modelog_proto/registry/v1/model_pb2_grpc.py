@@ -85,6 +85,11 @@ class ModelRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetModelTagsRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
                 _registered_method=True)
+        self.MoveModel = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/MoveModel',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.MoveModelRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
         self.DeleteModel = channel.unary_unary(
                 '/modelog.registry.v1.ModelRegistry/DeleteModel',
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelRequest.SerializeToString,
@@ -206,6 +211,13 @@ class ModelRegistryServicer:
 
     def SetModelTags(self, request, context):
         """Sets tags of a model, and takes others away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveModel(self, request, context):
+        """Puts a model, with all its versions, in another project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -333,6 +345,11 @@ def add_ModelRegistryServicer_to_server(servicer, server):
             'SetModelTags': grpc.unary_unary_rpc_method_handler(
                     servicer.SetModelTags,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SetModelTagsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'MoveModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveModel,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.MoveModelRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
             ),
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
@@ -656,6 +673,33 @@ class ModelRegistry:
             target,
             '/modelog.registry.v1.ModelRegistry/SetModelTags',
             modelog_dot_registry_dot_v1_dot_model__pb2.SetModelTagsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/MoveModel',
+            modelog_dot_registry_dot_v1_dot_model__pb2.MoveModelRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
             options,
             channel_credentials,

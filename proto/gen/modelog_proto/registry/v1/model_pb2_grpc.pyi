@@ -53,6 +53,8 @@ class ModelRegistryStub:
     """Describes a model anew, or says how it learns."""
     SetModelTags: _grpc.UnaryUnaryMultiCallable[_model_pb2.SetModelTagsRequest, _model_pb2.Model]
     """Sets tags of a model, and takes others away."""
+    MoveModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.MoveModelRequest, _model_pb2.Model]
+    """Puts a model, with all its versions, in another project."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]
     """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
     the next number.
@@ -101,6 +103,8 @@ class ModelRegistryAsyncStub(ModelRegistryStub):
     """Describes a model anew, or says how it learns."""
     SetModelTags: _aio.UnaryUnaryMultiCallable[_model_pb2.SetModelTagsRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Sets tags of a model, and takes others away."""
+    MoveModel: _aio.UnaryUnaryMultiCallable[_model_pb2.MoveModelRequest, _model_pb2.Model]  # type: ignore[assignment]
+    """Puts a model, with all its versions, in another project."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]  # type: ignore[assignment]
     """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
     the next number.
@@ -206,6 +210,14 @@ class ModelRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
         """Sets tags of a model, and takes others away."""
+
+    @_abc_1.abstractmethod
+    def MoveModel(
+        self,
+        request: _model_pb2.MoveModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
+        """Puts a model, with all its versions, in another project."""
 
     @_abc_1.abstractmethod
     def DeleteModel(

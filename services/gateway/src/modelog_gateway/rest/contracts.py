@@ -29,6 +29,7 @@ from modelog_proto.registry.v1 import (
     sign_pb2,
     sla_pb2,
     webhook_pb2,
+    workspace_pb2,
 )
 from modelog_proto.serving.v1 import deployment_pb2
 from modelog_proto.training.v1 import training_pb2
@@ -47,6 +48,7 @@ FILES = (
     artifact_pb2,
     compare_pb2,
     webhook_pb2,
+    workspace_pb2,
     training_pb2,
     deployment_pb2,
     monitoring_pb2,

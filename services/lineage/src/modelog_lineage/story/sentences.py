@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelog_common.events.store import StoredEvent
 
-from modelog_lineage.story import tell_models, tell_operations
+from modelog_lineage.story import tell_models, tell_operations, tell_workspaces
 from modelog_lineage.story.telling import Entity, Sentence
 from modelog_lineage.story.words import Payload, short, word
 
@@ -23,10 +23,15 @@ ENTITIES: Mapping[str, Entity] = {
     "training.job": Entity("job", ("name",)),
     "registry.experiment": Entity("experiment", ("name",)),
     "registry.run": Entity("run", ("name",)),
+    "registry.workspace": Entity("workspace", ("workspace",)),
     "gateway.user": Entity("user", ("name", "user")),
 }
 
-SENTENCES: Mapping[str, Sentence] = {**tell_models.SENTENCES, **tell_operations.SENTENCES}
+SENTENCES: Mapping[str, Sentence] = {
+    **tell_models.SENTENCES,
+    **tell_workspaces.SENTENCES,
+    **tell_operations.SENTENCES,
+}
 
 
 def entity_of(category: str) -> Entity:

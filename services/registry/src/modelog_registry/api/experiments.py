@@ -35,7 +35,9 @@ class ExperimentServicer(ExperimentRegistryServicer):
 
     async def CreateExperiment(self, request: pb.CreateExperimentRequest, context: Call) -> pb.Experiment:
         ctx = command_call(self._clock, request.request_id, "CreateExperiment")
-        experiment_id, position = await self._experiments.create(parse.create_experiment(request), ctx)
+        experiment_id, position = await self._experiments.create(
+            parse.create_experiment(request), request.workspace, request.project, ctx
+        )
         return await self._queries.experiment(experiment_id, since(position), ctx.tenant)
 
     async def GetExperiment(self, request: pb.GetExperimentRequest, context: Call) -> pb.Experiment:
@@ -45,7 +47,7 @@ class ExperimentServicer(ExperimentRegistryServicer):
         return await self._queries.experiment(request.experiment_id, request.read, tenant())
 
     async def ListExperiments(self, request: pb.ListExperimentsRequest, context: Call) -> pb.ListExperimentsResponse:
-        found = await self._queries.experiments(request.page, request.read, tenant())
+        found = await self._queries.experiments(request, tenant())
         return pb.ListExperimentsResponse(experiments=found.items, next_page_token=found.next_page_token)
 
     async def SearchExperiments(
@@ -72,6 +74,11 @@ class ExperimentServicer(ExperimentRegistryServicer):
     async def SetExperimentTags(self, request: pb.SetExperimentTagsRequest, context: Call) -> pb.Experiment:
         ctx = command_call(self._clock, request.request_id, "SetExperimentTags")
         position = await self._experiments.handle(parse.tag_experiment(request), ctx)
+        return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
+
+    async def MoveExperiment(self, request: pb.MoveExperimentRequest, context: Call) -> pb.Experiment:
+        ctx = command_call(self._clock, request.request_id, "MoveExperiment")
+        position = await self._experiments.move(request.experiment_id, request.workspace, request.project, ctx)
         return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
 
     async def StartRun(self, request: pb.StartRunRequest, context: Call) -> pb.Run:

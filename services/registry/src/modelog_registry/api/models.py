@@ -25,14 +25,14 @@ class ModelServicer(ModelRegistryServicer):
 
     async def RegisterModel(self, request: pb.RegisterModelRequest, context: Call) -> pb.Model:
         ctx = command_call(self._clock, request.request_id, "RegisterModel")
-        position = await self._models.register(parse.register_model(request), ctx)
+        position = await self._models.register(parse.register_model(request), request.workspace, request.project, ctx)
         return await self._queries.model(request.name, since(position), ctx.tenant)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Call) -> pb.Model:
         return await self._queries.model(request.name, request.read, tenant())
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Call) -> pb.ListModelsResponse:
-        found = await self._queries.models(request.page, request.read, tenant())
+        found = await self._queries.models(request, tenant())
         return pb.ListModelsResponse(models=found.items, next_page_token=found.next_page_token)
 
     async def RegisterVersion(self, request: pb.RegisterVersionRequest, context: Call) -> pb.ModelVersion:
@@ -67,6 +67,11 @@ class ModelServicer(ModelRegistryServicer):
     async def SetModelTags(self, request: pb.SetModelTagsRequest, context: Call) -> pb.Model:
         ctx = command_call(self._clock, request.request_id, "SetModelTags")
         position = await self._models.change(parse.tag_model(request), ctx)
+        return await self._queries.model(request.name, since(position), ctx.tenant)
+
+    async def MoveModel(self, request: pb.MoveModelRequest, context: Call) -> pb.Model:
+        ctx = command_call(self._clock, request.request_id, "MoveModel")
+        position = await self._models.move(request.name, request.workspace, request.project, ctx)
         return await self._queries.model(request.name, since(position), ctx.tenant)
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Call) -> pb.DeleteModelResponse:

@@ -25,6 +25,11 @@ def time_of(message: Message, field: str) -> datetime | None:
     return time
 
 
+def text_of(message: Message, field: str) -> str | None:
+    """The text in an optional field; None when there is none."""
+    return str(getattr(message, field)) if message.HasField(field) else None
+
+
 def object_of(struct: Struct) -> dict[str, Any]:
     """A JSON object; whole numbers that a double holds exactly become int, as they were written."""
     return {key: _value_of(value) for key, value in struct.fields.items()}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from modelog_registry.place import DEFAULT_PLACE, Place
+
 
 @dataclass(frozen=True)
 class CreateExperiment:
@@ -18,6 +20,7 @@ class CreateExperiment:
     artifact_location: str = ""
     must_be_new: bool = False
     created_at: datetime | None = None
+    place: Place = DEFAULT_PLACE
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,14 @@ class TagExperiment:
 
 
 @dataclass(frozen=True)
+class MoveExperiment:
+    """Put it in another project, which is there."""
+
+    experiment_id: str
+    place: Place
+
+
+@dataclass(frozen=True)
 class DeleteExperiment:
     """Hide it."""
 
@@ -60,5 +71,11 @@ class RestoreExperiment:
 
 
 ExperimentCommand = (
-    CreateExperiment | RenameExperiment | DescribeExperiment | TagExperiment | DeleteExperiment | RestoreExperiment
+    CreateExperiment
+    | RenameExperiment
+    | DescribeExperiment
+    | TagExperiment
+    | MoveExperiment
+    | DeleteExperiment
+    | RestoreExperiment
 )

@@ -14,6 +14,7 @@ from modelog_registry.experiment.commands import (
     DeleteExperiment,
     DescribeExperiment,
     ExperimentCommand,
+    MoveExperiment,
     RenameExperiment,
     RestoreExperiment,
     TagExperiment,
@@ -23,12 +24,14 @@ from modelog_registry.experiment.events import (
     ExperimentDeleted,
     ExperimentDescribed,
     ExperimentEvent,
+    ExperimentMoved,
     ExperimentRenamed,
     ExperimentRestored,
     ExperimentTagged,
 )
 from modelog_registry.experiment.state import Experiment, evolve
 from modelog_registry.names import check_name
+from modelog_registry.place import Place
 
 # Runs go there that name no experiment, so it is always there, under this name.
 DEFAULT = "Default"
@@ -56,6 +59,8 @@ def decide(experiment: Experiment, command: ExperimentCommand, ctx: Context) -> 
                 raise NotFound(f"the experiment {experiment.name!r} has no tag {missing[0]!r}")
             nothing = not removed and all(experiment.tags.get(k) == v for k, v in tags.items())
             return () if nothing else [ExperimentTagged(experiment_id, dict(tags), removed, ctx.actor, ctx.now)]
+        case MoveExperiment(_, place):
+            return move(experiment, experiment_id, place, ctx)
         case _:
             assert_never(command)
 
@@ -75,6 +80,7 @@ def create(experiment: Experiment, command: CreateExperiment, ctx: Context) -> S
                 dict(command.tags),
                 command.artifact_location,
                 command.created_at,
+                command.place,
             )
         ]
     if experiment.deleted_at is not None:
@@ -93,6 +99,15 @@ def rename(experiment: Experiment, experiment_id: str, name: str, ctx: Context) 
     if not name:
         raise Invalid.field("name", "is empty; an experiment needs a name")
     return [ExperimentRenamed(experiment_id, experiment.name, name, ctx.actor, ctx.now)]
+
+
+def move(experiment: Experiment, experiment_id: str, place: Place, ctx: Context) -> Sequence[ExperimentEvent]:
+    """Where it is already it may be put again."""
+    if place == experiment.place:
+        return ()
+    if experiment.name == DEFAULT:
+        raise NotAllowed(f"{DEFAULT} stays where it is: runs that name no experiment go there")
+    return [ExperimentMoved(experiment_id, experiment.name, experiment.place, place, ctx.actor, ctx.now)]
 
 
 def hide_or_show(

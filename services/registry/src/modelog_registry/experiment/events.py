@@ -7,8 +7,10 @@ from typing import Any
 
 from modelog_common.events.types import event
 
+from modelog_registry.place import DEFAULT_PLACE, Place
 
-@event("registry.ExperimentCreated", version=3)
+
+@event("registry.ExperimentCreated", version=4)
 class ExperimentCreated:
     """An experiment began. `tenant` is empty in events of the first version, whose id was derived from it.
 
@@ -24,6 +26,7 @@ class ExperimentCreated:
     tags: dict[str, str]
     artifact_location: str
     created_at: datetime | None = None
+    place: Place = DEFAULT_PLACE
 
 
 @event("registry.ExperimentRenamed")
@@ -58,6 +61,18 @@ class ExperimentTagged:
     at: datetime
 
 
+@event("registry.ExperimentMoved")
+class ExperimentMoved:
+    """It belongs to another project from now on."""
+
+    experiment_id: str
+    name: str
+    old_place: Place
+    place: Place
+    by: str
+    at: datetime
+
+
 @event("registry.ExperimentDeleted")
 class ExperimentDeleted:
     """It was hidden; it keeps its name."""
@@ -83,6 +98,7 @@ ExperimentEvent = (
     | ExperimentRenamed
     | ExperimentDescribed
     | ExperimentTagged
+    | ExperimentMoved
     | ExperimentDeleted
     | ExperimentRestored
 )

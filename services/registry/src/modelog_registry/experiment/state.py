@@ -15,10 +15,12 @@ from modelog_registry.experiment.events import (
     ExperimentDeleted,
     ExperimentDescribed,
     ExperimentEvent,
+    ExperimentMoved,
     ExperimentRenamed,
     ExperimentRestored,
     ExperimentTagged,
 )
+from modelog_registry.place import DEFAULT_PLACE, Place
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Experiment:
     tags: Mapping[str, str] = field(default_factory=dict)
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
+    place: Place = DEFAULT_PLACE
 
     def of(self, tenant: str) -> ExperimentCreated | None:
         """How it began, when it belongs to the tenant."""
@@ -57,7 +60,7 @@ def evolve(experiment: Experiment, event: ExperimentEvent) -> Experiment:
     """Fold one event."""
     match event:
         case ExperimentCreated():
-            return Experiment(event, event.name, event.description, event.tags, event.at)
+            return Experiment(event, event.name, event.description, event.tags, event.at, place=event.place)
         case ExperimentRenamed(name=name, at=at):
             return replace(experiment, name=name, updated_at=at)
         case ExperimentDescribed(description=description, at=at):
@@ -65,6 +68,8 @@ def evolve(experiment: Experiment, event: ExperimentEvent) -> Experiment:
         case ExperimentTagged(tags=tags, removed=removed, at=at):
             kept = {k: v for k, v in experiment.tags.items() if k not in removed}
             return replace(experiment, tags={**kept, **tags}, updated_at=at)
+        case ExperimentMoved(place=place, at=at):
+            return replace(experiment, place=place, updated_at=at)
         case ExperimentDeleted(at=at):
             return replace(experiment, deleted_at=at, updated_at=at)
         case ExperimentRestored(at=at):

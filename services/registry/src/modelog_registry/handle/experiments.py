@@ -13,13 +13,16 @@ from modelog_registry.experiment.commands import (
     CreateExperiment,
     DescribeExperiment,
     ExperimentCommand,
+    MoveExperiment,
     RenameExperiment,
 )
 from modelog_registry.experiment.decide import DEFAULT
 from modelog_registry.experiment.events import ExperimentEvent
 from modelog_registry.experiment.state import Experiment, first_id
 from modelog_registry.handle.names import Names
+from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.names import check_name
+from modelog_registry.place import DEFAULT_PLACE, Place
 
 TRIES = 3
 
@@ -27,15 +30,25 @@ TRIES = 3
 class Experiments:
     """All experiments of all tenants."""
 
-    def __init__(self, entities: Entities[Experiment, ExperimentCommand, ExperimentEvent], names: Names) -> None:
-        self._entities, self._names = entities, names
+    def __init__(
+        self,
+        entities: Entities[Experiment, ExperimentCommand, ExperimentEvent],
+        names: Names,
+        workspaces: WorkspaceHandler,
+    ) -> None:
+        self._entities, self._names, self._workspaces = entities, names, workspaces
 
-    async def create(self, command: CreateExperiment, ctx: Context) -> tuple[str, int]:
+    async def create(self, command: CreateExperiment, workspace: str, project: str, ctx: Context) -> tuple[str, int]:
         """The id of the experiment that has the name, and where it stands."""
         check_name(command.name, "name")
+        place = await self._place(command.name, workspace, project, ctx)
         experiment_id = await self._id_for(command.name, ctx)
-        made = await self._entities.handle(experiment_id, replace(command, experiment_id=experiment_id), ctx)
-        return experiment_id, made.position
+        whole = replace(command, experiment_id=experiment_id, place=place)
+        return experiment_id, (await self._entities.handle(experiment_id, whole, ctx)).position
+
+    async def move(self, experiment_id: str, workspace: str, project: str, ctx: Context) -> int:
+        place = await self._workspaces.place(workspace, project, ctx.tenant)
+        return await self.handle(MoveExperiment(experiment_id, place), ctx)
 
     async def handle(self, command: ExperimentCommand, ctx: Context) -> int:
         """A command that leaves the name as it is."""
@@ -68,11 +81,17 @@ class Experiments:
             raise NotAllowed(f"the experiment {state.name!r} is deleted; restore it first")
         return found, state.name
 
+    async def _place(self, name: str, workspace: str, project: str, ctx: Context) -> Place:
+        place = await self._workspaces.place(workspace, project, ctx.tenant)
+        if name == DEFAULT and place != DEFAULT_PLACE:
+            raise NotAllowed(f"{DEFAULT} is in {DEFAULT_PLACE}: runs that name no experiment go there")
+        return place
+
     async def _make_default(self, ctx: Context) -> None:
         default = first_id(ctx.tenant, DEFAULT)
         if (await self._entities.recent(default)).state.created is None:
             await self.create(
-                CreateExperiment("", DEFAULT), replace(ctx, request_id=derived_id(ctx.request_id, DEFAULT))
+                CreateExperiment("", DEFAULT), "", "", replace(ctx, request_id=derived_id(ctx.request_id, DEFAULT))
             )
 
     async def _rename(self, command: RenameExperiment, loaded: Loaded[Experiment], ctx: Context) -> Loaded[Experiment]:

@@ -11,6 +11,7 @@ from modelog_common.domain.semver import SemanticVersion
 from modelog_common.events.entities import Entities, Loaded
 
 from modelog_registry.handle.references import References
+from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.model.card import EditCard
 from modelog_registry.model.change_commands import (
     ApplyChange,
@@ -26,6 +27,7 @@ from modelog_registry.model.commands import (
     DeleteModel,
     DeleteVersion,
     ModelCommand,
+    MoveModel,
     PromoteVersion,
     RegisterModel,
     RegisterVersion,
@@ -75,11 +77,18 @@ class Models:
         entities: Entities[Model, ModelCommand, ModelEvent],
         policies: Entities[Policy, PolicyCommand, PolicyEvent],
         references: References,
+        workspaces: WorkspaceHandler,
     ) -> None:
         self._entities, self._policies, self._references = entities, policies, references
+        self._workspaces = workspaces
 
-    async def register(self, command: RegisterModel, ctx: Context) -> int:
-        return (await self._handle(command.name, command, ctx)).position
+    async def register(self, command: RegisterModel, workspace: str, project: str, ctx: Context) -> int:
+        place = await self._workspaces.place(workspace, project, ctx.tenant)
+        return (await self._handle(command.name, replace(command, place=place), ctx)).position
+
+    async def move(self, model: str, workspace: str, project: str, ctx: Context) -> int:
+        place = await self._workspaces.place(workspace, project, ctx.tenant)
+        return (await self._handle(model, MoveModel(model, place), ctx)).position
 
     async def register_version(self, command: RegisterVersion, ctx: Context) -> tuple[str, int]:
         """The version that this request registered, now or before, and the position."""

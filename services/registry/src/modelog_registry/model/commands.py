@@ -17,6 +17,7 @@ from modelog_registry.model.retired import ObjectToRetirement, ReviewRetirements
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.place import DEFAULT_PLACE, Place
 from modelog_registry.rules import BEGINNING, PolicyVersion
 
 
@@ -30,6 +31,7 @@ class RegisterModel:
     type: ModelType = ModelType.UNSPECIFIED
     must_be_new: bool = False
     created_at: datetime | None = None
+    place: Place = DEFAULT_PLACE
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,14 @@ class TagModel:
 
 
 @dataclass(frozen=True)
+class MoveModel:
+    """Put a model in another project, which is there."""
+
+    model: str
+    place: Place
+
+
+@dataclass(frozen=True)
 class DeleteModel:
     """Hide a model with all its versions."""
 
@@ -163,6 +173,7 @@ ModelCommand = (
     | PromoteVersion
     | UpdateModel
     | TagModel
+    | MoveModel
     | DeleteModel
     | UpdateVersion
     | TagVersion

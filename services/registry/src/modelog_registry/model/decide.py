@@ -28,6 +28,7 @@ from modelog_registry.model.commands import (
     DeleteModel,
     DeleteVersion,
     ModelCommand,
+    MoveModel,
     PromoteVersion,
     RegisterModel,
     RegisterVersion,
@@ -64,6 +65,8 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
             return upkeep.update_model(model, command, ctx)
         case TagModel():
             return upkeep.tag_model(model, command, ctx)
+        case MoveModel():
+            return upkeep.move_model(model, command, ctx)
         case DeleteModel():
             return upkeep.delete_model(model, command, ctx)
         case UpdateVersion():
@@ -122,6 +125,7 @@ def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequen
                 command.type,
                 ctx.request_id,
                 command.created_at,
+                command.place,
             )
         ]
     if command.must_be_new:

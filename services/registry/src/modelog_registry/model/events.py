@@ -15,6 +15,7 @@ from modelog_registry.model.retired import RetirementAnnounced, RetirementCalled
 from modelog_registry.model.signature import Signature
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.place import DEFAULT_PLACE, Place
 
 
 class DatasetRef(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ class Environment(msgspec.Struct, frozen=True):
     git_commit: str
 
 
-@event("registry.ModelRegistered", version=3)
+@event("registry.ModelRegistered", version=4)
 class ModelRegistered:
     """A model got its name, for the first time or after it was deleted.
 
@@ -50,6 +51,7 @@ class ModelRegistered:
     type: ModelType = ModelType.UNSPECIFIED
     request_id: str = ""
     created_at: datetime | None = None
+    place: Place = DEFAULT_PLACE
 
 
 @event("registry.VersionRegistered", version=3)
@@ -142,6 +144,18 @@ class ModelTagged:
     at: datetime
 
 
+@event("registry.ModelMoved")
+class ModelMoved:
+    """A model belongs to another project from now on."""
+
+    model_id: str
+    model: str
+    old_place: Place
+    place: Place
+    by: str
+    at: datetime
+
+
 @event("registry.ModelDeleted")
 class ModelDeleted:
     """A model was hidden with all its versions."""
@@ -222,6 +236,7 @@ ModelEvent = (
     | VersionPromoted
     | ModelUpdated
     | ModelTagged
+    | ModelMoved
     | ModelDeleted
     | VersionUpdated
     | VersionTagged

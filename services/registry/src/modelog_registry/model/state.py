@@ -26,6 +26,7 @@ from modelog_registry.model.events import (
     AliasSet,
     ModelDeleted,
     ModelEvent,
+    ModelMoved,
     ModelRegistered,
     ModelTagged,
     ModelUpdated,
@@ -46,6 +47,7 @@ from modelog_registry.model.retired import (
 )
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.place import DEFAULT_PLACE, Place
 from modelog_registry.rules import Candidate
 
 
@@ -140,6 +142,7 @@ class Model:
     sla: SlaSet | None = None
     updated_at: datetime | None = None
     gone: Gone | None = None
+    place: Place = DEFAULT_PLACE
 
     def named(self, name: str) -> ModelRegistered:
         """Who registered the model; raises NotFound, which names it, when nobody did or when it was deleted."""
@@ -209,8 +212,11 @@ def evolve(model: Model, event: ModelEvent) -> Model:
 
 def _evolve(model: Model, event: ModelEvent) -> Model:
     match event:
-        case ModelRegistered(description=description, type=kind, tags=tags):
-            return replace(model, registered=event, description=description, type=kind, tags=tags, gone=None)
+        case ModelRegistered(description=description, type=kind, tags=tags, place=place):
+            named = replace(model, registered=event, description=description, type=kind, tags=tags)
+            return replace(named, gone=None, place=place)
+        case ModelMoved(place=place):
+            return replace(model, place=place)
         case VersionRegistered(at=at, description=description, tags=tags):
             return model.with_version(Version(event, at, len(model.versions) + 1, description, tags))
         case VersionReviewed(version=version, at=at):

@@ -13,6 +13,7 @@ from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
     DeleteVersion,
+    MoveModel,
     SetAlias,
     TagModel,
     TagVersion,
@@ -24,6 +25,7 @@ from modelog_registry.model.events import (
     AliasSet,
     ModelDeleted,
     ModelEvent,
+    ModelMoved,
     ModelTagged,
     ModelUpdated,
     VersionDeleted,
@@ -64,6 +66,14 @@ def tag_model(model: Model, command: TagModel, ctx: Context) -> Sequence[ModelEv
     if not tags and not removed:
         return ()
     return [ModelTagged(named.model_id, named.name, tags, removed, ctx.actor, ctx.now)]
+
+
+def move_model(model: Model, command: MoveModel, ctx: Context) -> Sequence[ModelEvent]:
+    """Where it is already it may be put again."""
+    named = model.named(command.model)
+    if command.place == model.place:
+        return ()
+    return [ModelMoved(named.model_id, named.name, model.place, command.place, ctx.actor, ctx.now)]
 
 
 def tag_version(model: Model, command: TagVersion, ctx: Context) -> Sequence[ModelEvent]:

@@ -46,6 +46,8 @@ def experiment_message(experiment: Experiment, created: ExperimentCreated, posit
         artifact_location=created.artifact_location,
         updated_at=timestamp(experiment.updated_at or created.at),
         deleted_at=timestamp(experiment.deleted_at) if experiment.deleted_at is not None else None,
+        workspace=experiment.place.workspace,
+        project=experiment.place.project,
     )
 
 

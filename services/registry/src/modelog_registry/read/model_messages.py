@@ -24,6 +24,7 @@ from modelog_registry.model.events import (
     Environment,
     ModelDeleted,
     ModelEvent,
+    ModelMoved,
     ModelRegistered,
     ModelTagged,
     ModelUpdated,
@@ -69,6 +70,8 @@ def model_message(model: Model, registered: ModelRegistered, position: int) -> p
         type=TYPES[model.type],
         aliases=[pb.Alias(alias=alias, version=model.aliases[alias].version) for alias in sorted(model.aliases)],
         updated_at=timestamp(model.updated_at or registered.at),
+        workspace=model.place.workspace,
+        project=model.place.project,
     )
 
 
@@ -120,6 +123,9 @@ def fact_message(event: ModelEvent, position: int) -> pb.ModelFact:
             fact.kind, fact.by = pb.FACT_KIND_MODEL_TAGGED, event.by
             fact.tags_set.update(event.tags)
             fact.tags_removed.extend(event.removed)
+        case ModelMoved():
+            fact.kind, fact.by = pb.FACT_KIND_MODEL_MOVED, event.by
+            fact.reason = f"from {event.old_place} to {event.place}"
         case ModelDeleted():
             fact.kind, fact.by, fact.reason = pb.FACT_KIND_MODEL_DELETED, event.by, event.reason
         case AliasSet():

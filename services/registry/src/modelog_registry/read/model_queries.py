@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.read.moment import ReadOptions
@@ -14,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
 from modelog_registry.read.model_tables import MODEL_FACTS, MODELS, VERSIONS
+from modelog_registry.read.places import MODEL, inside
 from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
 
 
@@ -27,9 +29,10 @@ class ModelQueries(TableQueries):
         await self._add_versions([model], tenant)
         return model
 
-    async def models(self, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Model]:
+    async def models(self, request: pb.ListModelsRequest, tenant: str) -> Found[pb.Model]:
         """Models with all their versions, by name."""
-        found = await self._queries.page(MODELS, pb.Model, read, tenant, page)
+        where = partial(_inside, request, tenant) if request.workspace or request.project else ()
+        found = await self._queries.page(MODELS, pb.Model, request.read, tenant, request.page, where=where)
         await self._add_versions(found.items, tenant)
         return found
 
@@ -42,7 +45,7 @@ class ModelQueries(TableQueries):
             request.read,
             tenant,
             request.page,
-            where=lambda at: conditions(tenant, at),
+            where=lambda at: [*conditions(tenant, at), *_inside(request, tenant, at)],
             order_by=order_of(SEARCHED_MODELS, request.order_by),
         )
         if request.newest_versions_only:
@@ -142,6 +145,12 @@ class ModelQueries(TableQueries):
         if not found.items and not page.token:
             raise NotFound(f"nothing ever happened to {f'version {version!r} of ' if version else ''}a model {model!r}")
         return found
+
+
+def _inside(
+    request: pb.ListModelsRequest | pb.SearchModelsRequest, tenant: str, at: int | None
+) -> list[ColumnElement[bool]]:
+    return inside(MODEL, MODELS.table.c.name, tenant, at, request.workspace, request.project)
 
 
 def _last_of(models: Sequence[pb.Model]) -> int:

@@ -16,6 +16,7 @@ from modelog_registry.model.events import (
     AliasSet,
     ModelDeleted,
     ModelEvent,
+    ModelMoved,
     ModelRegistered,
     ModelTagged,
     VersionDeleted,
@@ -44,6 +45,7 @@ from modelog_registry.read.model_tables import (
     VERSION_TAGS,
     VERSIONS,
 )
+from modelog_registry.read.places import MODEL, placed
 from modelog_registry.read.signatures import signature_message
 from modelog_registry.rules import RULED
 
@@ -67,6 +69,8 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         "updated_us": microseconds(event.at),
     }
     changes.append(Put(MODELS, {"name": name}, row, values))
+    if isinstance(event, ModelRegistered | ModelMoved):
+        changes.append(placed(MODEL, name, model.place))
     changes += (_version_row(model, model.of(text), stored.position) for text in _versions_of(event))
     changes += _searched(model, event)
     if isinstance(event, VersionPromoted) and event.to_stage in RULED:

@@ -15,7 +15,7 @@ from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.state import Experiment
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
-from modelog_registry.name.decide import NAME, Name
+from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.state import Policy
 from modelog_registry.read import messages, policy_messages, retirements, tables
@@ -23,6 +23,8 @@ from modelog_registry.read.columns import microseconds
 from modelog_registry.read.logged_models import logged_model_rows
 from modelog_registry.read.model_rows import model_rows
 from modelog_registry.read.model_tables import POLICIES, RETIREMENT_POLICIES
+from modelog_registry.read.places import EXPERIMENT as EXPERIMENT_PLACE
+from modelog_registry.read.places import placed
 from modelog_registry.read.values import values_changed
 from modelog_registry.read.webhooks import webhook_rows
 from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicy
@@ -30,6 +32,7 @@ from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunLogged
 from modelog_registry.run.state import Run
 from modelog_registry.webhook.decide import WEBHOOK
+from modelog_registry.workspace.decide import WORKSPACES
 
 
 def projections(store: EventStore) -> Sequence[Projection]:
@@ -38,12 +41,13 @@ def projections(store: EventStore) -> Sequence[Projection]:
         EntityProjection(store, MODEL, EVENTS, model_rows),
         EntityProjection(store, POLICY, EVENTS, policy_rows),
         EntityProjection(store, RETIREMENT, EVENTS, retirement_policy_rows),
-        EntityProjection(store, NAME, EVENTS, name_rows),
+        EntityProjection(store, NAME, EVENTS, no_rows),
         EntityProjection(store, EXPERIMENT, EVENTS, experiment_rows),
         EntityProjection(store, RUN, EVENTS, run_rows),
         EntityProjection(store, LOGGED_MODEL, EVENTS, logged_model_rows),
         EntityProjection(store, DATASET, EVENTS, dataset_rows),
         EntityProjection(store, WEBHOOK, EVENTS, webhook_rows),
+        EntityProjection(store, WORKSPACES, EVENTS, no_rows),
     )
 
 
@@ -65,8 +69,8 @@ def retirement_policy_rows(policy: RetirementPolicy, stored: StoredEvent) -> Seq
     return [Put(RETIREMENT_POLICIES, {"version": str(last.version)}, body, {"number": last.version})]
 
 
-def name_rows(_name: Name, _stored: StoredEvent) -> Sequence[Change]:
-    """A name makes no row. It is here because what is projected is published: who waits for a position reaches it."""
+def no_rows(_state: object, _stored: StoredEvent) -> Sequence[Change]:
+    """For what is looked up in the log. It is here because what is projected is published: consumers wait for it."""
     return ()
 
 
@@ -75,7 +79,10 @@ def experiment_rows(experiment: Experiment, stored: StoredEvent) -> Sequence[Cha
         raise ValueError(f"{stored.stream} has {stored.type} before the experiment was created")
     body = messages.experiment_message(experiment, experiment.created, stored.position).SerializeToString()
     values = {"name": experiment.name, "hidden": int(experiment.deleted_at is not None)}
-    return [Put(tables.EXPERIMENTS, {"experiment_id": experiment.created.experiment_id}, body, values)]
+    experiment_id = experiment.created.experiment_id
+    row = Put(tables.EXPERIMENTS, {"experiment_id": experiment_id}, body, values)
+    moved = stored.type in ("registry.ExperimentCreated", "registry.ExperimentMoved")
+    return [row, placed(EXPERIMENT_PLACE, experiment_id, experiment.place)] if moved else [row]
 
 
 def run_rows(run: Run, stored: StoredEvent) -> Sequence[Change]:

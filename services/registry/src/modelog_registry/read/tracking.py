@@ -15,13 +15,14 @@ from modelog_common.stores.curves import Curve, curve_of, in_order
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1 import search_pb2
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.conditions import check, holds, sorted_by
 from modelog_registry.read.messages import timestamp
+from modelog_registry.read.places import EXPERIMENT, inside
 from modelog_registry.read.queries import EVERYTHING, existing
 from modelog_registry.read.search_runs import search_runs
 from modelog_registry.read.tables import EXPERIMENTS, RUN_POINTS, RUNS
@@ -59,12 +60,16 @@ class TrackingQueries:
         found = await self._queries.page(EXPERIMENTS, pb.Experiment, read, tenant, common.Page(size=1), where=where)
         return existing(next(iter(found.items), None), f"there is no experiment {name!r}", read)
 
-    async def experiments(self, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Experiment]:
+    async def experiments(self, request: pb.ListExperimentsRequest, tenant: str) -> Found[pb.Experiment]:
         """Those that are not deleted, by name."""
         c = EXPERIMENTS.table.c
-        read = self._answered(read, tenant)
+        read = self._answered(request.read, tenant)
+
+        def where(at: int | None) -> list[ColumnElement[bool]]:
+            return [c.hidden == 0, *_inside(request, tenant, at)]
+
         return await self._queries.page(
-            EXPERIMENTS, pb.Experiment, read, tenant, page, where=[c.hidden == 0], order_by=[c.name]
+            EXPERIMENTS, pb.Experiment, read, tenant, request.page, where=where, order_by=[c.name]
         )
 
     async def search_experiments(self, request: pb.SearchExperimentsRequest, tenant: str) -> Found[pb.Experiment]:
@@ -74,7 +79,7 @@ class TrackingQueries:
 
         async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
             t = EXPERIMENTS.table.c
-            where = [t.tenant == tenant, EXPERIMENTS.at(at)]
+            where = [t.tenant == tenant, EXPERIMENTS.at(at), *_inside(request, tenant, at)]
             if request.view != search_pb2.VIEW_ALL:
                 where.append(t.hidden == int(request.view == search_pb2.VIEW_DELETED))
             rows = await self._queries.fetch(select(t.body).where(*where).order_by(t.name))
@@ -177,6 +182,12 @@ class TrackingQueries:
             order_by=[t.ordinal],
         )
         return [point for points in told.items for point in points.points]
+
+
+def _inside(
+    request: pb.ListExperimentsRequest | pb.SearchExperimentsRequest, tenant: str, at: int | None
+) -> list[ColumnElement[bool]]:
+    return inside(EXPERIMENT, EXPERIMENTS.table.c.experiment_id, tenant, at, request.workspace, request.project)
 
 
 def _of_experiment(experiment: pb.Experiment, asked: search_pb2.Condition | search_pb2.Order) -> str | float | None:

@@ -1,0 +1,1 @@
+"""Workspaces of a tenant: teams' areas, their members and their projects."""
