@@ -15,6 +15,22 @@ from modelog_common.domain.decider import Decider
 from modelog_common.domain.sealed import Sealed
 from modelog_common.events.store import StoredEvent
 from modelog_common.read.tables import Put
+from modelog_monitoring.abtest.decide import AB_TEST
+from modelog_monitoring.abtest.events import (
+    AbMethod,
+    AbMetric,
+    AbPlan,
+    AbTestCreated,
+    AbTestDecided,
+    AbTestLooked,
+    AbTestStarted,
+    AbTestStopped,
+    ArmSum,
+    Figures,
+    SampleSize,
+    SprtState,
+    Verdict,
+)
 from modelog_monitoring.events import EVENTS
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.monitor.events import (
@@ -34,8 +50,8 @@ from modelog_monitoring.monitor.events import (
 from modelog_monitoring.monitor.window import WindowUnit
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.policy.events import PolicyCreated
-from modelog_monitoring.read.project import monitor_rows, policy_rows, retraining_rows
-from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.read.project import ab_test_rows, monitor_rows, policy_rows, retraining_rows
+from modelog_monitoring.read.tables import AB_LOOKS, AB_TESTS, ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
 from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.retraining.events import (
     CanaryEvaluated,
@@ -50,6 +66,7 @@ from modelog_monitoring.retraining.events import (
     RetrainingStarted,
     TrainingSet,
 )
+from modelog_proto.monitoring.v1 import abtest_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 
 FOLDER = Path(__file__).parent / "golden"
@@ -89,6 +106,15 @@ STARTED = RetrainingStarted(
 TRAINED = ChallengerTrained("r-1", "job-1", "1.1.0", AT)
 EVALUATED = ChallengerEvaluated("r-1", COMPARED, True, "better on 10000 fresh rows", AT)
 HOOK = Sealed("k-1", "AAECAwQFBgcICQoL", "c2VhbGVkIGJ5IGEga2V5IHRoYXQgbm9ib2R5IGhhcw==")
+PLAN = AbPlan(
+    "flights", "1.0.0", "1.1.0", AbMetric.ERROR, 0.5, False, 0.02, 0.05, 0.8, 0.2, 0.4, AbMethod.MIXTURE_SPRT, 1800.0
+)
+NEEDED = SampleSize(6510, 6510, 26040)
+SEEN = Figures(5000, 5100, 0.2, 0.17, -0.03, -0.049, -0.011, 0.0004)
+REMEMBERED = SprtState(ArmSum(5000, 0.2, 800.0), ArmSum(5100, 0.17, 719.6), 0.0004, -0.049, -0.011)
+PLANNED = AbTestCreated("t-1", "1.1 for flights", "flight-delay", PLAN, 0.5, NEEDED, "alice", AT)
+BEGUN = AbTestStarted("t-1", "1.1 for flights", 0.5, NEEDED, AT, 17, START, "alice", AT)
+LOOKED = AbTestLooked("t-1", "1.1 for flights", 1, END, SEEN, REMEMBERED, AT)
 CANARY = CanaryStarted("r-1", "flights", "1.1.0", 10.0, "bob", AT)
 
 # Each list is the story of one entity, in order.
@@ -181,12 +207,26 @@ STORIES: list[tuple[str, list[Any]]] = [
     ),
     ("monitoring.retraining", [STARTED, TRAINED, EVALUATED, RetrainingRefused("r-1", "bob rejected it", AT)]),
     ("monitoring.retraining", [STARTED, RetrainingFailed("r-1", "training failed: out of memory", AT)]),
+    (
+        "monitoring.abtest",
+        [
+            PLANNED,
+            BEGUN,
+            LOOKED,
+            AbTestDecided("t-1", "1.1 for flights", Verdict.B_BETTER, SEEN, "1.1.0 is better than 1.0.0", AT),
+        ],
+    ),
+    (
+        "monitoring.abtest",
+        [PLANNED, BEGUN, LOOKED, AbTestStopped("t-1", "1.1 for flights", SEEN, "a new champion", "bob", AT)],
+    ),
 ]
-DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (MONITOR, POLICY, RETRAINING)}
+DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (AB_TEST, MONITOR, POLICY, RETRAINING)}
 ROWS: dict[str, Any] = {
     MONITOR.category: monitor_rows,
     POLICY.category: policy_rows,
     RETRAINING.category: retraining_rows,
+    AB_TEST.category: ab_test_rows,
 }
 MESSAGES: dict[str, Any] = {
     MONITORS.name: pb.Monitor,
@@ -194,6 +234,8 @@ MESSAGES: dict[str, Any] = {
     ALERTS.name: pb.Alert,
     POLICIES.name: pb.RetrainingPolicy,
     RETRAININGS.name: pb.Retraining,
+    AB_TESTS.name: abtest_pb2.AbTest,
+    AB_LOOKS.name: abtest_pb2.AbLook,
 }
 
 

@@ -122,6 +122,9 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ListAlertsRequest": {"Monitor": lambda m: [{"monitor": m.name}]},
     "ListRetrainingPoliciesRequest": {},
     "ListRetrainingsRequest": {"RetrainingPolicy": lambda p: [{"policy": p.name}]},
+    "GetAbTestRequest": {"AbTest": lambda t: [{"name": t.name}]},
+    "ListAbTestsRequest": {"AbTest": lambda t: [{"deployment": t.deployment}]},
+    "ListAbLooksRequest": {"AbTest": lambda t: [{"name": t.name}]},
     "GetSeriesRequest": {"Monitor": lambda m: [{"monitor": m.name, "metric": metric} for metric in METRICS]},
     "TraceRequest": {
         "ModelVersion": lambda v: [{"node": version_node(v)}, {"node": version_node(v), "direction": DOWNSTREAM}],

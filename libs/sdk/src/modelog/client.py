@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import Dict, List, Optional, Sequence, Type
 
+from modelog.api.ab_tests import AbTests
 from modelog.api.audit import Audit
 from modelog.api.cards import Cards
 from modelog.api.changes import Changes
@@ -64,6 +65,7 @@ class Client:
         self.jobs = Jobs(transport, self.artifacts)
         self.deployments = Deployments(transport)
         self.monitors = Monitors(transport)
+        self.ab_tests = AbTests(transport)
         self.lineage = LineageGraph(transport)
         self.audit = Audit(transport)
         self.users = Users(transport)

@@ -22,17 +22,13 @@ ROW_PX = 34
 
 def write_report(found: Comparison, path: Path, title: str = "Comparison") -> Path:
     """Write the report; raises ModelogError when plotly, which draws, is not installed."""
-    try:
-        import plotly.graph_objects as go
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise ModelogError('the report needs plotly: pip install "modelog[report]"') from None
+    graphs = plotly()
     names = [column.name for column in found.columns]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         "<h2>Metrics</h2>",
         metrics_table(found),
-        *(_drawn(go.Figure(figure)) for figure in figures(found)),
+        *(drawn(graphs.Figure(figure)) for figure in figures(found)),
         f"<ul>{''.join(f'<li>{html.escape(sentence)}</li>' for sentence in sentences(found))}</ul>",
         *(
             f"<h2>{heading}</h2>{values_table(names, values)}"
@@ -44,19 +40,38 @@ def write_report(found: Comparison, path: Path, title: str = "Comparison") -> Pa
             if values
         ),
         "<h2>Files and time</h2>",
-        _table(
+        table(
             ["", *names],
             [
                 ["bytes", *(f"{column.size_bytes:,.0f}" for column in found.columns)],
-                ["seconds", *(_number(column.duration_s) for column in found.columns)],
+                ["seconds", *(number(column.duration_s) for column in found.columns)],
             ],
         ),
     ]
-    page = (
+    return write_page(path, page_of(title, parts))
+
+
+def plotly() -> Any:
+    """What draws; raises ModelogError when it is not installed."""
+    try:
+        import plotly.graph_objects as graphs
+    except ImportError:
+        raise ModelogError('the report needs plotly: pip install "modelog[report]"') from None
+    return graphs
+
+
+def page_of(title: str, parts: Sequence[str]) -> str:
+    """A page with everything in it, of parts that are HTML."""
+    from plotly.offline import get_plotlyjs
+
+    return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script>{''.join(parts)}</html>"
     )
+
+
+def write_page(path: Path, page: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     return path
@@ -74,20 +89,20 @@ def metrics_table(found: Comparison) -> str:
         [
             metric.name,
             *(
-                _number(summary.mean) if summary.sd is None else f"{_number(summary.mean)} ± {summary.sd:.2g}"
+                number(summary.mean) if summary.sd is None else f"{number(summary.mean)} ± {summary.sd:.2g}"
                 for summary in metric.columns
             ),
             *(_difference(metric, column.column) for column in found.columns[1:]),
         ]
         for metric in found.metrics
     ]
-    return _table(["", *names, *(f"difference of {name}" for name in names[1:])], rows)
+    return table(["", *names, *(f"difference of {name}" for name in names[1:])], rows)
 
 
 def values_table(names: Sequence[str], values: Sequence[ComparedValue]) -> str:
     """What differs first, and marked."""
     ordered = sorted(values, key=lambda value: not value.differs)
-    return _table(["", *names], [[value.name, *value.values] for value in ordered], [v.differs for v in ordered])
+    return table(["", *names], [[value.name, *value.values] for value in ordered], [v.differs for v in ordered])
 
 
 def figures(found: Comparison) -> List[Dict[str, Any]]:
@@ -162,11 +177,11 @@ def _difference(metric: ComparedMetric, column: int) -> str:
     return f"{found.estimate:+.4g}{interval}, corrected p {found.corrected_p:.2g}"
 
 
-def _number(value: Optional[float]) -> str:
+def number(value: Optional[float]) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool] = ()) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[bool] = ()) -> str:
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(
         f"<tr{' class=differs' if n < len(marked) and marked[n] else ''}>"
@@ -176,6 +191,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequenc
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _drawn(figure: Any) -> str:
+def drawn(figure: Any) -> str:
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 60})
     return str(figure.to_html(full_html=False, include_plotlyjs=False))

@@ -11,18 +11,23 @@ from modelog_common.bus.topics import OUTCOMES, sender_of
 from modelog_common.domain.errors import NotFound
 from modelog_common.events.entities import Entities
 from modelog_common.service import Host
+from modelog_proto.monitoring.v1.abtest_pb2_grpc import add_AbTestsServicer_to_server
 from modelog_proto.monitoring.v1.monitoring_pb2_grpc import add_MonitoringServiceServicer_to_server
 
+from modelog_monitoring.abtest.decide import AB_TEST
+from modelog_monitoring.api.ab_tests import AbTestsServicer
 from modelog_monitoring.api.monitoring import MonitoringServicer
 from modelog_monitoring.data.ingest import BATCHES_AT_ONCE, TOPICS, Ingest
 from modelog_monitoring.data.store import CONSUMER as DATA_CONSUMER
 from modelog_monitoring.data.store import Kind, WindowStore
 from modelog_monitoring.events import EVENTS
+from modelog_monitoring.handle.ab_tests import AbTests
 from modelog_monitoring.handle.monitors import Monitors, Policies
 from modelog_monitoring.handle.reference import References
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.peers import Registry, Serving, Training
 from modelog_monitoring.policy.decide import POLICY
+from modelog_monitoring.react.ab_watch import AbWatch
 from modelog_monitoring.react.catalog import Catalog
 from modelog_monitoring.react.deliver import Deliverer
 from modelog_monitoring.react.fresh import FreshRows
@@ -33,6 +38,7 @@ from modelog_monitoring.react.retrain import Retrainer
 from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.react.steps import Steps
 from modelog_monitoring.react.windows import WindowWatch
+from modelog_monitoring.read.ab_queries import AbTestQueries
 from modelog_monitoring.read.project import projections
 from modelog_monitoring.read.queries import MonitoringQueries
 from modelog_monitoring.read.series import SeriesProjection
@@ -41,6 +47,7 @@ from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.scoring import Scorer
 
 SERVICE = "modelog.monitoring.v1.MonitoringService"
+AB_SERVICE = "modelog.monitoring.v1.AbTests"
 # Profiles of reference data stand beside the other blobs, in a folder of monitoring's own.
 PROFILES = "monitoring"
 
@@ -56,23 +63,26 @@ async def build(host: Host) -> None:
     monitors = Entities(store, MONITOR, EVENTS, host.snapshots)
     policies = Entities(store, POLICY, EVENTS)
     retrainings = Entities(store, RETRAINING, EVENTS)
+    ab_tests = Entities(store, AB_TEST, EVENTS, host.snapshots)
 
     catalog = Catalog(store)
     ledger = Ledger(host.data_dir / "deliveries.db")
     deliverer = Deliverer(monitors, catalog, ledger, host.subjects, host.clock)
     settled = Settled()
     watch = WindowWatch(monitors, catalog, data, references, settled, host.clock)
+    ab_watch = AbWatch(ab_tests, catalog, data, serving, store, host.clock)
     inbox = Inbox(host.data_dir / "inbox.db", store.history)
     steps = Steps(retrainings, monitors, registry, training, serving, scorer, FreshRows(data), inbox, host.clock)
     retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, settled, host.clock)
     settled.on_change(retrainer.bell.ring)
     inbox.on_change(retrainer.bell.ring)
-    for bell in (deliverer.bell, watch.bell, retrainer.bell):
+    for bell in (deliverer.bell, watch.bell, retrainer.bell, ab_watch.bell):
         catalog.on_change(bell.ring)
-    ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring)
+    ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring, ab_watch.bell.ring)
 
     projected = SeriesProjection(store, series)
-    queries = MonitoringQueries(host.project(TABLES, projections(store)), data, projected, settled, deliverer.status)
+    tables = host.project(TABLES, projections(store))
+    queries = MonitoringQueries(tables, data, projected, settled, deliverer.status)
     servicer = MonitoringServicer(
         Monitors(monitors, references, serving, host.subjects),
         Policies(policies, monitors, registry),
@@ -80,6 +90,8 @@ async def build(host: Host) -> None:
         host.clock,
     )
     host.serve(add_MonitoringServiceServicer_to_server, servicer, SERVICE)
+    tests = AbTestsServicer(AbTests(ab_tests, serving, data), AbTestQueries(tables), host.clock)
+    host.serve(add_AbTestsServicer_to_server, tests, AB_SERVICE)
     host.rebuildable("series", projected)
     host.stream_progress(lambda tenant, producer, topic: stream_progress(data, tenant, producer, topic))
 
@@ -89,6 +101,7 @@ async def build(host: Host) -> None:
     host.background("window watch", watch.run)
     host.background("alert delivery", deliverer.run)
     host.background("retraining", retrainer.run)
+    host.background("A/B tests", ab_watch.run)
     if host.data_broker is not None:
         broker, dead = host.data_broker, host.dead_letters
         batches = Consumer(

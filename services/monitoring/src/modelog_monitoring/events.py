@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from modelog_common.events.types import EventTypes, spec_of
 
+from modelog_monitoring.abtest.events import (
+    AbTestCreated,
+    AbTestDecided,
+    AbTestLooked,
+    AbTestStarted,
+    AbTestStopped,
+)
 from modelog_monitoring.monitor.events import (
     AlertDelivered,
     AlertRaised,
@@ -38,6 +45,11 @@ TYPES = (
     ChallengerPromoted,
     RetrainingRefused,
     RetrainingFailed,
+    AbTestCreated,
+    AbTestStarted,
+    AbTestLooked,
+    AbTestDecided,
+    AbTestStopped,
 )
 EVENTS = EventTypes(
     TYPES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import grpc.aio
-from modelog_proto.common.v1.common_pb2 import Page
+from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
 from modelog_proto.registry.v1 import artifact_pb2, dataset_pb2, model_pb2
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
@@ -82,9 +82,10 @@ class Serving:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._deployments = DeploymentServiceStub(channel)
 
-    async def deployment(self, name: str) -> deployment_pb2.Deployment:
-        """Raises NotFound."""
-        return await self._deployments.GetDeployment(deployment_pb2.GetDeploymentRequest(name=name))
+    async def deployment(self, name: str, *, at_least: int = 0) -> deployment_pb2.Deployment:
+        """As of now; with `at_least`, of a table that covers this position of the log. Raises NotFound."""
+        read = ReadOptions(at_least=at_least)
+        return await self._deployments.GetDeployment(deployment_pb2.GetDeploymentRequest(name=name, read=read))
 
     async def set_traffic(self, name: str, percents: Mapping[str, float], reason: str, request_id: str) -> None:
         """Split the traffic; the same request again changes nothing. Raises NotAllowed or NotFound."""

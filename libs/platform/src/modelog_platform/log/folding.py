@@ -10,6 +10,7 @@ from modelog_common.events.store import EventStore, StoredEvent, category_of
 from modelog_common.events.types import EventTypes
 from modelog_gateway.user.decide import USERS
 from modelog_gateway.user.events import EVENTS as GATEWAY
+from modelog_monitoring.abtest.decide import AB_TEST
 from modelog_monitoring.events import EVENTS as MONITORING
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.policy.decide import POLICY
@@ -35,7 +36,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
     decider.category: (decider, types)
     for types, deciders in (
         (GATEWAY, (USERS,)),
-        (MONITORING, (MONITOR, POLICY, RETRAINING)),
+        (MONITORING, (AB_TEST, MONITOR, POLICY, RETRAINING)),
         (
             REGISTRY,
             (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RETIREMENT, RUN, WEBHOOK, WORKSPACES),

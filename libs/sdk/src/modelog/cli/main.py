@@ -8,6 +8,7 @@ import typer
 
 import modelog
 from modelog.cli import (
+    ab_tests,
     audit,
     backup,
     bisect,
@@ -62,6 +63,7 @@ app.add_typer(deployments.app, name="deploy")
 deployments.register(app)
 search.register(app)
 app.add_typer(monitors.app, name="monitor")
+app.add_typer(ab_tests.app, name="abtest")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(workspaces.app, name="workspace")
 app.add_typer(workspaces.project, name="project")

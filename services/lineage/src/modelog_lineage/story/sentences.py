@@ -19,6 +19,7 @@ ENTITIES: Mapping[str, Entity] = {
     "monitoring.monitor": Entity("monitor", ("monitor", "name")),
     "monitoring.retraining": Entity("retraining", ("window",)),
     "monitoring.policy": Entity("policy", ("name",)),
+    "monitoring.abtest": Entity("A/B test", ("name",)),
     "registry.dataset": Entity("dataset", ("dataset",)),
     "training.job": Entity("job", ("name",)),
     "registry.experiment": Entity("experiment", ("name",)),

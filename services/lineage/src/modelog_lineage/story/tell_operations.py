@@ -110,6 +110,33 @@ def _champion(p: Payload) -> str:
     return f"{word(p['model'])} {word(p['challenger'])} took the place of {word(p['champion'])} as champion"
 
 
+def _ab_test(p: Payload) -> str:
+    plan = p["plan"]
+    versions = f"{word(plan['a'])} and {word(plan['b'])} of {word(plan['deployment'])}"
+    needs = count(p["needed"]["watched"], "prediction")
+    return f"{word(p['author'])} planned the A/B test {word(p['name'])} of {versions}, with about {needs}"
+
+
+def _ab_started(p: Payload) -> str:
+    return f"{word(p['by'])} started the A/B test {word(p['name'])}, {figure(100 * p['share_b'], 0)} % of it b"
+
+
+def _ab_looked(p: Payload) -> str:
+    found = p["figures"]
+    seen = count(found["events_a"] + found["events_b"], "prediction")
+    return (
+        f"the A/B test {word(p['name'])} saw {seen}, difference {word(found['estimate'])}, p {word(found['p_value'])}"
+    )
+
+
+def _ab_looks(h: Happened) -> str:
+    return h.told if h.count == 1 else f"{h.told}, after {count(h.count, 'look')}"
+
+
+def _ab_stopped(p: Payload) -> str:
+    return f"{word(p['by'])} stopped the A/B test {word(p['name'])}{because(p['reason'])}"
+
+
 def _user(p: Payload) -> str:
     return f"{word(p['by'])} added the user {word(p['name'])} ({listed(word(r) for r in p['roles'])})"
 
@@ -155,6 +182,11 @@ SENTENCES: Mapping[str, Sentence] = {
         lambda p: f"the challenger of {_challenger(p)} was refused{because(p['reason'])}"
     ),
     "monitoring.RetrainingFailed": Sentence(lambda p: f"{_challenger(p)} failed{because(p['reason'])}"),
+    "monitoring.AbTestCreated": Sentence(_ab_test),
+    "monitoring.AbTestStarted": Sentence(_ab_started),
+    "monitoring.AbTestLooked": Sentence(_ab_looked, _ab_looks),
+    "monitoring.AbTestDecided": Sentence(lambda p: f"the A/B test {word(p['name'])} was decided{because(p['reason'])}"),
+    "monitoring.AbTestStopped": Sentence(_ab_stopped),
     "gateway.UserCreated": Sentence(_user),
     "gateway.UserDescribed": Sentence(_described),
     "gateway.UserErased": Sentence(_erased),

@@ -72,11 +72,12 @@ class Rows:
 @dataclass(frozen=True)
 class Span:
     """Event times from `since_us` up to but without `until_us`; an outcome counts when it was known before
-    `known_us`."""
+    `known_us`, a prediction when it was answered at `answered_us` or later."""
 
     since_us: int
     until_us: int
     known_us: int
+    answered_us: int = 0
 
 
 def read_rows(store: WindowStore, flow: Flow, span: Span, feature_names: Sequence[str], version: str = "") -> Rows:
@@ -84,7 +85,8 @@ def read_rows(store: WindowStore, flow: Flow, span: Span, feature_names: Sequenc
 
     Of a prediction id that comes twice, the first counts.
     """
-    batches = [PredictionBatch.FromString(m) for m in store.messages(flow, span.since_us, span.until_us, version)]
+    read = (PredictionBatch.FromString(m) for m in store.messages(flow, span.since_us, span.until_us, version))
+    batches = [b for b in read if b.answered_at_us >= span.answered_us]
     ids = pl.Series("id", [i for b in batches for i in b.prediction_ids], dtype=pl.String)
     times = _joined(micros(b.event_times_us) for b in batches)
     versions = tuple(sorted({a.version for b in batches for a in b.answerers}))

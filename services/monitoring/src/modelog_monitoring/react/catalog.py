@@ -1,4 +1,4 @@
-"""What this service knows of its own monitors, policies and retrainings, folded from its events and kept in memory."""
+"""What this service knows of its own monitors, policies, retrainings and A/B tests, folded from events in memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import EventStore, StoredEvent
 
+from modelog_monitoring.abtest.decide import AB_TEST
+from modelog_monitoring.abtest.state import AbTest
 from modelog_monitoring.events import EVENTS
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.monitor.state import Monitor
@@ -57,8 +59,9 @@ class Catalog:
         self._position = 0
         self._turn = asyncio.Lock()
         self._monitors, self._policies, self._retrainings = _Kind(MONITOR), _Kind(POLICY), _Kind(RETRAINING)
+        self._ab_tests = _Kind(AB_TEST)
         self._kinds: dict[str, _Kind[Any]] = {
-            kind.decider.category: kind for kind in (self._monitors, self._policies, self._retrainings)
+            kind.decider.category: kind for kind in (self._monitors, self._policies, self._retrainings, self._ab_tests)
         }
         self._listeners: list[Callable[[], None]] = []
 
@@ -82,6 +85,10 @@ class Catalog:
     @property
     def retrainings(self) -> Iterable[Owned[Retraining]]:
         return list(self._retrainings.owned.values())
+
+    @property
+    def ab_tests(self) -> Iterable[Owned[AbTest]]:
+        return list(self._ab_tests.owned.values())
 
     def monitor(self, monitor_id: str) -> Monitor:
         """The monitor with this id, without a definition when there is none."""

@@ -8,6 +8,9 @@ from modelog_common.events.store import EventStore, StoredEvent
 from modelog_common.read.project import EntityProjection, Projection
 from modelog_common.read.tables import Change, Put
 
+from modelog_monitoring.abtest.decide import AB_TEST
+from modelog_monitoring.abtest.events import AbTestLooked
+from modelog_monitoring.abtest.state import AbTest
 from modelog_monitoring.data.rows import to_micros
 from modelog_monitoring.events import EVENTS
 from modelog_monitoring.monitor.decide import MONITOR
@@ -15,6 +18,7 @@ from modelog_monitoring.monitor.events import AlertDelivered, AlertRaised, Windo
 from modelog_monitoring.monitor.state import Monitor
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.policy.state import Policy
+from modelog_monitoring.read.ab_messages import ab_test_message, look_message
 from modelog_monitoring.read.messages import (
     alert_message,
     monitor_message,
@@ -22,7 +26,7 @@ from modelog_monitoring.read.messages import (
     retraining_message,
     window_message,
 )
-from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.read.tables import AB_LOOKS, AB_TESTS, ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
 from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.retraining.state import Retraining
 
@@ -33,6 +37,7 @@ def projections(store: EventStore) -> list[Projection]:
         EntityProjection(store, MONITOR, EVENTS, monitor_rows),
         EntityProjection(store, POLICY, EVENTS, policy_rows),
         EntityProjection(store, RETRAINING, EVENTS, retraining_rows),
+        EntityProjection(store, AB_TEST, EVENTS, ab_test_rows),
     ]
 
 
@@ -66,3 +71,16 @@ def retraining_rows(retraining: Retraining, stored: StoredEvent) -> Sequence[Cha
     body = retraining_message(retraining, stored.position).SerializeToString()
     values = {"policy": terms.policy, "started": to_micros(terms.at)}
     return [Put(RETRAININGS, {"retraining_id": terms.retraining_id}, body, values)]
+
+
+def ab_test_rows(test: AbTest, stored: StoredEvent) -> Sequence[Change]:
+    """The test's own row, and the row of the look that the event is about."""
+    about = test.definition
+    body = ab_test_message(test, stored.position).SerializeToString()
+    changes: list[Change] = [Put(AB_TESTS, {"name": about.name}, body, {"deployment": about.plan.deployment})]
+    event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    if isinstance(event, AbTestLooked):
+        body = look_message(event, stored.position).SerializeToString()
+        key = {"look_id": f"{event.test_id}/{event.number}"}
+        changes.append(Put(AB_LOOKS, key, body, {"test": about.name, "number": event.number}))
+    return changes

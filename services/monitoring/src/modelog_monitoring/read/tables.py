@@ -1,4 +1,4 @@
-"""Monitoring's read tables: monitors, windows, alerts, policies and retrainings, each as of any moment."""
+"""Monitoring's read tables: monitors, windows, alerts, policies, retrainings and A/B tests, each as of any moment."""
 
 from __future__ import annotations
 
@@ -27,4 +27,14 @@ RETRAININGS = temporal_table(
     "retrainings",
     key=["retraining_id"],
     columns=[Column("policy", ByteText(200), nullable=False), Column("started", BigInteger, nullable=False)],
+)
+AB_TESTS = temporal_table(
+    TABLES, "ab_tests", key=["name"], columns=[Column("deployment", ByteText(200), nullable=False)]
+)
+AB_LOOKS = temporal_table(
+    TABLES,
+    "ab_looks",
+    key=["look_id"],
+    columns=[Column("test", ByteText(200), nullable=False), Column("number", BigInteger, nullable=False)],
+    orders=[["test", "number"]],
 )
