@@ -40,6 +40,7 @@ class Streams:
         self.random = np.random.default_rng(seed)
         self.predictions = self.outcomes = 0
         self.log_id = f"log-{uuid4()}"
+        self.times: list[int] = []
         self._producer = new_producer(bootstrap)
         self._positions: dict[str, int] = {}
 
@@ -51,6 +52,7 @@ class Streams:
         features = table(rows, self.random, shift=shift)
         labels = (self.random.random(rows) < truth(features)).astype(float)
         times = [us(START + HOUR * number) + n * 3_600_000_000 // rows for n in range(rows)]
+        self.times += times
         ids = [f"{number}-{n}" for n in range(rows)]
         versions = [answered] if answered else list(self.world.traffic)
         shares = [1.0] if answered else [p / 100 for p in self.world.traffic.values()]
@@ -60,6 +62,10 @@ class Streams:
             self.send_predictions(ids[part], times[part], features[part], versions, by[part])
             self.send_outcomes(ids[part], labels[part].tolist(), [t + 1_800_000_000 for t in times[part]])
         self.flush()
+
+    def rows_before(self, moment: datetime) -> int:
+        """How many rows were sent whose event time is before this."""
+        return sum(time < us(moment) for time in self.times)
 
     def send_predictions(self, ids: Any, times: Any, features: Any, versions: Any, by: Any) -> None:
         scores = np.stack([self.world.models[v](features) for v in versions])[by, np.arange(len(by))]

@@ -58,6 +58,7 @@ class World:
         self.files: dict[str, bytes] = {}
         self.datasets: dict[str, list[dataset_pb2.DatasetVersion]] = {}
         self.traffic: dict[str, float] = {CHAMPION: 100.0}
+        self.splits = 0
         self.jobs: dict[str, training_pb2.Job] = {}
         self.done: list[tuple[str, ...]] = []
         self.seen: dict[str, Any] = {}
@@ -79,6 +80,10 @@ class World:
         self.files[digest] = content
         versions = self.datasets.setdefault(name, [])
         versions.append(dataset_pb2.DatasetVersion(dataset=name, version=len(versions) + 1, label=label, digest=digest))
+
+    def split(self, percents: dict[str, float]) -> None:
+        """Give the traffic to these versions, as an event that the deployment then tells the position of."""
+        self.traffic, self.splits = percents, self.splits + 1
 
     def signature(self) -> model_pb2.Signature:
         return model_pb2.Signature(
@@ -191,7 +196,12 @@ class _Serving(DeploymentServiceServicer):
     def deployment(self, name: str) -> Any:
         variants = [deployment_pb2.Variant(version=v, percent=p) for v, p in self.world.traffic.items()]
         return deployment_pb2.Deployment(
-            id="d", name=name, model="flight-delay", variants=variants, signature=self.world.signature()
+            id="d",
+            name=name,
+            model="flight-delay",
+            variants=variants,
+            signature=self.world.signature(),
+            position=self.world.splits,
         )
 
     async def GetDeployment(self, request: Any, context: Any) -> Any:
@@ -201,7 +211,7 @@ class _Serving(DeploymentServiceServicer):
 
     async def SetTraffic(self, request: Any, context: Any) -> Any:
         def split() -> Any:
-            self.world.traffic = {s.version: s.percent for s in request.shares}
+            self.world.split({s.version: s.percent for s in request.shares})
             shares = " ".join(f"{s.version}={s.percent:g}" for s in request.shares)
             self.world.done.append(("traffic", shares))
             return self.deployment(request.name)

@@ -94,6 +94,8 @@ class Life:
             yield
         self.alice.jobs.wait(self._jobs[1], timeout_s=PATIENCE_S)
         yield
+        self._ab_test()
+        yield
 
     @property
     def steps(self) -> dict[str, Callable[[int, int], object]]:
@@ -224,6 +226,24 @@ class Life:
         stream.flush()
         self.predictions.append(Prediction(deployment=deployment, prediction_id=ids[0]))
         self._settle(deployment, start + HOUR)
+
+    def _ab_test(self) -> None:
+        """Two versions of one model, of which neither is better; waits until it was looked at."""
+        self.alice.deployments.create("halves", "flights", "1.0.0", "dev")
+        self.alice.deployments.set_traffic("halves", {"1.0.0": 50, "1.1.0": 50})
+        self.alice.ab_tests.create("newer", "halves", "1.0.0", "1.1.0", min_effect=0.1, baseline=0.3)
+        self.alice.ab_tests.start("newer")
+        rows = toy_rows(0, ROWS)
+        times = np.array([_us(START + n * HOUR / ROWS) for n in range(ROWS)])
+        ids = [f"halves-{n}" for n in range(ROWS)]
+        stream = self._streams.setdefault("halves", StreamProducer(self.alice, "halves"))
+        stream.send_requests(ids, times, rows.select(FEATURES).to_numpy(), FEATURES, watermark_us=_us(START + HOUR))
+        stream.send_outcomes(ids, rows["label"].to_numpy(), times, watermark_us=_us(START + HOUR))
+        stream.flush()
+        deadline = time.monotonic() + PATIENCE_S
+        while self.alice.ab_tests.get("newer").latest is None:
+            assert time.monotonic() < deadline, f"the A/B test was not looked at in {PATIENCE_S} s"
+            time.sleep(0.05)
 
     def _settle(self, monitor: str, moment: datetime) -> None:
         deadline = time.monotonic() + PATIENCE_S

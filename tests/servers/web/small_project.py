@@ -94,6 +94,7 @@ def small_project(alice: modelog.Client, bob: modelog.Client, folder: Path) -> S
     alice.models.register(markup_model, artifact, flavor="xgboost", signature=SIGNATURE, tags={MARKUP: LONG[:200]})
     alice.models.create("עברית 🛫")
     alice.deployments.create("late-flights", MODEL, versions[0])
+    alice.ab_tests.create("newer", "late-flights", versions[0], versions[1], min_effect=0.01, baseline=0.2)
     return SmallProject(
         experiment.id, other.id, runs, parent.id, hostile.id, MODEL, markup_model, staging, production
     )  # fmt: skip

@@ -27,6 +27,7 @@ PAGES = {
     "datasets": "/datasets",
     "dataset": "/datasets/flights",
     "deployment": "/deployments/late-flights",
+    "A/B test": "/ab-tests/newer",
 }
 PHONE_PX = 360
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

@@ -46,6 +46,15 @@ def test_the_end_of_a_span_is_outside(store: WindowStore) -> None:
     assert rows.event_times_us.tolist() == [us(10)]
 
 
+def test_what_was_answered_earlier_is_left_out(store: WindowStore) -> None:
+    for n, answered in enumerate((5, 15), start=1):
+        batch = predictions([f"p{n}"], [n], sequence=n)
+        batch.answered_at_us = us(answered)
+        store.add([stored(batch)], HERE)
+    rows = read_rows(store, FLOW, Span(us(0), us(100), us(100), answered_us=us(15)), FEATURES)
+    assert rows.event_times_us.tolist() == [us(2)]
+
+
 def test_of_a_prediction_that_came_twice_the_first_counts(store: WindowStore) -> None:
     store.add([stored(predictions(["a"], [10], sequence=1))], HERE)
     store.add([stored(predictions(["x", "a"], [11, 12], sequence=2))], HERE)

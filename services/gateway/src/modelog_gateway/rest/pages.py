@@ -18,6 +18,7 @@ ADDRESSES = (
     "/datasets",
     "/datasets/{name}",
     "/deployments/{name}",
+    "/ab-tests/{name}",
 )
 # Nobody needs a token for a document without content, nor for its scripts.
 PUBLIC = (*(address.partition("{")[0] for address in ADDRESSES), "/static/")

@@ -23,6 +23,7 @@ const pages = [
   [/^\/datasets\/?$/, "datasets"],
   [/^\/datasets\/(?<name>[^/]+)$/, "dataset"],
   [/^\/deployments\/(?<name>[^/]+)$/, "deployment"],
+  [/^\/ab-tests\/(?<name>[^/]+)$/, "abtest"],
 ];
 const within = { model: "models", experiment: "experiments", run: "experiments", diff: "experiments", dataset: "datasets" };
 

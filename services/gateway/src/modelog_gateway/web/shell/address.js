@@ -25,6 +25,7 @@ export const to = {
   datasets: () => at("/datasets"),
   dataset: (name, version) => at(`/datasets/${part(name)}`, { version }),
   deployment: (name) => at(`/deployments/${part(name)}`),
+  abTest: (name) => at(`/ab-tests/${part(name)}`),
 };
 
 // What the address asks for besides the moment.
