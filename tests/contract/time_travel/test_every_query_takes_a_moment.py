@@ -45,6 +45,8 @@ OF_NOW = {
     "lineage.AuditService.GetConsistencyProof": "names its sizes",
     "lineage.AuditService.DiffEvents": "names the two moments that it compares",
     "lineage.AuditService.StreamEvents": "names where it starts, and then is live",
+    # Who may see what is decided by who is a member now, whichever moment one looks at.
+    "registry.Workspaces.FindHidden": "the members of now",
     # Content under its digest is the same for ever.
     "registry.ArtifactStore.DownloadArtifact": "named by its content",
     # Acts, and repeats safely without an id.

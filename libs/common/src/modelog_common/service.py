@@ -38,9 +38,10 @@ from modelog_common.domain.errors import ModelogError, NotFound, Unavailable, fi
 from modelog_common.events.store import EventStore
 from modelog_common.lockfile import LockHeld, take_lock
 from modelog_common.read.project import Projection, Projector
-from modelog_common.read.queries import Queries
+from modelog_common.read.queries import Queries, Seen
 from modelog_common.rpc.admin import AdminServicer, add_admin
 from modelog_common.rpc.client import connect
+from modelog_common.rpc.pipeline import Guard
 from modelog_common.rpc.server import GrpcServer
 from modelog_common.security.tokens import TokenVerifier
 from modelog_common.telemetry import logs, metrics, traces
@@ -126,15 +127,20 @@ class Host:
             raise RuntimeError("the event store is opened by `async with host`")
         return self._store
 
-    def project(self, tables: MetaData, projections: Sequence[Projection], name: str = "tables") -> Queries:
-        """Keep read tables up to date with this service's own events; returns the queries over them."""
+    def project(
+        self, tables: MetaData, projections: Sequence[Projection], name: str = "tables", seen: Seen | None = None
+    ) -> Queries:
+        """Keep read tables up to date with this service's own events; returns the queries over them.
+
+        With `seen` they find only what the caller may see.
+        """
         engine = open_read_tables(self.settings, self.name, name)
         projector = Projector(f"{self.name}.{name}", self.store, engine, tables, projections)
         self._engines.append(engine)
         self._categories.extend(p.category for p in projections)
         self.rebuildable(name, projector)
         self.background(f"projector {name}", projector.run, before=projector.start)
-        return Queries(self.store, engine, projector)
+        return Queries(self.store, engine, projector, seen)
 
     def rebuildable(self, name: str, projection: Rebuildable) -> None:
         """Let `modelog rebuild` and the status know of a projection."""
@@ -143,6 +149,10 @@ class Host:
     def serve(self, adder: Callable[[Any, Any], None], servicer: object, full_name: str) -> None:
         """Serve a gRPC servicer; `full_name` is the service's name in the proto, with its package."""
         self.server.add(adder, servicer, full_name)
+
+    def guard(self, check: Guard) -> None:
+        """Have every request checked, with the permission of its method, before its handler runs."""
+        self.server.guard(check)
 
     def background(self, name: str, work: Work, *, before: Work | None = None) -> None:
         """Run `work` until the process stops; it must not return. `before` runs first, ahead of serving.

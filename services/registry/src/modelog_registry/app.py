@@ -93,6 +93,7 @@ from modelog_registry.run.commands import RunCommand
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunEvent
 from modelog_registry.run.state import Run
+from modelog_registry.sight.sight import Looked, Sight
 from modelog_registry.webhook.decide import WEBHOOK
 from modelog_registry.workspace.decide import WORKSPACES
 
@@ -102,11 +103,15 @@ PACKAGE = "modelog.registry.v1"
 async def build(host: Host) -> None:
     """Wire the registry into a host."""
     store = host.store
-    tables = host.project(TABLES, projections(store))
+    experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
+    model, space = Entities(store, MODEL, EVENTS, host.snapshots), Entities(store, WORKSPACES, EVENTS)
+    logged_model = Entities(store, LOGGED_MODEL, EVENTS, host.snapshots)
+    names = Names(Entities(store, NAME, EVENTS), "experiment")
+    sight = Sight(Looked(space, experiment, names, run, model, logged_model))
+    host.guard(sight.check)
+    tables = host.project(TABLES, projections(store), seen=sight.rows)
     queries = RegistryQueries(tables)
     artifacts = Artifacts(_stores_of(host.settings))
-    experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
-    names = Names(Entities(store, NAME, EVENTS), "experiment")
     curves = open_curves(host.settings, host.name)
     acknowledged = Acknowledged()
     sealing = Sealing(curves, run, acknowledged, host.clock)
@@ -117,8 +122,6 @@ async def build(host: Host) -> None:
     dataset = Entities(store, DATASET, EVENTS, host.snapshots)
     references = References(run, dataset, artifacts)
     policy = Entities(store, POLICY, EVENTS)
-    model = Entities(store, MODEL, EVENTS, host.snapshots)
-    space = Entities(store, WORKSPACES, EVENTS)
     workspaces = WorkspaceHandler(space, partial(held, tables, store))
     models = Models(model, policy, references, workspaces)
     experiments, datasets = Experiments(experiment, names, workspaces), Datasets(dataset)
@@ -132,7 +135,7 @@ async def build(host: Host) -> None:
     )
     host.serve(
         add_WorkspacesServicer_to_server,
-        WorkspaceServicer(workspaces, WorkspaceQueries(space, store), host.clock),
+        WorkspaceServicer(workspaces, WorkspaceQueries(space, store, sight), sight, host.clock),
         f"{PACKAGE}.Workspaces",
     )
     host.serve(

@@ -22,6 +22,8 @@ Message = TypeVar("Message", bound="Parsed")
 # What rows must be: conditions, or, where they look into other tables as of the same position, what gives them for it.
 Where = Sequence[ColumnElement[bool]] | Callable[[int | None], Sequence[ColumnElement[bool]]]
 # (position, offset, limit) -> ids in order.
+# (table, tenant) -> what rows must be besides, for the caller to see them.
+Seen = Callable[[TemporalTable, str], Awaitable[Sequence[ColumnElement[bool]]]]
 IdsAt = Callable[[int, int, int], Awaitable[Sequence[str]]]
 DEFAULT_PAGE = 100
 LAST_POSITION = 2**63 - 1
@@ -51,8 +53,8 @@ class Found(Generic[Message]):
 class Queries:
     """Reads the tables that a projector fills."""
 
-    def __init__(self, store: EventStore, engine: AsyncEngine, projector: Projector) -> None:
-        self._store, self._engine, self._projector = store, engine, projector
+    def __init__(self, store: EventStore, engine: AsyncEngine, projector: Projector, seen: Seen | None = None) -> None:
+        self._store, self._engine, self._projector, self._seen = store, engine, projector, seen
 
     @property
     def dialect(self) -> str:
@@ -70,13 +72,18 @@ class Queries:
         """The last time that `read.as_of` covers, None for now: for what has a time and no position in the log."""
         return await as_of_time(read.as_of, self._store)
 
+    async def rows_of(self, table: TemporalTable, tenant: str, at: int | None) -> list[ColumnElement[bool]]:
+        """The rows of a tenant, now or as of a position, that the caller may see: every query is about these."""
+        seen = await self._seen(table, tenant) if self._seen is not None else ()
+        return [table.table.c.tenant == tenant, table.at(at), *seen]
+
     async def one(
         self, table: TemporalTable, message: type[Message], read: ReadOptions, tenant: str, **key: str
     ) -> Message | None:
         """The row with this key, or None."""
         at = await self.moment(read)
         t = table.table
-        where = and_(t.c.tenant == tenant, table.at(at), *(t.c[k] == v for k, v in key.items()))
+        where = and_(*await self.rows_of(table, tenant, at), *(t.c[k] == v for k, v in key.items()))
         found = await fetch(self._engine, select(t.c.body).where(where).order_by(t.c.valid_until).limit(1))
         return message.FromString(found[0].body) if found else None  # type: ignore[return-value]
 
@@ -101,7 +108,7 @@ class Queries:
         conditions = where(at) if callable(where) else where
         statement = (
             select(t.c.body, *([] if at is not None else [self._reached()]))
-            .where(t.c.tenant == tenant, table.at(at), *conditions)
+            .where(*await self.rows_of(table, tenant, at), *conditions)
             .order_by(*order_by, *(t.c[k] for k in table.key))
             .limit(size + 1)
             .offset(offset)
@@ -145,7 +152,7 @@ class Queries:
 
     async def _by_id(self, table: TemporalTable, tenant: str, at: int, ids: Sequence[str]) -> dict[str, bytes]:
         t, key = table.table, table.table.c[table.key[1]]
-        statement = select(key, t.c.body).where(t.c.tenant == tenant, table.at(at), key.in_(ids))
+        statement = select(key, t.c.body).where(*await self.rows_of(table, tenant, at), key.in_(ids))
         return {row[0]: row.body for row in await fetch(self._engine, statement)}
 
     async def fetch(self, statement: Executable) -> Sequence[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from modelog_common.domain.errors import Forbidden, Invalid, ModelogError, Unauthenticated
@@ -31,6 +31,8 @@ ID_LONGEST = 100
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 # Requests in, answer out; `Any` because gRPC has no types for messages of any method.
 Work = Callable[[], Awaitable[Any]]
+# (request, permission of the method); it raises what refuses the call.
+Guard = Callable[[Message, str], Awaitable[None]]
 log = structlog.get_logger()
 
 
@@ -44,6 +46,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def __init__(self, verifier: TokenVerifier, methods: Mapping[str, Method], unary_deadline_s: float) -> None:
         self._verifier, self._methods, self._unary_deadline_s = verifier, methods, unary_deadline_s
         self._wrapped: dict[str, Any] = {}
+        self.guard: Guard | None = None
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         path = handler_call_details.method
@@ -76,7 +79,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     ) -> Callable[[Any, Any], Awaitable[Any]]:
         async def serve(request: Any, context: Any) -> Any:
             async def work() -> Any:
-                return await _implemented(handle, method)(checked(request), context)
+                return await _implemented(handle, method)(await self._admitted(checked(request), method), context)
 
             return await self._run(method, context, deadline_s, work)
 
@@ -87,7 +90,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     ) -> Callable[[Any, Any], Awaitable[None]]:
         async def serve(request: Any, context: Any) -> None:
             async def work() -> None:
-                answers = _implemented(handle, method)(checked(request), context)
+                answers = _implemented(handle, method)(await self._admitted(checked(request), method), context)
                 if not inspect.isasyncgen(answers):
                     await answers
                     return
@@ -100,6 +103,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
             await self._run(method, context, None, work)
 
         return serve
+
+    async def _admitted(self, request: Any, method: Method) -> Any:
+        """The request, when the guard lets it pass; a stream of requests is not looked at."""
+        if self.guard is not None and isinstance(request, Message):
+            await self.guard(request, method.permission)
+        return request
 
     async def _run(self, method: Method, context: Any, default_deadline_s: float | None, work: Work) -> Any:
         """Do the work as the caller, and tell how it ended: to the caller, the trace, the metrics and the log."""

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from modelog_common.domain.errors import Unavailable
 from modelog_common.rpc.methods import Method, methods_of
-from modelog_common.rpc.pipeline import Pipeline
+from modelog_common.rpc.pipeline import Guard, Pipeline
 from modelog_common.security.tokens import TokenVerifier
 
 MESSAGE_BYTES = 32 << 20
@@ -39,9 +39,12 @@ class GrpcServer:
         self._methods: dict[str, Method] = {}
         self._services: list[str] = []
         self._health = health.HealthServicer()
-        self._server = grpc.aio.server(
-            interceptors=[Pipeline(verifier, self._methods, unary_deadline_s)], options=OPTIONS
-        )
+        self._pipeline = Pipeline(verifier, self._methods, unary_deadline_s)
+        self._server = grpc.aio.server(interceptors=[self._pipeline], options=OPTIONS)
+
+    def guard(self, check: Guard) -> None:
+        """Check every request that is one message, as its caller, when its fields are known to be sound."""
+        self._pipeline.guard = check
 
     def add(
         self,

@@ -34,9 +34,11 @@ class Workspaces:
         asked = "true" if with_deleted else None
         return self._transport.get("/api/v1/workspaces", _Workspaces, with_deleted=asked, as_of=as_of).workspaces
 
-    def update(self, workspace: str, *, description: Optional[str] = None) -> Workspace:
-        """Describe a workspace anew."""
-        return self._transport.post(_at(workspace, "update"), Workspace, {"description": description})
+    def update(self, workspace: str, *, description: Optional[str] = None, access: str = "") -> Workspace:
+        """Describe a workspace anew, or say who may look into it: the tenant (open), or members (restricted)."""
+        wanted = f"WORKSPACE_ACCESS_{access.upper()}" if access else None
+        body = {"description": description, "access": wanted}
+        return self._transport.post(_at(workspace, "update"), Workspace, body)
 
     def set_member(self, workspace: str, user: str, role: str) -> Workspace:
         """Make a user a member with a role of viewer, developer, reviewer, admin."""

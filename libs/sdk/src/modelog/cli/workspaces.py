@@ -49,10 +49,17 @@ def create(workspace: str, description: str = typer.Option("", "--description", 
 
 
 @app.command()
-def update(workspace: str, description: Optional[str] = typer.Option(None, "--description", "-m")) -> None:
-    """Describe a workspace anew."""
+def update(
+    workspace: str,
+    description: Optional[str] = typer.Option(None, "--description", "-m"),
+    access: str = typer.Option("", help="open to the tenant, or restricted to members"),
+) -> None:
+    """Describe a workspace anew, or say who may look into it.
+
+    Example: `modelog workspace update fraud --access restricted`
+    """
     with told(), modelog.connect() as client:
-        found = client.workspaces.update(workspace, description=description)
+        found = client.workspaces.update(workspace, description=description, access=access)
         say(f"the workspace {workspace} is {_access(found)}: {found.description}")
 
 

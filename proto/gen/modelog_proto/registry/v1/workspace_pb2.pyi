@@ -266,20 +266,24 @@ class UpdateWorkspaceRequest(_message.Message):
     WORKSPACE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
     workspace: _builtins.str
     description: _builtins.str
     """Without one it stays."""
     request_id: _builtins.str
+    access: Global___WorkspaceAccess.ValueType
+    """Unspecified leaves it; "default" is open."""
     def __init__(
         self,
         *,
         workspace: _builtins.str = ...,
         description: _builtins.str | None = ...,
         request_id: _builtins.str = ...,
+        access: Global___WorkspaceAccess.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "request_id", b"request_id", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "access", b"access", "description", b"description", "request_id", b"request_id", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
@@ -467,3 +471,53 @@ class DeleteProjectRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteProjectRequest: _TypeAlias = DeleteProjectRequest  # noqa: Y015
+
+@_typing.final
+class FindHiddenRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def things(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each a kind and a name: "model:NAME", "version:MODEL/VERSION", "experiment:ID", "run:ID", "logged-model:ID", or
+        "stream:NAME" of an event.
+        """
+
+    def __init__(
+        self,
+        *,
+        things: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["things", b"things"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindHiddenRequest: _TypeAlias = FindHiddenRequest  # noqa: Y015
+
+@_typing.final
+class FindHiddenResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    HAS_HIDDEN_WORKSPACES_FIELD_NUMBER: _builtins.int
+    has_hidden_workspaces: _builtins.bool
+    """Whether there is anything in the tenant that the caller may not see."""
+    @_builtins.property
+    def hidden(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of them that the caller may not see."""
+
+    def __init__(
+        self,
+        *,
+        hidden: _abc.Iterable[_builtins.str] | None = ...,
+        has_hidden_workspaces: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_hidden_workspaces", b"has_hidden_workspaces", "hidden", b"hidden"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindHiddenResponse: _TypeAlias = FindHiddenResponse  # noqa: Y015

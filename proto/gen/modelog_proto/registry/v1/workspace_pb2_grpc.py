@@ -85,6 +85,11 @@ class WorkspacesStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.UpdateProjectRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.Workspace.FromString,
                 _registered_method=True)
+        self.FindHidden = channel.unary_unary(
+                '/modelog.registry.v1.Workspaces/FindHidden',
+                request_serializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.FindHiddenRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.FindHiddenResponse.FromString,
+                _registered_method=True)
         self.DeleteProject = channel.unary_unary(
                 '/modelog.registry.v1.Workspaces/DeleteProject',
                 request_serializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.DeleteProjectRequest.SerializeToString,
@@ -118,7 +123,7 @@ class WorkspacesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWorkspace(self, request, context):
-        """Describes a workspace anew.
+        """Describes a workspace anew, or says who may look into it; for its admins and the tenant's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,6 +166,13 @@ class WorkspacesServicer:
 
     def UpdateProject(self, request, context):
         """Describes a project anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindHidden(self, request, context):
+        """Which of some things are in workspaces that the caller may not look into, as these are now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,6 +237,11 @@ def add_WorkspacesServicer_to_server(servicer, server):
                     servicer.UpdateProject,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.UpdateProjectRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.Workspace.SerializeToString,
+            ),
+            'FindHidden': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindHidden,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.FindHiddenRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_workspace__pb2.FindHiddenResponse.SerializeToString,
             ),
             'DeleteProject': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProject,
@@ -503,6 +520,33 @@ class Workspaces:
             '/modelog.registry.v1.Workspaces/UpdateProject',
             modelog_dot_registry_dot_v1_dot_workspace__pb2.UpdateProjectRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_workspace__pb2.Workspace.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindHidden(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.Workspaces/FindHidden',
+            modelog_dot_registry_dot_v1_dot_workspace__pb2.FindHiddenRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_workspace__pb2.FindHiddenResponse.FromString,
             options,
             channel_credentials,
             insecure,

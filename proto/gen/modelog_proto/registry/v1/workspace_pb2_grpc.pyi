@@ -40,7 +40,7 @@ class WorkspacesStub:
     ListWorkspaces: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.ListWorkspacesRequest, _workspace_pb2.ListWorkspacesResponse]
     """All workspaces that the caller may look into."""
     UpdateWorkspace: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.UpdateWorkspaceRequest, _workspace_pb2.Workspace]
-    """Describes a workspace anew."""
+    """Describes a workspace anew, or says who may look into it; for its admins and the tenant's."""
     SetWorkspaceMember: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.SetWorkspaceMemberRequest, _workspace_pb2.Workspace]
     """Makes a user a member, or gives a member another role; for the workspace's admins and the tenant's."""
     RemoveWorkspaceMember: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.RemoveWorkspaceMemberRequest, _workspace_pb2.Workspace]
@@ -53,6 +53,8 @@ class WorkspacesStub:
     """Adds a project to a workspace."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.UpdateProjectRequest, _workspace_pb2.Workspace]
     """Describes a project anew."""
+    FindHidden: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.FindHiddenRequest, _workspace_pb2.FindHiddenResponse]
+    """Which of some things are in workspaces that the caller may not look into, as these are now."""
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_workspace_pb2.DeleteProjectRequest, _workspace_pb2.Workspace]
     """Takes a project away; refused while it has experiments or models that are not deleted."""
 
@@ -68,7 +70,7 @@ class WorkspacesAsyncStub(WorkspacesStub):
     ListWorkspaces: _aio.UnaryUnaryMultiCallable[_workspace_pb2.ListWorkspacesRequest, _workspace_pb2.ListWorkspacesResponse]  # type: ignore[assignment]
     """All workspaces that the caller may look into."""
     UpdateWorkspace: _aio.UnaryUnaryMultiCallable[_workspace_pb2.UpdateWorkspaceRequest, _workspace_pb2.Workspace]  # type: ignore[assignment]
-    """Describes a workspace anew."""
+    """Describes a workspace anew, or says who may look into it; for its admins and the tenant's."""
     SetWorkspaceMember: _aio.UnaryUnaryMultiCallable[_workspace_pb2.SetWorkspaceMemberRequest, _workspace_pb2.Workspace]  # type: ignore[assignment]
     """Makes a user a member, or gives a member another role; for the workspace's admins and the tenant's."""
     RemoveWorkspaceMember: _aio.UnaryUnaryMultiCallable[_workspace_pb2.RemoveWorkspaceMemberRequest, _workspace_pb2.Workspace]  # type: ignore[assignment]
@@ -81,6 +83,8 @@ class WorkspacesAsyncStub(WorkspacesStub):
     """Adds a project to a workspace."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_workspace_pb2.UpdateProjectRequest, _workspace_pb2.Workspace]  # type: ignore[assignment]
     """Describes a project anew."""
+    FindHidden: _aio.UnaryUnaryMultiCallable[_workspace_pb2.FindHiddenRequest, _workspace_pb2.FindHiddenResponse]  # type: ignore[assignment]
+    """Which of some things are in workspaces that the caller may not look into, as these are now."""
     DeleteProject: _aio.UnaryUnaryMultiCallable[_workspace_pb2.DeleteProjectRequest, _workspace_pb2.Workspace]  # type: ignore[assignment]
     """Takes a project away; refused while it has experiments or models that are not deleted."""
 
@@ -117,7 +121,7 @@ class WorkspacesServicer(metaclass=_abc_1.ABCMeta):
         request: _workspace_pb2.UpdateWorkspaceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_pb2.Workspace, _abc.Awaitable[_workspace_pb2.Workspace]]:
-        """Describes a workspace anew."""
+        """Describes a workspace anew, or says who may look into it; for its admins and the tenant's."""
 
     @_abc_1.abstractmethod
     def SetWorkspaceMember(
@@ -166,6 +170,14 @@ class WorkspacesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_workspace_pb2.Workspace, _abc.Awaitable[_workspace_pb2.Workspace]]:
         """Describes a project anew."""
+
+    @_abc_1.abstractmethod
+    def FindHidden(
+        self,
+        request: _workspace_pb2.FindHiddenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workspace_pb2.FindHiddenResponse, _abc.Awaitable[_workspace_pb2.FindHiddenResponse]]:
+        """Which of some things are in workspaces that the caller may not look into, as these are now."""
 
     @_abc_1.abstractmethod
     def DeleteProject(

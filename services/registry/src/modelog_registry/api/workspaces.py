@@ -12,7 +12,9 @@ from modelog_proto.registry.v1.workspace_pb2_grpc import WorkspacesServicer
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.api.values import text_of
 from modelog_registry.handle.workspaces import WorkspaceHandler
-from modelog_registry.read.workspaces import WorkspaceQueries
+from modelog_registry.read.workspaces import ACCESS_OF, WorkspaceQueries
+from modelog_registry.sight.sight import Sight
+from modelog_registry.sight.things import sees
 from modelog_registry.workspace.commands import (
     CreateProject,
     CreateWorkspace,
@@ -33,8 +35,8 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class WorkspaceServicer(WorkspacesServicer):
     """Workspaces, their members and their projects."""
 
-    def __init__(self, handler: WorkspaceHandler, queries: WorkspaceQueries, clock: Clock) -> None:
-        self._handler, self._queries, self._clock = handler, queries, clock
+    def __init__(self, handler: WorkspaceHandler, queries: WorkspaceQueries, sight: Sight, clock: Clock) -> None:
+        self._handler, self._queries, self._sight, self._clock = handler, queries, sight, clock
 
     async def CreateWorkspace(self, request: pb.CreateWorkspaceRequest, context: Call) -> pb.Workspace:
         command = CreateWorkspace(request.workspace, request.description)
@@ -48,7 +50,8 @@ class WorkspaceServicer(WorkspacesServicer):
         return pb.ListWorkspacesResponse(workspaces=found)
 
     async def UpdateWorkspace(self, request: pb.UpdateWorkspaceRequest, context: Call) -> pb.Workspace:
-        command = UpdateWorkspace(request.workspace, text_of(request, "description"))
+        access = ACCESS_OF.get(request.access)
+        command = UpdateWorkspace(request.workspace, text_of(request, "description"), access)
         return await self._after(command, request.request_id, "UpdateWorkspace")
 
     async def SetWorkspaceMember(self, request: pb.SetWorkspaceMemberRequest, context: Call) -> pb.Workspace:
@@ -75,6 +78,10 @@ class WorkspaceServicer(WorkspacesServicer):
 
     async def DeleteProject(self, request: pb.DeleteProjectRequest, context: Call) -> pb.Workspace:
         return await self._after(DeleteProject(request.workspace, request.project), request.request_id, "DeleteProject")
+
+    async def FindHidden(self, request: pb.FindHiddenRequest, context: Call) -> pb.FindHiddenResponse:
+        hidden = [thing for thing in request.things if not await sees(self._sight, thing)]
+        return pb.FindHiddenResponse(hidden=hidden, has_hidden_workspaces=bool(await self._sight.hidden()))
 
     async def _after(self, command: WorkspaceCommand, request_id: str, method: str) -> pb.Workspace:
         """The workspace after a command."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
-from modelog_common.domain.errors import Invalid
+from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.read.moment import ReadOptions
 from modelog_proto.registry.v1 import compare_pb2 as pb
 from modelog_proto.registry.v1 import experiment_pb2, model_pb2
@@ -43,7 +44,11 @@ class Comparer:
         for named in request.versions:
             model, _, number = named.partition("/")
             version = await self._version_of(model, number, request.read, tenant)
-            run = await self._run_of(version.run_id, request.read, tenant) if version.run_id else None
+            run = None
+            if version.run_id:
+                # A run in a workspace that the reader may not look into is told nothing of.
+                with suppress(NotFound):
+                    run = await self._run_of(version.run_id, request.read, tenant)
             sides.append(side_of_version(version, run))
         return comparison(sides)
 

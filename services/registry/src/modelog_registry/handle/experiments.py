@@ -48,6 +48,10 @@ class Experiments:
 
     async def move(self, experiment_id: str, workspace: str, project: str, ctx: Context) -> int:
         place = await self._workspaces.place(workspace, project, ctx.tenant)
+        state = (await self._entities.current(experiment_id)).state
+        state.existing(experiment_id, ctx.tenant)
+        if place.workspace != state.place.workspace:
+            await self._workspaces.check_leaving(state.place, ctx)
         return await self.handle(MoveExperiment(experiment_id, place), ctx)
 
     async def handle(self, command: ExperimentCommand, ctx: Context) -> int:

@@ -88,6 +88,9 @@ class Models:
 
     async def move(self, model: str, workspace: str, project: str, ctx: Context) -> int:
         place = await self._workspaces.place(workspace, project, ctx.tenant)
+        state = (await self._entities.current(derived_id(ctx.tenant, model))).state
+        if place.workspace != state.place.workspace:
+            await self._workspaces.check_leaving(state.place, ctx)
         return (await self._handle(model, MoveModel(model, place), ctx)).position
 
     async def register_version(self, command: RegisterVersion, ctx: Context) -> tuple[str, int]:

@@ -19,7 +19,11 @@ class Names:
 
     async def owner(self, name: str, tenant: str) -> str:
         """The id of what has the name; empty when nothing has."""
-        taken = (await self._entities.current(self._id(name, tenant))).state.taken
+        return await self.owner_of(self._id(name, tenant))
+
+    async def owner_of(self, name_id: str) -> str:
+        """The same, of a name by its own id."""
+        taken = (await self._entities.current(name_id)).state.taken
         return taken.owner if taken is not None else ""
 
     async def take(self, name: str, owner: str, ctx: Context, *, unused_by: str = "") -> None:

@@ -12,8 +12,8 @@ from modelog_common.events.entities import Entities
 
 from modelog_registry.place import DEFAULT, Place
 from modelog_registry.workspace.commands import DeleteProject, DeleteWorkspace, WorkspaceCommand
-from modelog_registry.workspace.decide import workspaces_id
-from modelog_registry.workspace.events import WorkspaceEvent
+from modelog_registry.workspace.decide import check_admin, workspaces_id
+from modelog_registry.workspace.events import Access, WorkspaceEvent
 from modelog_registry.workspace.state import Workspaces
 
 
@@ -36,6 +36,12 @@ class WorkspaceHandler:
             case DeleteProject(workspace, project):
                 command = replace(command, held=await self._held(ctx.tenant, workspace, project))
         return (await self._entities.handle(workspaces_id(ctx.tenant), command, ctx)).position
+
+    async def check_leaving(self, place: Place, ctx: Context) -> None:
+        """Raises Forbidden when somebody else than an admin would take a thing out of a restricted workspace."""
+        workspace = (await self._entities.current(workspaces_id(ctx.tenant))).state.all.get(place.workspace)
+        if workspace is not None and workspace.access is Access.RESTRICTED:
+            check_admin(workspace, ctx)
 
     async def place(self, workspace: str, project: str, tenant: str) -> Place:
         """Where something is to be; raises Invalid, naming the field, or NotAllowed when nothing can be there."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from google.protobuf.struct_pb2 import Struct
+from modelog_common.domain.errors import NotFound
 from modelog_common.read.moment import ReadOptions
 from modelog_common.read.queries import Queries
 from modelog_proto.registry.v1 import card_pb2 as pb
@@ -51,7 +53,11 @@ class CardQueries:
         whole = await self._queries.one(MODELS, model_pb2.Model, read, tenant, name=model)
         written = await self._queries.one(CARDS, pb.ModelCard, read, tenant, model=model, version=version)
         datasets = [await self._registry.dataset_version(d.dataset, d.version, read, tenant) for d in found.datasets]
-        run = await self._run_of(found.run_id, read, tenant) if found.run_id else None
+        run = None
+        if found.run_id:
+            # A run in a workspace that the reader may not look into is told nothing of.
+            with suppress(NotFound):
+                run = await self._run_of(found.run_id, read, tenant)
         return Known(
             existing(whole, f"there is no model {model!r}", read), found, written or pb.ModelCard(), datasets, run
         )

@@ -103,7 +103,7 @@ class LoggedModelQueries:
 
         async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
             t = LOGGED_MODELS.table.c
-            where = [t.tenant == tenant, LOGGED_MODELS.at(at)]
+            where = await self._queries.rows_of(LOGGED_MODELS, tenant, at)
             if request.experiment_ids:
                 where.append(t.experiment_id.in_(request.experiment_ids))
             if request.view != search_pb2.VIEW_ALL:

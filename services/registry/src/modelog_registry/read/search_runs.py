@@ -62,7 +62,7 @@ async def search_runs(
     check_search(request)
 
     async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
-        asked = _Asked(request, tenant, at, queries.dialect)
+        asked = _Asked(request, tenant, at, queries.dialect, await queries.rows_of(RUNS, tenant, at))
         few = await _from_few(queries, asked)
         ordered = asked.in_order_of_values() if few is None else None
         if ordered is not None:
@@ -97,6 +97,8 @@ class _Asked:
     tenant: str
     at: int
     dialect: str
+    # What runs must be to be found at all.
+    rows: Sequence[ColumnElement[bool]]
 
     @property
     def sharp(self) -> list[pb.Condition]:
@@ -148,7 +150,7 @@ class _Asked:
     def _runs(self, conditions: Sequence[pb.Condition]) -> list[ColumnElement[bool]]:
         """Runs of the tenant, as of the position, in the view, that meet conditions."""
         runs = RUNS.table.c
-        where: list[ColumnElement[bool]] = [runs.tenant == self.tenant, RUNS.at(self.at)]
+        where = list(self.rows)
         if self.request.view != pb.VIEW_ALL:
             where.append(runs.hidden == int(self.request.view == pb.VIEW_DELETED))
         return [*where, *(self._met(n, condition) for n, condition in enumerate(conditions))]

@@ -79,7 +79,7 @@ class TrackingQueries:
 
         async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
             t = EXPERIMENTS.table.c
-            where = [t.tenant == tenant, EXPERIMENTS.at(at), *_inside(request, tenant, at)]
+            where = [*await self._queries.rows_of(EXPERIMENTS, tenant, at), *_inside(request, tenant, at)]
             if request.view != search_pb2.VIEW_ALL:
                 where.append(t.hidden == int(request.view == search_pb2.VIEW_DELETED))
             rows = await self._queries.fetch(select(t.body).where(*where).order_by(t.name))

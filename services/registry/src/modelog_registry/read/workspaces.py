@@ -8,6 +8,7 @@ from modelog_common.read.moment import ReadOptions, head_of
 from modelog_proto.registry.v1 import workspace_pb2 as pb
 
 from modelog_registry.read.messages import timestamp
+from modelog_registry.sight.sight import Sight
 from modelog_registry.workspace.commands import WorkspaceCommand
 from modelog_registry.workspace.decide import workspaces_id
 from modelog_registry.workspace.events import Access, WorkspaceEvent
@@ -17,6 +18,7 @@ ACCESSES = {
     Access.OPEN: pb.WORKSPACE_ACCESS_OPEN,
     Access.RESTRICTED: pb.WORKSPACE_ACCESS_RESTRICTED,
 }
+ACCESS_OF = {number: access for access, number in ACCESSES.items()}
 
 
 def workspace_message(workspace: Workspace, position: int) -> pb.Workspace:
@@ -46,8 +48,10 @@ def workspace_message(workspace: Workspace, position: int) -> pb.Workspace:
 class WorkspaceQueries:
     """What does not exist as of the moment raises NotFound, which names it."""
 
-    def __init__(self, entities: Entities[Workspaces, WorkspaceCommand, WorkspaceEvent], store: EventStore) -> None:
-        self._entities, self._store = entities, store
+    def __init__(
+        self, entities: Entities[Workspaces, WorkspaceCommand, WorkspaceEvent], store: EventStore, sight: Sight
+    ) -> None:
+        self._entities, self._store, self._sight = entities, store, sight
 
     async def workspace(self, name: str, read: ReadOptions, tenant: str) -> pb.Workspace:
         """One workspace, deleted or not."""
@@ -55,9 +59,10 @@ class WorkspaceQueries:
         return workspace_message(loaded.state.named(name), loaded.position)
 
     async def workspaces(self, with_deleted: bool, read: ReadOptions, tenant: str) -> list[pb.Workspace]:
-        """All, by name."""
-        loaded = await self._loaded(read, tenant)
-        found = [w for _, w in sorted(loaded.state.all.items()) if with_deleted or w.deleted_at is None]
+        """All that the caller may look into, by name."""
+        loaded, hidden = await self._loaded(read, tenant), await self._sight.hidden()
+        seen = [w for name, w in sorted(loaded.state.all.items()) if name not in hidden]
+        found = [w for w in seen if with_deleted or w.deleted_at is None]
         return [workspace_message(workspace, loaded.position) for workspace in found]
 
     async def _loaded(self, read: ReadOptions, tenant: str) -> Loaded[Workspaces]:

@@ -56,7 +56,7 @@ def decide(workspaces: Workspaces, command: WorkspaceCommand, ctx: Context) -> S
         return create(workspaces, command, ctx)
     workspace = workspaces.named(command.workspace)
     if isinstance(command, RestoreWorkspace):
-        _check_admin(workspace, ctx)
+        check_admin(workspace, ctx)
         return [] if workspace.deleted_at is None else [WorkspaceRestored(workspace.name, ctx.actor, ctx.now)]
     if workspace.deleted_at is not None:
         raise NotAllowed(f"the workspace {workspace.name!r} is deleted; restore it first")
@@ -64,7 +64,7 @@ def decide(workspaces: Workspaces, command: WorkspaceCommand, ctx: Context) -> S
         case CreateProject() | DescribeProject() | DeleteProject():
             return of_project(workspace, command, ctx)
         case UpdateWorkspace() | SetMember() | RemoveMember() | DeleteWorkspace():
-            _check_admin(workspace, ctx)
+            check_admin(workspace, ctx)
             return of_workspace(workspace, command, ctx)
         case _:
             assert_never(command)
@@ -151,7 +151,7 @@ def of_project(
             assert_never(command)
 
 
-def _check_admin(workspace: Workspace, ctx: Context) -> None:
+def check_admin(workspace: Workspace, ctx: Context) -> None:
     """The tenant's admins run every workspace, so none is ever without somebody who does."""
     if ADMIN in ctx.roles or workspace.members.get(ctx.actor) is Role.ADMIN:
         return

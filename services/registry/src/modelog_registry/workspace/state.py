@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import assert_never
 
 from modelog_common.domain.errors import NotFound
@@ -69,6 +70,11 @@ class Workspaces:
     """All of a tenant's, the deleted ones too."""
 
     all: Mapping[str, Workspace] = field(default_factory=lambda: {DEFAULT: Workspace()})
+
+    @cached_property
+    def restricted(self) -> Sequence[Workspace]:
+        """Those that are not open to the tenant."""
+        return [w for w in self.all.values() if w.access is Access.RESTRICTED]
 
     def named(self, name: str) -> Workspace:
         """One workspace; raises NotFound, which names it."""
