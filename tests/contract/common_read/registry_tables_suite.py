@@ -26,7 +26,7 @@ from modelog_common.read.queries import Queries
 from modelog_common.stores.curves import CurveStore
 from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
-from modelog_proto.registry.v1 import model_pb2, search_pb2
+from modelog_proto.registry.v1 import experiment_pb2, model_pb2, search_pb2
 from modelog_proto.registry.v1.experiment_pb2 import SearchRunsRequest
 from modelog_proto.registry.v1.search_pb2 import Comparison
 from modelog_registry.artifact import Artifact
@@ -140,7 +140,7 @@ NEWEST = search_pb2.Order(field=search_pb2.FIELD_ATTRIBUTE, key="last_update_tim
 
 async def model_answers(queries: ModelQueries, read: ReadOptions, tenant: str) -> list[Any]:
     found = [
-        *await pages(lambda page: queries.models(page, read, tenant)),
+        *await pages(lambda page: queries.models(model_pb2.ListModelsRequest(page=page, read=read), tenant)),
         *await pages(lambda page: queries.versions("", None, page, read, tenant)),
         *await pages(lambda page: queries.versions("", Stage.STAGING, page, read, tenant)),
     ]
@@ -169,7 +169,9 @@ async def answers(
     """The answers to all questions, as bytes; what there is not, as the text that says so."""
     found = [
         *await model_answers(models, read, tenant),
-        *await pages(lambda page: tracking.experiments(page, read, tenant)),
+        *await pages(
+            lambda page: tracking.experiments(experiment_pb2.ListExperimentsRequest(page=page, read=read), tenant)
+        ),
         *await pages(lambda page: queries.datasets(page, read, tenant)),
         *await pages(lambda page: tracking.runs("", page, read, tenant)),
     ]
