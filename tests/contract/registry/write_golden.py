@@ -241,7 +241,18 @@ STORIES: dict[str, list[Any]] = {
         ChangeReviewed(*CHANGE, ChangeDecision.APPROVED, "good", 2, "approval-2", "bob", AT),
         ChangeApplied(*CHANGE, ("approval-2",), "alice", AT),
         VersionPromoted(
-            MODEL_ID, "flight-delay", "1.0.0", Stage.DEVELOPMENT, Stage.STAGING, "", "Try it", "alice", AT, 3, 1
+            MODEL_ID,
+            "flight-delay",
+            "1.0.0",
+            Stage.DEVELOPMENT,
+            Stage.STAGING,
+            "",
+            "Try it",
+            "alice",
+            AT,
+            3,
+            1,
+            "fraud",
         ),
         ChangeWithdrawn(*CHANGE, "not now", "alice", AT),
         CardEdited(
@@ -309,6 +320,7 @@ STORIES: dict[str, list[Any]] = {
             "after the incident",
             "admin",
             AT,
+            "fraud",
         )
     ],
     "registry.retirement_policy": [

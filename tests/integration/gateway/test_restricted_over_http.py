@@ -99,3 +99,26 @@ def test_rest_finds_nothing_of_it(alice: modelog.Client, eve: modelog.Client, hi
             ask(eve)
     assert hidden["workspace"] not in [w.name for w in eve.workspaces.list()]
     assert hidden["model"] not in [m.name for m in eve.models.list()]
+
+
+def test_events_of_it_are_not_told(
+    alice: modelog.Client, eve: modelog.Client, hidden: dict[str, Any], platform: SmallPlatform
+) -> None:
+    open_ = alice.runs.experiment(f"open-{hidden['workspace']}")
+    stream = f"registry.run-{hidden['run']}"
+    with platform.client("root", "admin") as root:
+        for who, sees in ((alice, True), (root, True), (eve, False)):
+            assert bool(who.audit.events(stream=stream)) is sees
+            streams = [event.stream for event in who.audit.events(newest_first=True, limit=100)]
+            assert (stream in streams) is sees
+            assert f"registry.experiment-{open_.id}" in streams
+        position = root.audit.events(stream=stream)[0].position
+        assert root.audit.proof(position)
+    with pytest.raises(NotFound):
+        eve.audit.proof(position)
+    told = eve.audit.diff(str(position - 1), "")
+    assert stream not in [entity.stream for entity in told.entities]
+    # A page that begins with hidden events goes on behind them.
+    behind = eve.audit.events(after=position - 1, limit=1)
+    assert behind
+    assert behind[0].stream != stream

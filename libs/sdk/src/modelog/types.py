@@ -164,6 +164,7 @@ class PromotionPolicy(Record):
     reason: str = ""
     at: Optional[datetime] = None
     position: int = 0
+    workspace: str = ""
 
 
 class RecordedPromotion(Record):

@@ -21,6 +21,7 @@ from modelog_lineage.follow import Follower, Sink
 from modelog_lineage.graph.absent import NoGraph
 from modelog_lineage.graph.project import GraphSink
 from modelog_lineage.graph.queries import GraphQueries
+from modelog_lineage.sight import Sight
 
 KEY_FILE = "audit-key"
 TREE_FILE = "audit.db"
@@ -28,9 +29,14 @@ TREE_FILE = "audit.db"
 
 async def build(host: Host) -> None:
     graph, catalogue = build_graph(host), build_catalogue(host)
-    lineage = LineageServicer(graph, catalogue, lambda: host.peer("serving"))
+    lineage = LineageServicer(graph, catalogue, lambda: host.peer("serving"), sight_of(host))
     host.serve(add_LineageServiceServicer_to_server, lineage, "modelog.lineage.v1.LineageService")
     build_audit(host)
+
+
+def sight_of(host: Host) -> Sight:
+    """What callers may see of what workspaces hold."""
+    return Sight((lambda: host.peer("registry")) if "registry" in host.settings.peers else None)
 
 
 def build_graph(host: Host) -> GraphQueries:
@@ -67,5 +73,5 @@ def build_audit(host: Host) -> None:
     # Of a store in one file the file itself is checked: the bytes that a thief or a faulty disk would change.
     in_a_file = host.settings.event_store.startswith(SQLITE)
     store_file = host.settings.event_store_path() if in_a_file else None
-    servicer = AuditServicer(audit, host.store, store_file, host.draining)
+    servicer = AuditServicer(audit, host.store, store_file, host.draining, sight_of(host))
     host.serve(add_AuditServiceServicer_to_server, servicer, "modelog.lineage.v1.AuditService")

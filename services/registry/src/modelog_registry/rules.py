@@ -55,10 +55,11 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class PolicyVersion(msgspec.Struct, frozen=True):
-    """Rules, and which version of the policy they are."""
+    """Rules, and which version of which policy they are: a workspace's own, or with an empty name the tenant's."""
 
     version: int = 0
     rules: Rules = Rules()
+    workspace: str = ""
 
 
 # What every platform begins with.

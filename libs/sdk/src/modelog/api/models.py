@@ -322,30 +322,50 @@ class Models:
         """What differs between versions, each "model/version", and between the runs that they came from."""
         return self._transport.get("/api/v1/comparisons/versions", Comparison, versions=[*versions], as_of=as_of)
 
-    def policy(self, version: Optional[int] = None, *, as_of: Optional[str] = None) -> PromotionPolicy:
-        """The rules of promotions that are in force, or one version of them."""
-        return self._transport.get("/api/v1/promotion-policy", PromotionPolicy, version=version, as_of=as_of)
+    def policy(
+        self, version: Optional[int] = None, *, workspace: str = "", as_of: Optional[str] = None
+    ) -> PromotionPolicy:
+        """The rules of promotions that are in force, or one version of them.
 
-    def policies(self, *, as_of: Optional[str] = None) -> List[PromotionPolicy]:
-        """All versions of the rules that were ever set, newest first."""
-        return self._transport.every("/api/v1/promotion-policies", _Policies, lambda page: page.policies, as_of=as_of)
+        Those that decide in a workspace are its own or, when it has none, the tenant's.
+        """
+        return self._transport.get(
+            "/api/v1/promotion-policy", PromotionPolicy, version=version, workspace=workspace or None, as_of=as_of
+        )
+
+    def policies(self, *, workspace: str = "", as_of: Optional[str] = None) -> List[PromotionPolicy]:
+        """All versions of the tenant's rules, or of a workspace's own, that were ever set, newest first."""
+        return self._transport.every(
+            "/api/v1/promotion-policies",
+            _Policies,
+            lambda page: page.policies,
+            workspace=workspace or None,
+            as_of=as_of,
+        )
 
     def set_policy(
-        self, rules: PromotionRules, reason: str = "", *, expected_version: Optional[int] = None
+        self,
+        rules: PromotionRules,
+        reason: str = "",
+        *,
+        expected_version: Optional[int] = None,
+        workspace: str = "",
     ) -> PromotionPolicy:
-        """Put rules in force, as the next version.
+        """Put rules in force, as the next version: the tenant's, or those of a workspace, which decide there alone.
 
         With `expected_version` that one must still be in force: raises Conflict, which says who set another, and when.
         """
         body = {"rules": rules, "reason": reason, "expected_version": expected_version}
-        return self._transport.post("/api/v1/promotion-policy", PromotionPolicy, body)
+        of = f"/workspaces/{quote(workspace, safe='')}" if workspace else ""
+        return self._transport.post(f"/api/v1{of}/promotion-policy", PromotionPolicy, body)
 
-    def replay_promotions(self, rules: PromotionRules, *, as_of: Optional[str] = None) -> Replay:
-        """Which promotions that happened these rules would have refused, and why."""
+    def replay_promotions(self, rules: PromotionRules, *, workspace: str = "", as_of: Optional[str] = None) -> Replay:
+        """Which promotions that happened, in one workspace or in all, these rules would have refused, and why."""
+        body = {"rules": rules, "workspace": workspace}
 
         def after(token: str) -> _Replayed:
             return self._transport.ask(
-                "/api/v1/promotion-policy/replay", _Replayed, {"rules": rules}, as_of=as_of, page_token=token
+                "/api/v1/promotion-policy/replay", _Replayed, body, as_of=as_of, page_token=token
             )
 
         told = Replay()

@@ -141,6 +141,7 @@ def policy(
     file: Optional[Path] = typer.Option(None, "--set", help="Put the rules of this JSON file in force."),
     replay: Optional[Path] = typer.Option(None, help="Say what the rules of this JSON file would have refused."),
     reason: str = typer.Option("", "--reason", "-m", help="Why."),
+    workspace: str = typer.Option("", "--workspace", "-w", help="Those of this workspace, else of the tenant."),
     as_of: Optional[str] = AsOf,
 ) -> None:
     """The rules of promotions: those in force, new ones, or what others would have refused.
@@ -149,17 +150,16 @@ def policy(
     """
     with told(), modelog.connect() as client:
         if file is not None:
-            say(
-                f"Version {client.models.set_policy(_rules(file), reason).version} of the promotion policy is in force."
-            )
+            set_ = client.models.set_policy(_rules(file), reason, workspace=workspace)
+            say(f"Version {set_.version} of the promotion policy is in force.")
         elif replay is not None:
-            found = client.models.replay_promotions(_rules(replay), as_of=as_of)
+            found = client.models.replay_promotions(_rules(replay), workspace=workspace, as_of=as_of)
             rows = [_refused(one) for one in found.refused]
             columns = ["#position", "model", "version", "to", "by", "would have been refused because"]
             show_table(columns, rows, empty="nothing would have been refused")
             say(f"{len(found.refused)} of {found.considered} promotions would have been refused.")
         else:
-            show_json(client.models.policy(as_of=as_of))
+            show_json(client.models.policy(workspace=workspace, as_of=as_of))
 
 
 def _refused(one: RefusedPromotion) -> List[Any]:

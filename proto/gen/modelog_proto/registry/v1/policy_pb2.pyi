@@ -156,7 +156,9 @@ Global___PromotionRules: _TypeAlias = PromotionRules  # noqa: Y015
 
 @_typing.final
 class PromotionPolicy(_message.Message):
-    """One version of a tenant's rules. Promotions name the version that they were decided under."""
+    """One version of the rules of a tenant, or of one of its workspaces: what is in a workspace that has rules of its own is
+    decided by these alone. Promotions name the version that they were decided under.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -166,11 +168,14 @@ class PromotionPolicy(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """0 is what every platform begins with."""
     by: _builtins.str
     reason: _builtins.str
     position: _builtins.int
+    workspace: _builtins.str
+    """The workspace whose rules they are; empty for the tenant's."""
     @_builtins.property
     def rules(self) -> Global___PromotionRules: ...
     @_builtins.property
@@ -186,10 +191,11 @@ class PromotionPolicy(_message.Message):
         reason: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        workspace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "position", b"position", "reason", b"reason", "rules", b"rules", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "position", b"position", "reason", b"reason", "rules", b"rules", "version", b"version", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,13 +234,51 @@ class SetPromotionPolicyRequest(_message.Message):
 Global___SetPromotionPolicyRequest: _TypeAlias = SetPromotionPolicyRequest  # noqa: Y015
 
 @_typing.final
+class SetWorkspacePolicyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    reason: _builtins.str
+    expected_version: _builtins.int
+    """The version of the workspace's own rules that is in force as far as the caller knows; another one is a conflict."""
+    request_id: _builtins.str
+    @_builtins.property
+    def rules(self) -> Global___PromotionRules: ...
+    def __init__(
+        self,
+        *,
+        workspace: _builtins.str = ...,
+        rules: Global___PromotionRules | None = ...,
+        reason: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "rules", b"rules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "reason", b"reason", "request_id", b"request_id", "rules", b"rules", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___SetWorkspacePolicyRequest: _TypeAlias = SetWorkspacePolicyRequest  # noqa: Y015
+
+@_typing.final
 class GetPromotionPolicyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Without one, the version in force."""
+    workspace: _builtins.str
+    """The rules that decide in this workspace: its own, or the tenant's when it has none. Empty means the tenant's."""
     @_builtins.property
     def read(self) -> _common_pb2.ReadOptions: ...
     def __init__(
@@ -242,10 +286,11 @@ class GetPromotionPolicyRequest(_message.Message):
         *,
         version: _builtins.int | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "read", b"read", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "read", b"read", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "read", b"read", "version", b"version", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
     _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
@@ -259,6 +304,9 @@ class ListPromotionPoliciesRequest(_message.Message):
 
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    """Those of this workspace's own rules; empty means the tenant's."""
     @_builtins.property
     def page(self) -> _common_pb2.Page: ...
     @_builtins.property
@@ -268,10 +316,11 @@ class ListPromotionPoliciesRequest(_message.Message):
         *,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -343,6 +392,7 @@ class RecordedPromotion(_message.Message):
     REJECTED_BY_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
+    POLICY_WORKSPACE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     from_stage: _model_pb2.Stage.ValueType
@@ -358,6 +408,8 @@ class RecordedPromotion(_message.Message):
     rejection: _builtins.str
     change: _builtins.int
     """The number of the change request that asked for it; its approvals are in approved_by."""
+    policy_workspace: _builtins.str
+    """The workspace whose policy that was; empty for the tenant's."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -384,10 +436,11 @@ class RecordedPromotion(_message.Message):
         rejected_by: _builtins.str = ...,
         rejection: _builtins.str = ...,
         change: _builtins.int = ...,
+        policy_workspace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "at", b"at", "author", b"author", "by", b"by", "change", b"change", "from_stage", b"from_stage", "metrics", b"metrics", "model", b"model", "policy_version", b"policy_version", "position", b"position", "reason", b"reason", "rejected_by", b"rejected_by", "rejection", b"rejection", "to_stage", b"to_stage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "at", b"at", "author", b"author", "by", b"by", "change", b"change", "from_stage", b"from_stage", "metrics", b"metrics", "model", b"model", "policy_version", b"policy_version", "policy_workspace", b"policy_workspace", "position", b"position", "reason", b"reason", "rejected_by", b"rejected_by", "rejection", b"rejection", "to_stage", b"to_stage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -426,6 +479,9 @@ class ReplayPromotionsRequest(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    workspace: _builtins.str
+    """Only of what was in this workspace; empty means all."""
     @_builtins.property
     def rules(self) -> Global___PromotionRules: ...
     @_builtins.property
@@ -440,10 +496,11 @@ class ReplayPromotionsRequest(_message.Message):
         rules: Global___PromotionRules | None = ...,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read", "rules", b"rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read", "rules", b"rules", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

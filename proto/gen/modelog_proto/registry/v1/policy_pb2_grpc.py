@@ -40,6 +40,11 @@ class PromotionPoliciesStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_policy__pb2.SetPromotionPolicyRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_policy__pb2.PromotionPolicy.FromString,
                 _registered_method=True)
+        self.SetWorkspacePolicy = channel.unary_unary(
+                '/modelog.registry.v1.PromotionPolicies/SetWorkspacePolicy',
+                request_serializer=modelog_dot_registry_dot_v1_dot_policy__pb2.SetWorkspacePolicyRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_policy__pb2.PromotionPolicy.FromString,
+                _registered_method=True)
         self.GetPromotionPolicy = channel.unary_unary(
                 '/modelog.registry.v1.PromotionPolicies/GetPromotionPolicy',
                 request_serializer=modelog_dot_registry_dot_v1_dot_policy__pb2.GetPromotionPolicyRequest.SerializeToString,
@@ -63,6 +68,13 @@ class PromotionPoliciesServicer:
 
     def SetPromotionPolicy(self, request, context):
         """Puts rules in force, as the policy's next version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetWorkspacePolicy(self, request, context):
+        """Puts rules in force for what is in a workspace, instead of the tenant's; for its admins and the tenant's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +107,11 @@ def add_PromotionPoliciesServicer_to_server(servicer, server):
             'SetPromotionPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.SetPromotionPolicy,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_policy__pb2.SetPromotionPolicyRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_policy__pb2.PromotionPolicy.SerializeToString,
+            ),
+            'SetWorkspacePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetWorkspacePolicy,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_policy__pb2.SetWorkspacePolicyRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_policy__pb2.PromotionPolicy.SerializeToString,
             ),
             'GetPromotionPolicy': grpc.unary_unary_rpc_method_handler(
@@ -140,6 +157,33 @@ class PromotionPolicies:
             target,
             '/modelog.registry.v1.PromotionPolicies/SetPromotionPolicy',
             modelog_dot_registry_dot_v1_dot_policy__pb2.SetPromotionPolicyRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_policy__pb2.PromotionPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetWorkspacePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.PromotionPolicies/SetWorkspacePolicy',
+            modelog_dot_registry_dot_v1_dot_policy__pb2.SetWorkspacePolicyRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_policy__pb2.PromotionPolicy.FromString,
             options,
             channel_credentials,

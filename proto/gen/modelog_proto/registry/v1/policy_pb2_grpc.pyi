@@ -35,6 +35,8 @@ class PromotionPoliciesStub:
     def __new__(cls, channel: _aio.Channel) -> PromotionPoliciesAsyncStub: ...
     SetPromotionPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.SetPromotionPolicyRequest, _policy_pb2.PromotionPolicy]
     """Puts rules in force, as the policy's next version."""
+    SetWorkspacePolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.SetWorkspacePolicyRequest, _policy_pb2.PromotionPolicy]
+    """Puts rules in force for what is in a workspace, instead of the tenant's; for its admins and the tenant's."""
     GetPromotionPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetPromotionPolicyRequest, _policy_pb2.PromotionPolicy]
     """The rules in force, or one version of them."""
     ListPromotionPolicies: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListPromotionPoliciesRequest, _policy_pb2.ListPromotionPoliciesResponse]
@@ -49,6 +51,8 @@ class PromotionPoliciesAsyncStub(PromotionPoliciesStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetPromotionPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.SetPromotionPolicyRequest, _policy_pb2.PromotionPolicy]  # type: ignore[assignment]
     """Puts rules in force, as the policy's next version."""
+    SetWorkspacePolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.SetWorkspacePolicyRequest, _policy_pb2.PromotionPolicy]  # type: ignore[assignment]
+    """Puts rules in force for what is in a workspace, instead of the tenant's; for its admins and the tenant's."""
     GetPromotionPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetPromotionPolicyRequest, _policy_pb2.PromotionPolicy]  # type: ignore[assignment]
     """The rules in force, or one version of them."""
     ListPromotionPolicies: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListPromotionPoliciesRequest, _policy_pb2.ListPromotionPoliciesResponse]  # type: ignore[assignment]
@@ -66,6 +70,14 @@ class PromotionPoliciesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.PromotionPolicy, _abc.Awaitable[_policy_pb2.PromotionPolicy]]:
         """Puts rules in force, as the policy's next version."""
+
+    @_abc_1.abstractmethod
+    def SetWorkspacePolicy(
+        self,
+        request: _policy_pb2.SetWorkspacePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.PromotionPolicy, _abc.Awaitable[_policy_pb2.PromotionPolicy]]:
+        """Puts rules in force for what is in a workspace, instead of the tenant's; for its admins and the tenant's."""
 
     @_abc_1.abstractmethod
     def GetPromotionPolicy(

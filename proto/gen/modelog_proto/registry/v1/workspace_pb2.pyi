@@ -479,8 +479,8 @@ class FindHiddenRequest(_message.Message):
     THINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def things(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Each a kind and a name: "model:NAME", "version:MODEL/VERSION", "experiment:ID", "run:ID", "logged-model:ID", or
-        "stream:NAME" of an event.
+        """Each a kind and a name: "model:NAME", "version:MODEL/VERSION", "experiment:ID", "experiment-name:NAME",
+        "run:ID", "logged-model:ID", or "stream:NAME" of an event.
         """
 
     def __init__(

@@ -6,21 +6,24 @@ import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
+from modelog_common.domain.errors import NotFound
 from modelog_common.events.store import EventStore
 from modelog_common.read.moment import head_of
 from modelog_common.rpc.call import current_call
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceServicer
 
-from modelog_lineage.audit.listing import Wanted, find, follow
+from modelog_lineage.audit.listing import Wanted, find, follow, in_sight
 from modelog_lineage.audit.log import AuditLog
 from modelog_lineage.audit.records import message_of
 from modelog_lineage.audit.report import report_of
 from modelog_lineage.audit.treefile import Signed
+from modelog_lineage.sight import Sight
 from modelog_lineage.story.diff import Difference, difference, end_of
 
 Call = grpc.aio.ServicerContext[Any, Any]
@@ -30,32 +33,44 @@ class AuditServicer(AuditServiceServicer):
     """Lists a tenant's own events; proofs and checkpoints are of the whole log."""
 
     def __init__(
-        self, audit: AuditLog, store: EventStore, store_file: Path | None, draining: Callable[[], Awaitable[None]]
+        self,
+        audit: AuditLog,
+        store: EventStore,
+        store_file: Path | None,
+        draining: Callable[[], Awaitable[None]],
+        sight: Sight,
     ) -> None:
         self.audit, self.store, self.store_file, self.draining = audit, store, store_file, draining
+        self.sight = sight
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Call) -> pb.ListEventsResponse:
         wanted = Wanted(current_call().identity.tenant, request.stream, request.type, request.actor)
         head = await head_of(request.read, self.store)
-        found = await find(
-            self.store, wanted, after=request.after, limit=request.limit, newest_first=request.newest_first, head=head
-        )
+        find_from = partial(find, self.store, wanted, newest_first=request.newest_first, head=head)
+        found = await in_sight(find_from, self.sight.streams, request.after, request.limit)
         return pb.ListEventsResponse(events=[message_of(event, exact=request.exact) for event in found], head=head)
 
     async def DiffEvents(self, request: pb.DiffEventsRequest, context: Call) -> pb.DiffEventsResponse:
         since = await end_of(self.store, request.since, "since")
         until = await end_of(self.store, request.until, "until")
-        return to_difference(await difference(self.store, current_call().identity.tenant, since, until))
+        found = await difference(self.store, current_call().identity.tenant, since, until)
+        hidden = await self.sight.streams(entity.stream for entity in found.entities)
+        found.entities = [entity for entity in found.entities if entity.stream not in hidden]
+        return to_difference(found)
 
     async def StreamEvents(self, request: pb.StreamEventsRequest, context: Call) -> AsyncIterator[pb.AuditEvent]:
         wanted = Wanted(current_call().identity.tenant)
         async for event in follow(self.store, wanted, request.after, self.draining):
-            yield message_of(event)
+            if not await self.sight.streams([event.stream]):
+                yield message_of(event)
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Call) -> pb.Checkpoint:
         return await self._checkpoint(await self.audit.checkpoint())
 
     async def GetInclusionProof(self, request: pb.GetInclusionProofRequest, context: Call) -> pb.InclusionProof:
+        async for event in self.store.read_all(after=request.position - 1, until=request.position):
+            if await self.sight.streams([event.stream]):
+                raise NotFound(f"there is no event at position {request.position} that you may see")
         bundle = await self.audit.inclusion_proof(request.position, current_call().identity.tenant)
         return pb.InclusionProof(bundle=json.dumps(bundle))
 

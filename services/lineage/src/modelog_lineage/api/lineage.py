@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
+from modelog_common.domain.errors import NotFound
 from modelog_common.rpc.call import current_call
 from modelog_common.stores.search import Found
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
@@ -20,6 +21,7 @@ from modelog_lineage.graph.queries import GraphQueries
 from modelog_lineage.graph.texts import prefixed, texts
 from modelog_lineage.graph.trace import Traced, TracedEdge, TracedNode, Way
 from modelog_lineage.graph.vocabulary import Kind, node_id, version_key
+from modelog_lineage.sight import Sight, in_sight, without
 
 Call = grpc.aio.ServicerContext[Any, Any]
 PREDICTION = "Prediction"
@@ -36,14 +38,17 @@ class LineageServicer(LineageServiceServicer):
     """Answers from the graph; predictions themselves are asked of the serving service."""
 
     def __init__(
-        self, queries: GraphQueries, catalogue: CatalogueQueries, serving: Callable[[], grpc.aio.Channel]
+        self, queries: GraphQueries, catalogue: CatalogueQueries, serving: Callable[[], grpc.aio.Channel], sight: Sight
     ) -> None:
-        self.queries, self.catalogue, self.serving = queries, catalogue, serving
+        self.queries, self.catalogue, self.serving, self.sight = queries, catalogue, serving, sight
 
     async def Trace(self, request: pb.TraceRequest, context: Call) -> pb.Graph:
         tenant = current_call().identity.tenant
         way = WAYS.get(request.direction, Way.UPSTREAM)
-        return to_graph(await self.queries.trace(tenant, request.node, way, request.depth, request.read))
+        await self._check(request.node)
+        return to_graph(
+            await self._seen(await self.queries.trace(tenant, request.node, way, request.depth, request.read))
+        )
 
     async def TracePrediction(self, request: pb.TracePredictionRequest, context: Call) -> pb.Graph:
         tenant = current_call().identity.tenant
@@ -53,7 +58,9 @@ class LineageServicer(LineageServiceServicer):
         prediction = await DeploymentServiceStub(self.serving()).GetPrediction(asked)
         version = node_id(Kind.MODEL_VERSION, version_key(prediction.model, prediction.version))
         answered_at = prediction.answered_at.ToDatetime(UTC)
+        await self._check(version)
         behind, position = await self.queries.trace_as_of(tenant, version, answered_at)
+        behind = await self._seen(behind)
         deployment = await self.queries.alone(tenant, node_id(Kind.DEPLOYMENT, prediction.deployment), position)
         return to_graph(in_front(prediction, behind, deployment, position))
 
@@ -62,7 +69,14 @@ class LineageServicer(LineageServiceServicer):
         found = await self.catalogue.search(
             tenant, request.text, request.kinds, request.tags, request.page, request.read
         )
-        return to_entries(found)
+        return to_entries(in_sight(found, await self.sight.nodes([d.id for d in found.documents])))
+
+    async def _check(self, node: str) -> None:
+        if node in (await self.sight.nodes([node])).ids:
+            raise NotFound(f"{node} is not in the graph")
+
+    async def _seen(self, traced: Traced) -> Traced:
+        return without(traced, (await self.sight.nodes([node.id for node in traced.nodes])).ids)
 
 
 def in_front(prediction: serving.Prediction, behind: Traced, deployment: Traced | None, position: int) -> Traced:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ DEFAULT_LIMIT = 100
 ANSWER_BYTES = 8 << 20
 FIRST_STEP = 500
 LONGEST_STEP = 16_000
+
+# Which streams are hidden from the caller.
+HiddenOf = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,21 @@ async def find(
         if len(found) == (limit or DEFAULT_LIMIT):
             break
     return found
+
+
+async def in_sight(
+    find_from: Callable[..., Awaitable[list[StoredEvent]]], hidden_of: HiddenOf, after: int, limit: int
+) -> list[StoredEvent]:
+    """The events that `find` finds and that the caller may see; where some are hidden, it looks on behind them."""
+    wanted, seen = limit or DEFAULT_LIMIT, list[StoredEvent]()
+    while len(seen) < wanted:
+        found = await find_from(after=after, limit=wanted - len(seen))
+        hidden = await hidden_of(event.stream for event in found)
+        seen += [event for event in found if event.stream not in hidden]
+        if not hidden:
+            break
+        after = found[-1].position
+    return seen
 
 
 async def _forwards(store: EventStore, wanted: Wanted, after: int, head: int) -> AsyncIterator[StoredEvent]:

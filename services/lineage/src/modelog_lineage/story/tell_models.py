@@ -144,6 +144,10 @@ def _succeeded(p: Payload) -> str:
     return f"{_job(p)} succeeded{made}"
 
 
+def _of_workspace(p: Payload) -> str:
+    return f" of the workspace {word(p['workspace'])}" if p.get("workspace") else ""
+
+
 SENTENCES: Mapping[str, Sentence] = {
     "registry.ModelRegistered": Sentence(lambda p: f"{word(p['author'])} registered the model {word(p['name'])}"),
     "registry.VersionRegistered": Sentence(_version_registered),
@@ -180,7 +184,10 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "registry.CardEdited": Sentence(lambda p: f"{word(p['by'])} wrote in the model card of {_version(p)}"),
     "registry.PromotionPolicySet": Sentence(
-        lambda p: f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{because(p['reason'])}"
+        lambda p: (
+            f"{word(p['by'])} set version {word(p['version'])} of the promotion policy{_of_workspace(p)}"
+            f"{because(p['reason'])}"
+        )
     ),
     "registry.WebhookCreated": Sentence(
         lambda p: f"{word(p['by'])} created the webhook {word(p['name'])} to {word(p['target']['shown'])}"

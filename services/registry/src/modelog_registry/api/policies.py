@@ -28,16 +28,23 @@ class PolicyServicer(PromotionPoliciesServicer):
         ctx = command_call(self._clock, request.request_id, "SetPromotionPolicy")
         expected = request.expected_version if request.HasField("expected_version") else None
         position = await self._models.set_policy(SetPolicy(rules_of(request.rules), request.reason, expected), ctx)
-        return await self._queries.policy(None, since(position), ctx.tenant)
+        return await self._queries.policy(None, "", since(position), ctx.tenant)
+
+    async def SetWorkspacePolicy(self, request: pb.SetWorkspacePolicyRequest, context: Call) -> pb.PromotionPolicy:
+        ctx = command_call(self._clock, request.request_id, "SetWorkspacePolicy")
+        expected = request.expected_version if request.HasField("expected_version") else None
+        command = SetPolicy(rules_of(request.rules), request.reason, expected, request.workspace)
+        position = await self._models.set_policy(command, ctx)
+        return await self._queries.policy(None, request.workspace, since(position), ctx.tenant)
 
     async def GetPromotionPolicy(self, request: pb.GetPromotionPolicyRequest, context: Call) -> pb.PromotionPolicy:
         version = request.version if request.HasField("version") else None
-        return await self._queries.policy(version, request.read, tenant())
+        return await self._queries.policy(version, request.workspace, request.read, tenant())
 
     async def ListPromotionPolicies(
         self, request: pb.ListPromotionPoliciesRequest, context: Call
     ) -> pb.ListPromotionPoliciesResponse:
-        found = await self._queries.policies(request.page, request.read, tenant())
+        found = await self._queries.policies(request.workspace, request.page, request.read, tenant())
         return pb.ListPromotionPoliciesResponse(policies=found.items, next_page_token=found.next_page_token)
 
     async def ReplayPromotions(self, request: pb.ReplayPromotionsRequest, context: Call) -> pb.ReplayPromotionsResponse:

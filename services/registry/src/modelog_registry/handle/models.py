@@ -46,6 +46,7 @@ from modelog_registry.policy.commands import PolicyCommand, SetPolicy
 from modelog_registry.policy.decide import policy_id
 from modelog_registry.policy.events import PolicyEvent
 from modelog_registry.policy.state import Policy
+from modelog_registry.rules import PolicyVersion
 
 Change = (
     ReviewVersion
@@ -127,12 +128,12 @@ class Models:
 
     async def promote(self, command: PromoteVersion | ApplyChange, ctx: Context) -> int:
         """By the rules that are in force when it is asked."""
-        policy = (await self._policies.load(policy_id(ctx.tenant))).state.in_force
+        policy = await self._policy(command.model, ctx.tenant)
         return (await self._handle(command.model, replace(command, policy=policy), ctx)).position
 
     async def refusal(self, command: ApplyChange, ctx: Context, until: int | None) -> str:
         """Why a change request could not be applied as of a position; empty when it could. Raises NotFound."""
-        policy = (await self._policies.load(policy_id(ctx.tenant), until=until)).state.in_force
+        policy = await self._policy(command.model, ctx.tenant, until)
         model = (await self._entities.load(derived_id(ctx.tenant, command.model), until=until)).state
         try:
             self._entities.decider.decide(model, replace(command, policy=policy), ctx)
@@ -142,7 +143,17 @@ class Models:
 
     async def set_policy(self, command: SetPolicy, ctx: Context) -> int:
         """Put rules in force; the position at which the policy then stands, 0 when it is still the first."""
-        return (await self._policies.handle(policy_id(ctx.tenant), command, ctx)).position
+        if command.workspace:
+            await self._workspaces.check_admin(command.workspace, ctx)
+        return (await self._policies.handle(policy_id(ctx.tenant, command.workspace), command, ctx)).position
+
+    async def _policy(self, model: str, tenant: str, until: int | None = None) -> PolicyVersion:
+        """The rules that decide over a model: its workspace's own, else the tenant's."""
+        place = (await self._entities.load(derived_id(tenant, model), until=until)).state.place
+        own = (await self._policies.load(policy_id(tenant, place.workspace), until=until)).state
+        if own.last is not None:
+            return own.in_force
+        return (await self._policies.load(policy_id(tenant), until=until)).state.in_force
 
     async def _handle(self, name: str, command: ModelCommand, ctx: Context) -> Loaded[Model]:
         return await self._entities.handle(derived_id(ctx.tenant, name), command, ctx)

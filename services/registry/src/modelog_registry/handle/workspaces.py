@@ -37,6 +37,10 @@ class WorkspaceHandler:
                 command = replace(command, held=await self._held(ctx.tenant, workspace, project))
         return (await self._entities.handle(workspaces_id(ctx.tenant), command, ctx)).position
 
+    async def check_admin(self, workspace: str, ctx: Context) -> None:
+        """Raises NotFound for a workspace that is not there, Forbidden for who does not run it."""
+        check_admin((await self._entities.current(workspaces_id(ctx.tenant))).state.named(workspace), ctx)
+
     async def check_leaving(self, place: Place, ctx: Context) -> None:
         """Raises Forbidden when somebody else than an admin would take a thing out of a restricted workspace."""
         workspace = (await self._entities.current(workspaces_id(ctx.tenant))).state.all.get(place.workspace)

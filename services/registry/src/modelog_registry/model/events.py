@@ -99,11 +99,12 @@ class VersionReviewed:
     at: datetime
 
 
-@event("registry.VersionPromoted", version=3)
+@event("registry.VersionPromoted", version=4)
 class VersionPromoted:
     """A version moved to another stage; `approval_id` names the approval that this leaned on, if it needed one.
 
     `policy_version` is the version of the promotion policy under which it was decided; 0 is what platforms begin with.
+    `policy_workspace` is the workspace whose policy that is; empty for the tenant's.
     `change` is the number of the change request that asked for it; 0 when none did.
     """
 
@@ -118,6 +119,7 @@ class VersionPromoted:
     at: datetime
     policy_version: int = 0
     change: int = 0
+    policy_workspace: str = ""
 
 
 @event("registry.ModelUpdated")

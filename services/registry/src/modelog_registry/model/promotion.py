@@ -105,6 +105,7 @@ def _move(
         ctx.now,
         command.policy.version,
         change,
+        command.policy.workspace,
     )
 
 

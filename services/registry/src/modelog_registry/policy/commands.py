@@ -14,6 +14,8 @@ class SetPolicy:
     rules: Rules
     reason: str = ""
     expected: int | None = None
+    # Whose policy it is; empty for the tenant's.
+    workspace: str = ""
 
 
 PolicyCommand = SetPolicy

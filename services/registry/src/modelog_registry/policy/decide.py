@@ -15,9 +15,9 @@ from modelog_registry.policy.state import Policy, evolve
 from modelog_registry.rules import check_rules
 
 
-def policy_id(tenant: str) -> str:
-    """The id of a tenant's one policy."""
-    return derived_id(tenant, "promotion policy")
+def policy_id(tenant: str, workspace: str = "") -> str:
+    """The id of a tenant's policy, or of that of one of its workspaces."""
+    return derived_id(tenant, "promotion policy", *([workspace] if workspace else []))
 
 
 def decide(policy: Policy, command: PolicyCommand, ctx: Context) -> Sequence[PolicyEvent]:
@@ -30,7 +30,7 @@ def decide(policy: Policy, command: PolicyCommand, ctx: Context) -> Sequence[Pol
         raise Conflict(f"version {known.version} of the promotion policy is in force, not {command.expected}; {how}")
     if command.rules == known.rules:
         return ()
-    return [PromotionPolicySet(known.version + 1, command.rules, command.reason, ctx.actor, ctx.now)]
+    return [PromotionPolicySet(known.version + 1, command.rules, command.reason, ctx.actor, ctx.now, command.workspace)]
 
 
 POLICY: Decider[Policy, PolicyCommand, PolicyEvent] = Decider("registry.promotion_policy", Policy, decide, evolve)

@@ -9,15 +9,16 @@ from modelog_common.events.types import event
 from modelog_registry.rules import Rules
 
 
-@event("registry.PromotionPolicySet", version=2)
+@event("registry.PromotionPolicySet", version=3)
 class PromotionPolicySet:
-    """A tenant's rules of promotions became these, as version `version` of its policy."""
+    """A workspace's rules of promotions, or with an empty name the tenant's, became these: version `version`."""
 
     version: int
     rules: Rules
     reason: str
     by: str
     at: datetime
+    workspace: str = ""
 
 
 PolicyEvent = PromotionPolicySet

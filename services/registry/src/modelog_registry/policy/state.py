@@ -16,7 +16,11 @@ class Policy:
 
     @property
     def in_force(self) -> PolicyVersion:
-        return PolicyVersion() if self.last is None else PolicyVersion(self.last.version, self.last.rules)
+        return (
+            PolicyVersion()
+            if self.last is None
+            else PolicyVersion(self.last.version, self.last.rules, self.last.workspace)
+        )
 
 
 def evolve(policy: Policy, event: PolicyEvent) -> Policy:

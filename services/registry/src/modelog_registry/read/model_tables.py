@@ -76,7 +76,7 @@ PROMOTIONS = temporal_table(
 )
 
 POLICIES = temporal_table(
-    TABLES, "promotion_policies", key=["version"], columns=[Column("number", Integer, nullable=False)]
+    TABLES, "promotion_policies", key=["workspace", "version"], columns=[Column("number", Integer, nullable=False)]
 )
 
 # One row for each event of a model; they stay when it is deleted.

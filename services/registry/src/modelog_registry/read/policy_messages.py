@@ -23,6 +23,7 @@ def policy_message(event: PromotionPolicySet, position: int) -> pb.PromotionPoli
         reason=event.reason,
         at=timestamp(event.at),
         position=position,
+        workspace=event.workspace,
     )
 
 
@@ -114,6 +115,7 @@ def promotion_message(judged: Candidate, event: VersionPromoted, position: int) 
         rejected_by=judged.rejected_by,
         rejection=judged.rejection,
         change=event.change,
+        policy_workspace=event.policy_workspace,
     )
 
 

@@ -11,6 +11,7 @@ from modelog_proto.registry.v1 import policy_pb2 as pb
 
 from modelog_registry.read.messages import STAGE_OF
 from modelog_registry.read.model_tables import POLICIES, PROMOTIONS
+from modelog_registry.read.places import MODEL, inside
 from modelog_registry.read.policy_messages import candidate_of, first_policy, rules_of
 from modelog_registry.read.queries import existing
 from modelog_registry.rules import check_rules, refusals
@@ -22,20 +23,33 @@ class PolicyQueries:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
 
-    async def policy(self, version: int | None, read: ReadOptions, tenant: str) -> pb.PromotionPolicy:
-        """One version, or for None the one in force; raises NotFound."""
+    async def policy(self, version: int | None, workspace: str, read: ReadOptions, tenant: str) -> pb.PromotionPolicy:
+        """One version of a policy or, for None, the one that decides: the workspace's own, else the tenant's."""
         if version == 0:
             return first_policy()
         if version is None:
-            newest = await self.policies(common.Page(size=1), read, tenant)
-            return newest.items[0] if newest.items else first_policy()
-        found = await self._queries.one(POLICIES, pb.PromotionPolicy, read, tenant, version=str(version))
-        return existing(found, f"there is no version {version} of the promotion policy", read)
+            for whose in dict.fromkeys([workspace, ""]):
+                newest = await self.policies(whose, common.Page(size=1), read, tenant)
+                if newest.items:
+                    return newest.items[0]
+            return first_policy()
+        found = await self._queries.one(
+            POLICIES, pb.PromotionPolicy, read, tenant, workspace=workspace, version=str(version)
+        )
+        of = f" of the workspace {workspace!r}" if workspace else ""
+        return existing(found, f"there is no version {version} of the promotion policy{of}", read)
 
-    async def policies(self, page: Page, read: ReadOptions, tenant: str) -> Found[pb.PromotionPolicy]:
-        """All versions but the first, newest first."""
+    async def policies(self, workspace: str, page: Page, read: ReadOptions, tenant: str) -> Found[pb.PromotionPolicy]:
+        """All versions but the first of a workspace's own policy, or for an empty name of the tenant's; newest first."""
+        t = POLICIES.table.c
         return await self._queries.page(
-            POLICIES, pb.PromotionPolicy, read, tenant, page, order_by=[POLICIES.table.c.number.desc()]
+            POLICIES,
+            pb.PromotionPolicy,
+            read,
+            tenant,
+            page,
+            where=[t.workspace == workspace],
+            order_by=[t.number.desc()],
         )
 
     async def replay(self, request: pb.ReplayPromotionsRequest, tenant: str) -> pb.ReplayPromotionsResponse:
@@ -48,6 +62,7 @@ class PolicyQueries:
             request.read,
             tenant,
             request.page,
+            where=lambda at: inside(MODEL, PROMOTIONS.table.c.model, tenant, at, request.workspace, ""),
             order_by=[PROMOTIONS.table.c.at_position],
         )
         judged = [

@@ -57,7 +57,8 @@ def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
     if last is None:
         raise ValueError(f"{stored.stream} has {stored.type} before a policy was set")
     body = policy_messages.policy_message(last, stored.position).SerializeToString()
-    return [Put(POLICIES, {"version": str(last.version)}, body, {"number": last.version})]
+    key = {"workspace": last.workspace, "version": str(last.version)}
+    return [Put(POLICIES, key, body, {"number": last.version})]
 
 
 def retirement_policy_rows(policy: RetirementPolicy, stored: StoredEvent) -> Sequence[Change]:

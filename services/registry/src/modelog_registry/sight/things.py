@@ -10,6 +10,7 @@ from modelog_registry.sight.sight import Sight
 STREAM = "stream"
 KINDS = {
     "experiment": Kind.EXPERIMENT,
+    "experiment-name": Kind.EXPERIMENT_NAME,
     "run": Kind.RUN,
     "model": Kind.MODEL,
     "version": Kind.VERSION,
