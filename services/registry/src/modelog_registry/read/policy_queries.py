@@ -40,7 +40,7 @@ class PolicyQueries:
         return existing(found, f"there is no version {version} of the promotion policy{of}", read)
 
     async def policies(self, workspace: str, page: Page, read: ReadOptions, tenant: str) -> Found[pb.PromotionPolicy]:
-        """All versions but the first of a workspace's own policy, or for an empty name of the tenant's; newest first."""
+        """All versions but the first of a workspace's own policy, or for an empty name the tenant's; newest first."""
         t = POLICIES.table.c
         return await self._queries.page(
             POLICIES,
