@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -205,7 +206,8 @@ class _Statements:
     def __init__(self, temporal: TemporalTable, dialect: Dialect, schema: str | None) -> None:
         table = temporal.table
         self._own = [c.name for c in table.columns if c.name not in (*temporal.key, *_TEMPORAL)]
-        self._key = temporal.key[1:]
+        first, *others = temporal.key[1:]
+        self._key = itemgetter(first, *others) if others else lambda key: (key[first],)
         # What a text becomes where keys are bytes.
         self._bytes = dialect.name != "sqlite"
         self._texts = {c.name for c in table.columns if isinstance(c.type, ByteText)} if self._bytes else set()
@@ -224,7 +226,7 @@ class _Statements:
 
     def key(self, dated: Dated) -> tuple[Any, ...]:
         """The tenant and the key of a change, as the database takes them."""
-        key = (dated.tenant, *(dated.change.key[k] for k in self._key))
+        key = (dated.tenant, *self._key(dated.change.key))
         return tuple([part.encode() for part in key]) if self._bytes else key
 
     def closing(self, closed: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:

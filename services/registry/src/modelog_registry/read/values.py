@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from modelog_common.read.tables import Change, Put, Remove
@@ -31,6 +32,7 @@ WORD, LONGEST = 60, 8000
 LARGEST = 1.7976931348623157e308
 
 
+@lru_cache(maxsize=10_000)
 def field_of(kind: str, name: str) -> str:
     """The short name under which values of a kind and a name stand."""
     return hashlib.blake2b(f"{kind}\x1f{name}".encode(), digest_size=10).hexdigest()
