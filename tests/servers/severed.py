@@ -14,7 +14,7 @@ class Way:
     def __init__(self, to: str) -> None:
         self._to = urlsplit(to)
         self._port = 0
-        self._silent = False
+        self._silent = self._losing = False
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
@@ -27,7 +27,7 @@ class Way:
 
     async def open(self) -> None:
         """Let callers through, on the same port as before."""
-        self._silent = False
+        self._silent = self._losing = False
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
@@ -45,6 +45,10 @@ class Way:
         """Keep every connection and let nothing through, as when packets are dropped."""
         self._silent = True
 
+    def lose_answers(self) -> None:
+        """Let requests through, and close the connection in place of each answer, until it is opened again."""
+        self._losing = True
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._pass(reader, writer))
         self._passing.add(task)
@@ -60,16 +64,18 @@ class Way:
         self._callers.add(far_writer)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._copy(reader, far_writer))
-                group.create_task(self._copy(far_reader, writer))
+                group.create_task(self._copy(reader, far_writer, answers=False))
+                group.create_task(self._copy(far_reader, writer, answers=True))
         finally:
             for end in (writer, far_writer):
                 end.transport.abort()
                 self._callers.discard(end)
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                if answers and self._losing:
+                    break
                 if not self._silent:
                     writer.write(data)
                     await writer.drain()

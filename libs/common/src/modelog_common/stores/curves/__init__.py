@@ -49,13 +49,14 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one request appended to a run, and whose request it was."""
+    """What one request appended to a run, and whose request it was; `request` is its id."""
 
     run: str
     number: int
     tenant: str
     author: str
     block: Block
+    request: str = ""
 
     @property
     def count(self) -> int:

@@ -1,7 +1,6 @@
 """Blocks of points in a SQLite file: a row for each batch, however many metrics it has.
 
-Which metrics a batch has, and how many points of each, is its shape. Batches share shapes, so a metric is looked for in
-a few of them and not in every batch. The points are three columns, one after the other, cut by SQLite itself.
+The points are three columns, one after the other, cut by SQLite itself.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ import hashlib
 import sqlite3
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
-from typing import Any, NamedTuple, cast
-
-import msgspec
+from typing import Any, cast
 
 from modelog_common.stores.curves import Batch, Block, Curve, block_of, in_order, packed, unpacked
+from modelog_common.stores.curves.shapes import Part, Shape, needed, parts_of, shape_of, shape_text
 
 # How many shapes are remembered.
 SHAPES = 100
@@ -40,7 +37,7 @@ INSERT INTO blocks VALUES (
   :shape, :first, :last, :points
 ) ON CONFLICT (run, request) DO NOTHING RETURNING number
 """
-_WHOLE = "SELECT run, number, tenant, author, shape, points FROM blocks WHERE"
+_WHOLE = "SELECT run, number, tenant, author, request, shape, points FROM blocks WHERE"
 _NEXT_SHAPE = "SELECT MIN(shape) FROM blocks WHERE run = ? AND shape > ?"
 _OF_SHAPE = "SELECT number, first_step, last_step FROM blocks WHERE run = ? AND shape = ? AND number <= ?"
 _CUT = """
@@ -49,29 +46,6 @@ SELECT substr(points, ?, ?), substr(points, ?, ?), substr(points, ?, ?) FROM blo
 # Numbers have no gaps: each batch gets its own again.
 _FIRST_BATCHES = "SELECT run, tenant, author, request, number, sealed FROM batches ORDER BY run, number"
 _FIRST_FORM = 'SELECT metric, steps, times_ms, "values" FROM curves WHERE run = ? AND number = ? ORDER BY place'
-
-
-class Shape(NamedTuple):
-    """The metrics of a batch, and where the points of each begin."""
-
-    names: tuple[str, ...]
-    counts: tuple[int, ...]
-    begins: tuple[int, ...]
-
-    @property
-    def total(self) -> int:
-        return self.begins[-1]
-
-
-class _Part(NamedTuple):
-    """Points of a metric in one batch; the batch's steps lie between `first_step` and `last_step`."""
-
-    first_step: int
-    last_step: int
-    number: int
-    begins: int
-    points: int
-    total: int
 
 
 class Blocks:
@@ -111,7 +85,7 @@ class Blocks:
             "points": packed(block.steps) + packed(block.times_ms) + packed(block.values),
         }
         made = self._db.execute(_INSERT, row).fetchone()
-        return None if made is None else Batch(run, made[0], tenant, author, block)
+        return None if made is None else Batch(run, made[0], tenant, author, block, request)
 
     def seal(self, sealed: Mapping[str, int]) -> None:
         statement = "UPDATE blocks SET sealed = 1 WHERE run = ? AND number <= ? AND sealed = 0"
@@ -135,36 +109,26 @@ class Blocks:
     def history(self, run: str, metric: str, last: int, offset: int, limit: int) -> Curve:
         """Only the batches are read in which points of the page may be."""
         found = Curve(metric, array("q"), array("q"), array("d"))
-        end = offset + limit
-        begins = 0
-        for parts in _apart(self._parts(run, metric, last)):
-            count = sum(part.points for part in parts)
-            if begins < end and begins + count > offset:
-                ordered = in_order(self._points(run, metric, parts))
-                cut = slice(max(offset - begins, 0), end - begins)
-                for whole, more in zip(found[1:], ordered[1:], strict=True):
-                    cast("array[Any]", whole).extend(cast("array[Any]", more)[cut])
-            begins += count
+        for parts, cut in needed(self._parts(run, metric, last), offset, limit):
+            ordered = in_order(self._points(run, metric, parts))
+            for whole, more in zip(found[1:], ordered[1:], strict=True):
+                cast("array[Any]", whole).extend(cast("array[Any]", more)[cut])
         return found
 
-    def _parts(self, run: str, metric: str, last: int) -> list[_Part]:
+    def _parts(self, run: str, metric: str, last: int) -> list[Part]:
         """Where points of a metric are."""
-        parts: list[_Part] = []
+        parts: list[Part] = []
         for shape_id in self._shapes_of(run):
             shape = self._shape(shape_id)
-            places = [n for n, name in enumerate(shape.names) if name == metric]
-            if places:
-                batches = self._db.execute(_OF_SHAPE, (run, shape_id, last)).fetchall()
-                for n in places:
-                    where = (shape.begins[n], shape.counts[n], shape.total)
-                    parts += [_Part(first, last_, number, *where) for number, first, last_ in batches]
+            if metric in shape.names:
+                parts += parts_of(shape, metric, self._db.execute(_OF_SHAPE, (run, shape_id, last)).fetchall())
         return parts
 
-    def _points(self, run: str, metric: str, parts: Iterable[_Part]) -> Curve:
+    def _points(self, run: str, metric: str, parts: Sequence[Part]) -> Curve:
         """The points of parts, as they were appended."""
         cuts = [
             self._db.execute(_CUT, (*_cuts(part), run, part.number)).fetchone()
-            for part in sorted(parts, key=lambda part: (part.number, part.begins))
+            for part in parts
         ]
         steps, times, values = (b"".join(column) for column in zip(*cuts, strict=True))
         return Curve(metric, unpacked("q", steps), unpacked("q", times), _numbers(values))
@@ -180,8 +144,7 @@ class Blocks:
         shape = self._shapes.get(shape_id)
         if shape is None:
             (text,) = self._db.execute("SELECT shape FROM shapes WHERE id = ?", (shape_id,)).fetchone()
-            names, counts = msgspec.json.decode(text, type=tuple[tuple[str, ...], tuple[int, ...]])
-            shape = self._shapes[shape_id] = Shape(names, counts, tuple(accumulate(counts, initial=0)))
+            shape = self._shapes[shape_id] = shape_of(text)
             if len(self._shapes) > SHAPES:
                 self._shapes.popitem(last=False)
         return shape
@@ -190,7 +153,7 @@ class Blocks:
         key = (block.names, block.counts)
         known = self._ids.get(key)
         if known is None:
-            known = self._ids[key] = self._new_id(msgspec.json.encode(key))
+            known = self._ids[key] = self._new_id(shape_text(block))
             if len(self._ids) > SHAPES:
                 self._ids.popitem(last=False)
         return known
@@ -205,11 +168,11 @@ class Blocks:
 
     def _read(self, query: str, *parameters: Any) -> list[Batch]:
         found = []
-        for run, number, tenant, author, shape_id, points in self._db.execute(query, parameters).fetchall():
+        for run, number, tenant, author, request, shape_id, points in self._db.execute(query, parameters).fetchall():
             shape, size = self._shape(shape_id), len(points) // 3
             steps, times, values = (points[n * size : (n + 1) * size] for n in range(3))
             block = Block(shape.names, shape.counts, unpacked("q", steps), unpacked("q", times), _numbers(values))
-            found.append(Batch(run, number, tenant, author, block))
+            found.append(Batch(run, number, tenant, author, block, request))
         return found
 
 
@@ -236,21 +199,7 @@ def _take_over(db: sqlite3.Connection) -> None:
         db.execute("DROP TABLE batches")
 
 
-def _apart(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
-    """Parts in groups, by step: no point of a group comes before one of the group ahead of it."""
-    group: list[_Part] = []
-    until = 0
-    for part in sorted(parts):
-        if group and part.first_step > until:
-            yield group
-            group = []
-        until = max(until, part.last_step) if group else part.last_step
-        group.append(part)
-    if group:
-        yield group
-
-
-def _cuts(part: _Part) -> tuple[int, ...]:
+def _cuts(part: Part) -> tuple[int, ...]:
     """Where the part's steps, times and values stand among a batch's bytes, from 1, and how many bytes they are."""
     size = 8 * part.points
     return tuple(n for column in range(3) for n in (1 + 8 * (column * part.total + part.begins), size))

@@ -1,0 +1,84 @@
+"""Which metrics a batch has, and how many points of each: its shape. Batches share shapes, and a store keeps each once.
+
+So a metric is looked for in a few shapes and not in every batch, and of the batches only those are read whose steps
+reach into the page that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import NamedTuple
+
+import msgspec
+
+from modelog_common.stores.curves import Block
+
+_Names = tuple[tuple[str, ...], tuple[int, ...]]
+
+
+class Shape(NamedTuple):
+    """The metrics of a batch, and where the points of each begin."""
+
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    begins: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        return self.begins[-1]
+
+
+class Part(NamedTuple):
+    """Points of a metric in one batch; the batch's steps lie between `first_step` and `last_step`."""
+
+    first_step: int
+    last_step: int
+    number: int
+    begins: int
+    points: int
+    total: int
+
+
+def shape_text(block: Block) -> bytes:
+    """A block's shape as it is kept."""
+    return msgspec.json.encode((block.names, block.counts))
+
+
+def shape_of(text: bytes) -> Shape:
+    """What was kept."""
+    names, counts = msgspec.json.decode(text, type=_Names)
+    return Shape(names, counts, tuple(accumulate(counts, initial=0)))
+
+
+def parts_of(shape: Shape, metric: str, batches: Iterable[tuple[int, int, int]]) -> Iterator[Part]:
+    """Where points of a metric are in batches of one shape: each its number, its first and its last step."""
+    places = [n for n, name in enumerate(shape.names) if name == metric]
+    for number, first, last in batches:
+        for n in places:
+            yield Part(first, last, number, shape.begins[n], shape.counts[n], shape.total)
+
+
+def needed(parts: Iterable[Part], offset: int, limit: int) -> Iterator[tuple[list[Part], slice]]:
+    """The parts that a page is made of: in groups, of which each is put in order and then cut."""
+    end, begins = offset + limit, 0
+    for group in _apart(parts):
+        count = sum(part.points for part in group)
+        if begins < end and begins + count > offset:
+            as_appended = sorted(group, key=lambda part: (part.number, part.begins))
+            yield as_appended, slice(max(offset - begins, 0), end - begins)
+        begins += count
+
+
+def _apart(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Parts in groups, by step: no point of a group comes before one of the group ahead of it."""
+    group: list[Part] = []
+    until = 0
+    for part in sorted(parts):
+        if group and part.first_step > until:
+            yield group
+            group = []
+        until = max(until, part.last_step) if group else part.last_step
+        group.append(part)
+    if group:
+        yield group
