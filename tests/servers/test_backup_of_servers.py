@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,10 @@ sys.path.extend(str(Path(__file__).parents[1] / name) for name in ("integration/
 from running_platform import RunningPlatform
 from small_platform import SmallPlatform
 
-LOG_AND_BLOBS = '[ports]\nevents = "postgres"\nblobs = "minio"\n'
+LOG_BLOBS_AND_CURVES = '[ports]\nevents = "postgres"\nblobs = "minio"\ncurves = "influxdb"\n'
+
+
+CURVE = [0.9, 0.5, math.inf]
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -63,6 +67,14 @@ def live(client: modelog.Client) -> str:
     client.users.create("eve", ["viewer"], email="eve@example.org")
     client.users.erase("eve", "ticket 4711")
     return client.artifacts.upload_bytes(b"a model's bytes", "model.ubj").digest
+
+
+def with_a_curve(client: modelog.Client) -> str:
+    """A run that measured something; returns its id."""
+    client.runs.experiment("delays")
+    run = client.runs.start("delays")
+    client.runs.log_metrics(run.id, {"loss": CURVE})
+    return run.id
 
 
 def details(client: modelog.Client) -> dict[str, str]:
@@ -118,23 +130,27 @@ def test_an_altered_blob_in_the_bucket_is_not_backed_up(original: SmallPlatform,
 @pytest.mark.slow
 @pytest.mark.xdist_group("platform")
 @pytest.mark.timeout(900)
-def test_a_platform_whose_log_and_blobs_are_on_its_own_servers_comes_back(server_folder: Path) -> None:
+def test_a_platform_whose_log_blobs_and_curves_are_on_its_own_servers_comes_back(server_folder: Path) -> None:
     """`modelog up --profile`: neither the address nor the password is given to the commands."""
     profile = server_folder / "mine.toml"
-    profile.write_text(LOG_AND_BLOBS)
+    profile.write_text(LOG_BLOBS_AND_CURVES)
     lost, backups = RunningPlatform(server_folder / "lost", str(profile)), server_folder / "backups"
     lost.folder.mkdir()
     lost.up()
     try:
         with lost.client() as client:
-            digest, position = live(client), client.audit.head()
+            digest, run_id = live(client), with_a_curve(client)
+            client.runs.end(run_id)
+            position = client.audit.head()
         said = lost.cli("backup", "create", str(backups), "--data-dir", str(lost.data_dir), "--secrets").stdout
     finally:
         lost.down()
     password = (lost.data_dir / "secrets" / "postgres.password").read_text()
     assert "with the log in postgresql://127.0.0.1:" in said
     assert "the blobs in s3://modelog" in said
+    assert "the curves in influxdb://127.0.0.1:" in said
     assert not (lost.data_dir / "data" / "blobs").exists()
+    assert not (lost.data_dir / "data" / "registry" / "curves.db").exists()
     assert password not in said
     assert (lost.data_dir / "run" / "settings.json").stat().st_mode & 0o077 == 0
 
@@ -147,6 +163,7 @@ def test_a_platform_whose_log_and_blobs_are_on_its_own_servers_comes_back(server
             assert client.audit.head() == position
             assert details(client) == {"dan": "dan@example.org", "eve": "[erased]"}
             assert bytes_of(client, digest, server_folder) == b"a model's bytes"
+            assert client.runs.history(run_id, "loss").values == CURVE
             client.models.create("goes-on")
     finally:
         back.down()

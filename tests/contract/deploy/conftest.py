@@ -77,6 +77,7 @@ def on_postgresql(chart: ModelogChart) -> Rendered:
                 "events": {"store": "postgresql", "postgresql": {"secret": "modelog-events", "key": "url"}},
                 "tables": {"secret": "modelog-tables", "key": "url"},
                 "series": {"url": "influxdb://influxdb:8086/modelog/modelog", "secret": "influx", "key": "token"},
+                "curves": {"url": "influxdb://influxdb:8086/modelog/runs"},
                 "search": {"url": "elasticsearch://elasticsearch:9200", "secret": "elastic", "key": "apiKey"},
                 "eventBus": {"secret": "rabbit", "key": "url"},
                 "cache": {"secret": "redis", "key": "url"},
@@ -94,6 +95,6 @@ def on_postgresql(chart: ModelogChart) -> Rendered:
                 "tolerations": [{"key": "serving", "operator": "Exists"}],
                 "accountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/models"},
             },
-            "registry": {"replicas": 3},
+            "gateway": {"replicas": 3},
         }
     )

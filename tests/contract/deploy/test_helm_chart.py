@@ -151,6 +151,7 @@ def test_a_service_is_told_of_the_servers(on_postgresql: Any, service: str, monk
 
     assert settings.event_store == held["MODELOG_EVENT_STORE"]
     assert settings.series == "influxdb://influxdb:8086/modelog/modelog"
+    assert settings.curves == "influxdb://influxdb:8086/modelog/runs"
     assert settings.search == "elasticsearch://elasticsearch:9200"
     assert settings.event_bus.get_secret_value() == held["MODELOG_EVENT_BUS"]
     assert settings.cache.get_secret_value() == held["MODELOG_CACHE"]

@@ -8,6 +8,7 @@ import pytest
 from helm_python import HelmRenderError, HelmValuesError
 
 ON_POSTGRESQL = {"store": "postgresql", "postgresql": {"secret": "events", "key": "url"}}
+ON_S3, ON_INFLUXDB = {"url": "s3://models"}, {"url": "influxdb://influxdb:8086/modelog/runs"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,11 @@ def test_a_wrong_value_is_refused(chart: Any, values: dict[str, Any], message: s
         ),
         ({"global": {"events": {"store": "postgresql"}}}, "global.events.postgresql.secret is empty"),
         ({"global": {"events": ON_POSTGRESQL}}, "global.blobs.url is file:///data/blobs"),
+        ({"global": {"events": ON_POSTGRESQL, "blobs": ON_S3}}, "global.curves.url is empty; with global.events.store"),
+        (
+            {"global": {"events": ON_POSTGRESQL, "blobs": ON_S3, "curves": ON_INFLUXDB}, "registry": {"replicas": 2}},
+            "registry has replicas or autoscaling; allowed is one replica",
+        ),
     ],
 )
 def test_values_that_exclude_each_other_are_refused(chart: Any, values: dict[str, Any], message: str) -> None:
@@ -80,9 +86,11 @@ def test_with_postgresql_pods_are_free(on_postgresql: Any) -> None:
     deployments = on_postgresql.of_kind("Deployment")
 
     assert on_postgresql.of_kind("PersistentVolumeClaim") == {}
-    assert deployments["modelog-registry"]["spec"]["replicas"] == 3
-    assert "affinity" not in on_postgresql.pod("registry")
-    assert deployments["modelog-registry"]["spec"]["strategy"]["type"] == "RollingUpdate"
+    assert deployments["modelog-gateway"]["spec"]["replicas"] == 3
+    assert "affinity" not in on_postgresql.pod("gateway")
+    assert deployments["modelog-gateway"]["spec"]["strategy"]["type"] == "RollingUpdate"
+    # One process at a time numbers the batches of metrics.
+    assert deployments["modelog-registry"]["spec"]["strategy"] == {"type": "Recreate"}
     # The autoscaler owns the number of replicas.
     assert "replicas" not in deployments["modelog-serving"]["spec"]
 

@@ -172,6 +172,17 @@ def registry_with() -> Callable[..., AbstractAsyncContextManager[Registry]]:
 
 
 @pytest.fixture
+def once_more() -> Callable[..., AbstractAsyncContextManager[Registry]]:
+    """A registry that ended, with settings changed, for the length of a block."""
+
+    def again(ended: Registry, **settings: Any) -> AbstractAsyncContextManager[Registry]:
+        ended.settings = ended.settings.model_copy(update=settings)
+        return serving(ended)
+
+    return again
+
+
+@pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     """Somebody who takes webhooks."""
     async with receiving() as made:

@@ -8,10 +8,10 @@ import struct
 from typing import Any
 
 import pytest
+from modelog_common.adapters import open_curves
 from modelog_common.domain.errors import Invalid, NotAllowed, NotFound
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.stores.curves import digest_of
-from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_registry.events import EVENTS
@@ -128,7 +128,7 @@ async def test_the_log_vouches_for_what_is_kept(alice: Any, bob: Any, registry: 
     told = await seals(registry, run.id)
     assert sum(e.count for e in told) == 106
     assert [e.first for e in told] == [1, *(e.last + 1 for e in told[:-1])]
-    curves = SqliteCurveStore(registry.folder / "registry" / "curves.db")
+    curves = open_curves(registry.settings, "registry")
     for e in told:
         batches = await curves.batches(run.id, e.first, e.last)
         assert digest_of(batches) == e.digest

@@ -19,13 +19,15 @@ class TestYesterdaysAnswersOnServers(YesterdaysAnswersSuite):
         def fresh() -> dict[str, Any]:
             fresh_broker.restart()
             asyncio.run(make_empty(neo4j))
+            bucket = f"{influxdb.url.replace('http', 'influxdb', 1)}/{influxdb.org}/{uuid4().hex}"
             return {
                 "kafka_bootstrap": fresh_broker.bootstrap,
                 "graph_uri": neo4j.uri,
                 "graph_user": neo4j.user,
                 "graph_password": neo4j.password,
                 "tables": postgres.create_database(),
-                "series": f"{influxdb.url.replace('http', 'influxdb', 1)}/{influxdb.org}/{uuid4().hex}",
+                "series": bucket,
+                "curves": bucket,
                 "series_token": influxdb.token,
                 "search": f"{elasticsearch.url}/t-{uuid4().hex}",
             }

@@ -110,7 +110,8 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
         ("MODELOG_WEBHOOK_NETWORKS", "10.0.0.1/8", "allowed: networks such as 10.0.0.0/8,127.0.0.0/8"),
         ("MODELOG_SEARCH", "solr://x", "allowed: elasticsearch://, http:// or https://host:port"),
         ("MODELOG_SEARCH", "http://x/a/b", "this search index is not known"),
-        ("MODELOG_SERIES", "influxdb://x:8086/modelog", "these series are not known"),
+        ("MODELOG_SERIES", "influxdb://x:8086/modelog", "this InfluxDB is not known"),
+        ("MODELOG_CURVES", "http://x:8086/modelog/modelog", "this InfluxDB is not known"),
         (
             "MODELOG_TABLES",
             "mongodb://u:hush@h/d",

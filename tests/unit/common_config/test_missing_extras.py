@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from modelog_common.adapters import open_data_broker, open_event_bus, open_event_store, open_search, open_series
+from modelog_common.adapters import (
+    open_curves,
+    open_data_broker,
+    open_event_bus,
+    open_event_store,
+    open_search,
+    open_series,
+)
 from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Invalid
 
 
-def test_series_in_influxdb_need_their_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "modelog_common.stores.series.influx", raising=False)
+@pytest.mark.parametrize(("kind", "opened"), [("series", open_series), ("curves", open_curves)])
+def test_series_and_curves_in_influxdb_need_their_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, opened: Callable[[Settings, str], object]
+) -> None:
+    for module in ("modelog_common.stores.influx", f"modelog_common.stores.{kind}.influx"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "influxdb_client", None)
     monkeypatch.setitem(sys.modules, "influxdb_client.client.exceptions", None)
-    settings = Settings(data_dir=tmp_path, series="influxdb://127.0.0.1:8086/modelog/modelog")
-    with pytest.raises(Invalid, match=r"MODELOG_SERIES: an influxdb:// address needs modelog-common\[influx\]"):
-        open_series(settings, "monitoring")
+    settings = Settings(data_dir=tmp_path, **{kind: "influxdb://127.0.0.1:8086/modelog/modelog"})
+    name = kind.upper()
+    with pytest.raises(Invalid, match=rf"MODELOG_{name}: an influxdb:// address needs modelog-common\[influx\]"):
+        opened(settings, "registry")
 
 
 def test_search_in_elasticsearch_needs_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,8 +177,19 @@ def open_series(settings: Settings, service: str) -> SeriesStore:
 
 
 def open_curves(settings: Settings, service: str) -> CurveStore:
-    """The points of the metrics of runs: a file of the service's own, which must be backed up like the log."""
-    return SqliteCurveStore(settings.data_dir / service / "curves.db")
+    """The points of the metrics of runs, which must be backed up like the log: in a bucket or a file of its own."""
+    if not settings.curves:
+        return SqliteCurveStore(curves_file(settings, service))
+    try:
+        from modelog_common.stores.curves.influx import InfluxCurveStore
+    except ImportError as error:
+        raise _missing("curves", "an influxdb:// address", "influx") from error
+    return InfluxCurveStore(f"{settings.curves}-{service}-curves", settings.series_token.get_secret_value())
+
+
+def curves_file(settings: Settings, service: str) -> Path:
+    """Where a service keeps the points of metrics that are on no server."""
+    return settings.data_dir / service / "curves.db"
 
 
 def open_cache(settings: Settings, service: str) -> Cache:

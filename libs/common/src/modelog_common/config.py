@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         default="",
         description="influxdb://host:port/organisation/bucket, or influxdbs:// over TLS; empty means files in data_dir",
     )
+    curves: str = Field(
+        default="",
+        description="influxdb://host:port/organisation/bucket, or influxdbs:// over TLS: where the points of metrics "
+        "of runs go, with the token of the series; empty means a file in data_dir",
+    )
     series_token: SecretStr = SecretStr("")
     search: str = Field(
         default="",
@@ -198,13 +203,13 @@ class Settings(BaseSettings):
         networks_of(value)
         return value
 
-    @field_validator("series")
+    @field_validator("series", "curves")
     @classmethod
     def _influxdb(cls, value: str) -> str:
         parts = urlsplit(value)
         named = parts.path.strip("/").split("/")
         if value and (parts.scheme not in ("influxdb", "influxdbs") or not parts.netloc or len(named) != 2):
-            raise ValueError("these series are not known")
+            raise ValueError("this InfluxDB is not known")
         return value.rstrip("/")
 
     @field_validator("search")

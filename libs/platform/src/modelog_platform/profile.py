@@ -47,8 +47,15 @@ def neo4j_settings(site: Site) -> dict[str, str]:
 
 
 def influxdb_settings(site: Site) -> dict[str, str]:
-    where = f"{LOOPBACK}:{site.port}/{influxdb.ORGANISATION}/{influxdb.BUCKET}"
-    return {"MODELOG_SERIES": f"influxdb://{where}", "MODELOG_SERIES_TOKEN": site.password}
+    return {"MODELOG_SERIES": influxdb_bucket(site), "MODELOG_SERIES_TOKEN": site.password}
+
+
+def influxdb_curves(site: Site) -> dict[str, str]:
+    return {"MODELOG_CURVES": influxdb_bucket(site), "MODELOG_SERIES_TOKEN": site.password}
+
+
+def influxdb_bucket(site: Site) -> str:
+    return f"influxdb://{LOOPBACK}:{site.port}/{influxdb.ORGANISATION}/{influxdb.BUCKET}"
 
 
 def elasticsearch_settings(site: Site) -> dict[str, str]:
@@ -84,6 +91,7 @@ SETTINGS: Mapping[str, Mapping[str, Callable[[Site], dict[str, str]]]] = {
     "tables": {"postgres": postgres_tables, "mariadb": mariadb_tables},
     "graph": {"neo4j": neo4j_settings},
     "series": {"influxdb": influxdb_settings},
+    "curves": {"influxdb": influxdb_curves},
     "search": {"elasticsearch": elasticsearch_settings},
     "blobs": {"minio": minio_blobs},
     "cache": {"redis": redis_cache},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache, partial
 
-from modelog_common.adapters import open_blobs, open_curves, open_read_tables, open_relay_progress
+from modelog_common.adapters import curves_file, open_blobs, open_curves, open_read_tables, open_relay_progress
 from modelog_common.config import Settings
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
@@ -13,6 +13,7 @@ from modelog_common.outbound.pace import Pace
 from modelog_common.outbound.reach import Reach, networks_of
 from modelog_common.read.queries import Queries
 from modelog_common.service import Host
+from modelog_common.stores.curves.moving import take_over
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.card_pb2_grpc import add_ModelCardsServicer_to_server
 from modelog_proto.registry.v1.change_pb2_grpc import add_ChangeRequestsServicer_to_server
@@ -114,8 +115,9 @@ async def build(host: Host) -> None:
     artifacts = Artifacts(_stores_of(host.settings))
     curves = open_curves(host.settings, host.name)
     acknowledged = Acknowledged()
-    sealing = Sealing(curves, run, acknowledged, host.clock)
-    host.background("sealing", sealing.run, before=sealing.recover)
+    moved = partial(take_over, curves_file(host.settings, host.name), curves) if host.settings.curves else None
+    sealing = Sealing(curves, run, acknowledged, host.clock, moved)
+    host.background("sealing", sealing.run, before=sealing.start)
     host.on_stop(curves.close)
     host.on_stop(sealing.close)
     metrics = Metrics(curves, run, sealing)

@@ -5,7 +5,7 @@ A folder of backups holds one folder for each, named after its position, and the
     <position>/manifest.json      the position, the root and the signed checkpoint there, the digest of every file
     <position>/events.jsonl.gz    the log up to the position
     <position>/blobs.txt          which blobs belong to it
-    <position>/databases/         what no event tells: predictions, windows with their labels, keys of personal data
+    <position>/databases/         what no event tells: points of metrics, predictions, windows with their labels, keys
     <position>/checkpoints.jsonl  what was signed before
     <position>/secrets/           only when asked for: the platform's tokens and keys, and the key that signs the log
     blobs/                        what artifacts, datasets and profiles are made of, each named by its SHA-256
@@ -33,6 +33,7 @@ from modelog_proofs import Checkpoint, Frontier, PrivateKey, event_hash, export_
 from modelog_proofs.keys import encode_base64
 
 from modelog_platform.log.blobs import copy_out
+from modelog_platform.log.curves import curves_out
 from modelog_platform.log.files import Progress, copy_database, copy_file, described, write_whole
 from modelog_platform.log.keys import KEY_STORE, keys_out
 from modelog_platform.log.places import Places, places_in, told
@@ -99,6 +100,8 @@ async def create(store: EventStore, source: Source, folder: Path, until: int | N
         await keys_out(source.places, partial / DATABASES / KEY_STORE)
         blobs, copied = await copy_out(source.places, folder / BLOBS, progress)
         _write_lines(partial / BLOB_LIST, blobs)
+        await asyncio.to_thread(_copy_databases, source.data, partial)
+        await curves_out(source.places, partial / DATABASES)
         is_signed = await asyncio.to_thread(_write_rest, source, partial, position, root, signed)
         await asyncio.to_thread(_put_in_place, partial, whole)
         return Made(position, encode_base64(root), is_signed, len(blobs), copied, tuple(told(source.places)))
@@ -116,10 +119,9 @@ def _prepare(folder: Path, partial: Path) -> None:
 
 
 def _write_rest(source: Source, partial: Path, position: int, root: bytes, signed: list[SignedRow]) -> bool:
-    """Everything but events, keys and blobs, and the manifest over all; returns whether the log was signed."""
+    """What was signed, the secrets, and the manifest over all; returns whether the log was signed."""
     note, public_key = _sign(source.data / "lineage" / KEY_FILE, position, root)
     _write_lines(partial / CHECKPOINTS, [_checkpoint_line(*row) for row in signed])
-    _copy_databases(source.data, partial)
     _copy_secrets(source, partial)
     files = sorted(file for file in partial.rglob("*") if file.is_file())
     manifest = {

@@ -1,4 +1,4 @@
-"""Where a platform keeps what a backup holds: its log, its blobs, and the keys of personal data."""
+"""Where a platform keeps what a backup holds: its log, its blobs, its curves, and the keys of personal data."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from modelog_platform.log.stores import shown
 
 # The settings of a service, of which these count here.
 Places = Settings
-COUNTED = ("event_store", "key_store", "blobs")
+COUNTED = ("event_store", "key_store", "blobs", "curves")
+# What it takes to read them.
+SECRET = ("series_token",)
 
 
 def places_of(platform: PlatformFolder, store: str = "") -> Places:
     """As the services were told, by `modelog up` or else by the environment; `store` is another address of the log."""
     told = platform.read_settings()
-    known = {field: told[variable(field)] for field in COUNTED if told.get(variable(field))}
+    known = {field: told[variable(field)] for field in (*COUNTED, *SECRET) if told.get(variable(field))}
     return _settings(platform.data, known | ({"event_store": store} if store else {}))
 
 
@@ -51,12 +53,17 @@ def with_bucket_of(told: Mapping[str, str]) -> Iterator[None]:
 def places_in(data: Path) -> Places:
     """Of a platform that has everything in its data folder, whatever the environment says."""
     files = {"event_store": f"{SQLITE}{data / 'events.db'}", "key_store": f"{SQLITE}{data / 'data-keys.db'}"}
-    return _settings(data, files | {"blobs": f"{FOLDER}{data / 'blobs'}"})
+    return _settings(data, files | {"blobs": f"{FOLDER}{data / 'blobs'}", "curves": ""})
 
 
 def told(places: Places) -> list[str]:
     """The places that are not in the data folder, for people: without user and password."""
-    kinds = {"event_store": "the log", "key_store": "the keys of personal data", "blobs": "the blobs"}
+    kinds = {
+        "event_store": "the log",
+        "key_store": "the keys of personal data",
+        "blobs": "the blobs",
+        "curves": "the curves",
+    }
     where = {field: getattr(places, field) for field in COUNTED}
     here = {field: getattr(places_in(places.data_dir), field) for field in COUNTED}
     return [f"{kinds[field]} in {shown(address)}" for field, address in where.items() if address != here[field]]

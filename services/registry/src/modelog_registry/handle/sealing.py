@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -61,8 +61,11 @@ class Sealing:
         runs: Entities[Run, RunCommand, RunEvent],
         acknowledged: Acknowledged,
         clock: Clock,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._curves, self._runs, self._clock = curves, runs, clock
+        """`before` is done with the store of curves before anything else."""
+        self._curves, self._runs, self._clock, self._before = curves, runs, clock, before
+        self._recovered, self._recovering = False, asyncio.Lock()
         self._acknowledged = acknowledged
         self._waiting: dict[str, _Waiting] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -83,19 +86,36 @@ class Sealing:
             waiting.due = max(now, self._rested.get(batch.run, now))
             self._wake.set()
 
+    async def start(self) -> None:
+        """Recover before anybody is answered; while the store is away, `run` and whoever asks try it again."""
+        try:
+            await self.recover()
+        except Unavailable as error:
+            log.warning("the store of curves is away", why=str(error))
+
     async def recover(self) -> None:
-        """Go on where a process before this one was stopped, or with a log that was restored to before it sealed."""
-        for run_id, last in await self._curves.runs():
-            loaded = await self._runs.current(run_id)
-            if loaded.state.started is None:
-                log.warning("the store of curves has a run that the log does not know", run_id=run_id)
-            elif loaded.state.sealed < last:
-                await self._curves.unseal(run_id, loaded.state.sealed)
-        for batch in await self._curves.unsealed():
-            self.note(batch)
+        """Go on where a process before this one was stopped, or with a log that was restored to before it sealed.
+
+        Once; raises Unavailable when it cannot be done now.
+        """
+        async with self._recovering:
+            if self._recovered:
+                return
+            if self._before is not None:
+                await self._before()
+            for run_id, last in await self._curves.runs():
+                loaded = await self._runs.current(run_id)
+                if loaded.state.started is None:
+                    log.warning("the store of curves has a run that the log does not know", run_id=run_id)
+                elif loaded.state.sealed < last:
+                    await self._curves.unseal(run_id, loaded.state.sealed)
+            for batch in await self._curves.unsealed():
+                self.note(batch)
+            self._recovered = True
 
     async def run(self) -> None:
-        """Seal what is due, until cancelled."""
+        """Seal what is due, until cancelled. Raises Unavailable while it cannot be known what waits."""
+        await self.recover()
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
@@ -115,6 +135,8 @@ class Sealing:
 
     async def seal(self, run_id: str) -> None:
         """Vouch for everything of a run that was stored until now. Raises Unavailable; then it is tried again."""
+        if not self._recovered:
+            await self.recover()
         if run_id not in self._waiting and run_id not in self._locks:
             return
         lock = self._locks.setdefault(run_id, asyncio.Lock())
@@ -139,6 +161,8 @@ class Sealing:
 
     async def seal_all(self, tenant: str) -> None:
         """Vouch for everything of a tenant."""
+        if not self._recovered:
+            await self.recover()
         mine = [run_id for run_id, waiting in self._waiting.items() if waiting.tenant == tenant]
         for run_id in {*mine, *self._locks}:
             await self.seal(run_id)
@@ -150,7 +174,9 @@ class Sealing:
 
     async def _vouch(self, run_id: str, waiting: _Waiting) -> None:
         sealed = (await self._runs.current(run_id)).state.sealed
-        batches = sorted((b for b in waiting.batches if b.number > sealed), key=lambda b: b.number)
+        # What was found at the start may have been noted, too.
+        noted = {b.number: b for b in waiting.batches if b.number > sealed}
+        batches = [noted[number] for number in sorted(noted)]
         if not batches:
             return
         last = batches[-1].number

@@ -15,5 +15,13 @@
   {{- if hasPrefix "file:" .Values.global.blobs.url -}}
     {{- fail (printf "global.blobs.url is %s; with global.events.store=postgresql pods share no disk, so allowed is s3://<bucket>" .Values.global.blobs.url) -}}
   {{- end -}}
+  {{- if eq $service "registry" -}}
+    {{- if not .Values.global.curves.url -}}
+      {{- fail "global.curves.url is empty; with global.events.store=postgresql pods keep no files, so allowed is influxdb://<host>:8086/<organisation>/<bucket>" -}}
+    {{- end -}}
+    {{- if or (gt (int .Values.replicas) 1) .Values.autoscaling -}}
+      {{- fail "registry has replicas or autoscaling; allowed is one replica: one process numbers the batches of metrics" -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- end }}

@@ -8,9 +8,10 @@ spec:
   {{- if not .Values.autoscaling }}
   replicas: {{ int .Values.replicas }}
   {{- end }}
-  # Two processes must not fold the same read tables, so with sqlite the old pod goes first.
+  # Two processes must not fold the same read tables, so with sqlite the old pod goes first; nor may two registries number
+  # the batches of metrics.
   strategy:
-    {{- if $sqlite }}
+    {{- if or $sqlite (eq .Chart.Name "registry") }}
     type: Recreate
     {{- else }}
     type: RollingUpdate

@@ -26,6 +26,9 @@ data:
   {{- with $global.series.url }}
   MODELOG_SERIES: {{ . | quote }}
   {{- end }}
+  {{- with $global.curves.url }}
+  MODELOG_CURVES: {{ . | quote }}
+  {{- end }}
   {{- with $global.search.url }}
   MODELOG_SEARCH: {{ . | quote }}
   {{- end }}

@@ -262,11 +262,7 @@ class InfluxCurveStore:
         for number, (_, head) in known.batches.items():
             if number <= last:
                 by_shape.setdefault(head.shape, []).append((number, head.first_step, head.last_step))
-        return [
-            part
-            for key, batches in by_shape.items()
-            for part in parts_of(await self._shape(key), metric, batches)
-        ]
+        return [part for key, batches in by_shape.items() for part in parts_of(await self._shape(key), metric, batches)]
 
     async def _points(self, run: str, known: _Run, metric: str, parts: Sequence[Part]) -> Curve:
         """The points of parts, as they were appended."""

@@ -1,8 +1,8 @@
 """Batches of points as lines of InfluxDB, and back.
 
-InfluxDB refuses NaN and infinities, and would keep one point of two with the same time: so a batch is one line of it, and
-the columns are packed into texts, base64 in pieces, since a text has 64 KB at most. The line's time is the batch's
-number, in microseconds since 1970: of what has no time of its own, it is what is asked for by a range.
+InfluxDB refuses NaN and infinities, and would keep one point of two with the same time: so a batch is one line of it,
+and the columns are packed into texts, base64 in pieces, since a text has 64 KB at most. The line's time is the batch's
+number, in microseconds since 1970, so that batches can be asked for by a range.
 
     batches,run=<id>,writer=<id> head="...",points0="...",points1="..." <number>
     shapes,shape=<digest> shape0="..." 1
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
@@ -95,8 +96,8 @@ def batch_from(run: str, number: int, head: Head, shape: Shape, fields: Mapping[
     return Batch(run, number, head.tenant, head.author, block, head.request)
 
 
-def _numbers(values: bytes) -> Iterable[float]:
-    return cast("Iterable[float]", unpacked("d", values))
+def _numbers(values: bytes) -> array[float]:
+    return cast("array[float]", unpacked("d", values))
 
 
 def _text(data: bytes) -> str:

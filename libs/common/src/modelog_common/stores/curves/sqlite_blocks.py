@@ -126,10 +126,7 @@ class Blocks:
 
     def _points(self, run: str, metric: str, parts: Sequence[Part]) -> Curve:
         """The points of parts, as they were appended."""
-        cuts = [
-            self._db.execute(_CUT, (*_cuts(part), run, part.number)).fetchone()
-            for part in parts
-        ]
+        cuts = [self._db.execute(_CUT, (*_cuts(part), run, part.number)).fetchone() for part in parts]
         steps, times, values = (b"".join(column) for column in zip(*cuts, strict=True))
         return Curve(metric, unpacked("q", steps), unpacked("q", times), _numbers(values))
 
