@@ -154,6 +154,10 @@ async def model_answers(queries: ModelQueries, read: ReadOptions, tenant: str) -
                 model_pb2.SearchVersionsRequest(page=page, **asked), tenant
             )
         )
+    for conditions in ([], CONDITIONS[2:3], CONDITIONS[8:9]):
+        found.append(
+            await queries.count_models(model_pb2.CountModelsRequest(conditions=conditions, values=2, read=read), tenant)
+        )
     for name in NAMES:
         try:
             found += await pages(lambda page, name=name: queries.history(name, "", page, read, tenant))

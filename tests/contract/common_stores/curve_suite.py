@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modelog_common.stores.curves import Batch, Curve, CurveStore, block_of, digest_of
+from modelog_common.stores.curves.thinning import Span
 
 EVERYTHING = 10**9
 WHOLE = st.integers(-(2**63), 2**63 - 1)
@@ -77,6 +78,39 @@ class CurveStoreSuite:
                 page = await curves.history("r", "m", EVERYTHING, offset, size)
                 got += zip(*page[1:], strict=True)
             assert got == wanted
+
+    async def test_a_thinned_curve_keeps_its_ends_its_extremes_and_what_is_no_number(self, curves: CurveStore) -> None:
+        dice = Random(11)
+        values = [dice.gauss(0, 1) for _ in range(5000)]
+        values[1234], values[4321], values[3000] = 99.0, -99.0, math.nan
+        points = [(n, 1000 + n, value) for n, value in enumerate(values)]
+        for first in range(0, 5000, 700):
+            await append(curves, "r", "alice", str(first), [curve("m", *points[first : first + 700])])
+        got = await curves.thinned("r", "m", EVERYTHING, 100, None)
+        kept = list(zip(*got.curve[1:], strict=True))
+        assert [str(p) for p in kept] == [str(points[n]) for n in got.curve.steps], "every one is a point of the curve"
+        assert list(got.curve.steps) == sorted(got.curve.steps)
+        assert {0, 1234, 3000, 4321, 4999} <= set(got.curve.steps)
+        assert len(kept) <= 101
+        assert (got.total, got.lowest, got.highest, got.not_finite) == (5000, -99.0, 99.0, 1)
+        up_to = await curves.thinned("r", "m", 1, 100, None)
+        assert (up_to.total, up_to.curve.steps[-1]) == (700, 699)
+        assert (await curves.thinned("r", "none", EVERYTHING, 100, None)).total == 0
+
+    async def test_a_part_of_a_curve_is_thinned_by_itself(self, curves: CurveStore) -> None:
+        for n in range(0, 3000, 500):
+            await append(
+                curves, "r", "alice", str(n), [curve("m", *((k, 10 * k, float(k)) for k in range(n, n + 500)))]
+            )
+        for span, wanted in (
+            (Span("steps", 990, 1009), list(range(990, 1010))),
+            (Span("times", 9900, 10_099), list(range(990, 1010))),
+            (Span("steps", 3000, 9000), []),
+        ):
+            assert list((await curves.thinned("r", "m", EVERYTHING, 50, span)).curve.steps) == wanted
+        wide = await curves.thinned("r", "m", EVERYTHING, 50, Span("steps", 100, 2899))
+        assert (wide.total, wide.lowest, wide.highest) == (2800, 100.0, 2899.0)
+        assert len(wide.curve.values) <= 50
 
     async def test_a_block_of_many_metrics_gives_each_its_own(self, curves: CurveStore) -> None:
         names = [f"m{n}" for n in range(300)]

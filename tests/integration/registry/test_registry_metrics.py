@@ -117,6 +117,47 @@ async def test_a_long_history_comes_in_pages(alice: Any) -> None:
         await history(alice, run.id, "m", page_token="x")
 
 
+async def thinned(person: Any, run_id: str, **fields: Any) -> Any:
+    request = pb.GetThinnedMetricRequest(run_id=run_id, metric="m", **fields)
+    return await person.experiments.GetThinnedMetric(request)
+
+
+async def test_a_long_curve_is_had_thinned_whole_or_in_part_now_and_as_of_before(alice: Any) -> None:
+    await alice.experiment()
+    run = await alice.run()
+    values = [float(n % 100) for n in range(3000)]
+    values[1717] = 1000.0
+    for n in range(3):
+        await log(alice, run.id, column("m", *values[1000 * n : 1000 * n + 1000], first=1000 * n))
+    before = (await get(alice, run.id)).position
+    await log(alice, run.id, column("m", math.nan, -1.0, first=3000))
+    whole = await thinned(alice, run.id, size=50)
+    assert (whole.total, whole.lowest, whole.highest, whole.not_finite) == (3002, -1.0, 1000.0, 1)
+    assert {0, 1717, 3001} <= set(whole.points.steps)
+    assert len(whole.points.values) <= 51
+    then = await thinned(alice, run.id, size=50, read=common.ReadOptions(as_of=str(before)))
+    assert (then.total, then.not_finite, then.points.steps[-1]) == (3000, 0, 2999)
+    part = await thinned(alice, run.id, along=pb.CURVE_AXIS_STEP, first=1700, last=1719)
+    assert list(part.points.steps) == list(range(1700, 1720))
+    same = await thinned(alice, run.id, along=pb.CURVE_AXIS_TIME, first=AT_MS + 1700, last=AT_MS + 1719)
+    assert same == part
+    with pytest.raises(Invalid, match="first"):
+        await thinned(alice, run.id, along=pb.CURVE_AXIS_STEP, first=2, last=1)
+    with pytest.raises(NotFound):
+        await thinned(alice, "none")
+
+
+async def test_what_log_run_told_is_in_the_thinned_curve(alice: Any) -> None:
+    await alice.experiment()
+    run = await alice.run()
+    await log(alice, run.id, column("m", 0.9, 0.5))
+    point = pb.MetricPoint(name="m", value=7.0, step=1)
+    point.at.FromMilliseconds(AT_MS)
+    await alice.experiments.LogRun(pb.LogRunRequest(run_id=run.id, metrics=[point]))
+    got = await thinned(alice, run.id)
+    assert (list(got.points.values), got.total, got.highest) == ([0.9, 7.0, 0.5], 3, 7.0)
+
+
 async def test_the_log_vouches_for_what_is_kept(alice: Any, bob: Any, registry: Any) -> None:
     await alice.experiment()
     run = await alice.run()

@@ -166,6 +166,38 @@ async def models(person: Any, *conditions: Any, **fields: Any) -> list[str]:
     return [m.name for m in (await person.models.SearchModels(asked)).models]
 
 
+async def counts(person: Any, *conditions: Any, **fields: Any) -> tuple[int, dict[str, list[tuple[str, str, int]]]]:
+    answer = await person.models.CountModels(pb.CountModelsRequest(conditions=conditions, **fields))
+    return answer.models, {f.name: [(c.key, c.value, c.models) for c in f.counts] for f in answer.facets}
+
+
+async def test_models_are_counted_by_flavor_stage_type_and_tag(alice: Any, bob: Any, two_versions: None) -> None:
+    for name, kind, tags in (
+        ("empty", pb.MODEL_TYPE_UNSPECIFIED, {}),
+        ("second", pb.MODEL_TYPE_SUPERVISED, {"team": "air", "x": "1"}),
+        ("third", pb.MODEL_TYPE_SUPERVISED, {"team": "air"}),
+    ):
+        await bob.models.RegisterModel(pb.RegisterModelRequest(name=name, type=kind, tags=tags))
+    await alice.promote("1.0.0", pb.STAGE_STAGING)
+    total, before = await counts(alice)
+    assert total == 4
+    assert before["stage"] == [("", "development", 1), ("", "staging", 1)]
+    assert [(value, models) for _, value, models in before["flavor"]] == [("xgboost", 1)]
+    assert ("", "supervised", 2) in before["type"]
+    assert ("team", "air", 2) in before["tag"]
+    total, met = await counts(alice, tagged("x", "IS_NOT_NULL"))
+    assert (total, met["stage"], met["tag"]) == (1, [], [("team", "air", 1), ("x", "1", 1)])
+    total, met = await counts(alice, attribute("flavor", "EQUAL", text="xgboost"))
+    assert (total, met["stage"]) == (1, before["stage"])
+    few = await alice.models.CountModels(pb.CountModelsRequest(values=1))
+    assert [(f.name, len(f.counts), f.more) for f in few.facets] == [
+        ("flavor", 1, False), ("type", 1, False), ("stage", 1, True), ("tag", 1, True),
+    ]  # fmt: skip
+    position = (await bob.models.DeleteModel(pb.DeleteModelRequest(name="third"))).position
+    assert (await counts(alice))[0] == 3
+    assert await counts(alice, read=common.ReadOptions(as_of=str(position - 1))) == (4, before)
+
+
 async def test_a_search_tells_the_newest_version_in_each_stage_and_those_with_an_alias(
     alice: Any, bob: Any, two_versions: None
 ) -> None:

@@ -133,6 +133,11 @@ async def listed(person: Any, experiment_id: str, **read: Any) -> dict[str, list
         ).models,
         "models": (await m.ListModels(model_pb2.ListModelsRequest(read=options))).models,
         "searched": (await m.SearchModels(model_pb2.SearchModelsRequest(read=options))).models,
+        "counted": [
+            count
+            for facet in (await m.CountModels(model_pb2.CountModelsRequest(read=options))).facets
+            for count in facet.counts
+        ],
         "versions": (await m.ListVersions(model_pb2.ListVersionsRequest(model="scores", read=options))).versions,
         "all versions": (await m.SearchVersions(model_pb2.SearchVersionsRequest(read=options))).versions,
         "workspaces": [

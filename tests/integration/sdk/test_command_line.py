@@ -65,6 +65,11 @@ def test_models(run, alice: modelog.Client, bob: modelog.Client, tmp_path: Path)
     assert "the first" in run("model", "show", "cli-model", "1.0.0").output
     searched = run("model", "search", "--name", "cli%", "--tag", "checked=yes", "--alias", "champion", "--json").output
     assert [v["version"] for v in json.loads(searched)] == ["1.0.0"]
+    counted = run("model", "facets", "--name", "cli%", "--flavor", "xgboost").output
+    assert all(word in counted for word in ("production", "xgboost"))
+    facets = json.loads(run("model", "facets", "--name", "cli%", "--json").output)["facets"]
+    assert {"key": "", "value": "production", "models": 1} in facets[2]["counts"]
+    assert "no model is like that" in run("model", "facets", "--name", "none%").output
     run("model", "alias", "cli-model", "champion", "--delete")
     assert "no version is like that" in run("model", "search", "--alias", "champion", "--stage", "production").output
     told = run("model", "history", "cli-model", "1.0.0").output

@@ -18,6 +18,9 @@ def test_a_curve_comes_back_whole(alice: modelog.Client) -> None:
     alice.runs.log_metrics(run.id, {"loss": [0.9, 0.5, math.nan]}, times_ms=[5, 6, 7])
     alice.runs.log_metrics(run.id, {"loss": [0.4]}, first_step=3)
     curve = alice.runs.history(run.id, "loss")
+    thin = alice.runs.thinned(run.id, "loss")
+    assert (str(thin.points), thin.total, thin.lowest, thin.not_finite) == (str(curve), 4, 0.4, 1)
+    assert alice.runs.thinned(run.id, "loss", steps=(0, 0)).total == 1
     assert (curve.steps, curve.times_ms[:3], str(curve.values)) == ([0, 1, 2, 3], [5, 6, 7], "[0.9, 0.5, nan, 0.4]")
     whole = alice.runs.get(run.id)
     assert (whole.metrics, whole.last_points[0].step) == ({"loss": 0.4}, 3)

@@ -64,6 +64,9 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
             {"conditions": [tag("step", "COMPARISON_IS_NOT_NULL"), attribute("alias", "COMPARISON_EQUAL", "champion")]},
         ]
     },
+    "CountModelsRequest": {
+        "Model": lambda _: [{}, {"conditions": [attribute("alias", "COMPARISON_EQUAL", "champion")]}]
+    },
     "SearchVersionsRequest": {
         "ModelVersion": lambda v: [
             {"conditions": [attribute("stage", "COMPARISON_NOT_EQUAL", "production")], "order_by": [NEWEST]},
@@ -97,6 +100,9 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "CompareRunsRequest": {"Run": lambda r: [{"runs": [r.id, r.id]}]},
     "CompareVersionsRequest": {"ModelVersion": lambda v: [{"versions": [f"{v.model}/{v.version}"] * 2}]},
     "GetMetricHistoryRequest": {"Run": lambda r: [{"run_id": r.id, "metric": m.name} for m in r.last_points]},
+    "GetThinnedMetricRequest": {
+        "Run": lambda r: [{"run_id": r.id, "metric": m.name, "size": 4} for m in r.last_points]
+    },
     "SearchRunsRequest": {
         "Run": lambda r: [
             {"experiment_ids": [r.experiment_id], "order_by": [{"field": "FIELD_METRIC", "key": "auc"}]},

@@ -22,7 +22,7 @@ from toy_model import deployed
 CHROMIUM = "/usr/bin/chromium"
 # How long something may take to appear: longer than the busiest machine needs.
 PATIENCE_MS = 60_000
-expect.set_options(timeout=6000)
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")

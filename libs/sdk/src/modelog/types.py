@@ -295,6 +295,42 @@ class MetricColumn(Record):
     values: List[float] = []
 
 
+class ThinnedMetric(Record):
+    """Points that stand for a curve of `total` points, of which `not_finite` are NaN or infinite.
+
+    The others lie between `lowest` and `highest`.
+    """
+
+    points: Optional[MetricColumn] = None
+    total: int = 0
+    lowest: Optional[float] = None
+    highest: Optional[float] = None
+    not_finite: int = 0
+
+
+class ModelCount(Record):
+    """How many models have a value; `key` is the name of a tag."""
+
+    key: str = ""
+    value: str = ""
+    models: int = 0
+
+
+class ModelFacet(Record):
+    """What models are counted by: "flavor", "stage", "type" or "tag"; the commonest first; whether there are more."""
+
+    name: str = ""
+    counts: List[ModelCount] = []
+    more: bool = False
+
+
+class ModelCounts(Record):
+    """How many models there are, and how many of them have each value."""
+
+    models: int = 0
+    facets: List[ModelFacet] = []
+
+
 class Order(Record):
     """What comes first in a search: field FIELD_ATTRIBUTE, FIELD_METRIC ... and its key."""
 

@@ -68,6 +68,11 @@ class Queries:
             await self._projector.wait_until_whole()
         return at
 
+    async def position(self, read: ReadOptions) -> int:
+        """The position to look at, for several statements that are to see one world."""
+        at = await self.moment(read)
+        return self._projector.position if at is None else at
+
     async def moment_ends(self, read: ReadOptions) -> datetime | None:
         """The last time that `read.as_of` covers, None for now: for what has a time and no position in the log."""
         return await as_of_time(read.as_of, self._store)
@@ -141,9 +146,7 @@ class Queries:
         """
         offset, at = place_of(page.token)
         if at is None:
-            at = await self.moment(read)
-            # Several statements answer, and later pages: only a position makes them see one world.
-            at = self._projector.position if at is None else at
+            at = await self.position(read)
         size = page.size or DEFAULT_PAGE
         ids = await ids_at(at, offset, size + 1)
         bodies = await self._by_id(table, tenant, at, ids[:size])

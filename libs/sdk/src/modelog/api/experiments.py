@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 
@@ -25,6 +25,7 @@ from modelog.types import (
     Run,
     RunDataset,
     RunModel,
+    ThinnedMetric,
 )
 
 
@@ -220,6 +221,22 @@ class Runs:
     def remove_artifacts(self, run_id: str, paths: Sequence[str]) -> Run:
         """Take files or whole folders off a run; as of before they are there still."""
         return self._transport.post(f"/api/v1/runs/{run_id}/artifacts/remove", Run, {"paths": list(paths)})
+
+    def thinned(
+        self,
+        run_id: str,
+        metric: str,
+        size: int = 1000,
+        *,
+        steps: Optional[Tuple[int, int]] = None,
+        times_ms: Optional[Tuple[int, int]] = None,
+        as_of: Optional[str] = None,
+    ) -> ThinnedMetric:
+        """About `size` points that look like the whole curve, or like its part between two steps or times."""
+        along = "STEP" if steps else "TIME" if times_ms else "UNSPECIFIED"
+        first, last = steps or times_ms or (0, 0)
+        asked = {"metric": metric, "size": size, "along": f"CURVE_AXIS_{along}", "first": first, "last": last}
+        return self._transport.get(f"/api/v1/runs/{run_id}/metrics/thinned", ThinnedMetric, as_of=as_of, **asked)
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> Run:
         """Set tags of a run, ended or not."""

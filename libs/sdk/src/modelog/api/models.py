@@ -15,6 +15,7 @@ from modelog.types import (
     Condition,
     DatasetRef,
     Model,
+    ModelCounts,
     ModelEnvironment,
     ModelFact,
     ModelVersion,
@@ -306,6 +307,26 @@ class Models:
             return self._transport.ask("/api/v1/models/search", _Models, body, as_of=as_of, page_token=token)
 
         return [model for page in pages(after) for model in page.models]
+
+    def count(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        values: Optional[int] = None,
+        workspace: str = "",
+        project: str = "",
+        as_of: Optional[str] = None,
+    ) -> ModelCounts:
+        """How many models all conditions hold for, by flavor, stage, type and tag; at most so many `values` of each."""
+        read = {"as_of": as_of or self._transport.as_of or ""}
+        body = {
+            "conditions": list(conditions),
+            "values": values,
+            "workspace": workspace,
+            "project": project,
+            "read": read,
+        }
+        return self._transport.post("/api/v1/models/count", ModelCounts, body, repeatable=True)
 
     def search_versions(
         self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None

@@ -1,4 +1,4 @@
-"""modelog model alias, tag, describe, delete, history, search: what can be done with models that are there."""
+"""modelog model alias, tag, describe, delete, history, search, facets: what can be done with models that are there."""
 
 from __future__ import annotations
 
@@ -137,6 +137,32 @@ def search(
             show_table(COLUMNS, [row(v) for v in found], empty="no version is like that")
 
 
+def facets(
+    name: Optional[str] = typer.Option(None, help="A pattern: % stands for any text, _ for any character."),
+    stage: Optional[str] = typer.Option(None, help="Models with a version in this stage."),
+    flavor: Optional[str] = typer.Option(None, help="Models with a version of this framework."),
+    kind: Optional[str] = typer.Option(None, "--type", help="Models that learn so."),
+    tags: Optional[List[str]] = typer.Option(None, "--tag", help="name=value; may be given more than once."),
+    as_of: Optional[str] = AsOf,
+    as_json: bool = AsJson,
+) -> None:
+    """How many models there are of each framework, stage, type and tag.
+
+    Example: `modelog model facets --stage production`
+    """
+    with told(), modelog.connect() as client:
+        asked: List[Condition] = [where("name", "like", name)] if name else []
+        for key, value in (("stage", stage), ("flavor", flavor), ("type", kind)):
+            asked += [where(key, "=", value)] if value else []
+        asked += [where(f"tag.{key}", "=", value) for key, value in pairs(tags, "--tag").items()]
+        found = client.models.count(asked, as_of=as_of)
+        if as_json:
+            show_json(found)
+            return
+        rows = [[f.name, f"{c.key}={c.value}" if c.key else c.value, c.models] for f in found.facets for c in f.counts]
+        show_table(["by", "value", "#models"], rows, empty="no model is like that")
+
+
 def policy(
     file: Optional[Path] = typer.Option(None, "--set", help="Put the rules of this JSON file in force."),
     replay: Optional[Path] = typer.Option(None, help="Say what the rules of this JSON file would have refused."),
@@ -176,5 +202,5 @@ def _rules(file: Path) -> PromotionRules:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `modelog model`."""
-    for command in (alias, tag, describe, delete, history, search, policy):
+    for command in (alias, tag, describe, delete, history, search, facets, policy):
         app.command()(command)

@@ -47,6 +47,28 @@ RUN_STATUS_CANCELLED: RunStatus.ValueType  # 4
 RUN_STATUS_SCHEDULED: RunStatus.ValueType  # 5
 Global___RunStatus: _TypeAlias = RunStatus  # noqa: Y015
 
+class _CurveAxis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CurveAxisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CurveAxis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CURVE_AXIS_UNSPECIFIED: _CurveAxis.ValueType  # 0
+    """Nothing is cut: the whole curve."""
+    CURVE_AXIS_STEP: _CurveAxis.ValueType  # 1
+    CURVE_AXIS_TIME: _CurveAxis.ValueType  # 2
+    """Milliseconds since 1970."""
+
+class CurveAxis(_CurveAxis, metaclass=_CurveAxisEnumTypeWrapper):
+    """Along which column a part of a curve is cut out."""
+
+CURVE_AXIS_UNSPECIFIED: CurveAxis.ValueType  # 0
+"""Nothing is cut: the whole curve."""
+CURVE_AXIS_STEP: CurveAxis.ValueType  # 1
+CURVE_AXIS_TIME: CurveAxis.ValueType  # 2
+"""Milliseconds since 1970."""
+Global___CurveAxis: _TypeAlias = CurveAxis  # noqa: Y015
+
 @_typing.final
 class Experiment(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -1477,6 +1499,92 @@ class GetMetricHistoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMetricHistoryResponse: _TypeAlias = GetMetricHistoryResponse  # noqa: Y015
+
+@_typing.final
+class GetThinnedMetricRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    ALONG_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    metric: _builtins.str
+    size: _builtins.int
+    """Most points to return; 0 means 1,000. Beside them comes at most one that is no number for each two."""
+    along: Global___CurveAxis.ValueType
+    """The part from `first` to `last`, both in it."""
+    first: _builtins.int
+    last: _builtins.int
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        metric: _builtins.str = ...,
+        size: _builtins.int = ...,
+        along: Global___CurveAxis.ValueType = ...,
+        first: _builtins.int = ...,
+        last: _builtins.int = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["along", b"along", "first", b"first", "last", b"last", "metric", b"metric", "read", b"read", "run_id", b"run_id", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetThinnedMetricRequest: _TypeAlias = GetThinnedMetricRequest  # noqa: Y015
+
+@_typing.final
+class GetThinnedMetricResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    NOT_FINITE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many points there are."""
+    lowest: _builtins.float
+    """Between which values they are; not there when none is a number."""
+    highest: _builtins.float
+    not_finite: _builtins.int
+    """How many are NaN or infinite."""
+    @_builtins.property
+    def points(self) -> Global___MetricColumn:
+        """By step, then by time: all points where they are few enough; else the first, the last, and of each stretch of equally
+        many points the lowest and the highest.
+        """
+
+    def __init__(
+        self,
+        *,
+        points: Global___MetricColumn | None = ...,
+        total: _builtins.int = ...,
+        lowest: _builtins.float | None = ...,
+        highest: _builtins.float | None = ...,
+        not_finite: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_lowest", b"_lowest", "highest", b"highest", "lowest", b"lowest", "points", b"points"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_lowest", b"_lowest", "highest", b"highest", "lowest", b"lowest", "not_finite", b"not_finite", "points", b"points", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__highest: _TypeAlias = _typing.Literal["highest"]  # noqa: Y015
+    _WhichOneofArgType__highest: _TypeAlias = _typing.Literal["_highest", b"_highest"]  # noqa: Y015
+    _WhichOneofReturnType__lowest: _TypeAlias = _typing.Literal["lowest"]  # noqa: Y015
+    _WhichOneofArgType__lowest: _TypeAlias = _typing.Literal["_lowest", b"_lowest"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__highest) -> _WhichOneofReturnType__highest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lowest) -> _WhichOneofReturnType__lowest | None: ...
+
+Global___GetThinnedMetricResponse: _TypeAlias = GetThinnedMetricResponse  # noqa: Y015
 
 @_typing.final
 class SearchRunsRequest(_message.Message):

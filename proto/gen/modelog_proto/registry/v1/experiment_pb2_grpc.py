@@ -150,6 +150,11 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryResponse.FromString,
                 _registered_method=True)
+        self.GetThinnedMetric = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/GetThinnedMetric',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetThinnedMetricRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetThinnedMetricResponse.FromString,
+                _registered_method=True)
         self.SearchRuns = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/SearchRuns',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.SearchRunsRequest.SerializeToString,
@@ -339,6 +344,13 @@ class ExperimentRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetThinnedMetric(self, request, context):
+        """A metric's curve as few points that look the same, however long it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchRuns(self, request, context):
         """Runs that conditions hold for.
         """
@@ -484,6 +496,11 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
                     servicer.GetMetricHistory,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryResponse.SerializeToString,
+            ),
+            'GetThinnedMetric': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetThinnedMetric,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetThinnedMetricRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.GetThinnedMetricResponse.SerializeToString,
             ),
             'SearchRuns': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchRuns,
@@ -1128,6 +1145,33 @@ class ExperimentRegistry:
             '/modelog.registry.v1.ExperimentRegistry/GetMetricHistory',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.GetMetricHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetThinnedMetric(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/GetThinnedMetric',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.GetThinnedMetricRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.GetThinnedMetricResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -83,6 +83,8 @@ class ExperimentRegistryStub:
     """Adds the logged models that a run made."""
     GetMetricHistory: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetMetricHistoryRequest, _experiment_pb2.GetMetricHistoryResponse]
     """The points of one metric."""
+    GetThinnedMetric: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetThinnedMetricRequest, _experiment_pb2.GetThinnedMetricResponse]
+    """A metric's curve as few points that look the same, however long it is."""
     SearchRuns: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.SearchRunsRequest, _experiment_pb2.SearchRunsResponse]
     """Runs that conditions hold for."""
     EndRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.EndRunRequest, _experiment_pb2.Run]
@@ -147,6 +149,8 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """Adds the logged models that a run made."""
     GetMetricHistory: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetMetricHistoryRequest, _experiment_pb2.GetMetricHistoryResponse]  # type: ignore[assignment]
     """The points of one metric."""
+    GetThinnedMetric: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetThinnedMetricRequest, _experiment_pb2.GetThinnedMetricResponse]  # type: ignore[assignment]
+    """A metric's curve as few points that look the same, however long it is."""
     SearchRuns: _aio.UnaryUnaryMultiCallable[_experiment_pb2.SearchRunsRequest, _experiment_pb2.SearchRunsResponse]  # type: ignore[assignment]
     """Runs that conditions hold for."""
     EndRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.EndRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -346,6 +350,14 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.GetMetricHistoryResponse, _abc.Awaitable[_experiment_pb2.GetMetricHistoryResponse]]:
         """The points of one metric."""
+
+    @_abc_1.abstractmethod
+    def GetThinnedMetric(
+        self,
+        request: _experiment_pb2.GetThinnedMetricRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.GetThinnedMetricResponse, _abc.Awaitable[_experiment_pb2.GetThinnedMetricResponse]]:
+        """A metric's curve as few points that look the same, however long it is."""
 
     @_abc_1.abstractmethod
     def SearchRuns(

@@ -1504,8 +1504,8 @@ class SearchModelsRequest(_message.Message):
     project: _builtins.str
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
-        """All of them hold. Attributes are name, type (supervised ...), author, description, stage and alias (of any of its
-        versions), and the times creation_time and last_update_time in milliseconds since 1970.
+        """All of them hold. Attributes are name, type (supervised ...), author, description, stage, flavor and alias (of any of
+        its versions), and the times creation_time and last_update_time in milliseconds since 1970.
         """
 
     @_builtins.property
@@ -1557,6 +1557,124 @@ class SearchModelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchModelsResponse: _TypeAlias = SearchModelsResponse  # noqa: Y015
+
+@_typing.final
+class CountModelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    WORKSPACE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    values: _builtins.int
+    """Most values of a facet; 0 means 20."""
+    workspace: _builtins.str
+    """Only what is in this workspace, or in one project of it; empty means all."""
+    project: _builtins.str
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
+        """Of the models that all of them hold for; as those of SearchModels."""
+
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        conditions: _abc.Iterable[_search_pb2.Condition] | None = ...,
+        values: _builtins.int = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+        workspace: _builtins.str = ...,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "project", b"project", "read", b"read", "values", b"values", "workspace", b"workspace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountModelsRequest: _TypeAlias = CountModelsRequest  # noqa: Y015
+
+@_typing.final
+class ModelCount(_message.Message):
+    """How many models have a value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Of a tag its name; empty otherwise."""
+    value: _builtins.str
+    models: _builtins.int
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        value: _builtins.str = ...,
+        models: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "models", b"models", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelCount: _TypeAlias = ModelCount  # noqa: Y015
+
+@_typing.final
+class ModelFacet(_message.Message):
+    """What models are counted by; the commonest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"flavor" (what a version can be loaded as) and "stage", of any version; "type"; "tag"."""
+    more: _builtins.bool
+    """Whether there are more values."""
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelCount]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        counts: _abc.Iterable[Global___ModelCount] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "more", b"more", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelFacet: _TypeAlias = ModelFacet  # noqa: Y015
+
+@_typing.final
+class CountModelsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
+    models: _builtins.int
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelFacet]: ...
+    def __init__(
+        self,
+        *,
+        models: _builtins.int = ...,
+        facets: _abc.Iterable[Global___ModelFacet] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountModelsResponse: _TypeAlias = CountModelsResponse  # noqa: Y015
 
 @_typing.final
 class SearchVersionsRequest(_message.Message):

@@ -135,6 +135,11 @@ class ModelRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsResponse.FromString,
                 _registered_method=True)
+        self.CountModels = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/CountModels',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.CountModelsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.CountModelsResponse.FromString,
+                _registered_method=True)
         self.SearchVersions = channel.unary_unary(
                 '/modelog.registry.v1.ModelRegistry/SearchVersions',
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchVersionsRequest.SerializeToString,
@@ -287,6 +292,13 @@ class ModelRegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountModels(self, request, context):
+        """How many models conditions hold for, by what their versions can be loaded as, type, stage and tag.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchVersions(self, request, context):
         """Versions that conditions hold for.
         """
@@ -396,6 +408,11 @@ def add_ModelRegistryServicer_to_server(servicer, server):
                     servicer.SearchModels,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsResponse.SerializeToString,
+            ),
+            'CountModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountModels,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.CountModelsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.CountModelsResponse.SerializeToString,
             ),
             'SearchVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchVersions,
@@ -944,6 +961,33 @@ class ModelRegistry:
             '/modelog.registry.v1.ModelRegistry/SearchModels',
             modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_model__pb2.SearchModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/CountModels',
+            modelog_dot_registry_dot_v1_dot_model__pb2.CountModelsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.CountModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

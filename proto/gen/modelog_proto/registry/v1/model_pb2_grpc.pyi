@@ -75,6 +75,8 @@ class ModelRegistryStub:
     """Who did what to a model or one of its versions, and when; also after they were deleted."""
     SearchModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.SearchModelsRequest, _model_pb2.SearchModelsResponse]
     """Models that conditions hold for."""
+    CountModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.CountModelsRequest, _model_pb2.CountModelsResponse]
+    """How many models conditions hold for, by what their versions can be loaded as, type, stage and tag."""
     SearchVersions: _grpc.UnaryUnaryMultiCallable[_model_pb2.SearchVersionsRequest, _model_pb2.SearchVersionsResponse]
     """Versions that conditions hold for."""
 
@@ -125,6 +127,8 @@ class ModelRegistryAsyncStub(ModelRegistryStub):
     """Who did what to a model or one of its versions, and when; also after they were deleted."""
     SearchModels: _aio.UnaryUnaryMultiCallable[_model_pb2.SearchModelsRequest, _model_pb2.SearchModelsResponse]  # type: ignore[assignment]
     """Models that conditions hold for."""
+    CountModels: _aio.UnaryUnaryMultiCallable[_model_pb2.CountModelsRequest, _model_pb2.CountModelsResponse]  # type: ignore[assignment]
+    """How many models conditions hold for, by what their versions can be loaded as, type, stage and tag."""
     SearchVersions: _aio.UnaryUnaryMultiCallable[_model_pb2.SearchVersionsRequest, _model_pb2.SearchVersionsResponse]  # type: ignore[assignment]
     """Versions that conditions hold for."""
 
@@ -292,6 +296,14 @@ class ModelRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.SearchModelsResponse, _abc.Awaitable[_model_pb2.SearchModelsResponse]]:
         """Models that conditions hold for."""
+
+    @_abc_1.abstractmethod
+    def CountModels(
+        self,
+        request: _model_pb2.CountModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.CountModelsResponse, _abc.Awaitable[_model_pb2.CountModelsResponse]]:
+        """How many models conditions hold for, by what their versions can be loaded as, type, stage and tag."""
 
     @_abc_1.abstractmethod
     def SearchVersions(

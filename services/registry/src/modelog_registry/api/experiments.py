@@ -144,6 +144,9 @@ class ExperimentServicer(ExperimentRegistryServicer):
     async def GetMetricHistory(self, request: pb.GetMetricHistoryRequest, context: Call) -> pb.GetMetricHistoryResponse:
         return await self._queries.history(request, tenant())
 
+    async def GetThinnedMetric(self, request: pb.GetThinnedMetricRequest, context: Call) -> pb.GetThinnedMetricResponse:
+        return await self._queries.thinned(request, tenant())
+
     async def ListRuns(self, request: pb.ListRunsRequest, context: Call) -> pb.ListRunsResponse:
         found = await self._queries.runs(request.experiment, request.page, request.read, tenant())
         return pb.ListRunsResponse(runs=found.items, next_page_token=found.next_page_token)

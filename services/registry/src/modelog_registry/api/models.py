@@ -117,6 +117,9 @@ class ModelServicer(ModelRegistryServicer):
         found = await self._queries.search_models(request, tenant())
         return pb.SearchModelsResponse(models=found.items, next_page_token=found.next_page_token)
 
+    async def CountModels(self, request: pb.CountModelsRequest, context: Call) -> pb.CountModelsResponse:
+        return await self._queries.count_models(request, tenant())
+
     async def SearchVersions(self, request: pb.SearchVersionsRequest, context: Call) -> pb.SearchVersionsResponse:
         found = await self._queries.search_versions(request, tenant())
         return pb.SearchVersionsResponse(versions=found.items, next_page_token=found.next_page_token)

@@ -9,6 +9,7 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import ModelogError
 from modelog_common.events.entities import Entities
 from modelog_common.stores.curves import Batch, Block, Curve, CurveStore
+from modelog_common.stores.curves.thinning import Span, Thinned
 
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.run.commands import RunCommand
@@ -78,6 +79,9 @@ class Metrics:
 
     async def history(self, run_id: str, metric: str, last: int, offset: int, limit: int) -> Curve:
         return await self._curves.history(run_id, metric, last, offset, limit)
+
+    async def thinned(self, run_id: str, metric: str, last: int, size: int, span: Span | None) -> Thinned:
+        return await self._curves.thinned(run_id, metric, last, size, span)
 
     async def told(self, run_id: str, last: int, most: int) -> list[Curve]:
         """The first curves of a run, of at most so many points, as they were logged."""

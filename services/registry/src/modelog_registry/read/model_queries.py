@@ -13,6 +13,7 @@ from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import ColumnElement, and_, func, select
 
 from modelog_registry.model.stage import Stage
+from modelog_registry.read.facets import count_models
 from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
 from modelog_registry.read.model_tables import MODEL_FACTS, MODELS, VERSIONS
 from modelog_registry.read.places import MODEL, inside
@@ -53,6 +54,9 @@ class ModelQueries(TableQueries):
         else:
             await self._add_versions(found.items, tenant)
         return found
+
+    async def count_models(self, request: pb.CountModelsRequest, tenant: str) -> pb.CountModelsResponse:
+        return await count_models(self._queries, request, tenant)
 
     async def search_versions(self, request: pb.SearchVersionsRequest, tenant: str) -> Found[pb.ModelVersion]:
         """Versions that the conditions hold for."""

@@ -62,6 +62,7 @@ SEARCHED_MODELS = Searched(
         "type": Text(_M.type),
         "author": Text(_M.author),
         "stage": Text(_V.stage, table=VERSIONS, joined=_V.model == _M.name),
+        "flavor": Text(_V.flavor, table=VERSIONS, joined=_V.model == _M.name),
         "alias": Text(_A.alias, table=ALIASES, joined=_A.model == _M.name),
         "creation_time": Number(_M.created_us, US_OF_MS),
         "last_update_time": Number(_M.updated_us, US_OF_MS),

@@ -12,6 +12,7 @@ from modelog_common.events.store import EventStore
 from modelog_common.read.moment import ReadOptions, head_of
 from modelog_common.read.queries import Found, Page, Queries
 from modelog_common.stores.curves import Curve, curve_of, in_order
+from modelog_common.stores.curves.thinning import Span, Thinner
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1 import search_pb2
@@ -36,6 +37,7 @@ EXPERIMENT_ATTRIBUTES: dict[str, type] = {
 # How many points GetRun gives.
 POINTS = 10_000
 DEFAULT_HISTORY = 25_000
+THINNED = 1_000
 LAST_OFFSET = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -135,12 +137,9 @@ class TrackingQueries:
         await self._metrics.check(request.run_id, tenant)
         offset, last, position = _token(request.page_token)
         if not request.page_token:
-            until = await head_of(request.read, self._store) if request.read.as_of else None
-            last = await self._metrics.sealed(request.run_id, tenant, until)
-            position = until or await self._store.head()
+            last, position = await self._world(request.run_id, request.read, tenant)
         size = request.size or DEFAULT_HISTORY
-        told = await self._told_in_log(request.run_id, position, tenant)
-        in_log = [p for p in told if p.name == request.metric]
+        in_log = await self._of_metric(request.run_id, request.metric, position, tenant)
         if in_log:
             everything = await self._metrics.history(request.run_id, request.metric, last, 0, LAST_OFFSET)
             curve = _merged(in_log, everything, offset, size + 1)
@@ -152,6 +151,38 @@ class TrackingQueries:
             name=request.metric, steps=curve.steps[:size], times_ms=curve.times_ms[:size], values=curve.values[:size]
         )
         return pb.GetMetricHistoryResponse(points=points, next_page_token=token)
+
+    async def thinned(self, request: pb.GetThinnedMetricRequest, tenant: str) -> pb.GetThinnedMetricResponse:
+        """Few points that stand for the curve of a metric, or for a part of it."""
+        await self._metrics.check(request.run_id, tenant)
+        run_id, metric, size = request.run_id, request.metric, request.size or THINNED
+        span = _span(request)
+        last, position = await self._world(run_id, request.read, tenant)
+        in_log = await self._of_metric(run_id, metric, position, tenant)
+        if in_log:
+            whole = _merged(in_log, await self._metrics.history(run_id, metric, last, 0, LAST_OFFSET), 0, LAST_OFFSET)
+            thinner = Thinner(metric, size, len(whole.values), span)
+            thinner.take(whole)
+            found = thinner.result()
+        else:
+            found = await self._metrics.thinned(run_id, metric, last, size, span)
+        curve = found.curve
+        return pb.GetThinnedMetricResponse(
+            points=pb.MetricColumn(name=metric, steps=curve.steps, times_ms=curve.times_ms, values=curve.values),
+            total=found.total,
+            lowest=found.lowest,
+            highest=found.highest,
+            not_finite=found.not_finite,
+        )
+
+    async def _world(self, run_id: str, read: ReadOptions, tenant: str) -> tuple[int, int]:
+        """The last batch of a run and the position of the log that a question about its points is answered by."""
+        until = await head_of(read, self._store) if read.as_of else None
+        last = await self._metrics.sealed(run_id, tenant, until)
+        return last, until or await self._store.head()
+
+    async def _of_metric(self, run_id: str, metric: str, position: int, tenant: str) -> list[pb.MetricPoint]:
+        return [point for point in await self._told_in_log(run_id, position, tenant) if point.name == metric]
 
     async def _covering(self, read: ReadOptions, tenant: str, run_id: str = "") -> common.ReadOptions:
         """Now is after everything that was acknowledged: what waits is sealed, and waited for."""
@@ -213,6 +244,14 @@ def _merged(in_log: Sequence[pb.MetricPoint], curve: Curve, offset: int, limit: 
     )
     end, ordered = offset + limit, in_order(whole)
     return Curve(curve.name, ordered.steps[offset:end], ordered.times_ms[offset:end], ordered.values[offset:end])
+
+
+def _span(request: pb.GetThinnedMetricRequest) -> Span | None:
+    if request.along == pb.CURVE_AXIS_UNSPECIFIED:
+        return None
+    if request.first > request.last:
+        raise Invalid.field("first", f"is {request.first}, after last, which is {request.last}; it must not be greater")
+    return Span("steps" if request.along == pb.CURVE_AXIS_STEP else "times", request.first, request.last)
 
 
 def _token(token: str) -> tuple[int, int, int]:

@@ -69,6 +69,7 @@ NARROWING = frozenset({
     "SearchExperimentsRequest.workspace",
     "ListModelsRequest.workspace",
     "SearchModelsRequest.workspace",
+    "CountModelsRequest.workspace",
     # It is to be made, and its name is told to be taken.
     "CreateWorkspaceRequest.workspace",
 })  # fmt: skip

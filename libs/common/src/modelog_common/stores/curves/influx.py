@@ -21,7 +21,8 @@ from modelog_common.domain.ids import uuid7
 from modelog_common.stores.curves import Batch, Block, Curve, in_order
 from modelog_common.stores.curves import influx_lines as lines
 from modelog_common.stores.curves.influx_lines import Head
-from modelog_common.stores.curves.shapes import Part, Shape, needed, parts_of
+from modelog_common.stores.curves.shapes import Part, Shape, needed, parts_of, pieces
+from modelog_common.stores.curves.thinning import PIECE, Span, Thinned, Thinner
 from modelog_common.stores.influx import Bucket, decoded, encoded
 
 MAX_BATCHES, MAX_POINTS = 500, 100_000
@@ -223,6 +224,16 @@ class InfluxCurveStore:
             for whole, more in zip(found[1:], ordered[1:], strict=True):
                 cast("array[Any]", whole).extend(cast("array[Any]", more)[cut])
         return found
+
+    async def thinned(self, run: str, metric: str, last: int, size: int, span: Span | None) -> Thinned:
+        """Read in pieces: a long curve is never held whole."""
+        known = await self._run(run)
+        parts = await self._parts(known, metric, last)
+        found = pieces(parts, span, PIECE)
+        thinner = Thinner(metric, size, sum(part.points for piece in found for part in piece), span)
+        for piece in found:
+            thinner.take(in_order(await self._points(run, known, metric, piece)))
+        return thinner.result()
 
     async def drop(self, run: str) -> None:
         self._changes += 1

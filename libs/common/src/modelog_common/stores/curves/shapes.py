@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from modelog_common.stores.curves import Block
+from modelog_common.stores.curves.thinning import Span
 
 _Names = tuple[tuple[str, ...], tuple[int, ...]]
 
@@ -65,9 +66,29 @@ def needed(parts: Iterable[Part], offset: int, limit: int) -> Iterator[tuple[lis
     for group in _apart(parts):
         count = sum(part.points for part in group)
         if begins < end and begins + count > offset:
-            as_appended = sorted(group, key=lambda part: (part.number, part.begins))
-            yield as_appended, slice(max(offset - begins, 0), end - begins)
+            yield _as_appended(group), slice(max(offset - begins, 0), end - begins)
         begins += count
+
+
+def pieces(parts: Iterable[Part], span: Span | None, points: int) -> list[list[Part]]:
+    """The parts that points of a span may be in, in pieces of about so many points, each after the one before it."""
+    found: list[list[Part]] = []
+    room = 0
+    for group in _apart(part for part in parts if span is None or _reaches_into(part, span)):
+        if room <= 0:
+            found.append([])
+            room = points
+        found[-1] += group
+        room -= sum(part.points for part in group)
+    return [_as_appended(piece) for piece in found]
+
+
+def _reaches_into(part: Part, span: Span) -> bool:
+    return span.along == "times" or (part.first_step <= span.last and part.last_step >= span.first)
+
+
+def _as_appended(parts: Iterable[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: (part.number, part.begins))
 
 
 def _apart(parts: Iterable[Part]) -> Iterator[list[Part]]:

@@ -15,7 +15,9 @@ from modelog_common.domain.errors import Unavailable
 from modelog_common.events.worker import Worker
 from modelog_common.small_sqlite import open_file
 from modelog_common.stores.curves import Batch, Block, Curve
+from modelog_common.stores.curves.shapes import Part
 from modelog_common.stores.curves.sqlite_blocks import Blocks, prepare
+from modelog_common.stores.curves.thinning import PIECE, Span, Thinned, Thinner
 
 T = TypeVar("T")
 MAX_BATCHES = 500
@@ -96,6 +98,14 @@ class SqliteCurveStore:
     async def history(self, run: str, metric: str, last: int, offset: int, limit: int) -> Curve:
         return await self._run(lambda blocks: blocks.history(run, metric, last, offset, limit))
 
+    async def thinned(self, run: str, metric: str, last: int, size: int, span: Span | None) -> Thinned:
+        """Read in pieces: what is appended meanwhile does not wait for all of a long curve."""
+        pieces = await self._run(lambda blocks: blocks.pieces(run, metric, last, span, PIECE))
+        thinner = Thinner(metric, size, sum(part.points for piece in pieces for part in piece), span)
+        for piece in pieces:
+            await self._run(partial(_take, thinner=thinner, run=run, metric=metric, piece=piece))
+        return await self._run(lambda _: thinner.result())
+
     async def drop(self, run: str) -> None:
         await self._run(lambda blocks: blocks.drop(run))
 
@@ -122,6 +132,10 @@ class SqliteCurveStore:
         if self._blocks is None:
             self._blocks = Blocks(open_file(self._path, prepare))
         return self._blocks
+
+
+def _take(blocks: Blocks, thinner: Thinner, run: str, metric: str, piece: Sequence[Part]) -> None:
+    thinner.take(blocks.read(run, metric, piece))
 
 
 def _insert(blocks: Blocks, group: Sequence[_Waiting], sealed: Mapping[str, int]) -> list[Batch | None]:

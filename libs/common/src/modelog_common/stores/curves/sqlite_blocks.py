@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from modelog_common.stores.curves import Batch, Block, Curve, block_of, in_order, packed, unpacked
-from modelog_common.stores.curves.shapes import Part, Shape, needed, parts_of, shape_of, shape_text
+from modelog_common.stores.curves.shapes import Part, Shape, needed, parts_of, pieces, shape_of, shape_text
+from modelog_common.stores.curves.thinning import Span
 
 # How many shapes are remembered.
 SHAPES = 100
@@ -110,10 +111,18 @@ class Blocks:
         """Only the batches are read in which points of the page may be."""
         found = Curve(metric, array("q"), array("q"), array("d"))
         for parts, cut in needed(self._parts(run, metric, last), offset, limit):
-            ordered = in_order(self._points(run, metric, parts))
+            ordered = self.read(run, metric, parts)
             for whole, more in zip(found[1:], ordered[1:], strict=True):
                 cast("array[Any]", whole).extend(cast("array[Any]", more)[cut])
         return found
+
+    def pieces(self, run: str, metric: str, last: int, span: Span | None, points: int) -> list[list[Part]]:
+        """Where the points of a metric are that may be in a span, in pieces of about so many."""
+        return pieces(self._parts(run, metric, last), span, points)
+
+    def read(self, run: str, metric: str, parts: Sequence[Part]) -> Curve:
+        """The points of parts, in order."""
+        return in_order(self._points(run, metric, parts))
 
     def _parts(self, run: str, metric: str, last: int) -> list[Part]:
         """Where points of a metric are."""
