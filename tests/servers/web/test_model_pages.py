@@ -33,6 +33,25 @@ def test_models_are_searched_by_name_stage_and_tag(projects: ProjectSite, page: 
     expect(page.locator("main")).to_contain_text("champion → 1.0.0")
 
 
+def test_models_are_counted_and_the_search_narrowed_by_a_count(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, "/models?text=delay")
+    narrow = page.get_by_role("group", name="Narrow the search")
+    expect(narrow.get_by_role("group", name="By framework")).to_contain_text("xgboost 1")
+    narrow.get_by_role("button", name="team: air 1").focus()
+    page.keyboard.press("Enter")
+    expect(narrow.get_by_role("button", name="team: air 1")).to_have_attribute("aria-pressed", "true")
+    expect(narrow.get_by_role("button", name="team: air 1")).to_be_focused()
+    assert "tag=team%3Dair" in page.url
+    expect(page.get_by_label("Tag", exact=True)).to_have_value("team=air")
+    narrow.get_by_role("button", name="production 1").click()
+    narrow.get_by_role("button", name="xgboost 1").click()
+    expect(page.locator("main tbody th")).to_have_count(1)
+    narrow.get_by_role("button", name="xgboost 1").click()
+    expect(narrow.get_by_role("button", name="xgboost 1")).to_have_attribute("aria-pressed", "false")
+    projects.open(page, "/models?flavor=nothing")
+    expect(page.locator("main")).to_contain_text("No model is like that.")
+
+
 def test_a_model_shows_versions_stages_decisions_and_where_it_came_from(projects: ProjectSite, page: Page) -> None:
     projects.open(page, "/models")
     page.get_by_role("link", name=projects.project.model).click()

@@ -154,6 +154,48 @@ def test_curves_are_smoothed_and_put_on_other_axes_by_the_address(projects: Proj
     assert asked(page) == {"smooth": ["0.61"], "x": ["since"], "metrics": ["lo"]}
 
 
+def test_a_long_curve_is_drawn_by_few_points_and_a_part_of_it_is_asked_for_again(
+    projects: ProjectSite, page: Page
+) -> None:
+    with projects.platform.client("alice") as alice:
+        alice.runs.experiment("long curves")
+        run = alice.runs.start("long curves", "long")
+        values = [float(n % 10) for n in range(10_000)]
+        values[7777] = 99.0
+        alice.runs.log_metrics(run.id, {"m": values})
+    bodies: list[str] = []
+    page.on("response", lambda answer: bodies.append(answer.text()) if "/metrics" in answer.url else None)
+    projects.open(page, f"/runs/{run.id}")
+    expect(figure(page, "m")).to_contain_text("0 to 99, 10,000 points, drawn by 1,819 of them")
+    page.get_by_label("From step").fill("7000")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("To step")).to_be_focused()
+    page.keyboard.type("7999")
+    page.keyboard.press("Enter")
+    expect(figure(page, "m")).to_contain_text("0 to 99, 1,000 points")
+    expect(figure(page, "m")).not_to_contain_text("drawn by")
+    assert (asked(page)["from"], asked(page)["to"]) == (["7000"], ["7999"])
+    plot = figure(page, "m").locator("canvas")
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 90, steps=5)
+    page.mouse.up()
+    expect(page.get_by_label("From step")).not_to_have_value("7000")
+    first, last = (int(asked(page)[name][0]) for name in ("from", "to"))
+    assert 7000 < first < last < 7999
+    expect(figure(page, "m")).to_contain_text(f"{last - first + 1} points")
+    page.get_by_label("Over").select_option("since")
+    expect(figure(page, "m")).to_contain_text("10,000 points")
+    page.get_by_label("From second").fill("3600")
+    page.keyboard.press("Enter")
+    expect(figure(page, "m")).to_contain_text("no point in this part")
+    page.get_by_role("button", name="Whole curves").click()
+    expect(figure(page, "m")).to_contain_text("10,000 points, drawn by 1,819 of them")
+    assert max(len(body) for body in bodies) < 200_000
+
+
 def test_a_curve_grows_while_the_run_logs(projects: ProjectSite, page: Page) -> None:
     with projects.platform.client("alice") as alice:
         run = alice.runs.start("flight-delay", "still running")

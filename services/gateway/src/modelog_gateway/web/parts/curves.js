@@ -3,17 +3,19 @@ import { get } from "../shell/api.js";
 import { asked, put } from "../shell/address.js";
 import { check, choice, field, h, quiet, replace } from "./dom.js";
 import { count, duration, local, number } from "./format.js";
+import { Ends, part, span } from "./ends.js";
 import { axis, figure, tooltip } from "./plot.js";
 import { smoothed } from "./smooth.js";
 
-const mostPoints = 100_000;  // of one curve
+const drawn = 2000;  // points of a curve: two for each pixel of a wide plot
 const ways = [["step", "step"], ["time", "time"], ["since", "time since the start"]];
 
-// All points of a metric of a run, as far as one answer takes them: [{ step, at, value }], and whether there are more.
-async function history(run, metric) {
-  const { points, next_page_token: more } = await get(`/api/v1/runs/${encodeURIComponent(run)}/metrics`, { metric, size: mostPoints });
-  const { steps = [], times_ms: times = [], values = [] } = points ?? {};
-  return { points: values.map((value, n) => ({ step: Number(steps[n]), at: Number(times[n]), value: Number(value) })), more: Boolean(more) };
+// The points [{ step, at, value }] that stand for a metric of a run or for a part of it, and what the platform tells of all.
+async function thinned(run, metric, asked_for) {
+  const answer = await get(`/api/v1/runs/${encodeURIComponent(run)}/metrics/thinned`, { metric, size: drawn, ...asked_for });
+  const { steps = [], times_ms: times = [], values = [] } = answer.points ?? {};
+  const points = values.map((value, n) => ({ step: Number(steps[n]), at: Number(times[n]), value: Number(value) }));
+  return { points, total: Number(answer.total), lowest: answer.lowest, highest: answer.highest, odd: Number(answer.not_finite) };
 }
 
 // `runs`: [{ id, name, last: Map(metric -> what changes when it gets a point) }].
@@ -21,6 +23,8 @@ export class Curves {
   constructor() {
     this.figures = new Map();
     this.kept = new Map();
+    this.starts = new Map();  // when the curves of runs begin, in milliseconds since 1970
+    this.ends = new Ends((fields) => this.look(fields));
     this.runs = [];
     this.place = h("div", { class: "plots" });
     this.words = h("p", { class: "quiet", role: "status" });
@@ -51,9 +55,9 @@ export class Curves {
     const filter = h("input", { type: "search", value: only, placeholder: "part of a name", oninput: () => { this.set({ metrics: filter.value }); this.arrange(); } });
     return h("div", { class: "toolbar" },
       field("Metrics", filter),
-      field("Over", choice(ways, x, (way) => this.set({ x: way === "step" ? "" : way }))),
+      field("Over", choice(ways, x, (way) => this.look({ x: way === "step" ? "" : way, from: "", to: "" }))),
       h("div", { class: "field" }, h("label", { for: slider.id = "smoothing" }, "Smoothing"), slider, shown),
-      check("Logarithmic", log, (on) => this.set({ log: on ? "1" : "" })));
+      check("Logarithmic", log, (on) => this.set({ log: on ? "1" : "" })), this.ends.element);
   }
 
   set(fields) {
@@ -61,9 +65,17 @@ export class Curves {
     for (const metric of this.figures.keys()) this.draw(metric);
   }
 
+  // Another part of the curves, or another axis: they are asked for again as far as they change.
+  look(fields) {
+    put(fields, { replace: true });
+    this.ends.show(this.settings.x);
+    for (const [metric, made] of this.figures) if (made.wanted) this.load(metric);
+  }
+
   // Show these runs; a curve that has not changed is not asked for again.
   show(runs) {
     this.runs = runs;
+    this.ends.show(this.settings.x);
     this.arrange();
     for (const [metric, made] of this.figures) if (made.wanted) this.load(metric);
   }
@@ -81,6 +93,7 @@ export class Curves {
   figure(metric) {
     const element = figure({
       title: h("bdi", {}, metric), words: "loading", option: (seen) => this.option(metric, seen), figures: () => this.table(metric),
+      zoomed: (from, to) => this.look({ from: this.rounded(from), to: this.rounded(to) }),
     });
     element.dataset.metric = metric;
     this.near.observe(element);
@@ -90,11 +103,7 @@ export class Curves {
   async load(metric) {
     const made = this.figures.get(metric);
     made.wanted = true;
-    const found = this.runs.filter((run) => run.last.has(metric)).map(async (run) => {
-      const key = `${run.id} ${metric}`, mark = run.last.get(metric);
-      if (this.kept.get(key)?.mark === mark) return;
-      this.kept.set(key, { ...await history(run.id, metric), mark });
-    });
+    const found = this.runs.filter((run) => run.last.has(metric)).map((run) => this.ask(run, metric));
     try {
       await Promise.all(found);
       this.draw(metric);
@@ -103,38 +112,55 @@ export class Curves {
     }
   }
 
+  async ask(run, metric) {
+    const key = `${run.id} ${metric}`, mark = this.mark(run, metric), { x } = this.settings, wanted = part();
+    if (this.kept.get(key)?.mark === mark) return;
+    if (wanted && x === "since" && !this.starts.has(key)) this.starts.set(key, (await thinned(run.id, metric, { size: 2 })).points[0]?.at ?? 0);
+    const found = await thinned(run.id, metric, span(x, wanted, this.starts.get(key)));
+    if (mark !== this.mark(run, metric)) return;  // somebody went on meanwhile
+    if (!wanted && found.points.length) this.starts.set(key, found.points[0].at);
+    this.kept.set(key, { ...found, mark });
+  }
+
+  // What a curve depends on that is kept: its last point and the part that is shown.
+  mark(run, metric) {
+    const wanted = part();
+    return `${run.last.get(metric)} ${wanted ? `${this.settings.x} ${wanted.from} ${wanted.to}` : ""}`;
+  }
+
+  rounded(value) { return this.settings.x === "since" ? value.toFixed(3) : String(Math.round(value)); }
+
   curves(metric) {
     return this.runs.map((run) => ({ run, ...this.kept.get(`${run.id} ${metric}`) })).filter((one) => one.points?.length);
   }
 
   draw(metric) {
     const curves = this.curves(metric), { log } = this.settings;
+    if (!curves.length && part()) return this.figures.get(metric).element.update({ words: "no point in this part" });
     if (!curves.length) return;
     this.figures.get(metric).element.update({ words: curves.map((one) => this.tell(one, log)).join("; ") });
   }
 
-  tell({ run, points, more }, log) {
-    const finite = points.map((p) => p.value).filter(Number.isFinite);
-    const lowest = finite.reduce((a, b) => Math.min(a, b), Infinity), highest = finite.reduce((a, b) => Math.max(a, b), -Infinity);
+  tell({ run, points, total, lowest, highest, odd }, log) {
     return [
       this.runs.length > 1 ? `${run.name}: last ${number(points.at(-1).value)}` : `last ${number(points.at(-1).value)}`,
-      finite.length > 1 && this.runs.length === 1 && `${number(lowest)} to ${number(highest)}`,
-      this.runs.length === 1 && count(points.length, "point"),
-      more && `the first ${count(points.length, "point")} only`,
-      finite.length < points.length && `${points.length - finite.length} NaN or infinite`,
-      log && finite.some((value) => value <= 0) && "values up to 0 have no logarithm",
+      total - odd > 1 && this.runs.length === 1 && `${number(lowest)} to ${number(highest)}`,
+      this.runs.length === 1 && count(total, "point"),
+      points.length < total && `drawn by ${points.length.toLocaleString("en")} of them`,
+      odd > 0 && `${odd} NaN or infinite`,
+      log && lowest <= 0 && "values up to 0 have no logarithm",
     ].filter(Boolean).join(", ");
   }
 
   option(metric, seen) {
     const { x, smooth, log } = this.settings;
     const series = this.curves(metric).flatMap(({ run, points }, n) => {
-      const start = points[0].at;
+      const start = this.starts.get(`${run.id} ${metric}`) ?? points[0].at;
       const place = (p) => x === "step" ? p.step : x === "time" ? p.at : (p.at - start) / 1000;
       const drawn = points.map((p) => [place(p), Number.isFinite(p.value) && !(log && p.value <= 0) ? p.value : null]);
       if (x !== "step") drawn.sort((a, b) => a[0] - b[0]);
       const colour = seen.lines[n % seen.lines.length];
-      const common = { type: "line", name: run.name, sampling: "lttb", color: colour, lineStyle: { color: colour, width: 2 }, symbolSize: 5, showSymbol: points.length <= 30 };
+      const common = { type: "line", name: run.name, color: colour, lineStyle: { color: colour, width: 2 }, symbolSize: 5, showSymbol: points.length <= 30 };
       if (!smooth) return [{ ...common, data: drawn }];
       return [
         { ...common, data: drawn, showSymbol: false, silent: true, lineStyle: { color: colour, width: 1, opacity: 0.3 }, tooltip: { show: false } },

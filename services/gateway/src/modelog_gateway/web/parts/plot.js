@@ -33,8 +33,9 @@ export function colours() {
 }
 
 // A figure: `title`, `words` that say what is to be seen, `option(colours)` for ECharts, and `figures()`, which gives
-// { columns, rows, left } for the table. The answer's `update` takes new ones.
-export function figure({ title, words, option, figures, small = true }) {
+// { columns, rows, left } for the table; `zoomed(from, to)` is told which part of the first axis was dragged over. The
+// answer's `update` takes new ones.
+export function figure({ title, words, option, figures, zoomed, small = true }) {
   const place = h("div", { class: small ? "plot" : "plot large", role: "img" });
   const caption = h("figcaption", {}, title, " ");
   const note = h("span", { class: "quiet" });
@@ -57,9 +58,10 @@ export function figure({ title, words, option, figures, small = true }) {
     async draw() {
       const { init } = await import("../vendor/echarts.js");
       if (!place.isConnected || !place.clientWidth) return;
-      plot.chart ??= init(place);
+      plot.chart ??= begun(init(place), zoomed);
       const seen = colours();
-      plot.chart.setOption({ animation: false, color: seen.lines, textStyle: { color: seen.ink, fontFamily: "inherit" }, ...now.option(seen) }, true);
+      plot.chart.setOption({ animation: false, color: seen.lines, textStyle: { color: seen.ink, fontFamily: "inherit" }, ...now.option(seen), ...(zoomed && dragging) }, true);
+      if (zoomed) plot.chart.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: true });
     },
   };
 
@@ -76,6 +78,19 @@ export function figure({ title, words, option, figures, small = true }) {
   seen.observe(place);
   sized.observe(place);
   return Object.assign(made, { update });
+}
+
+// ECharts knows how to drag over a part only with its own button for it, which stands outside of what is seen.
+const dragging = { toolbox: { top: -100, feature: { dataZoom: { yAxisIndex: "none" } } } };
+
+function begun(chart, zoomed) {
+  if (zoomed) {
+    chart.on("datazoom", ({ batch }) => {
+      const part = batch?.find((one) => Number.isFinite(one.startValue) && Number.isFinite(one.endValue));
+      if (part) zoomed(part.startValue, part.endValue);
+    });
+  }
+  return chart;
 }
 
 // Text in ECharts' own tooltip: drawn, never read as HTML.

@@ -6,8 +6,9 @@ import { table } from "../../parts/table.js";
 import { search } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
+import { Facets } from "./facets.js";
 
-const pageSize = 50;
+const pageSize = 50, mostValues = 12;
 const stages = [["", "any"], ["production", "production"], ["staging", "staging"], ["development", "development"], ["archived", "archived"]];
 
 export function build(main, { report }) {
@@ -16,11 +17,14 @@ export function build(main, { report }) {
   const stage = choice(stages, "", () => change());
   const form = h("form", { class: "toolbar", role: "search", "aria-label": "Models", onsubmit: (event) => { event.preventDefault(); change(); } },
     field("Name", text), field("Stage of a version", stage), field("Tag", tag), h("button", {}, "Search"));
+  const facets = new Facets((fields) => narrow(fields));
   const found = h("div");
-  replace(main, h("h1", {}, "Models"), section("Search", { id: "s-models" }, form, found));
+  replace(main, h("h1", {}, "Models"), section("Search", { id: "s-models" }, form, facets.element, found));
 
-  function change() {
-    put({ text: text.value.trim(), stage: stage.value, tag: tag.value.trim(), page: "" });
+  const change = () => narrow({ text: text.value.trim(), stage: stage.value, tag: tag.value.trim() });
+
+  function narrow(fields) {
+    put({ ...fields, page: "" });
     show().catch(report);
   }
 
@@ -28,7 +32,7 @@ export function build(main, { report }) {
     const wanted = [];
     const by = (field, key, comparison, value) => wanted.push({ field: `FIELD_${field}`, key, comparison: `COMPARISON_${comparison}`, text: value });
     if (query.get("text")) by("ATTRIBUTE", "name", "ILIKE", `%${query.get("text")}%`);
-    if (query.get("stage")) by("ATTRIBUTE", "stage", "EQUAL", query.get("stage"));
+    for (const name of ["stage", "flavor", "type"]) if (query.get(name)) by("ATTRIBUTE", name, "EQUAL", query.get(name));
     const [, name, value] = (query.get("tag") ?? "").match(/^([^=]+?)\s*(?:=\s*(.*))?$/) ?? [];
     if (name) value === undefined ? wanted.push({ field: "FIELD_TAG", key: name, comparison: "COMPARISON_IS_NOT_NULL" }) : by("TAG", name, "EQUAL", value);
     return wanted;
@@ -40,7 +44,11 @@ export function build(main, { report }) {
     tag.value = query.get("tag") ?? "";
     stage.value = stages.some(([one]) => one === query.get("stage")) ? query.get("stage") : "";
     const wanted = conditions(query);
-    const { models, next_page_token: next } = await search("/api/v1/models/search", { conditions: wanted, page: { size: pageSize, token: query.get("page") ?? "" } });
+    const [{ models, next_page_token: next }, counted] = await Promise.all([
+      search("/api/v1/models/search", { conditions: wanted, page: { size: pageSize, token: query.get("page") ?? "" } }),
+      search("/api/v1/models/count", { conditions: wanted, values: mostValues }),
+    ]);
+    facets.show(counted.facets, query);
     const none = wanted.length ? "No model is like that. Search for less, or for another moment."
       : ["No model is registered yet. ", h("code", {}, "modelog model create NAME"), " makes one, and so does MLflow's client."];
     replace(found, models.length ? table("Models", [{ head: "Model", row: true }, { head: "Versions" }, { head: "Latest" }, { head: "Aliases" }, { head: "Tags" }, { head: "Author" }, { head: "Changed" }], models.map(line))
