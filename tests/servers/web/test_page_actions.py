@@ -98,6 +98,7 @@ def test_models_and_versions_are_described_tagged_and_named(projects: ProjectSit
     opened(projects, page, model(projects, "described"))
     for name, region in (("described", page.locator(".lead").first), ("1.0.0", page.locator("#version"))):
         text = dialog(page, f"Edit description of {name}")
+        expect(text.get_by_label("Text")).to_have_value("as it was" if name == "described" else "")
         text.get_by_label("Text").fill(f"# {name}\n{MARKUP}")
         done(page, text, "The description is changed.")
         expect(region.locator(".note").first).to_have_text(f"# {name}\n{MARKUP}")
@@ -107,6 +108,7 @@ def test_models_and_versions_are_described_tagged_and_named(projects: ProjectSit
         done(page, tag, "The tags are changed.")
         expect(region).to_contain_text("team")
         tag = dialog(page, f"Edit tags of {name}")
+        expect(tag.get_by_label("team", exact=True)).to_have_value(f"two\nlines {MARKUP}")
         tag.get_by_label("Take team away").check()
         done(page, tag, "The tags are changed.")
         expect(region).not_to_contain_text("team")
@@ -135,8 +137,13 @@ def test_a_run_is_renamed_noted_tagged_deleted_and_restored(projects: ProjectSit
     notes = dialog(page, "Edit notes")
     notes.get_by_label("Text").fill(f"*good*\n{MARKUP}")
     done(page, notes, "The notes are changed.")
+    notes = dialog(page, "Edit notes")
+    expect(notes.get_by_label("Text")).to_have_value(f"*good*\n{MARKUP}")
+    page.keyboard.press("Escape")
     expect(page.locator(".note")).to_have_text(f"*good*\n{MARKUP}")
     tags = dialog(page, "Edit tags")
+    expect(tags.get_by_label("long", exact=True)).to_have_value("two\nlines")
+    tags.get_by_label("long", exact=True).fill("other\nlines")
     tags.get_by_label("Take gone away").check()
     tags.get_by_label("New tag").fill("kept")
     done(page, tags, "The tags are changed.")
@@ -149,7 +156,7 @@ def test_a_run_is_renamed_noted_tagged_deleted_and_restored(projects: ProjectSit
     with projects.platform.client("alice") as alice:
         assert alice.runs.get(run.id).tags == {
             "kept": "",
-            "long": "two\nlines",
+            "long": "other\nlines",
             "mlflow.note.content": f"*good*\n{MARKUP}",
         }
 

@@ -2,7 +2,8 @@
 import { action } from "./action.js";
 import { field, h, quiet } from "./dom.js";
 
-export const area = (attributes = {}) => h("textarea", { rows: 3, ...attributes });
+// The text of a textarea is no attribute of it.
+export const area = ({ value = "", ...attributes } = {}) => Object.assign(h("textarea", { rows: 3, ...attributes }), { value });
 export const line = (attributes = {}) => h("input", { type: "text", autocomplete: "off", ...attributes });
 
 // A text of several lines, markdown or not: it is shown as it is written.
