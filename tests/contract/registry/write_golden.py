@@ -20,6 +20,8 @@ from modelog_registry.dataset.expectation import Column, Expectation
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.events import (
+    ExperimentArtifactsAdded,
+    ExperimentArtifactsRemoved,
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
@@ -368,6 +370,8 @@ STORIES: dict[str, list[Any]] = {
         ExperimentDescribed(EXPERIMENT_ID, "because", "bob", AT),
         ExperimentTagged(EXPERIMENT_ID, {"l": "w"}, ("k",), "bob", AT),
         ExperimentMoved(EXPERIMENT_ID, "delays", Place("fraud", "cards"), Place("ops", "default"), "bob", AT),
+        ExperimentArtifactsAdded(EXPERIMENT_ID, (ARTIFACT,), "bob", AT),
+        ExperimentArtifactsRemoved(EXPERIMENT_ID, (ARTIFACT.path,), "bob", AT),
         ExperimentDeleted(EXPERIMENT_ID, "delays", "bob", AT),
         ExperimentRestored(EXPERIMENT_ID, "delays", "bob", AT),
     ],

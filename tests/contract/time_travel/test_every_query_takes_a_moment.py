@@ -51,6 +51,9 @@ OF_NOW = {
     "registry.ArtifactStore.DownloadArtifact": "named by its content",
     # Acts, and repeats safely without an id.
     "registry.ArtifactStore.UploadArtifact": "acts",
+    "registry.ArtifactStore.UploadPart": "acts",
+    # Parts are held beside the store until they are a file.
+    "registry.ArtifactStore.GetUpload": "what is on its way now",
     "registry.Webhooks.ReplayDelivery": "acts",
     "common.AdminService.Rebuild": "acts",
     "common.AdminService.ReplayDeadLetter": "acts",

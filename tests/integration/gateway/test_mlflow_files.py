@@ -106,11 +106,10 @@ def test_an_upload_that_is_cut_off_leaves_nothing(platform: SmallPlatform, mlflo
     assert mlflow.http.get(f"{root}/half.bin").content == b"whole"
 
 
-def test_parts_are_refused_in_the_words_that_clients_look_for(mlflow: Mlflow) -> None:
-    mpu = mlflow.http.post("/api/2.0/mlflow-artifacts/mpu/create/0/r/artifacts", json={"path": "x", "num_parts": 2})
-    told = refusal_of(mpu, 501, "NOT_IMPLEMENTED")
-    assert told == "Multipart upload is not supported for the current artifact repository"
-    refusal_of(mlflow.http.get("/api/2.0/mlflow-artifacts/presigned/0/r/artifacts/x"), 501, "NOT_IMPLEMENTED")
+def test_downloads_in_parts_are_refused_in_the_words_that_clients_look_for(mlflow: Mlflow) -> None:
+    told = mlflow.http.get("/api/2.0/mlflow-artifacts/presigned/0/r/artifacts/x")
+    text = refusal_of(told, 501, "NOT_IMPLEMENTED")
+    assert text == "Multipart download is not supported for the current artifact repository"
 
 
 def test_who_may_only_read_puts_nothing(platform: SmallPlatform, mlflow: Mlflow) -> None:
@@ -277,3 +276,47 @@ def test_who_may_only_read_deletes_nothing(platform: SmallPlatform, mlflow: Mlfl
     stranger = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='others')}"}
     refusal_of(httpx.delete(platform.url + url, headers=stranger), 404, "RESOURCE_DOES_NOT_EXIST")
     assert paths_in(mlflow, run_id) == ["a.txt"]
+
+
+def test_files_of_an_experiment_that_belong_to_no_run(platform: SmallPlatform, mlflow: Mlflow) -> None:
+    experiment_id = mlflow.experiment("with files of its own")
+    root = f"{FILES}/{experiment_id}"
+    for path in ("sets/a.json", "sets/deep/b.json", "sets0", "setsq/c"):
+        answer_of(mlflow.http.put(f"{root}/{path}", content=path.encode()))
+    answer_of(mlflow.http.put(f"{root}/sets/a.json", content=b"again"))
+    assert mlflow.http.get(f"{root}/sets/a.json").content == b"again"
+
+    def listed(path: str = "") -> list[str]:
+        found = answer_of(mlflow.http.get(FILES, params={"path": f"{experiment_id}/{path}"}))
+        return [file["path"] for file in found["files"]]
+
+    assert (listed(), listed("sets"), listed("sets/deep")) == (
+        ["sets", "sets0", "setsq"],
+        ["a.json", "deep"],
+        ["b.json"],
+    )
+    run_id = mlflow.run(experiment_id)
+    assert paths_in(mlflow, run_id) == []
+    with platform.client() as client:
+        before = str(client.audit.head())
+        answer_of(mlflow.http.delete(f"{root}/sets"))
+        assert listed() == ["sets0", "setsq"]
+        refusal_of(mlflow.http.get(f"{root}/sets/a.json"), 404, "RESOURCE_DOES_NOT_EXIST")
+        old = client.runs.experiment_artifacts(experiment_id, "sets", as_of=before)
+        assert [file.path for file in old] == ["sets/a.json", "sets/deep/b.json"]
+    answer_of(mlflow.http.delete(root))
+    assert listed() == []
+    stranger = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='others')}"}
+    answer = httpx.put(f"{platform.url}{root}/x", content=b"x", headers=stranger)
+    refusal_of(answer, 404, "RESOURCE_DOES_NOT_EXIST")
+    mlflow.post("/experiments/delete", experiment_id=experiment_id)
+    told = refusal_of(mlflow.http.put(f"{root}/x", content=b"x"), 400, "INVALID_PARAMETER_VALUE")
+    assert "restore it first" in told
+
+
+def test_default_takes_files_that_belong_to_no_run(platform: SmallPlatform) -> None:
+    headers = {"Authorization": f"Bearer {platform.token('fay', 'admin', tenant='files-first')}"}
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=30) as http:
+        answer_of(http.put(f"{FILES}/0/sets/a.json", content=b"{}"))
+        assert http.get(f"{FILES}/0/sets/a.json").content == b"{}"
+        refusal_of(http.put(f"{FILES}/0", content=b"{}"), 400, "INVALID_PARAMETER_VALUE")

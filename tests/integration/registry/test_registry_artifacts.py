@@ -84,3 +84,17 @@ async def test_a_viewer_may_read_only(registry: Any, alice: Any) -> None:
     assert await viewer.download(stored.digest)
     with pytest.raises(Forbidden, match=r"artifact\.write"):
         await viewer.upload()
+
+
+async def test_a_refusal_is_heard_by_who_is_still_sending(registry: Any) -> None:
+    viewer = registry.person("vera", "viewer")
+
+    async def slowly(turns: int) -> Any:
+        for _ in range(3):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            yield pb.UploadArtifactRequest(chunk=b"x")
+
+    for turns in range(100):
+        with pytest.raises(Forbidden, match=r"artifact\.write"):
+            await viewer.artifacts.UploadArtifact(slowly(turns))

@@ -71,6 +71,9 @@ ASKED: dict[str, Ask] = {
     "an experiment by id": lambda p, s: p.experiments.GetExperimentById(
         experiment_pb2.GetExperimentByIdRequest(experiment_id=s.experiment.id)
     ),
+    "files of an experiment": lambda p, s: p.experiments.ListExperimentArtifacts(
+        experiment_pb2.ListExperimentArtifactsRequest(experiment_id=s.experiment.id)
+    ),
     "a run": lambda p, s: p.experiments.GetRun(experiment_pb2.GetRunRequest(run_id=s.run.id)),
     "a curve": lambda p, s: p.experiments.GetMetricHistory(
         experiment_pb2.GetMetricHistoryRequest(run_id=s.run.id, metric="auc")
@@ -98,6 +101,15 @@ DONE: dict[str, Ask] = {
     "points": lambda p, s: p.experiments.LogMetrics(experiment_pb2.LogMetricsRequest(run_id=s.run.id)),
     "points of runs": lambda p, s: p.experiments.LogMetricsOfRuns(
         experiment_pb2.LogMetricsOfRunsRequest(runs=[experiment_pb2.LogMetricsRequest(run_id=s.run.id)])
+    ),
+    "files off a run": lambda p, s: p.experiments.RemoveRunArtifacts(
+        experiment_pb2.RemoveRunArtifactsRequest(run_id=s.run.id, paths=["x"])
+    ),
+    "files off a logged model": lambda p, s: p.logged_models.RemoveLoggedModelArtifacts(
+        logged_model_pb2.RemoveLoggedModelArtifactsRequest(model_id=s.logged.id, paths=["x"])
+    ),
+    "files off it": lambda p, s: p.experiments.RemoveExperimentArtifacts(
+        experiment_pb2.RemoveExperimentArtifactsRequest(experiment_id=s.experiment.id, paths=["x"])
     ),
     "an end": lambda p, s: p.experiments.EndRun(experiment_pb2.EndRunRequest(run_id=s.run.id, status=2)),
     "a deletion": lambda p, s: p.experiments.DeleteExperiment(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import modelog
 import pytest
 from modelog.types import Condition, LoggedModelMetric, MeasuredOn, Order
+from small_platform import SmallPlatform
 from typer.testing import Result
 
 
@@ -49,3 +53,81 @@ def test_logged_models_by_dataset(alice: modelog.Client, run_as: Callable[..., R
     by_name = Order(field="FIELD_ATTRIBUTE", key="name", dataset_name="holdout")
     with pytest.raises(modelog.Invalid, match="measured on no dataset"):
         alice.logged_models.search(order_by=[by_name])
+
+
+class Stopped(Exception):
+    """Somebody pulled the plug."""
+
+
+def test_an_upload_that_breaks_off_goes_on_where_the_platform_has_it(
+    platform: SmallPlatform, alice: modelog.Client, tmp_path: Path
+) -> None:
+    content = os.urandom(1_000_003)
+    file = tmp_path / "big.bin"
+    file.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+
+    def until_half(done: int, of: int) -> None:
+        if done * 2 > of:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        alice.artifacts.upload(file, part_bytes=100_000, on_progress=until_half)
+    with pytest.raises(modelog.NotFound):
+        alice.artifacts.download(digest, tmp_path / "early")
+    platform.stop()
+    platform.start()
+    told: list[tuple[int, int]] = []
+    with platform.client("alice", "developer", "reviewer") as client:
+        stored = client.artifacts.upload(file, part_bytes=150_000, on_progress=lambda *far: told.append(far))
+        assert told == [(at, len(content)) for at in (600_000, 750_000, 900_000, 1_000_003)]
+        assert (stored.digest, stored.size_bytes) == (digest, len(content))
+        assert client.artifacts.download(digest, tmp_path / "back").read_bytes() == content
+        told.clear()
+        client.artifacts.upload(file, part_bytes=150_000, on_progress=lambda *far: told.append(far))
+        assert told == [(len(content), len(content))], "what is there is not sent again"
+
+
+def test_a_file_that_changes_while_it_is_sent_is_refused(alice: modelog.Client, tmp_path: Path) -> None:
+    file = tmp_path / "changing.bin"
+    file.write_bytes(bytes(300_000))
+
+    def change(done: int, of: int) -> None:
+        file.write_bytes(b"1" * of)
+
+    with pytest.raises(modelog.Invalid, match="nothing was stored"):
+        alice.artifacts.upload(file, part_bytes=100_000, on_progress=change)
+    stored = alice.artifacts.upload(file, part_bytes=100_000)
+    assert stored.digest == hashlib.sha256(b"1" * 300_000).hexdigest()
+
+
+def test_the_command_line_stores_and_fetches_files(
+    alice: modelog.Client, run_as: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("notes")
+    alice.runs.experiment("by hand")
+    run = alice.runs.start("by hand")
+    said = run_as("alice", "artifact", "upload", file, "--run", run.id, "--path", "docs/notes.txt").output
+    digest = hashlib.sha256(b"notes").hexdigest()
+    assert f"docs/notes.txt: 5 bytes, sha-256 {digest}" in said
+    assert [file.path for file in alice.runs.get(run.id).artifacts] == ["docs/notes.txt"]
+    run_as("alice", "artifact", "download", digest, tmp_path / "back.txt")
+    assert (tmp_path / "back.txt").read_text() == "notes"
+
+
+def test_files_of_an_experiment(alice: modelog.Client, run_as: Callable[..., Result], tmp_path: Path) -> None:
+    experiment = alice.runs.experiment("with files")
+    files = [alice.artifacts.upload_bytes(path.encode(), path) for path in ("sets/a", "sets/b", "c")]
+    alice.runs.add_experiment_artifacts(experiment.id, files)
+    assert [file.path for file in alice.runs.experiment_artifacts(experiment.id, "sets")] == ["sets/a", "sets/b"]
+    alice.runs.remove_experiment_artifacts(experiment.id, ["sets/a"])
+    (tmp_path / "notes.txt").write_text("notes")
+    run_as("alice", "experiment", "add-file", experiment.id, tmp_path / "notes.txt", "--path", "docs/notes.txt")
+    assert "docs/notes.txt" in run_as("alice", "experiment", "files", experiment.id, "--path", "docs").output
+    assert "docs is off the experiment" in run_as("alice", "experiment", "remove-files", experiment.id, "docs").output
+    with pytest.raises(modelog.NotFound, match="there is no experiment 'none'"):
+        alice.runs.experiment_artifacts("none")
+    lost = modelog.types.Artifact(path="x", digest="0" * 64, size_bytes=1)
+    with pytest.raises(modelog.Invalid, match="upload it first"):
+        alice.runs.add_experiment_artifacts(experiment.id, [lost])

@@ -6,22 +6,27 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from modelog_common.domain.errors import AlreadyExists, NotAllowed, NotFound
+from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.types import EventTypes
 from modelog_common.testing.scenario import NOW, context, scenario
+from modelog_registry.artifact import Artifact
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.commands import (
+    AddExperimentArtifacts,
     CreateExperiment,
     DeleteExperiment,
     DescribeExperiment,
     ExperimentCommand,
+    RemoveExperimentArtifacts,
     RenameExperiment,
     RestoreExperiment,
     TagExperiment,
 )
 from modelog_registry.experiment.decide import DEFAULT, EXPERIMENT
 from modelog_registry.experiment.events import (
+    ExperimentArtifactsAdded,
+    ExperimentArtifactsRemoved,
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
@@ -197,3 +202,19 @@ def test_a_name_that_was_never_used_is_free_after_a_while() -> None:
         by=replace(context(), now=late),
         then=[NameReleased("experiment", "delays", "e-1", late), NameTaken("experiment", "delays", "e-2", late)],
     )
+
+
+def test_files_that_belong_to_no_run_are_added_and_taken_away() -> None:
+    files = tuple(Artifact(path, "a" * 64, 1) for path in ("sets/a", "sets/b", "notes"))
+    added = ExperimentArtifactsAdded(ID, files, "bob", NOW)
+    after = scenario(EXPERIMENT, given=[CREATED], when=AddExperimentArtifacts(ID, files), by="bob", then=[added])
+    assert (list(after.artifacts), after.updated_at) == (["sets/a", "sets/b", "notes"], NOW)
+    removed = ExperimentArtifactsRemoved(ID, ("sets/a", "sets/b"), "alice", NOW)
+    after = scenario(EXPERIMENT, given=[CREATED, added], when=RemoveExperimentArtifacts(ID, ("sets",)), then=[removed])
+    assert list(after.artifacts) == ["notes"]
+    again = RemoveExperimentArtifacts(ID, ("sets/a",))
+    refused = "the experiment 'delays' has no file and no folder 'sets/a'"
+    scenario(EXPERIMENT, given=[CREATED, added, removed], when=again, refused=refused, error=NotFound)
+    scenario(EXPERIMENT, given=[CREATED, DELETED], when=again, refused="restore it first", error=NotAllowed)
+    outside = AddExperimentArtifacts(ID, (Artifact("../x", "a" * 64, 1),))
+    scenario(EXPERIMENT, given=[CREATED], when=outside, refused="holds '.' or '..'", error=Invalid)

@@ -31,6 +31,26 @@ class Artifact(Record):
     size_bytes: int = 0
 
 
+class UploadedPart(Record):
+    """A part of a file that the platform holds until the file is whole."""
+
+    number: int = 0
+    digest: str = ""
+    size_bytes: int = 0
+
+
+class Upload(Record):
+    """A file on its way: `held_bytes` are held from its beginning; `stored` when nothing needs to be sent."""
+
+    id: str
+    expected_digest: str = ""
+    size_bytes: int = 0
+    parts: List[UploadedPart] = []
+    held_bytes: int = 0
+    stored: bool = False
+    kept_until: Optional[datetime] = None
+
+
 class TensorSpec(Record):
     name: str
     datatype: str

@@ -14,6 +14,7 @@ from modelog_common.outbound.reach import Reach, networks_of
 from modelog_common.read.queries import Queries
 from modelog_common.service import Host
 from modelog_common.stores.curves.moving import take_over
+from modelog_common.stores.uploads import Uploads
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.card_pb2_grpc import add_ModelCardsServicer_to_server
 from modelog_proto.registry.v1.change_pb2_grpc import add_ChangeRequestsServicer_to_server
@@ -61,6 +62,7 @@ from modelog_registry.handle.registered import Registered
 from modelog_registry.handle.retiring import Retiring
 from modelog_registry.handle.runs import Runs
 from modelog_registry.handle.sealing import Sealing
+from modelog_registry.handle.uploads import Uploading
 from modelog_registry.handle.webhooks import Webhooks
 from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.logged_model.decide import LOGGED_MODEL
@@ -76,6 +78,7 @@ from modelog_registry.react.ledger import Ledger
 from modelog_registry.react.send import Sender
 from modelog_registry.read.card_queries import CardQueries
 from modelog_registry.read.change_queries import ChangeQueries
+from modelog_registry.read.experiment_artifacts import ExperimentArtifactQueries
 from modelog_registry.read.logged_models import LoggedModelQueries
 from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.places import held
@@ -126,8 +129,8 @@ async def build(host: Host) -> None:
     policy = Entities(store, POLICY, EVENTS)
     workspaces = WorkspaceHandler(space, partial(held, tables, store))
     models = Models(model, policy, references, workspaces)
-    experiments, datasets = Experiments(experiment, names, workspaces), Datasets(dataset)
-    registered = Registered(store, RegisteredQueries(tables).versions_from)
+    experiments, datasets = Experiments(experiment, names, workspaces, references), Datasets(dataset)
+    registered = Registered(store, RegisteredQueries(tables))
     runs = Runs(run, experiments, references, registered, sealing, acknowledged)
     tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged)
     host.serve(
@@ -147,7 +150,7 @@ async def build(host: Host) -> None:
     )
     host.serve(
         add_ExperimentRegistryServicer_to_server,
-        ExperimentServicer(experiments, runs, metrics, tracking, host.clock),
+        ExperimentServicer(experiments, runs, metrics, tracking, ExperimentArtifactQueries(tables), host.clock),
         f"{PACKAGE}.ExperimentRegistry",
     )
     host.serve(
@@ -186,7 +189,13 @@ async def build(host: Host) -> None:
         LoggedModelServicer(models_of_runs, LoggedModelQueries(tables), host.clock),
         f"{PACKAGE}.LoggedModels",
     )
-    host.serve(add_ArtifactStoreServicer_to_server, ArtifactServicer(artifacts), f"{PACKAGE}.ArtifactStore")
+    uploading = Uploading(Uploads(host.data_dir / "uploads"), artifacts, host.clock)
+    host.background("uploads", uploading.run)
+    host.serve(
+        add_ArtifactStoreServicer_to_server,
+        ArtifactServicer(artifacts, uploading, host.clock),
+        f"{PACKAGE}.ArtifactStore",
+    )
     serve_webhooks(host, tables, model, run)
 
 

@@ -6,6 +6,8 @@ from modelog_common.events.types import EventTypes, Json
 
 from modelog_registry.dataset.events import DatasetVersionRegistered
 from modelog_registry.experiment.events import (
+    ExperimentArtifactsAdded,
+    ExperimentArtifactsRemoved,
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
@@ -124,6 +126,8 @@ TYPES = (
     ExperimentDescribed,
     ExperimentTagged,
     ExperimentMoved,
+    ExperimentArtifactsAdded,
+    ExperimentArtifactsRemoved,
     ExperimentDeleted,
     ExperimentRestored,
     RunStarted,

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+
+os.environ |= {"MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true", "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": "1000000"}
 from pathlib import Path
 
 import matplotlib
@@ -53,6 +55,11 @@ assert (whole / "empty").read_bytes() == b""
 assert (whole / "Zürich" / "日本.txt").read_text() == "ünïcode"
 assert mlflow.artifacts.load_dict(f"runs:/{run_id}/config/settings.json") == {"x": [1, 2]}
 assert mlflow.artifacts.load_text(f"runs:/{run_id}/again.txt") == "two"
+# In parts, as clients of MLflow send large files; this raises when the server takes none.
+repository = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
+repository._try_multipart_upload("big.bin", "in parts")
+assert Path(client.download_artifacts(run_id, "in parts/big.bin")).read_bytes() == big
+
 fetched = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="large files/big.bin"))
 assert hashlib.sha256(fetched.read_bytes()).digest() == hashlib.sha256(big).digest()
 
@@ -75,10 +82,9 @@ assert mlflow.artifacts.load_text(f"runs:/{run_id}/late.txt") == "late"
 assert client.get_run(run_id).info.status == "FINISHED"
 
 # Files and folders are deleted; a file that a registered version was made of is not.
-root = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
-root.delete_artifacts("deep")
-root.delete_artifacts("a.txt")
-root.delete_artifacts("nothing/here")
+repository.delete_artifacts("deep")
+repository.delete_artifacts("a.txt")
+repository.delete_artifacts("nothing/here")
 assert not {"deep", "a.txt"} & {entry.path for entry in client.list_artifacts(run_id)}
 name = f"files of {mlflow.__version__}"
 client.create_registered_model(name)
@@ -86,8 +92,19 @@ client.log_text(run_id, "flavors: {}", "model/MLmodel")
 client.create_model_version(name, f"runs:/{run_id}/model", run_id)
 refused = ""
 try:
-    root.delete_artifacts("model")
+    repository.delete_artifacts("model")
 except Exception as error:
     refused = str(error)
 assert f"is a file of {name} 1.0.0" in refused, refused
+
+# Files under the root of an experiment, which belong to no run.
+experiment_id = client.create_experiment(f"with files of {mlflow.__version__}")
+root = get_artifact_repository(client.get_experiment(experiment_id).artifact_location)
+root.log_artifacts("out", "sets")
+root._try_multipart_upload("big.bin", "sets")
+assert {entry.path for entry in root.list_artifacts("sets")} >= {"sets/a.txt", "sets/big.bin", "sets/deep"}
+assert Path(root.download_artifacts("sets/deep/b.bin")).read_bytes() == bytes(range(256))
+root.delete_artifacts("sets/deep")
+assert "sets/deep" not in {entry.path for entry in root.list_artifacts("sets")}
+assert not client.search_runs([experiment_id])
 print(run_id)

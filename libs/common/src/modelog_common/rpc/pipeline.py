@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -27,6 +28,7 @@ CORRELATION_KEY = "x-correlation-id"
 REQUEST_KEY = "x-request-id"
 AUTHORIZATION_KEY = "authorization"
 ID_LONGEST = 100
+READ_OUT_S = 1.0
 # gRPC's own services: anybody may ask them.
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 # Requests in, answer out; `Any` because gRPC has no types for messages of any method.
@@ -81,7 +83,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             async def work() -> Any:
                 return await _implemented(handle, method)(await self._admitted(checked(request), method), context)
 
-            return await self._run(method, context, deadline_s, work)
+            return await self._run(method, context, deadline_s, work, request)
 
         return serve
 
@@ -100,7 +102,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 finally:
                     await answers.aclose()
 
-            await self._run(method, context, None, work)
+            await self._run(method, context, None, work, None)
 
         return serve
 
@@ -110,7 +112,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
             await self.guard(request, method.permission)
         return request
 
-    async def _run(self, method: Method, context: Any, default_deadline_s: float | None, work: Work) -> Any:
+    async def _run(
+        self, method: Method, context: Any, default_deadline_s: float | None, work: Work, request: Any
+    ) -> Any:
         """Do the work as the caller, and tell how it ended: to the caller, the trace, the metrics and the log."""
         started = time.perf_counter()
         metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
@@ -149,9 +153,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 seen |= {"code": code.name, "error": text}
                 if not isinstance(error, ModelogError):
                     log.exception("call failed", method=seen["method"])
+                await _read_out(request)
                 await context.abort(code, text, trailers)
             finally:
                 _tell(seen, time.perf_counter() - started, span)
+
+
+async def _read_out(request: Any) -> None:
+    """Read what of a stream still comes, for a moment: gRPC's client may miss a status that comes while it writes."""
+    if not hasattr(request, "__aiter__"):
+        return
+    # What comes is of no interest, nor that it breaks off.
+    with suppress(Exception):
+        async with asyncio.timeout(READ_OUT_S):
+            async for _ in request:
+                pass
 
 
 def _permit(identity: Identity, method: Method) -> None:

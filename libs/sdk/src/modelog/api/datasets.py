@@ -5,11 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from modelog.errors import Invalid
 from modelog.transport import PIECE_BYTES, Transport
-from modelog.types import Artifact, Column, Dataset, DatasetVersion, Expectation, Record
+from modelog.types import (
+    Artifact,
+    Column,
+    Dataset,
+    DatasetVersion,
+    Expectation,
+    Record,
+    Upload,
+    UploadedPart,
+)
+
+# A file of more bytes goes in parts of so many.
+PART_BYTES = 32 * 1024 * 1024
+MOST_PARTS = 10_000
+Progress = Callable[[int, int], None]
 
 
 class _Datasets(Record):
@@ -28,11 +42,45 @@ class Artifacts:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def upload(self, file: Path, path: str = "") -> Artifact:
-        """Store a file; the platform refuses it when what arrives is not what was sent."""
-        digest = digest_of(Path(file))
-        self._transport.put_file("/api/v1/artifacts", Path(file), digest)
-        return Artifact(path=path or Path(file).name, digest=digest, size_bytes=Path(file).stat().st_size)
+    def upload(
+        self, file: Path, path: str = "", *, part_bytes: int = PART_BYTES, on_progress: Optional[Progress] = None
+    ) -> Artifact:
+        """Store a file; the platform refuses it when what arrives is not what was sent.
+
+        A file of more than `part_bytes` goes in parts: after an upload that broke off, the same call goes on where the
+        platform has it, from another process too. `on_progress` is told how many bytes are there, and of how many.
+        """
+        file = Path(file)
+        digest, size = digest_of(file), file.stat().st_size
+        if size > part_bytes:
+            self._upload_in_parts(file, digest, size, part_bytes, on_progress)
+        else:
+            self._transport.put_file("/api/v1/artifacts", file, digest)
+        return Artifact(path=path or file.name, digest=digest, size_bytes=size)
+
+    def _upload_in_parts(
+        self, file: Path, digest: str, size: int, part_bytes: int, on_progress: Optional[Progress]
+    ) -> None:
+        tell = on_progress or _say_nothing
+        body = {"expected_digest": digest, "size_bytes": size}
+        upload = self._transport.post("/api/v1/uploads", Upload, body)
+        tell(upload.held_bytes, size)
+        if upload.stored:
+            return
+        # Those after a gap are sent again.
+        parts = [part for place, part in enumerate(upload.parts, start=1) if part.number == place]
+        at = upload.held_bytes
+        with file.open("rb") as content:
+            content.seek(at)
+            while piece := content.read(max(part_bytes, size // (MOST_PARTS // 2))):
+                part = UploadedPart(
+                    number=len(parts) + 1, digest=hashlib.sha256(piece).hexdigest(), size_bytes=len(piece)
+                )
+                self._transport.put_bytes(f"/api/v1/uploads/{upload.id}/parts/{part.number}", piece, part.digest)
+                parts.append(part)
+                at += len(piece)
+                tell(at, size)
+        self._transport.post(f"/api/v1/uploads/{upload.id}/complete", dict, {"parts": parts})
 
     def upload_bytes(self, content: bytes, path: str) -> Artifact:
         digest = hashlib.sha256(content).hexdigest()
@@ -110,6 +158,10 @@ class Datasets:
         """Fetch a version's Parquet file into `folder`; returns the path."""
         found = self.version(dataset, version)
         return self._artifacts.download(found.digest, Path(folder) / f"{dataset}-{version}.parquet")
+
+
+def _say_nothing(_done: int, _of: int) -> None:
+    """Nobody wants to know how far it is."""
 
 
 def digest_of(file: Path) -> str:

@@ -39,6 +39,11 @@ class _Experiments(Record):
     next_page_token: str = ""
 
 
+class _Files(Record):
+    artifacts: List[Artifact] = []
+    next_page_token: str = ""
+
+
 class _History(Record):
     points: Optional[MetricColumn] = None
     next_page_token: str = ""
@@ -97,6 +102,23 @@ class Runs:
         """Put an experiment, and its runs, in another project; its id stays."""
         body = {"workspace": workspace, "project": project}
         return self._transport.post(f"/api/v1/experiments/by-id/{experiment_id}/move", Experiment, body)
+
+    def experiment_artifacts(
+        self, experiment_id: str, path: str = "", *, as_of: Optional[str] = None
+    ) -> List[Artifact]:
+        """The files of an experiment that belong to none of its runs: all, or those at a path or below it."""
+        url = f"/api/v1/experiments/by-id/{experiment_id}/artifacts"
+        return self._transport.every(url, _Files, lambda page: page.artifacts, under=path or None, as_of=as_of)
+
+    def add_experiment_artifacts(self, experiment_id: str, artifacts: Sequence[Artifact]) -> None:
+        """Add files to an experiment that belong to none of its runs."""
+        path = f"/api/v1/experiments/by-id/{experiment_id}/artifacts"
+        self._transport.post(path, dict, {"artifacts": list(artifacts)})
+
+    def remove_experiment_artifacts(self, experiment_id: str, paths: Sequence[str]) -> None:
+        """Take files or whole folders off an experiment; as of before they are there still."""
+        path = f"/api/v1/experiments/by-id/{experiment_id}/artifacts/remove"
+        self._transport.post(path, dict, {"paths": list(paths)})
 
     def delete_experiment(self, experiment_id: str) -> Experiment:
         """Hide an experiment; it keeps its name."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from pathlib import Path
+from typing import List, Optional
 
 import typer
 
@@ -28,6 +29,41 @@ def list_experiments(
             ]
             header = ["experiment", "name", "project", "description", "author", "tags", "created"]
             show_table(header, rows, empty="no experiments yet")
+
+
+@app.command("files")
+def list_files(
+    experiment_id: str,
+    path: str = typer.Option("", help="Only this file, or what is in this folder."),
+    as_of: Optional[str] = AsOf,
+    as_json: bool = AsJson,
+) -> None:
+    """Files of an experiment that belong to none of its runs."""
+    with told(), modelog.connect() as client:
+        found = client.runs.experiment_artifacts(experiment_id, path, as_of=as_of)
+        if as_json:
+            show_json(found)
+        else:
+            show_table(
+                ["path", "#bytes", "sha-256"], [[a.path, a.size_bytes, a.digest] for a in found], empty="no files"
+            )
+
+
+@app.command("add-file")
+def add_file(experiment_id: str, file: Path, path: str = typer.Option("", help="[default: its name]")) -> None:
+    """Add a file that belongs to none of its runs."""
+    with told(), modelog.connect() as client:
+        stored = client.artifacts.upload(file, path)
+        client.runs.add_experiment_artifacts(experiment_id, [stored])
+        say(f"{stored.path}: {stored.size_bytes:,} bytes, sha-256 {stored.digest}")
+
+
+@app.command("remove-files")
+def remove_files(experiment_id: str, paths: List[str]) -> None:
+    """Take files or folders off an experiment; `files --as-of` still has them."""
+    with told(), modelog.connect() as client:
+        client.runs.remove_experiment_artifacts(experiment_id, paths)
+        say(f"{', '.join(paths)} is off the experiment")
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 import modelog
 from modelog.cli import (
     ab_tests,
+    artifacts,
     audit,
     backup,
     bisect,
@@ -56,6 +57,7 @@ app.add_typer(changes.app, name="change")
 app.add_typer(retirements.app, name="retirement")
 app.add_typer(experiments.app, name="experiment")
 app.add_typer(runs.app, name="run")
+app.add_typer(artifacts.app, name="artifact")
 app.add_typer(logged_models.app, name="logged-model")
 app.add_typer(data.app, name="dataset")
 app.add_typer(jobs.app, name="job")

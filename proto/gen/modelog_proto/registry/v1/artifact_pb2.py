@@ -22,10 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"modelog/registry/v1/artifact.proto\x12\x13modelog.registry.v1\x1a\x1fmodelog/common/v1/options.proto\"\x91\x01\n\x15UploadArtifactRequest\x12\x17\n\x05\x63hunk\x18\x01 \x01(\x0c\x42\x08\x8a\xb5\x18\x04\x18\x80\x80@\x12_\n\x0f\x65xpected_digest\x18\x02 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\"<\n\x16UploadArtifactResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"s\n\x17\x44ownloadArtifactRequest\x12X\n\x06\x64igest\x18\x01 \x01(\tBH\x8a\xb5\x18\x44\x08\x01\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\")\n\x18\x44ownloadArtifactResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\x97\x02\n\rArtifactStore\x12\x7f\n\x0eUploadArtifact\x12*.modelog.registry.v1.UploadArtifactRequest\x1a+.modelog.registry.v1.UploadArtifactResponse\"\x12\x92\xb5\x18\x0e\x61rtifact.write(\x01\x12\x84\x01\n\x10\x44ownloadArtifact\x12,.modelog.registry.v1.DownloadArtifactRequest\x1a-.modelog.registry.v1.DownloadArtifactResponse\"\x11\x92\xb5\x18\rartifact.read0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"modelog/registry/v1/artifact.proto\x12\x13modelog.registry.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmodelog/common/v1/options.proto\"\x91\x01\n\x15UploadArtifactRequest\x12\x17\n\x05\x63hunk\x18\x01 \x01(\x0c\x42\x08\x8a\xb5\x18\x04\x18\x80\x80@\x12_\n\x0f\x65xpected_digest\x18\x02 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\"<\n\x16UploadArtifactResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"s\n\x17\x44ownloadArtifactRequest\x12X\n\x06\x64igest\x18\x01 \x01(\tBH\x8a\xb5\x18\x44\x08\x01\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\")\n\x18\x44ownloadArtifactResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\xa2\x01\n\x0cUploadedPart\x12&\n\x06number\x18\x01 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00\x88\xc3@\x12V\n\x06\x64igest\x18\x02 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\xc7\x01\n\x06Upload\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0f\x65xpected_digest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x30\n\x05parts\x18\x04 \x03(\x0b\x32!.modelog.registry.v1.UploadedPart\x12\x12\n\nheld_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06stored\x18\x06 \x01(\x08\x12.\n\nkept_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x01\n\x12\x42\x65ginUploadRequest\x12_\n\x0f\x65xpected_digest\x18\x01 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\x12!\n\nsize_bytes\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x83\x02\n\x11UploadPartRequest\x12L\n\tupload_id\x18\x01 \x01(\tB9\x8a\xb5\x18\x35\x08\x01\"\r[0-9a-f-]{36}*\"the id of an upload that was begun\x12&\n\x06number\x18\x02 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00\x88\xc3@\x12\x17\n\x05\x63hunk\x18\x03 \x01(\x0c\x42\x08\x8a\xb5\x18\x04\x18\x80\x80@\x12_\n\x0f\x65xpected_digest\x18\x04 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\"`\n\x10GetUploadRequest\x12L\n\tupload_id\x18\x01 \x01(\tB9\x8a\xb5\x18\x35\x08\x01\"\r[0-9a-f-]{36}*\"the id of an upload that was begun\"\xbc\x01\n\x15\x43ompleteUploadRequest\x12L\n\tupload_id\x18\x01 \x01(\tB9\x8a\xb5\x18\x35\x08\x01\"\r[0-9a-f-]{36}*\"the id of an upload that was begun\x12\x39\n\x05parts\x18\x02 \x03(\x0b\x32!.modelog.registry.v1.UploadedPartB\x07\x8a\xb5\x18\x03@\x90N\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"~\n\x12\x41\x62ortUploadRequest\x12L\n\tupload_id\x18\x01 \x01(\tB9\x8a\xb5\x18\x35\x08\x01\"\r[0-9a-f-]{36}*\"the id of an upload that was begun\x12\x1a\n\nrequest_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x15\n\x13\x41\x62ortUploadResponse2\xe5\x07\n\rArtifactStore\x12\x7f\n\x0eUploadArtifact\x12*.modelog.registry.v1.UploadArtifactRequest\x1a+.modelog.registry.v1.UploadArtifactResponse\"\x12\x92\xb5\x18\x0e\x61rtifact.write(\x01\x12\x81\x01\n\x0b\x42\x65ginUpload\x12\'.modelog.registry.v1.BeginUploadRequest\x1a\x1b.modelog.registry.v1.Upload\",\x92\xb5\x18\x0e\x61rtifact.write\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v1/uploads:\x01*\x12m\n\nUploadPart\x12&.modelog.registry.v1.UploadPartRequest\x1a!.modelog.registry.v1.UploadedPart\"\x12\x92\xb5\x18\x0e\x61rtifact.write(\x01\x12\x86\x01\n\tGetUpload\x12%.modelog.registry.v1.GetUploadRequest\x1a\x1b.modelog.registry.v1.Upload\"5\x92\xb5\x18\x0e\x61rtifact.write\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/uploads/{upload_id}\x12\xac\x01\n\x0e\x43ompleteUpload\x12*.modelog.registry.v1.CompleteUploadRequest\x1a+.modelog.registry.v1.UploadArtifactResponse\"A\x92\xb5\x18\x0e\x61rtifact.write\x82\xd3\xe4\x93\x02)\"$/api/v1/uploads/{upload_id}/complete:\x01*\x12\xa0\x01\n\x0b\x41\x62ortUpload\x12\'.modelog.registry.v1.AbortUploadRequest\x1a(.modelog.registry.v1.AbortUploadResponse\">\x92\xb5\x18\x0e\x61rtifact.write\x82\xd3\xe4\x93\x02&\"!/api/v1/uploads/{upload_id}/abort:\x01*\x12\x84\x01\n\x10\x44ownloadArtifact\x12,.modelog.registry.v1.DownloadArtifactRequest\x1a-.modelog.registry.v1.DownloadArtifactResponse\"\x11\x92\xb5\x18\rartifact.read0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +40,74 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADARTIFACTREQUEST'].fields_by_name['expected_digest']._serialized_options = b'\212\265\030B\"\014[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits'
   _globals['_DOWNLOADARTIFACTREQUEST'].fields_by_name['digest']._loaded_options = None
   _globals['_DOWNLOADARTIFACTREQUEST'].fields_by_name['digest']._serialized_options = b'\212\265\030D\010\001\"\014[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits'
+  _globals['_UPLOADEDPART'].fields_by_name['number']._loaded_options = None
+  _globals['_UPLOADEDPART'].fields_by_name['number']._serialized_options = b'\212\265\030\0221\000\000\000\000\000\000\360?9\000\000\000\000\000\210\303@'
+  _globals['_UPLOADEDPART'].fields_by_name['digest']._loaded_options = None
+  _globals['_UPLOADEDPART'].fields_by_name['digest']._serialized_options = b'\212\265\030B\"\014[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits'
+  _globals['_BEGINUPLOADREQUEST'].fields_by_name['expected_digest']._loaded_options = None
+  _globals['_BEGINUPLOADREQUEST'].fields_by_name['expected_digest']._serialized_options = b'\212\265\030B\"\014[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits'
+  _globals['_BEGINUPLOADREQUEST'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_BEGINUPLOADREQUEST'].fields_by_name['size_bytes']._serialized_options = b'\212\265\030\t1\000\000\000\000\000\000\000\000'
+  _globals['_BEGINUPLOADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_BEGINUPLOADREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['upload_id']._loaded_options = None
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['upload_id']._serialized_options = b'\212\265\0305\010\001\"\r[0-9a-f-]{36}*\"the id of an upload that was begun'
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['number']._loaded_options = None
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['number']._serialized_options = b'\212\265\030\0221\000\000\000\000\000\000\360?9\000\000\000\000\000\210\303@'
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['chunk']._loaded_options = None
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['chunk']._serialized_options = b'\212\265\030\004\030\200\200@'
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['expected_digest']._loaded_options = None
+  _globals['_UPLOADPARTREQUEST'].fields_by_name['expected_digest']._serialized_options = b'\212\265\030B\"\014[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits'
+  _globals['_GETUPLOADREQUEST'].fields_by_name['upload_id']._loaded_options = None
+  _globals['_GETUPLOADREQUEST'].fields_by_name['upload_id']._serialized_options = b'\212\265\0305\010\001\"\r[0-9a-f-]{36}*\"the id of an upload that was begun'
+  _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['upload_id']._loaded_options = None
+  _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['upload_id']._serialized_options = b'\212\265\0305\010\001\"\r[0-9a-f-]{36}*\"the id of an upload that was begun'
+  _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['parts']._loaded_options = None
+  _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['parts']._serialized_options = b'\212\265\030\003@\220N'
+  _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
+  _globals['_ABORTUPLOADREQUEST'].fields_by_name['upload_id']._loaded_options = None
+  _globals['_ABORTUPLOADREQUEST'].fields_by_name['upload_id']._serialized_options = b'\212\265\0305\010\001\"\r[0-9a-f-]{36}*\"the id of an upload that was begun'
+  _globals['_ABORTUPLOADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ABORTUPLOADREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
   _globals['_ARTIFACTSTORE'].methods_by_name['UploadArtifact']._loaded_options = None
   _globals['_ARTIFACTSTORE'].methods_by_name['UploadArtifact']._serialized_options = b'\222\265\030\016artifact.write'
+  _globals['_ARTIFACTSTORE'].methods_by_name['BeginUpload']._loaded_options = None
+  _globals['_ARTIFACTSTORE'].methods_by_name['BeginUpload']._serialized_options = b'\222\265\030\016artifact.write\202\323\344\223\002\024\"\017/api/v1/uploads:\001*'
+  _globals['_ARTIFACTSTORE'].methods_by_name['UploadPart']._loaded_options = None
+  _globals['_ARTIFACTSTORE'].methods_by_name['UploadPart']._serialized_options = b'\222\265\030\016artifact.write'
+  _globals['_ARTIFACTSTORE'].methods_by_name['GetUpload']._loaded_options = None
+  _globals['_ARTIFACTSTORE'].methods_by_name['GetUpload']._serialized_options = b'\222\265\030\016artifact.write\202\323\344\223\002\035\022\033/api/v1/uploads/{upload_id}'
+  _globals['_ARTIFACTSTORE'].methods_by_name['CompleteUpload']._loaded_options = None
+  _globals['_ARTIFACTSTORE'].methods_by_name['CompleteUpload']._serialized_options = b'\222\265\030\016artifact.write\202\323\344\223\002)\"$/api/v1/uploads/{upload_id}/complete:\001*'
+  _globals['_ARTIFACTSTORE'].methods_by_name['AbortUpload']._loaded_options = None
+  _globals['_ARTIFACTSTORE'].methods_by_name['AbortUpload']._serialized_options = b'\222\265\030\016artifact.write\202\323\344\223\002&\"!/api/v1/uploads/{upload_id}/abort:\001*'
   _globals['_ARTIFACTSTORE'].methods_by_name['DownloadArtifact']._loaded_options = None
   _globals['_ARTIFACTSTORE'].methods_by_name['DownloadArtifact']._serialized_options = b'\222\265\030\rartifact.read'
-  _globals['_UPLOADARTIFACTREQUEST']._serialized_start=93
-  _globals['_UPLOADARTIFACTREQUEST']._serialized_end=238
-  _globals['_UPLOADARTIFACTRESPONSE']._serialized_start=240
-  _globals['_UPLOADARTIFACTRESPONSE']._serialized_end=300
-  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_start=302
-  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_end=417
-  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_start=419
-  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_end=460
-  _globals['_ARTIFACTSTORE']._serialized_start=463
-  _globals['_ARTIFACTSTORE']._serialized_end=742
+  _globals['_UPLOADARTIFACTREQUEST']._serialized_start=156
+  _globals['_UPLOADARTIFACTREQUEST']._serialized_end=301
+  _globals['_UPLOADARTIFACTRESPONSE']._serialized_start=303
+  _globals['_UPLOADARTIFACTRESPONSE']._serialized_end=363
+  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_start=365
+  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_end=480
+  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_start=482
+  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_end=523
+  _globals['_UPLOADEDPART']._serialized_start=526
+  _globals['_UPLOADEDPART']._serialized_end=688
+  _globals['_UPLOAD']._serialized_start=691
+  _globals['_UPLOAD']._serialized_end=890
+  _globals['_BEGINUPLOADREQUEST']._serialized_start=893
+  _globals['_BEGINUPLOADREQUEST']._serialized_end=1073
+  _globals['_UPLOADPARTREQUEST']._serialized_start=1076
+  _globals['_UPLOADPARTREQUEST']._serialized_end=1335
+  _globals['_GETUPLOADREQUEST']._serialized_start=1337
+  _globals['_GETUPLOADREQUEST']._serialized_end=1433
+  _globals['_COMPLETEUPLOADREQUEST']._serialized_start=1436
+  _globals['_COMPLETEUPLOADREQUEST']._serialized_end=1624
+  _globals['_ABORTUPLOADREQUEST']._serialized_start=1626
+  _globals['_ABORTUPLOADREQUEST']._serialized_end=1752
+  _globals['_ABORTUPLOADRESPONSE']._serialized_start=1754
+  _globals['_ABORTUPLOADRESPONSE']._serialized_end=1775
+  _globals['_ARTIFACTSTORE']._serialized_start=1778
+  _globals['_ARTIFACTSTORE']._serialized_end=2775
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ArtifactStoreStub:
-    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}.
+    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}, and for parts
+    PUT /api/v1/uploads/{upload_id}/parts/{number}.
     """
 
     def __init__(self, channel):
@@ -40,6 +41,31 @@ class ArtifactStoreStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactResponse.FromString,
                 _registered_method=True)
+        self.BeginUpload = channel.unary_unary(
+                '/modelog.registry.v1.ArtifactStore/BeginUpload',
+                request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.BeginUploadRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.Upload.FromString,
+                _registered_method=True)
+        self.UploadPart = channel.stream_unary(
+                '/modelog.registry.v1.ArtifactStore/UploadPart',
+                request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadPartRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadedPart.FromString,
+                _registered_method=True)
+        self.GetUpload = channel.unary_unary(
+                '/modelog.registry.v1.ArtifactStore/GetUpload',
+                request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.GetUploadRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.Upload.FromString,
+                _registered_method=True)
+        self.CompleteUpload = channel.unary_unary(
+                '/modelog.registry.v1.ArtifactStore/CompleteUpload',
+                request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.CompleteUploadRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactResponse.FromString,
+                _registered_method=True)
+        self.AbortUpload = channel.unary_unary(
+                '/modelog.registry.v1.ArtifactStore/AbortUpload',
+                request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.AbortUploadRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.AbortUploadResponse.FromString,
+                _registered_method=True)
         self.DownloadArtifact = channel.unary_stream(
                 '/modelog.registry.v1.ArtifactStore/DownloadArtifact',
                 request_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.DownloadArtifactRequest.SerializeToString,
@@ -48,11 +74,47 @@ class ArtifactStoreStub:
 
 
 class ArtifactStoreServicer:
-    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}.
+    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}, and for parts
+    PUT /api/v1/uploads/{upload_id}/parts/{number}.
     """
 
     def UploadArtifact(self, request_iterator, context):
         """Stores a file; nothing is stored when the stream breaks off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginUpload(self, request, context):
+        """Begins a file that comes in parts, or goes on with one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadPart(self, request_iterator, context):
+        """Holds a part; one of the same number gives way. Nothing of it is held when the stream breaks off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUpload(self, request, context):
+        """How far an upload is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteUpload(self, request, context):
+        """Makes one file of the parts. When it is not what was expected nothing is stored, and the parts are dropped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortUpload(self, request, context):
+        """Drops what is held of an upload; one that is not there is not missed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +135,31 @@ def add_ArtifactStoreServicer_to_server(servicer, server):
                     request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactResponse.SerializeToString,
             ),
+            'BeginUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginUpload,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.BeginUploadRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.Upload.SerializeToString,
+            ),
+            'UploadPart': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadPart,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadPartRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadedPart.SerializeToString,
+            ),
+            'GetUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUpload,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.GetUploadRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.Upload.SerializeToString,
+            ),
+            'CompleteUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteUpload,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.CompleteUploadRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactResponse.SerializeToString,
+            ),
+            'AbortUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortUpload,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.AbortUploadRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.AbortUploadResponse.SerializeToString,
+            ),
             'DownloadArtifact': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadArtifact,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_artifact__pb2.DownloadArtifactRequest.FromString,
@@ -87,7 +174,8 @@ def add_ArtifactStoreServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ArtifactStore:
-    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}.
+    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}, and for parts
+    PUT /api/v1/uploads/{upload_id}/parts/{number}.
     """
 
     @staticmethod
@@ -107,6 +195,141 @@ class ArtifactStore:
             '/modelog.registry.v1.ArtifactStore/UploadArtifact',
             modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ArtifactStore/BeginUpload',
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.BeginUploadRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadPart(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/modelog.registry.v1.ArtifactStore/UploadPart',
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadPartRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadedPart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ArtifactStore/GetUpload',
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.GetUploadRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ArtifactStore/CompleteUpload',
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.CompleteUploadRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.UploadArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ArtifactStore/AbortUpload',
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.AbortUploadRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_artifact__pb2.AbortUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

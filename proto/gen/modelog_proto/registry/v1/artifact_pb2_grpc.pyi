@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ArtifactStoreStub:
-    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}."""
+    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}, and for parts
+    PUT /api/v1/uploads/{upload_id}/parts/{number}.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,21 +37,45 @@ class ArtifactStoreStub:
     def __new__(cls, channel: _aio.Channel) -> ArtifactStoreAsyncStub: ...
     UploadArtifact: _grpc.StreamUnaryMultiCallable[_artifact_pb2.UploadArtifactRequest, _artifact_pb2.UploadArtifactResponse]
     """Stores a file; nothing is stored when the stream breaks off."""
+    BeginUpload: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.BeginUploadRequest, _artifact_pb2.Upload]
+    """Begins a file that comes in parts, or goes on with one."""
+    UploadPart: _grpc.StreamUnaryMultiCallable[_artifact_pb2.UploadPartRequest, _artifact_pb2.UploadedPart]
+    """Holds a part; one of the same number gives way. Nothing of it is held when the stream breaks off."""
+    GetUpload: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.GetUploadRequest, _artifact_pb2.Upload]
+    """How far an upload is."""
+    CompleteUpload: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.CompleteUploadRequest, _artifact_pb2.UploadArtifactResponse]
+    """Makes one file of the parts. When it is not what was expected nothing is stored, and the parts are dropped."""
+    AbortUpload: _grpc.UnaryUnaryMultiCallable[_artifact_pb2.AbortUploadRequest, _artifact_pb2.AbortUploadResponse]
+    """Drops what is held of an upload; one that is not there is not missed."""
     DownloadArtifact: _grpc.UnaryStreamMultiCallable[_artifact_pb2.DownloadArtifactRequest, _artifact_pb2.DownloadArtifactResponse]
     """Reads a file."""
 
 @_typing.type_check_only
 class ArtifactStoreAsyncStub(ArtifactStoreStub):
-    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}."""
+    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}, and for parts
+    PUT /api/v1/uploads/{upload_id}/parts/{number}.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UploadArtifact: _aio.StreamUnaryMultiCallable[_artifact_pb2.UploadArtifactRequest, _artifact_pb2.UploadArtifactResponse]  # type: ignore[assignment]
     """Stores a file; nothing is stored when the stream breaks off."""
+    BeginUpload: _aio.UnaryUnaryMultiCallable[_artifact_pb2.BeginUploadRequest, _artifact_pb2.Upload]  # type: ignore[assignment]
+    """Begins a file that comes in parts, or goes on with one."""
+    UploadPart: _aio.StreamUnaryMultiCallable[_artifact_pb2.UploadPartRequest, _artifact_pb2.UploadedPart]  # type: ignore[assignment]
+    """Holds a part; one of the same number gives way. Nothing of it is held when the stream breaks off."""
+    GetUpload: _aio.UnaryUnaryMultiCallable[_artifact_pb2.GetUploadRequest, _artifact_pb2.Upload]  # type: ignore[assignment]
+    """How far an upload is."""
+    CompleteUpload: _aio.UnaryUnaryMultiCallable[_artifact_pb2.CompleteUploadRequest, _artifact_pb2.UploadArtifactResponse]  # type: ignore[assignment]
+    """Makes one file of the parts. When it is not what was expected nothing is stored, and the parts are dropped."""
+    AbortUpload: _aio.UnaryUnaryMultiCallable[_artifact_pb2.AbortUploadRequest, _artifact_pb2.AbortUploadResponse]  # type: ignore[assignment]
+    """Drops what is held of an upload; one that is not there is not missed."""
     DownloadArtifact: _aio.UnaryStreamMultiCallable[_artifact_pb2.DownloadArtifactRequest, _artifact_pb2.DownloadArtifactResponse]  # type: ignore[assignment]
     """Reads a file."""
 
 class ArtifactStoreServicer(metaclass=_abc_1.ABCMeta):
-    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}."""
+    """Files, named by their content. Over REST: PUT /api/v1/artifacts and GET /api/v1/artifacts/{digest}, and for parts
+    PUT /api/v1/uploads/{upload_id}/parts/{number}.
+    """
 
     @_abc_1.abstractmethod
     def UploadArtifact(
@@ -58,6 +84,46 @@ class ArtifactStoreServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_artifact_pb2.UploadArtifactResponse, _abc.Awaitable[_artifact_pb2.UploadArtifactResponse]]:
         """Stores a file; nothing is stored when the stream breaks off."""
+
+    @_abc_1.abstractmethod
+    def BeginUpload(
+        self,
+        request: _artifact_pb2.BeginUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_pb2.Upload, _abc.Awaitable[_artifact_pb2.Upload]]:
+        """Begins a file that comes in parts, or goes on with one."""
+
+    @_abc_1.abstractmethod
+    def UploadPart(
+        self,
+        request_iterator: _MaybeAsyncIterator[_artifact_pb2.UploadPartRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_pb2.UploadedPart, _abc.Awaitable[_artifact_pb2.UploadedPart]]:
+        """Holds a part; one of the same number gives way. Nothing of it is held when the stream breaks off."""
+
+    @_abc_1.abstractmethod
+    def GetUpload(
+        self,
+        request: _artifact_pb2.GetUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_pb2.Upload, _abc.Awaitable[_artifact_pb2.Upload]]:
+        """How far an upload is."""
+
+    @_abc_1.abstractmethod
+    def CompleteUpload(
+        self,
+        request: _artifact_pb2.CompleteUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_pb2.UploadArtifactResponse, _abc.Awaitable[_artifact_pb2.UploadArtifactResponse]]:
+        """Makes one file of the parts. When it is not what was expected nothing is stored, and the parts are dropped."""
+
+    @_abc_1.abstractmethod
+    def AbortUpload(
+        self,
+        request: _artifact_pb2.AbortUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_artifact_pb2.AbortUploadResponse, _abc.Awaitable[_artifact_pb2.AbortUploadResponse]]:
+        """Drops what is held of an upload; one that is not there is not missed."""
 
     @_abc_1.abstractmethod
     def DownloadArtifact(

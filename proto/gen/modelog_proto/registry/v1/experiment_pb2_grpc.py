@@ -80,6 +80,21 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.MoveExperimentRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
                 _registered_method=True)
+        self.AddExperimentArtifacts = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/AddExperimentArtifacts',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.AddExperimentArtifactsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.AddExperimentArtifactsResponse.FromString,
+                _registered_method=True)
+        self.RemoveExperimentArtifacts = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/RemoveExperimentArtifacts',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveExperimentArtifactsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveExperimentArtifactsResponse.FromString,
+                _registered_method=True)
+        self.ListExperimentArtifacts = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/ListExperimentArtifacts',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentArtifactsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentArtifactsResponse.FromString,
+                _registered_method=True)
         self.ListExperiments = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/ListExperiments',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentsRequest.SerializeToString,
@@ -239,6 +254,27 @@ class ExperimentRegistryServicer:
 
     def MoveExperiment(self, request, context):
         """Puts an experiment, and its runs, in another project; "Default" is refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddExperimentArtifacts(self, request, context):
+        """Adds files to an experiment that belong to none of its runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveExperimentArtifacts(self, request, context):
+        """Takes files off an experiment; as of before they are there still, and nothing is destroyed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExperimentArtifacts(self, request, context):
+        """The files of an experiment that belong to none of its runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -426,6 +462,21 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
                     servicer.MoveExperiment,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.MoveExperimentRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.SerializeToString,
+            ),
+            'AddExperimentArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddExperimentArtifacts,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.AddExperimentArtifactsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.AddExperimentArtifactsResponse.SerializeToString,
+            ),
+            'RemoveExperimentArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveExperimentArtifacts,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveExperimentArtifactsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveExperimentArtifactsResponse.SerializeToString,
+            ),
+            'ListExperimentArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExperimentArtifacts,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentArtifactsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentArtifactsResponse.SerializeToString,
             ),
             'ListExperiments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListExperiments,
@@ -767,6 +818,87 @@ class ExperimentRegistry:
             '/modelog.registry.v1.ExperimentRegistry/MoveExperiment',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.MoveExperimentRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddExperimentArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/AddExperimentArtifacts',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.AddExperimentArtifactsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.AddExperimentArtifactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveExperimentArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/RemoveExperimentArtifacts',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveExperimentArtifactsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.RemoveExperimentArtifactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExperimentArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/ListExperimentArtifacts',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentArtifactsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.ListExperimentArtifactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class ExperimentRegistryStub:
     """Sets tags of an experiment, and takes others away."""
     MoveExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.MoveExperimentRequest, _experiment_pb2.Experiment]
     """Puts an experiment, and its runs, in another project; "Default" is refused."""
+    AddExperimentArtifacts: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.AddExperimentArtifactsRequest, _experiment_pb2.AddExperimentArtifactsResponse]
+    """Adds files to an experiment that belong to none of its runs."""
+    RemoveExperimentArtifacts: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.RemoveExperimentArtifactsRequest, _experiment_pb2.RemoveExperimentArtifactsResponse]
+    """Takes files off an experiment; as of before they are there still, and nothing is destroyed."""
+    ListExperimentArtifacts: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentArtifactsRequest, _experiment_pb2.ListExperimentArtifactsResponse]
+    """The files of an experiment that belong to none of its runs."""
     ListExperiments: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]
     """All experiments, by name."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]
@@ -117,6 +123,12 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """Sets tags of an experiment, and takes others away."""
     MoveExperiment: _aio.UnaryUnaryMultiCallable[_experiment_pb2.MoveExperimentRequest, _experiment_pb2.Experiment]  # type: ignore[assignment]
     """Puts an experiment, and its runs, in another project; "Default" is refused."""
+    AddExperimentArtifacts: _aio.UnaryUnaryMultiCallable[_experiment_pb2.AddExperimentArtifactsRequest, _experiment_pb2.AddExperimentArtifactsResponse]  # type: ignore[assignment]
+    """Adds files to an experiment that belong to none of its runs."""
+    RemoveExperimentArtifacts: _aio.UnaryUnaryMultiCallable[_experiment_pb2.RemoveExperimentArtifactsRequest, _experiment_pb2.RemoveExperimentArtifactsResponse]  # type: ignore[assignment]
+    """Takes files off an experiment; as of before they are there still, and nothing is destroyed."""
+    ListExperimentArtifacts: _aio.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentArtifactsRequest, _experiment_pb2.ListExperimentArtifactsResponse]  # type: ignore[assignment]
+    """The files of an experiment that belong to none of its runs."""
     ListExperiments: _aio.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]  # type: ignore[assignment]
     """All experiments, by name."""
     StartRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -234,6 +246,30 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.Experiment, _abc.Awaitable[_experiment_pb2.Experiment]]:
         """Puts an experiment, and its runs, in another project; "Default" is refused."""
+
+    @_abc_1.abstractmethod
+    def AddExperimentArtifacts(
+        self,
+        request: _experiment_pb2.AddExperimentArtifactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.AddExperimentArtifactsResponse, _abc.Awaitable[_experiment_pb2.AddExperimentArtifactsResponse]]:
+        """Adds files to an experiment that belong to none of its runs."""
+
+    @_abc_1.abstractmethod
+    def RemoveExperimentArtifacts(
+        self,
+        request: _experiment_pb2.RemoveExperimentArtifactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.RemoveExperimentArtifactsResponse, _abc.Awaitable[_experiment_pb2.RemoveExperimentArtifactsResponse]]:
+        """Takes files off an experiment; as of before they are there still, and nothing is destroyed."""
+
+    @_abc_1.abstractmethod
+    def ListExperimentArtifacts(
+        self,
+        request: _experiment_pb2.ListExperimentArtifactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.ListExperimentArtifactsResponse, _abc.Awaitable[_experiment_pb2.ListExperimentArtifactsResponse]]:
+        """The files of an experiment that belong to none of its runs."""
 
     @_abc_1.abstractmethod
     def ListExperiments(

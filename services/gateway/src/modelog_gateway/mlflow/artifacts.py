@@ -1,9 +1,9 @@
-"""Files through the proxy: what a client puts is stored whole or not at all, and belongs to a run or a logged model."""
+"""Files through the proxy: what a client puts is stored whole or not at all, and has an owner."""
 
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -17,25 +17,27 @@ from modelog_gateway.mlflow.endpoints import Answer, Endpoint, Registry, encode
 from modelog_gateway.mlflow.folders import checked, folder_of, listed
 from modelog_gateway.mlflow.locations import model_root, run_root
 from modelog_gateway.mlflow.logged_models import OfModel
+from modelog_gateway.mlflow.parts import InParts
 from modelog_gateway.mlflow.runs import OfRun
 from modelog_gateway.rest.streams import chunks, sent
 
 PREFIXES = ("/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts")
-# Clients look for these words before they fall back on one plain upload or download.
-NO_PARTS = "Multipart {} is not supported for the current artifact repository"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Clients look for these words before they fall back on one plain download.
+NO_PARTS = "Multipart download is not supported for the current artifact repository"
 
 
 def add_artifacts(app: web.Application, registry: Callable[[], Registry]) -> None:
-    proxy = Proxy(registry)
+    proxy, parts = Proxy(registry), InParts(registry)
     for prefix in PREFIXES:
         app.router.add_get(f"{prefix}/artifacts", proxy.list)
         # Not HEAD too, which add_get would give: it would read the file.
         app.router.add_route("GET", f"{prefix}/artifacts/{{path:.*}}", proxy.download)
         app.router.add_put(f"{prefix}/artifacts/{{path:.*}}", proxy.upload)
         app.router.add_delete(f"{prefix}/artifacts/{{path:.*}}", proxy.delete)
-        app.router.add_post(f"{prefix}/mpu/{{rest:.*}}", _refusing(NO_PARTS.format("upload")))
-        app.router.add_get(f"{prefix}/presigned/{{rest:.*}}", _refusing(NO_PARTS.format("download")))
+        app.router.add_post(f"{prefix}/mpu/create/{{path:.*}}", parts.create)
+        app.router.add_post(f"{prefix}/mpu/complete/{{path:.*}}", parts.complete)
+        app.router.add_post(f"{prefix}/mpu/abort/{{path:.*}}", parts.abort)
+        app.router.add_get(f"{prefix}/presigned/{{rest:.*}}", _no_presigned)
 
 
 class Proxy:
@@ -61,15 +63,15 @@ class Proxy:
     async def download(self, request: web.Request) -> web.StreamResponse:
         registry = self._registry()
         folder, path = folder_of(request.match_info["path"])
-        file = (await folder.files(registry)).get(path)
+        file = (await folder.files(registry, path)).get(path)
         if file is None:
-            raise NotFound(f"there is no file {path!r} in {folder.owner}")
+            raise NotFound(f"there is no file {path!r} in the {folder.kind.value} {folder.owner}")
         return await sent(request, registry.artifacts, file.digest, saved(file))
 
     async def list(self, request: web.Request) -> web.StreamResponse:
         registry = self._registry()
         folder, path = folder_of(request.query.get("path", ""))
-        files = listed((await folder.files(registry)).values(), path)
+        files = listed((await folder.files(registry, path)).values(), path)
         return web.Response(body=encode({"files": files}), content_type="application/json")
 
 
@@ -87,11 +89,8 @@ def saved(file: Artifact) -> web.StreamResponse:
     return answer
 
 
-def _refusing(text: str) -> Handler:
-    async def handle(_: web.Request) -> web.StreamResponse:
-        raise Unimplemented(text)
-
-    return handle
+async def _no_presigned(_: web.Request) -> web.StreamResponse:
+    raise Unimplemented(NO_PARTS)
 
 
 class ListOfRun(OfRun):

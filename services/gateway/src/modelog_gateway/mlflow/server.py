@@ -13,8 +13,8 @@ ABILITIES = {
     "store_type": "SqlStore",
     "workspaces_enabled": False,
     "trace_archival_enabled": False,
-    # Files go through the proxy in one piece.
-    "multipart_uploads_enabled": False,
+    # Files come through the proxy in one piece or in parts, and go in one.
+    "multipart_uploads_enabled": True,
     "multipart_downloads_enabled": False,
     "presigned_upload_run_id_supported": False,
     "presigned_upload_model_id_supported": False,

@@ -49,6 +49,7 @@ def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dic
     streams = Streams(peer)
     app.router.add_get("/api/v1/events/stream", streams.events)
     app.router.add_put("/api/v1/artifacts", streams.upload)
+    app.router.add_put("/api/v1/uploads/{upload_id}/parts/{number}", streams.upload_part)
     app.router.add_get(links.FILE, streams.download)
     app.router.add_post(f"{links.FILE}/link", streams.link)
     for route in known:

@@ -225,8 +225,28 @@ def _streams() -> dict[str, Json]:
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 500, 502, 503, 504)}
+    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 422, 500, 502, 503, 504)}
     stored = {"type": "object", "properties": {"digest": {"type": "string"}, "size_bytes": {"type": "string"}}}
+    upload_id = {
+        "name": "upload_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}$"},
+    }
+    number = {
+        "name": "number",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 10_000},
+    }
+    held = {
+        "type": "object",
+        "properties": {
+            "number": {"type": "integer"},
+            "digest": {"type": "string"},
+            "size_bytes": {"type": "string"},
+        },
+    }
     after = {
         "name": "after",
         "in": "query",
@@ -254,6 +274,16 @@ def _streams() -> dict[str, Json]:
                 "parameters": [sha256],
                 "requestBody": {"required": True, "content": binary},
                 "responses": {"200": {"description": "Stored.", "content": _json(stored)}, **problems},
+            }
+        },
+        "/api/v1/uploads/{upload_id}/parts/{number}": {
+            "put": {
+                "operationId": "UploadPart",
+                "summary": "Holds a part of a file that was begun; one of the same number gives way.",
+                "tags": ["ArtifactStore"],
+                "parameters": [upload_id, number, sha256],
+                "requestBody": {"required": True, "content": binary},
+                "responses": {"200": {"description": "Held.", "content": _json(held)}, **problems},
             }
         },
         "/api/v1/artifacts/{digest}": {

@@ -16,7 +16,11 @@ from modelog_proto.common.v1 import options_pb2
 from modelog_proto.lineage.v1 import lineage_pb2
 from modelog_proto.lineage.v1.lineage_pb2 import StreamEventsRequest
 from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceStub
-from modelog_proto.registry.v1.artifact_pb2 import DownloadArtifactRequest, UploadArtifactRequest
+from modelog_proto.registry.v1.artifact_pb2 import (
+    DownloadArtifactRequest,
+    UploadArtifactRequest,
+    UploadPartRequest,
+)
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 
 from modelog_gateway.rest import links
@@ -34,6 +38,7 @@ FILE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 SHA256 = re.compile(r"[0-9a-f]{64}")
+PART_NUMBER = re.compile(r"[0-9]{1,5}")
 POSITION = re.compile(r"[0-9]{1,18}")
 STREAM_EVENTS = lineage_pb2.DESCRIPTOR.services_by_name["AuditService"].methods_by_name["StreamEvents"]
 
@@ -47,11 +52,21 @@ class Streams:
     async def upload(self, request: web.Request) -> web.StreamResponse:
         """Body -> blob store. `X-Content-SHA256` is checked when it is given."""
         stub = ArtifactStoreStub(self._peer("registry"))
-        expected = request.headers.get(SHA256_HEADER, "")
-        if SHA256_HEADER in request.headers and not SHA256.fullmatch(expected):
-            raise Invalid.field(SHA256_HEADER, f"{expected[:80]!r} is no SHA-256; it must be 64 digits of 0-9 and a-f")
-        stored = await stub.UploadArtifact(chunks(request, expected))
+        stored = await stub.UploadArtifact(chunks(request, expected_of(request)))
         return web.Response(text=to_json(stored), content_type="application/json")
+
+    async def upload_part(self, request: web.Request) -> web.StreamResponse:
+        """Body -> part of a file that comes in parts; the answer's ETag is its digest."""
+        stub = ArtifactStoreStub(self._peer("registry"))
+        number = request.match_info["number"]
+        if not PART_NUMBER.fullmatch(number):
+            raise Invalid.field(
+                "number", f"{number[:40]!r} is no number of a part; it must be a number from 1 to 10000"
+            )
+        part = UploadPartRequest(upload_id=request.match_info["upload_id"], number=int(number))
+        held = await stub.UploadPart(part_chunks(request, part, expected_of(request)))
+        headers = {"ETag": f'"{held.digest}"'}
+        return web.Response(text=to_json(held), content_type="application/json", headers=headers)
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         """Lets the caller's browser fetch a file; what it could not fetch is refused here, where it can be said."""
@@ -104,6 +119,20 @@ async def sent(
         raise
     await answer.write_eof()
     return answer
+
+
+def expected_of(request: web.Request) -> str:
+    """The digest that what is sent must have; empty when the caller says none."""
+    expected = request.headers.get(SHA256_HEADER, "")
+    if SHA256_HEADER in request.headers and not SHA256.fullmatch(expected):
+        raise Invalid.field(SHA256_HEADER, f"{expected[:80]!r} is no SHA-256; it must be 64 digits of 0-9 and a-f")
+    return expected
+
+
+async def part_chunks(request: web.Request, part: UploadPartRequest, expected: str) -> AsyncIterator[UploadPartRequest]:
+    yield UploadPartRequest(upload_id=part.upload_id, number=part.number, expected_digest=expected)
+    async for data in request.content.iter_chunked(CHUNK_BYTES):
+        yield UploadPartRequest(upload_id=part.upload_id, number=part.number, chunk=data)
 
 
 async def chunks(request: web.Request, expected: str) -> AsyncIterator[UploadArtifactRequest]:

@@ -214,6 +214,16 @@ SENTENCES: Mapping[str, Sentence] = {
         lambda p: f"{word(p['by'])} described the experiment {short(p['experiment_id'])} anew"
     ),
     "registry.ExperimentTagged": Sentence(lambda p: _tagged(p, f"the experiment {short(p['experiment_id'])}")),
+    "registry.ExperimentArtifactsAdded": Sentence(
+        lambda p: (
+            f"{word(p['by'])} added {count(len(p['artifacts']), 'file')} to the experiment {short(p['experiment_id'])}"
+        )
+    ),
+    "registry.ExperimentArtifactsRemoved": Sentence(
+        lambda p: (
+            f"{word(p['by'])} took {count(len(p['paths']), 'file')} off the experiment {short(p['experiment_id'])}"
+        )
+    ),
     "registry.ExperimentDeleted": Sentence(lambda p: f"{word(p['by'])} deleted the experiment {word(p['name'])}"),
     "registry.ExperimentRestored": Sentence(lambda p: f"{word(p['by'])} restored the experiment {word(p['name'])}"),
     "registry.NameTaken": Sentence(lambda p: f"the name {word(p['name'])} went to the {_owner(p)}"),

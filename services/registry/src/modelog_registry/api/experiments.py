@@ -12,10 +12,17 @@ from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryServ
 
 from modelog_registry.api import parse, parse_metrics, parse_runs
 from modelog_registry.api.calls import command_call, since, tenant
-from modelog_registry.experiment.commands import DeleteExperiment, RestoreExperiment
+from modelog_registry.api.values import artifact_of
+from modelog_registry.experiment.commands import (
+    AddExperimentArtifacts,
+    DeleteExperiment,
+    RemoveExperimentArtifacts,
+    RestoreExperiment,
+)
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.runs import Runs, run_id_of
+from modelog_registry.read.experiment_artifacts import ExperimentArtifactQueries
 from modelog_registry.read.messages import run_message
 from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.commands import DeleteRun, RemoveRunArtifacts, RestoreRun, RunCommand, TagRun
@@ -28,10 +35,16 @@ class ExperimentServicer(ExperimentRegistryServicer):
     """Experiments and their runs."""
 
     def __init__(
-        self, experiments: Experiments, runs: Runs, metrics: Metrics, queries: TrackingQueries, clock: Clock
+        self,
+        experiments: Experiments,
+        runs: Runs,
+        metrics: Metrics,
+        queries: TrackingQueries,
+        artifacts: ExperimentArtifactQueries,
+        clock: Clock,
     ) -> None:
         self._experiments, self._runs, self._metrics = experiments, runs, metrics
-        self._queries, self._clock = queries, clock
+        self._queries, self._artifacts, self._clock = queries, artifacts, clock
 
     async def CreateExperiment(self, request: pb.CreateExperimentRequest, context: Call) -> pb.Experiment:
         ctx = command_call(self._clock, request.request_id, "CreateExperiment")
@@ -80,6 +93,30 @@ class ExperimentServicer(ExperimentRegistryServicer):
         ctx = command_call(self._clock, request.request_id, "MoveExperiment")
         position = await self._experiments.move(request.experiment_id, request.workspace, request.project, ctx)
         return await self._queries.experiment(request.experiment_id, since(position), ctx.tenant)
+
+    async def AddExperimentArtifacts(
+        self, request: pb.AddExperimentArtifactsRequest, context: Call
+    ) -> pb.AddExperimentArtifactsResponse:
+        ctx = command_call(self._clock, request.request_id, "AddExperimentArtifacts")
+        added = tuple(artifact_of(artifact) for artifact in request.artifacts)
+        position = await self._experiments.add_artifacts(AddExperimentArtifacts(request.experiment_id, added), ctx)
+        await self._artifacts.cover(position)
+        return pb.AddExperimentArtifactsResponse(position=position)
+
+    async def RemoveExperimentArtifacts(
+        self, request: pb.RemoveExperimentArtifactsRequest, context: Call
+    ) -> pb.RemoveExperimentArtifactsResponse:
+        ctx = command_call(self._clock, request.request_id, "RemoveExperimentArtifacts")
+        command = RemoveExperimentArtifacts(request.experiment_id, tuple(request.paths))
+        position = await self._experiments.handle(command, ctx)
+        await self._artifacts.cover(position)
+        return pb.RemoveExperimentArtifactsResponse(position=position)
+
+    async def ListExperimentArtifacts(
+        self, request: pb.ListExperimentArtifactsRequest, context: Call
+    ) -> pb.ListExperimentArtifactsResponse:
+        found = await self._artifacts.listed(request, tenant())
+        return pb.ListExperimentArtifactsResponse(artifacts=found.items, next_page_token=found.next_page_token)
 
     async def StartRun(self, request: pb.StartRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "StartRun")

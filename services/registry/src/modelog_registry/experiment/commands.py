@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from modelog_registry.artifact import Artifact
 from modelog_registry.place import DEFAULT_PLACE, Place
 
 
@@ -57,6 +58,22 @@ class MoveExperiment:
 
 
 @dataclass(frozen=True)
+class AddExperimentArtifacts:
+    """Add files that belong to none of its runs."""
+
+    experiment_id: str
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True)
+class RemoveExperimentArtifacts:
+    """Take files off it; each path is a file, or a folder with all that is in it."""
+
+    experiment_id: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DeleteExperiment:
     """Hide it."""
 
@@ -76,6 +93,8 @@ ExperimentCommand = (
     | DescribeExperiment
     | TagExperiment
     | MoveExperiment
+    | AddExperimentArtifacts
+    | RemoveExperimentArtifacts
     | DeleteExperiment
     | RestoreExperiment
 )

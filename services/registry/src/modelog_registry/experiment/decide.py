@@ -9,17 +9,22 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 
+from modelog_registry.artifact import check_path, named_by
 from modelog_registry.experiment.commands import (
+    AddExperimentArtifacts,
     CreateExperiment,
     DeleteExperiment,
     DescribeExperiment,
     ExperimentCommand,
     MoveExperiment,
+    RemoveExperimentArtifacts,
     RenameExperiment,
     RestoreExperiment,
     TagExperiment,
 )
 from modelog_registry.experiment.events import (
+    ExperimentArtifactsAdded,
+    ExperimentArtifactsRemoved,
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
@@ -59,6 +64,13 @@ def decide(experiment: Experiment, command: ExperimentCommand, ctx: Context) -> 
                 raise NotFound(f"the experiment {experiment.name!r} has no tag {missing[0]!r}")
             nothing = not removed and all(experiment.tags.get(k) == v for k, v in tags.items())
             return () if nothing else [ExperimentTagged(experiment_id, dict(tags), removed, ctx.actor, ctx.now)]
+        case AddExperimentArtifacts(_, artifacts):
+            for n, artifact in enumerate(artifacts):
+                check_path(artifact.path, f"artifacts[{n}].path")
+            return [ExperimentArtifactsAdded(experiment_id, artifacts, ctx.actor, ctx.now)] if artifacts else ()
+        case RemoveExperimentArtifacts(_, paths):
+            files = named_by(paths, experiment.artifacts, f"the experiment {experiment.name!r}")
+            return [ExperimentArtifactsRemoved(experiment_id, files, ctx.actor, ctx.now)]
         case MoveExperiment(_, place):
             return move(experiment, experiment_id, place, ctx)
         case _:

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelog_common.events.types import event
 
+from modelog_registry.artifact import Artifact
 from modelog_registry.place import DEFAULT_PLACE, Place
 
 
@@ -73,6 +74,26 @@ class ExperimentMoved:
     at: datetime
 
 
+@event("registry.ExperimentArtifactsAdded")
+class ExperimentArtifactsAdded:
+    """Files were added that belong to none of its runs; one of the same path gave way."""
+
+    experiment_id: str
+    artifacts: tuple[Artifact, ...]
+    by: str
+    at: datetime
+
+
+@event("registry.ExperimentArtifactsRemoved")
+class ExperimentArtifactsRemoved:
+    """Files were taken off it; their content stays in the store."""
+
+    experiment_id: str
+    paths: tuple[str, ...]
+    by: str
+    at: datetime
+
+
 @event("registry.ExperimentDeleted")
 class ExperimentDeleted:
     """It was hidden; it keeps its name."""
@@ -99,6 +120,8 @@ ExperimentEvent = (
     | ExperimentDescribed
     | ExperimentTagged
     | ExperimentMoved
+    | ExperimentArtifactsAdded
+    | ExperimentArtifactsRemoved
     | ExperimentDeleted
     | ExperimentRestored
 )

@@ -10,7 +10,10 @@ from typing import assert_never
 from modelog_common.domain.errors import NotFound
 from modelog_common.domain.ids import derived_id
 
+from modelog_registry.artifact import Artifact
 from modelog_registry.experiment.events import (
+    ExperimentArtifactsAdded,
+    ExperimentArtifactsRemoved,
     ExperimentCreated,
     ExperimentDeleted,
     ExperimentDescribed,
@@ -33,6 +36,8 @@ class Experiment:
     tags: Mapping[str, str] = field(default_factory=dict)
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
+    # Those that belong to none of its runs.
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     place: Place = DEFAULT_PLACE
 
     def of(self, tenant: str) -> ExperimentCreated | None:
@@ -70,6 +75,11 @@ def evolve(experiment: Experiment, event: ExperimentEvent) -> Experiment:
             return replace(experiment, tags={**kept, **tags}, updated_at=at)
         case ExperimentMoved(place=place, at=at):
             return replace(experiment, place=place, updated_at=at)
+        case ExperimentArtifactsAdded(artifacts=added):
+            return replace(experiment, artifacts={**experiment.artifacts, **{a.path: a for a in added}})
+        case ExperimentArtifactsRemoved(paths=paths):
+            left = {path: a for path, a in experiment.artifacts.items() if path not in paths}
+            return replace(experiment, artifacts=left)
         case ExperimentDeleted(at=at):
             return replace(experiment, deleted_at=at, updated_at=at)
         case ExperimentRestored(at=at):

@@ -27,6 +27,10 @@ class Artifacts:
     def __init__(self, store_of: StoreOf) -> None:
         self._store_of = store_of
 
+    async def keep(self, tenant: str, chunks: AsyncIterator[bytes], expected_digest: str) -> Blob:
+        """Raises Invalid when the whole is not what is expected ("": anything); then nothing is stored."""
+        return await self._store_of(tenant).put(chunks, expected_digest or None)
+
     async def put(self, tenant: str, pieces: AsyncIterator[Piece]) -> Blob:
         """Raises Invalid when the whole is not what the last piece expects; then nothing is stored."""
         return await self._store_of(tenant).put(_checked(pieces))

@@ -10,6 +10,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities, Loaded
 
 from modelog_registry.experiment.commands import (
+    AddExperimentArtifacts,
     CreateExperiment,
     DescribeExperiment,
     ExperimentCommand,
@@ -20,6 +21,7 @@ from modelog_registry.experiment.decide import DEFAULT
 from modelog_registry.experiment.events import ExperimentEvent
 from modelog_registry.experiment.state import Experiment, first_id
 from modelog_registry.handle.names import Names
+from modelog_registry.handle.references import References
 from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.names import check_name
 from modelog_registry.place import DEFAULT_PLACE, Place
@@ -35,8 +37,10 @@ class Experiments:
         entities: Entities[Experiment, ExperimentCommand, ExperimentEvent],
         names: Names,
         workspaces: WorkspaceHandler,
+        references: References,
     ) -> None:
         self._entities, self._names, self._workspaces = entities, names, workspaces
+        self._references = references
 
     async def create(self, command: CreateExperiment, workspace: str, project: str, ctx: Context) -> tuple[str, int]:
         """The id of the experiment that has the name, and where it stands."""
@@ -57,6 +61,11 @@ class Experiments:
     async def handle(self, command: ExperimentCommand, ctx: Context) -> int:
         """A command that leaves the name as it is."""
         return (await self._entities.handle(command.experiment_id, command, ctx)).position
+
+    async def add_artifacts(self, command: AddExperimentArtifacts, ctx: Context) -> int:
+        for n, artifact in enumerate(command.artifacts):
+            await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
+        return await self.handle(command, ctx)
 
     async def update(self, experiment_id: str, name: str | None, description: str | None, ctx: Context) -> int:
         """What is None stays."""

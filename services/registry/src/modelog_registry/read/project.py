@@ -12,6 +12,7 @@ from modelog_registry.dataset.decide import DATASET
 from modelog_registry.dataset.state import Dataset
 from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.experiment.events import ExperimentArtifactsAdded, ExperimentArtifactsRemoved
 from modelog_registry.experiment.state import Experiment
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
@@ -20,6 +21,7 @@ from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.state import Policy
 from modelog_registry.read import messages, policy_messages, retirements, tables
 from modelog_registry.read.columns import microseconds
+from modelog_registry.read.experiment_artifacts import artifact_rows
 from modelog_registry.read.logged_models import logged_model_rows
 from modelog_registry.read.model_rows import model_rows
 from modelog_registry.read.model_tables import POLICIES, RETIREMENT_POLICIES
@@ -78,6 +80,9 @@ def no_rows(_state: object, _stored: StoredEvent) -> Sequence[Change]:
 def experiment_rows(experiment: Experiment, stored: StoredEvent) -> Sequence[Change]:
     if experiment.created is None:
         raise ValueError(f"{stored.stream} has {stored.type} before the experiment was created")
+    event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    if isinstance(event, ExperimentArtifactsAdded | ExperimentArtifactsRemoved):
+        return artifact_rows(event)
     body = messages.experiment_message(experiment, experiment.created, stored.position).SerializeToString()
     values = {"name": experiment.name, "hidden": int(experiment.deleted_at is not None)}
     experiment_id = experiment.created.experiment_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelog_common.read.moment import ReadOptions
+from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import select
 
@@ -18,7 +19,7 @@ class RegisteredQueries(TableQueries):
     async def versions_from(
         self, run_id: str, source: str, read: ReadOptions, tenant: str
     ) -> Sequence[pb.ModelVersion]:
-        """Versions that a run made, or whose source holds a text; an empty id or text is that of none."""
+        """Versions that a run made, or whose source holds a text, in sight or not; an empty text is that of none."""
         t, at = VERSIONS.table.c, await self._queries.moment(read)
         where = (t.tenant == tenant, VERSIONS.at(at))
         rows = await self._queries.fetch(select(t.run_id, t.source, t.body).where(*where))
@@ -27,3 +28,8 @@ class RegisteredQueries(TableQueries):
             for row in rows
             if (run_id and row.run_id == run_id) or (source and source in row.source)
         ]
+
+    async def sees(self, version: pb.ModelVersion, tenant: str) -> bool:
+        """Whether the caller may know of a version."""
+        key = {"model": version.model, "version": version.version}
+        return await self._queries.one(VERSIONS, pb.ModelVersion, common.ReadOptions(), tenant, **key) is not None

@@ -16,6 +16,14 @@ EXPERIMENTS = temporal_table(
     orders=[["name"]],
 )
 
+# Files of experiments that belong to none of their runs; `entry` is the SHA-256 of the path, which may be long.
+EXPERIMENT_ARTIFACTS = temporal_table(
+    TABLES,
+    "experiment_artifacts",
+    key=["experiment_id", "entry"],
+    columns=[Column("path", ByteText(1000), nullable=False)],
+)
+
 RUNS = temporal_table(
     TABLES,
     "runs",

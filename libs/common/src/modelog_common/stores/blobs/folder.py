@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import os
 import tempfile
@@ -12,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from modelog_common.domain.errors import Invalid, NotFound, Unavailable
+from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.stores.blobs import CHUNK_BYTES, Blob, check_digest
+from modelog_common.stores.disk import on_disk, sync_folder
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class FolderBlobStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file.name, target)
         for folder in (target.parent, target.parent.parent, self.folder):
-            _sync_folder(folder)
+            sync_folder(folder)
 
     async def open(self, digest: str) -> AsyncIterator[bytes]:
         path = self.path(digest)
@@ -82,11 +82,7 @@ class FolderBlobStore:
         return hashed.hexdigest() == digest
 
     async def _run(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.to_thread(work)
-        except OSError as error:
-            full = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "cannot be used"
-            raise Unavailable(f"the blob folder {self.folder} {full}: {error.strerror or error}") from error
+        return await on_disk(self.folder, "blob folder", work)
 
 
 def _new_file(folder: Path) -> BinaryIO:
@@ -111,11 +107,3 @@ def _open(path: Path, digest: str) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError:
         raise NotFound(f"there is no blob {digest}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
