@@ -24,6 +24,7 @@ from modelog_training.job.events import (
     JobStarted,
     JobSubmitted,
     JobSucceeded,
+    ModelRef,
     Registration,
     Resources,
     RunLinked,
@@ -51,6 +52,7 @@ SUBMITTED = JobSubmitted(
     {"team": "air"},
     "alice",
     AT,
+    (ModelRef("flight-delay", "1.0.0"),),
 )
 STARTED = JobStarted(JOB_ID, 1, 1, AT)
 CHECKS = (

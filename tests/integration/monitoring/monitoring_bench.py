@@ -65,7 +65,7 @@ class Bench:
     streams: Streams
     hook: Hook
     settings: Settings
-    token: Callable[[str, Iterable[str]], str]
+    token: Callable[..., str]
     channel: Any = None
     address: str = ""
 
@@ -216,8 +216,8 @@ async def bench(tmp_path: Path, fresh_broker: Any, world: World, hook: Hook) -> 
     keys = tmp_path / "keys"
     signer = TokenSigner(create_key_pair(keys / "signing.pem", keys / "public.pem"), SystemClock())
 
-    def token(user: str, roles: Iterable[str]) -> str:
-        return signer.sign(Identity(user, TENANT, frozenset(roles)), timedelta(hours=1))
+    def token(user: str, roles: Iterable[str], tenant: str = TENANT) -> str:
+        return signer.sign(Identity(user, tenant, frozenset(roles)), timedelta(hours=1))
 
     write_secret(keys / "master.key", new_master_key().encode())
     (keys / "service.token").write_text(token("service:monitoring", ["service"]))

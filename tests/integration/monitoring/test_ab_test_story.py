@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from modelog_common.rpc.client import connect
 from modelog_monitoring.abtest.events import AbTestDecided, AbTestLooked, AbTestStopped
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.monitoring.v1 import abtest_pb2 as pb
@@ -170,4 +171,11 @@ async def test_wrong_plans_are_refused_and_nothing_is_appended(bench: Any) -> No
         ):
             with pytest.raises(NotFound, match="there is no"):
                 await getattr(stub(bench), call)(request)
+        stranger = bench.token("eve", ("developer",), "other")
+        async with connect(bench.address, stranger) as channel:
+            request = pb.CreateAbTestRequest(
+                name="newer", deployment="flights", a=CHAMPION, b=CHALLENGER, metric=pb.AB_METRIC_ERROR
+            )
+            with pytest.raises(Invalid, match="runs A/B tests of the tenant 'acme' only"):
+                await AbTestsStub(channel).CreateAbTest(request)
         assert await bench.events() == []

@@ -94,10 +94,21 @@ def small_project(alice: modelog.Client, bob: modelog.Client, folder: Path) -> S
     alice.models.register(markup_model, artifact, flavor="xgboost", signature=SIGNATURE, tags={MARKUP: LONG[:200]})
     alice.models.create("עברית 🛫")
     alice.deployments.create("late-flights", MODEL, versions[0])
+    benchmarked(alice, versions[1])
     alice.ab_tests.create("newer", "late-flights", versions[0], versions[1], min_effect=0.01, baseline=0.2)
     return SmallProject(
         experiment.id, other.id, runs, parent.id, hostile.id, MODEL, markup_model, staging, production
     )  # fmt: skip
+
+
+def benchmarked(alice: modelog.Client, version: str) -> None:
+    """What a benchmark leaves: a run whose tags say of what."""
+    alice.runs.experiment("benchmarks")
+    tags = {"benchmark.model": MODEL, "benchmark.version": version, "benchmark.dataset": "flights:1"}
+    run = alice.runs.start("benchmarks", tags=tags)
+    figures = {"auc": 0.73, "auc_lower": 0.71, "auc_upper": 0.75, "latency_p50_ms/1": 0.12, "latency_p50_ms/256": 0.9}
+    alice.runs.log(run.id, metrics=figures)
+    alice.runs.end(run.id)
 
 
 def environment(n: int) -> Environment:

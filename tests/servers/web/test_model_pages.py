@@ -150,6 +150,10 @@ def test_versions_are_chosen_and_compared(projects: ProjectSite, page: Page) -> 
     row = page.get_by_role("region", name="Metrics").locator("tbody tr", has_text="auc")
     expect(row).to_contain_text("+0.01")
     expect(page.get_by_role("region", name="Parameters")).to_contain_text("depth")
+    measured = page.get_by_role("region", name="Last benchmarks").locator("tbody tr")
+    expect(measured.nth(0)).to_contain_text("flights:1")
+    expect(measured.nth(1)).to_contain_text("0.71 to 0.75")
+    expect(measured.last).to_contain_text("latency_p50_ms/256")
 
 
 def test_a_hostile_name_is_text_wherever_it_stands(projects: ProjectSite, page: Page) -> None:

@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence, Type
 
 from modelog.api.ab_tests import AbTests
 from modelog.api.audit import Audit
+from modelog.api.benchmarks import Benchmarks
 from modelog.api.cards import Cards
 from modelog.api.changes import Changes
 from modelog.api.datasets import Artifacts, Datasets
@@ -63,6 +64,7 @@ class Client:
         self.runs = Runs(transport, self.artifacts)
         self.logged_models = LoggedModels(transport)
         self.jobs = Jobs(transport, self.artifacts)
+        self.benchmarks = Benchmarks(self.jobs, self.runs)
         self.deployments = Deployments(transport)
         self.monitors = Monitors(transport)
         self.ab_tests = AbTests(transport)

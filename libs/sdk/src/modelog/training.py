@@ -44,19 +44,41 @@ class Sink(Protocol):
     def progress(self, fraction: float, text: str) -> None: ...
 
 
+class StoredModel(msgspec.Struct):
+    """A stored version of a model that a job asked for: its file, and the columns that it takes."""
+
+    model: str
+    version: str
+    flavor: str
+    file: str
+    features: List[str] = []
+
+    @property
+    def path(self) -> Path:
+        return Path(self.file)
+
+
 class Context:
     """A job as its own code sees it.
 
     params: the job's parameters. datasets: by name of the dataset, the Parquet files of its versions in order.
     cpus: how many the job may use; OMP_NUM_THREADS and the like are set accordingly.
+    models: the stored versions that the job asked for, in its order.
     """
 
     def __init__(
-        self, params: Mapping[str, Any], datasets: Mapping[str, Sequence[Path]], sink: Sink, *, cpus: float = 1.0
+        self,
+        params: Mapping[str, Any],
+        datasets: Mapping[str, Sequence[Path]],
+        sink: Sink,
+        *,
+        cpus: float = 1.0,
+        models: Sequence[StoredModel] = (),
     ) -> None:
         self.params: Dict[str, Any] = dict(params)
         self.datasets: Dict[str, List[Path]] = {name: list(files) for name, files in datasets.items()}
         self.cpus = cpus
+        self.models: List[StoredModel] = list(models)
         self._sink = sink
         self._told = dict(params)
 
@@ -183,10 +205,11 @@ def local_context(
     datasets: Optional[Mapping[str, Sequence[PathLike]]] = None,
     *,
     cpus: float = 1.0,
+    models: Sequence[StoredModel] = (),
 ) -> Context:
     """A context for trying a job's code on this machine: `run` gets what the code logs."""
     files = {name: [Path(f) for f in paths] for name, paths in (datasets or {}).items()}
-    return Context(params or {}, files, run, cpus=cpus)
+    return Context(params or {}, files, run, cpus=cpus, models=models)
 
 
 def _check_names(side: str, tensors: Sequence[TensorSpec]) -> None:

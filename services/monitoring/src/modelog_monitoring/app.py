@@ -90,7 +90,8 @@ async def build(host: Host) -> None:
         host.clock,
     )
     host.serve(add_MonitoringServiceServicer_to_server, servicer, SERVICE)
-    tests = AbTestsServicer(AbTests(ab_tests, serving, data), AbTestQueries(tables), host.clock)
+    tenant = host.verifier.verify(host.token).tenant
+    tests = AbTestsServicer(AbTests(ab_tests, serving, data, tenant), AbTestQueries(tables), host.clock)
     host.serve(add_AbTestsServicer_to_server, tests, AB_SERVICE)
     host.rebuildable("series", projected)
     host.stream_progress(lambda tenant, producer, topic: stream_progress(data, tenant, producer, topic))

@@ -14,7 +14,7 @@ from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryStub
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 
-from modelog_training.job.events import DatasetRef
+from modelog_training.job.events import DatasetRef, ModelRef
 
 log = structlog.get_logger()
 
@@ -32,6 +32,12 @@ class Registry:
         """A dataset version; raises NotFound, which names it."""
         request = dataset_pb2.GetDatasetVersionRequest(dataset=ref.dataset, version=ref.version)
         found: dataset_pb2.DatasetVersion = await self._datasets.GetDatasetVersion(request)
+        return found
+
+    async def model_version(self, ref: ModelRef) -> model_pb2.ModelVersion:
+        """A version of a model; raises NotFound, which names it."""
+        request = model_pb2.GetVersionRequest(model=ref.model, version=ref.version)
+        found: model_pb2.ModelVersion = await self._models.GetVersion(request)
         return found
 
     async def download(self, digest: str) -> AsyncIterator[bytes]:

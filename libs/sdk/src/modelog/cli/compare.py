@@ -8,6 +8,7 @@ from typing import Any, List, Optional, Sequence
 import typer
 
 import modelog
+from modelog.cli.benchmarks import show_last
 from modelog.cli.output import AsJson, AsOf, say, show_json, show_table, text, told
 from modelog.comparison import ComparedMetric, ComparedValue, Comparison, MetricSummary
 from modelog.report import write_report
@@ -47,6 +48,8 @@ def compare_versions(
     """What differs between versions. Example: `modelog model compare delay/1.0.0 delay/1.1.0`"""
     with told(), modelog.connect() as client:
         _show(client.models.compare(*versions, as_of=as_of), everything, html, as_json)
+        if html is None and not as_json:
+            show_last(client, versions, as_of)
 
 
 def _show(found: Comparison, everything: bool, html: Optional[Path], as_json: bool) -> None:

@@ -12,6 +12,7 @@ from modelog.cli import (
     artifacts,
     audit,
     backup,
+    benchmarks,
     bisect,
     cards,
     changes,
@@ -51,6 +52,7 @@ cards.register(models.app)
 signing.register(models.app)
 retirements.register(models.app)
 compare.register(runs.app, models.app)
+benchmarks.register(models.app)
 reproduce.register(runs.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")

@@ -29,7 +29,7 @@ from modelog_proto.common.v1 import common_pb2 as modelog_dot_common_dot_v1_dot_
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"modelog/training/v1/training.proto\x12\x13modelog.training.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"V\n\tResources\x12$\n\x04\x63pus\x18\x01 \x01(\x01\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00\x00\x90@\x12#\n\x0cmemory_bytes\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\"[\n\x11RegisterOnSuccess\x12\x18\n\x05model\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x17\n\x07version\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x18(\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x87\x06\n\x07JobSpec\x12%\n\x04name\x18\x01 \x01(\tB\x17\x8a\xb5\x18\x13\x08\x01\x18\xc8\x01R\x0c\x66light-delay\x12\x1d\n\nexperiment\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x8f\x01\n\x0b\x65ntry_point\x18\x03 \x01(\tBz\x8a\xb5\x18v\x08\x01\x18\xac\x02\".[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]**+module:function, such as flights.train:mainR\x12\x66lights.train:main\x12]\n\rsource_digest\x18\x04 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\x12+\n\nparameters\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x38\n\x08\x64\x61tasets\x18\x06 \x03(\x0b\x32\x1d.modelog.common.v1.DatasetRefB\x07\x8a\xb5\x18\x03@\xe8\x07\x12\x31\n\tresources\x18\x07 \x01(\x0b\x32\x1e.modelog.training.v1.Resources\x12,\n\x0cmax_attempts\x18\x08 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00\x00Y@\x12)\n\ttimeout_s\x18\t \x01(\x01\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00u\"A\x12\x38\n\x08register\x18\n \x01(\x0b\x32&.modelog.training.v1.RegisterOnSuccess\x12\x1a\n\ngit_commit\x18\x0b \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\x12\x11\n\tgit_dirty\x18\x0c \x01(\x08\x12<\n\x04tags\x18\r \x03(\x0b\x32&.modelog.training.v1.JobSpec.TagsEntryB\x06\x8a\xb5\x18\x02@d\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"m\n\x0b\x43heckResult\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0e\n\x06passed\x18\x05 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"\x9b\x04\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.modelog.training.v1.JobSpec\x12.\n\x06status\x18\x03 \x01(\x0e\x32\x1e.modelog.training.v1.JobStatus\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x0e\n\x06run_id\x18\x06 \x01(\t\x12\x30\n\x06\x63hecks\x18\x07 \x03(\x0b\x32 .modelog.training.v1.CheckResult\x12\x36\n\x07metrics\x18\x08 \x03(\x0b\x32%.modelog.training.v1.Job.MetricsEntry\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12\x1a\n\x12registered_version\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x30\n\x0csubmitted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x0f \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"b\n\x10SubmitJobRequest\x12\x32\n\x04spec\x18\x01 \x01(\x0b\x32\x1c.modelog.training.v1.JobSpecB\x06\x8a\xb5\x18\x02\x08\x01\x12\x1a\n\nrequest_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"W\n\rGetJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12,\n\x04read\x18\x02 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"\x96\x01\n\x0fListJobsRequest\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x1e.modelog.training.v1.JobStatus\x12%\n\x04page\x18\x02 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x03 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"S\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.modelog.training.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10\x43\x61ncelJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\\\n\x11GetJobLogsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12\x1d\n\x06offset\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"I\n\x12GetJobLogsResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08*\xa1\x01\n\tJobStatus\x12\x1a\n\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATUS_QUEUED\x10\x01\x12\x16\n\x12JOB_STATUS_RUNNING\x10\x02\x12\x18\n\x14JOB_STATUS_SUCCEEDED\x10\x03\x12\x15\n\x11JOB_STATUS_FAILED\x10\x04\x12\x18\n\x14JOB_STATUS_CANCELLED\x10\x05\x32\x88\x05\n\x0fTrainingService\x12r\n\tSubmitJob\x12%.modelog.training.v1.SubmitJobRequest\x1a\x18.modelog.training.v1.Job\"$\x92\xb5\x18\tjob.write\x82\xd3\xe4\x93\x02\x11\"\x0c/api/v1/jobs:\x01*\x12q\n\x06GetJob\x12\".modelog.training.v1.GetJobRequest\x1a\x18.modelog.training.v1.Job\")\x92\xb5\x18\x08job.read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/jobs/{job_id}\x12y\n\x08ListJobs\x12$.modelog.training.v1.ListJobsRequest\x1a%.modelog.training.v1.ListJobsResponse\" \x92\xb5\x18\x08job.read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/jobs\x12\x82\x01\n\tCancelJob\x12%.modelog.training.v1.CancelJobRequest\x1a\x18.modelog.training.v1.Job\"4\x92\xb5\x18\tjob.write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/jobs/{job_id}/cancel:\x01*\x12\x8d\x01\n\nGetJobLogs\x12&.modelog.training.v1.GetJobLogsRequest\x1a\'.modelog.training.v1.GetJobLogsResponse\".\x92\xb5\x18\x08job.read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/jobs/{job_id}/logsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"modelog/training/v1/training.proto\x12\x13modelog.training.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"V\n\tResources\x12$\n\x04\x63pus\x18\x01 \x01(\x01\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00\x00\x90@\x12#\n\x0cmemory_bytes\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\"[\n\x11RegisterOnSuccess\x12\x18\n\x05model\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x17\n\x07version\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x18(\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"?\n\x08ModelRef\x12\x18\n\x05model\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x19\n\x07version\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18(\"\xbe\x06\n\x07JobSpec\x12%\n\x04name\x18\x01 \x01(\tB\x17\x8a\xb5\x18\x13\x08\x01\x18\xc8\x01R\x0c\x66light-delay\x12\x1d\n\nexperiment\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x8f\x01\n\x0b\x65ntry_point\x18\x03 \x01(\tBz\x8a\xb5\x18v\x08\x01\x18\xac\x02\".[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]**+module:function, such as flights.train:mainR\x12\x66lights.train:main\x12]\n\rsource_digest\x18\x04 \x01(\tBF\x8a\xb5\x18\x42\"\x0c[0-9a-f]{64}*2a SHA-256 digest, 64 lower-case hexadecimal digits\x12+\n\nparameters\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x38\n\x08\x64\x61tasets\x18\x06 \x03(\x0b\x32\x1d.modelog.common.v1.DatasetRefB\x07\x8a\xb5\x18\x03@\xe8\x07\x12\x31\n\tresources\x18\x07 \x01(\x0b\x32\x1e.modelog.training.v1.Resources\x12,\n\x0cmax_attempts\x18\x08 \x01(\x05\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00\x00Y@\x12)\n\ttimeout_s\x18\t \x01(\x01\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00u\"A\x12\x38\n\x08register\x18\n \x01(\x0b\x32&.modelog.training.v1.RegisterOnSuccess\x12\x1a\n\ngit_commit\x18\x0b \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\x12\x11\n\tgit_dirty\x18\x0c \x01(\x08\x12<\n\x04tags\x18\r \x03(\x0b\x32&.modelog.training.v1.JobSpec.TagsEntryB\x06\x8a\xb5\x18\x02@d\x12\x35\n\x06models\x18\x0e \x03(\x0b\x32\x1d.modelog.training.v1.ModelRefB\x06\x8a\xb5\x18\x02@\x14\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"m\n\x0b\x43heckResult\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0e\n\x06passed\x18\x05 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"\x9b\x04\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.modelog.training.v1.JobSpec\x12.\n\x06status\x18\x03 \x01(\x0e\x32\x1e.modelog.training.v1.JobStatus\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x0e\n\x06run_id\x18\x06 \x01(\t\x12\x30\n\x06\x63hecks\x18\x07 \x03(\x0b\x32 .modelog.training.v1.CheckResult\x12\x36\n\x07metrics\x18\x08 \x03(\x0b\x32%.modelog.training.v1.Job.MetricsEntry\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12\x1a\n\x12registered_version\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x30\n\x0csubmitted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x0f \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"b\n\x10SubmitJobRequest\x12\x32\n\x04spec\x18\x01 \x01(\x0b\x32\x1c.modelog.training.v1.JobSpecB\x06\x8a\xb5\x18\x02\x08\x01\x12\x1a\n\nrequest_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"W\n\rGetJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12,\n\x04read\x18\x02 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"\x96\x01\n\x0fListJobsRequest\x12.\n\x06status\x18\x01 \x01(\x0e\x32\x1e.modelog.training.v1.JobStatus\x12%\n\x04page\x18\x02 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x03 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"S\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.modelog.training.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10\x43\x61ncelJobRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\\\n\x11GetJobLogsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12\x1d\n\x06offset\x18\x02 \x01(\x03\x42\r\x8a\xb5\x18\t1\x00\x00\x00\x00\x00\x00\x00\x00\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"I\n\x12GetJobLogsResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08*\xa1\x01\n\tJobStatus\x12\x1a\n\x16JOB_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATUS_QUEUED\x10\x01\x12\x16\n\x12JOB_STATUS_RUNNING\x10\x02\x12\x18\n\x14JOB_STATUS_SUCCEEDED\x10\x03\x12\x15\n\x11JOB_STATUS_FAILED\x10\x04\x12\x18\n\x14JOB_STATUS_CANCELLED\x10\x05\x32\x88\x05\n\x0fTrainingService\x12r\n\tSubmitJob\x12%.modelog.training.v1.SubmitJobRequest\x1a\x18.modelog.training.v1.Job\"$\x92\xb5\x18\tjob.write\x82\xd3\xe4\x93\x02\x11\"\x0c/api/v1/jobs:\x01*\x12q\n\x06GetJob\x12\".modelog.training.v1.GetJobRequest\x1a\x18.modelog.training.v1.Job\")\x92\xb5\x18\x08job.read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/jobs/{job_id}\x12y\n\x08ListJobs\x12$.modelog.training.v1.ListJobsRequest\x1a%.modelog.training.v1.ListJobsResponse\" \x92\xb5\x18\x08job.read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/jobs\x12\x82\x01\n\tCancelJob\x12%.modelog.training.v1.CancelJobRequest\x1a\x18.modelog.training.v1.Job\"4\x92\xb5\x18\tjob.write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/jobs/{job_id}/cancel:\x01*\x12\x8d\x01\n\nGetJobLogs\x12&.modelog.training.v1.GetJobLogsRequest\x1a\'.modelog.training.v1.GetJobLogsResponse\".\x92\xb5\x18\x08job.read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/jobs/{job_id}/logsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERONSUCCESS'].fields_by_name['model']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
   _globals['_REGISTERONSUCCESS'].fields_by_name['version']._loaded_options = None
   _globals['_REGISTERONSUCCESS'].fields_by_name['version']._serialized_options = b'\212\265\030\002\030('
+  _globals['_MODELREF'].fields_by_name['model']._loaded_options = None
+  _globals['_MODELREF'].fields_by_name['model']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
+  _globals['_MODELREF'].fields_by_name['version']._loaded_options = None
+  _globals['_MODELREF'].fields_by_name['version']._serialized_options = b'\212\265\030\004\010\001\030('
   _globals['_JOBSPEC_TAGSENTRY']._loaded_options = None
   _globals['_JOBSPEC_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_JOBSPEC'].fields_by_name['name']._loaded_options = None
@@ -64,6 +68,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSPEC'].fields_by_name['git_commit']._serialized_options = b'\212\265\030\002\030d'
   _globals['_JOBSPEC'].fields_by_name['tags']._loaded_options = None
   _globals['_JOBSPEC'].fields_by_name['tags']._serialized_options = b'\212\265\030\002@d'
+  _globals['_JOBSPEC'].fields_by_name['models']._loaded_options = None
+  _globals['_JOBSPEC'].fields_by_name['models']._serialized_options = b'\212\265\030\002@\024'
   _globals['_JOB_METRICSENTRY']._loaded_options = None
   _globals['_JOB_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['spec']._loaded_options = None
@@ -90,36 +96,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\222\265\030\tjob.write\202\323\344\223\002!\"\034/api/v1/jobs/{job_id}/cancel:\001*'
   _globals['_TRAININGSERVICE'].methods_by_name['GetJobLogs']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['GetJobLogs']._serialized_options = b'\222\265\030\010job.read\202\323\344\223\002\034\022\032/api/v1/jobs/{job_id}/logs'
-  _globals['_JOBSTATUS']._serialized_start=2516
-  _globals['_JOBSTATUS']._serialized_end=2677
+  _globals['_JOBSTATUS']._serialized_start=2636
+  _globals['_JOBSTATUS']._serialized_end=2797
   _globals['_RESOURCES']._serialized_start=217
   _globals['_RESOURCES']._serialized_end=303
   _globals['_REGISTERONSUCCESS']._serialized_start=305
   _globals['_REGISTERONSUCCESS']._serialized_end=396
-  _globals['_JOBSPEC']._serialized_start=399
-  _globals['_JOBSPEC']._serialized_end=1174
-  _globals['_JOBSPEC_TAGSENTRY']._serialized_start=1131
-  _globals['_JOBSPEC_TAGSENTRY']._serialized_end=1174
-  _globals['_CHECKRESULT']._serialized_start=1176
-  _globals['_CHECKRESULT']._serialized_end=1285
-  _globals['_JOB']._serialized_start=1288
-  _globals['_JOB']._serialized_end=1827
-  _globals['_JOB_METRICSENTRY']._serialized_start=1781
-  _globals['_JOB_METRICSENTRY']._serialized_end=1827
-  _globals['_SUBMITJOBREQUEST']._serialized_start=1829
-  _globals['_SUBMITJOBREQUEST']._serialized_end=1927
-  _globals['_GETJOBREQUEST']._serialized_start=1929
-  _globals['_GETJOBREQUEST']._serialized_end=2016
-  _globals['_LISTJOBSREQUEST']._serialized_start=2019
-  _globals['_LISTJOBSREQUEST']._serialized_end=2169
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2171
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2254
-  _globals['_CANCELJOBREQUEST']._serialized_start=2256
-  _globals['_CANCELJOBREQUEST']._serialized_end=2344
-  _globals['_GETJOBLOGSREQUEST']._serialized_start=2346
-  _globals['_GETJOBLOGSREQUEST']._serialized_end=2438
-  _globals['_GETJOBLOGSRESPONSE']._serialized_start=2440
-  _globals['_GETJOBLOGSRESPONSE']._serialized_end=2513
-  _globals['_TRAININGSERVICE']._serialized_start=2680
-  _globals['_TRAININGSERVICE']._serialized_end=3328
+  _globals['_MODELREF']._serialized_start=398
+  _globals['_MODELREF']._serialized_end=461
+  _globals['_JOBSPEC']._serialized_start=464
+  _globals['_JOBSPEC']._serialized_end=1294
+  _globals['_JOBSPEC_TAGSENTRY']._serialized_start=1251
+  _globals['_JOBSPEC_TAGSENTRY']._serialized_end=1294
+  _globals['_CHECKRESULT']._serialized_start=1296
+  _globals['_CHECKRESULT']._serialized_end=1405
+  _globals['_JOB']._serialized_start=1408
+  _globals['_JOB']._serialized_end=1947
+  _globals['_JOB_METRICSENTRY']._serialized_start=1901
+  _globals['_JOB_METRICSENTRY']._serialized_end=1947
+  _globals['_SUBMITJOBREQUEST']._serialized_start=1949
+  _globals['_SUBMITJOBREQUEST']._serialized_end=2047
+  _globals['_GETJOBREQUEST']._serialized_start=2049
+  _globals['_GETJOBREQUEST']._serialized_end=2136
+  _globals['_LISTJOBSREQUEST']._serialized_start=2139
+  _globals['_LISTJOBSREQUEST']._serialized_end=2289
+  _globals['_LISTJOBSRESPONSE']._serialized_start=2291
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2374
+  _globals['_CANCELJOBREQUEST']._serialized_start=2376
+  _globals['_CANCELJOBREQUEST']._serialized_end=2464
+  _globals['_GETJOBLOGSREQUEST']._serialized_start=2466
+  _globals['_GETJOBLOGSREQUEST']._serialized_end=2558
+  _globals['_GETJOBLOGSRESPONSE']._serialized_start=2560
+  _globals['_GETJOBLOGSRESPONSE']._serialized_end=2633
+  _globals['_TRAININGSERVICE']._serialized_start=2800
+  _globals['_TRAININGSERVICE']._serialized_end=3448
 # @@protoc_insertion_point(module_scope)

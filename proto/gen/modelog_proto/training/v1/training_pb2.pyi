@@ -100,6 +100,30 @@ class RegisterOnSuccess(_message.Message):
 Global___RegisterOnSuccess: _TypeAlias = RegisterOnSuccess  # noqa: Y015
 
 @_typing.final
+class ModelRef(_message.Message):
+    """A stored version of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    version: _builtins.str
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelRef: _TypeAlias = ModelRef  # noqa: Y015
+
+@_typing.final
 class JobSpec(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -136,6 +160,7 @@ class JobSpec(_message.Message):
     GIT_COMMIT_FIELD_NUMBER: _builtins.int
     GIT_DIRTY_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     experiment: _builtins.str
     entry_point: _builtins.str
@@ -159,6 +184,10 @@ class JobSpec(_message.Message):
     def register(self) -> Global___RegisterOnSuccess: ...
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelRef]:
+        """Stored versions whose files the code gets as context.models, in this order."""
+
     def __init__(
         self,
         *,
@@ -175,10 +204,11 @@ class JobSpec(_message.Message):
         git_commit: _builtins.str = ...,
         git_dirty: _builtins.bool = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        models: _abc.Iterable[Global___ModelRef] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "register", b"register", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "entry_point", b"entry_point", "experiment", b"experiment", "git_commit", b"git_commit", "git_dirty", b"git_dirty", "max_attempts", b"max_attempts", "name", b"name", "parameters", b"parameters", "register", b"register", "resources", b"resources", "source_digest", b"source_digest", "tags", b"tags", "timeout_s", b"timeout_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "entry_point", b"entry_point", "experiment", b"experiment", "git_commit", b"git_commit", "git_dirty", b"git_dirty", "max_attempts", b"max_attempts", "models", b"models", "name", b"name", "parameters", b"parameters", "register", b"register", "resources", b"resources", "source_digest", b"source_digest", "tags", b"tags", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

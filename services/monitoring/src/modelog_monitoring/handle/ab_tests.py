@@ -25,16 +25,18 @@ HALF = 0.5
 
 
 class AbTests:
-    """All A/B tests of all tenants."""
+    """All A/B tests. Serving is asked in the name of the service while they run, so only of its own tenant."""
 
-    def __init__(self, entities: AbTestEntities, serving: Serving, data: WindowStore) -> None:
-        self._entities, self._serving, self._data = entities, serving, data
+    def __init__(self, entities: AbTestEntities, serving: Serving, data: WindowStore, tenant: str) -> None:
+        self._entities, self._serving, self._data, self._tenant = entities, serving, data, tenant
 
     async def create(self, name: str, plan: AbPlan, ctx: Context) -> int:
         """Plan a test; returns the position at which it then stands.
 
         Raises NotFound for a deployment that does not exist, AlreadyExists, or Invalid.
         """
+        if ctx.tenant != self._tenant:
+            raise Invalid.field("name", f"this monitoring service runs A/B tests of the tenant {self._tenant!r} only")
         plan = checked(plan)
         deployment = await self._serving.deployment(plan.deployment)
         share_b = share_of(deployment, plan) or HALF

@@ -9,7 +9,7 @@ from modelog_common.domain.errors import Invalid
 from modelog_proto.training.v1 import training_pb2 as pb
 
 from modelog_training.job.commands import SubmitJob
-from modelog_training.job.events import DatasetRef, Registration, Resources
+from modelog_training.job.events import DatasetRef, ModelRef, Registration, Resources
 from modelog_training.job.state import JobStatus
 from modelog_training.read.messages import STATUSES
 
@@ -34,6 +34,7 @@ def submit_job(spec: pb.JobSpec, job_id: str) -> SubmitJob:
         git_commit=spec.git_commit,
         git_dirty=spec.git_dirty,
         tags=dict(spec.tags),
+        models=tuple(ModelRef(m.model, m.version) for m in spec.models),
     )
 
 

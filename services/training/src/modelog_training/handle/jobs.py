@@ -43,6 +43,11 @@ class Jobs:
                 await self._registry.dataset(ref)
             except NotFound as missing:
                 raise Invalid.field(f"spec.datasets[{n}]", f"{missing}; register it first") from None
+        for n, model in enumerate(command.models):
+            try:
+                await self._registry.model_version(model)
+            except NotFound as missing:
+                raise Invalid.field(f"spec.models[{n}]", f"{missing}; register it first") from None
         return (await self._entities.handle(command.job_id, command, ctx)).position
 
     async def cancel(self, command: CancelJob, ctx: Context) -> int:

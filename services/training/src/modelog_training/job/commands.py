@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelog_training.job.events import CheckResult, DatasetRef, Registration, Resources
+from modelog_training.job.events import CheckResult, DatasetRef, ModelRef, Registration, Resources
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class SubmitJob:
     git_commit: str = ""
     git_dirty: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[ModelRef, ...] = ()
 
 
 @dataclass(frozen=True)

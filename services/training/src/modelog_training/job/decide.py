@@ -97,6 +97,7 @@ def submit(job: Job, command: SubmitJob, ctx: Context) -> Sequence[JobEvent]:
             dict(command.tags),
             ctx.actor,
             ctx.now,
+            command.models,
         )
     ]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from modelog_common.events.types import EventTypes, event
+from modelog_common.events.types import EventTypes, event, spec_of
 
 Number = float | str
 
@@ -17,6 +17,13 @@ class DatasetRef(msgspec.Struct, frozen=True):
 
     dataset: str
     version: int
+
+
+class ModelRef(msgspec.Struct, frozen=True):
+    """A stored version of a model."""
+
+    model: str
+    version: str
 
 
 class Resources(msgspec.Struct, frozen=True):
@@ -45,9 +52,9 @@ class CheckResult(msgspec.Struct, frozen=True):
     detail: str
 
 
-@event("training.JobSubmitted")
+@event("training.JobSubmitted", version=2)
 class JobSubmitted:
-    """Somebody asked for a job; it waits for its turn."""
+    """Somebody asked for a job; it waits for its turn. Jobs of version 1 got no stored models."""
 
     job_id: str
     tenant: str
@@ -66,6 +73,7 @@ class JobSubmitted:
     tags: dict[str, str]
     author: str
     at: datetime
+    models: tuple[ModelRef, ...] = ()
 
 
 @event("training.JobStarted")
@@ -175,7 +183,7 @@ TYPES = (
     JobCancelRequested,
     JobCancelled,
 )
-EVENTS = EventTypes(TYPES)
+EVENTS = EventTypes(TYPES, {(spec_of(JobSubmitted).name, 1): lambda fields: fields})
 
 
 def stored_number(value: float) -> Number:

@@ -20,7 +20,7 @@ from modelog_training.react.outcome import version_request
 from modelog_training.react.patience import GaveUp, Patience
 from modelog_training.react.pump import Pump
 from modelog_training.registry import Registry, environment, run_datasets
-from modelog_training.work.assignment import AssignedDataset, Assignment, Expectation
+from modelog_training.work.assignment import AssignedDataset, AssignedModel, Assignment, Expectation
 from modelog_training.work.workers import WorkerHandle, WorkerLost, Workers
 
 T = TypeVar("T")
@@ -100,7 +100,8 @@ class Attempt:
         versions = [await self._dataset(n) for n in range(len(self._job.datasets))]
         if self._job.source_digest:
             await self._patiently(lambda: self._tools.files.fetch(self._job.source_digest))
-        assignment = self._assignment(versions)
+        models = [await self._model(n) for n in range(len(self._job.models))]
+        assignment = self._assignment(versions, models)
         worker = await self._bounded(self._tools.workers.take(threads_of(self._job)), None)
         usable = False
         try:
@@ -124,6 +125,18 @@ class Attempt:
             return version
         except NotFound as missing:
             raise Ended(f"spec.datasets[{n}]: {missing}") from None
+
+    async def _model(self, n: int) -> AssignedModel:
+        ref = self._job.models[n]
+        try:
+            version = await self._patiently(lambda: self._tools.registry.model_version(ref))
+            if not version.artifact.digest:
+                raise Ended(f"spec.models[{n}]: {ref.model} {ref.version} names no file")
+            await self._patiently(lambda: self._tools.files.fetch(version.artifact.digest))
+        except NotFound as missing:
+            raise Ended(f"spec.models[{n}]: {missing}") from None
+        features = tuple(name for tensor in version.signature.inputs for name in tensor.columns)
+        return AssignedModel(ref.model, ref.version, version.artifact.digest, version.flavor, features)
 
     async def _check(self, worker: WorkerHandle, assignment: Assignment, deadline: float) -> None:
         checked = await self._bounded(worker.check(assignment), deadline)
@@ -199,7 +212,7 @@ class Attempt:
         self._note(f"registered {name} {version.version}")
         return Succeed(job.job_id, self._fence, version.run_id, pump.metrics, version.artifact.digest, version.version)
 
-    def _assignment(self, versions: list[dataset_pb2.DatasetVersion]) -> Assignment:
+    def _assignment(self, versions: list[dataset_pb2.DatasetVersion], models: list[AssignedModel]) -> Assignment:
         job, folders = self._job, self._tools.folders
         return Assignment(
             folder=str(folders.open_attempt(job.job_id, self._fence)),
@@ -210,6 +223,7 @@ class Attempt:
             parameters=job.parameters,
             datasets=tuple(_assigned(version) for version in versions),
             cpus=job.resources.cpus,
+            models=tuple(models),
         )
 
     async def _bounded(self, work: Coroutine[Any, Any, T], deadline: float | None, *beside: asyncio.Task[Any]) -> T:

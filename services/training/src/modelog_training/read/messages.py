@@ -56,6 +56,7 @@ def spec_message(submitted: JobSubmitted) -> pb.JobSpec:
         git_commit=submitted.git_commit,
         git_dirty=submitted.git_dirty,
         tags=submitted.tags,
+        models=[pb.ModelRef(model=m.model, version=m.version) for m in submitted.models],
     )
     spec.parameters.update(submitted.parameters)
     if register is not None:

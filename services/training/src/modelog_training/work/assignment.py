@@ -28,6 +28,16 @@ class AssignedDataset(msgspec.Struct, frozen=True):
     expectations: tuple[Expectation, ...] = ()
 
 
+class AssignedModel(msgspec.Struct, frozen=True):
+    """A stored version of a model: the digest of its file, and the columns that it takes."""
+
+    model: str
+    version: str
+    digest: str
+    flavor: str
+    features: tuple[str, ...]
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """One attempt at a job. `folder` is the attempt's own; `files` holds files by digest; `log_file` is appended to."""
 
@@ -39,6 +49,7 @@ class Assignment(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
     datasets: tuple[AssignedDataset, ...]
     cpus: float
+    models: tuple[AssignedModel, ...] = ()
 
 
 class Checked(msgspec.Struct, frozen=True):

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
-from modelog.training import Context
+from modelog.training import Context, StoredModel
 from modelog_common.stores.blobs.folder import FolderBlobStore
 
 from modelog_training.job.events import CheckResult
 from modelog_training.work import source
-from modelog_training.work.assignment import Assignment, Checked, Machine, Outcome
+from modelog_training.work.assignment import AssignedModel, Assignment, Checked, Machine, Outcome
 from modelog_training.work.isolation import captured, isolated, left_behind
 from modelog_training.work.journal import JOURNAL, JournalWriter
 from modelog_training.work.sink import JournalSink
@@ -139,6 +139,12 @@ def _journal(assignment: Assignment) -> Iterator[Context]:
     named = {d.dataset: files[d.dataset] for d in assignment.datasets}
     try:
         sink = JournalSink(journal, FolderBlobStore(Path(assignment.files)))
-        yield Context(assignment.parameters, named, sink, cpus=assignment.cpus)
+        models = [_stored(assignment, model) for model in assignment.models]
+        yield Context(assignment.parameters, named, sink, cpus=assignment.cpus, models=models)
     finally:
         journal.close()
+
+
+def _stored(assignment: Assignment, model: AssignedModel) -> StoredModel:
+    file = FolderBlobStore(Path(assignment.files)).path(model.digest)
+    return StoredModel(model.model, model.version, model.flavor, str(file), list(model.features))

@@ -5,6 +5,7 @@ import { redrawn } from "../../parts/steady.js";
 import { get } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
+import { benchmarks } from "./benchmarks.js";
 import { overlaid } from "./curves.js";
 import { columns, metrics, values } from "./tables.js";
 import { metricPlots } from "./plots.js";
@@ -66,6 +67,7 @@ export function build(main, { report }) {
     redrawn(found,
       section("Metrics", {}, metrics(answer)),
       section("Intervals and means", {}, metricPlots(answer)),
+      !isRuns && section("Last benchmarks", {}, await benchmarks(ofVersions)),
       isRuns && section("Curves", {}, await overlaid(answer, curves)),
       section("Parameters", {}, values("Parameters", answer, answer.parameters)),
       section("Datasets", {}, values("Datasets", answer, answer.datasets)),
