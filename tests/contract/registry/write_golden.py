@@ -30,6 +30,8 @@ from modelog_registry.experiment.events import (
     ExperimentRestored,
     ExperimentTagged,
 )
+from modelog_registry.link.decide import LINK
+from modelog_registry.link.events import LinkMade, LinkRevoked, Shared
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
@@ -89,6 +91,7 @@ from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
 from modelog_registry.read import card_messages, messages, model_messages, policy_messages, retirements
 from modelog_registry.read.change_messages import change_message
+from modelog_registry.read.links import link_message
 from modelog_registry.read.logged_models import logged_model_message
 from modelog_registry.read.signatures import signature_message
 from modelog_registry.read.webhooks import webhook_message
@@ -170,6 +173,7 @@ WEBHOOK_ID = "7f3c-webhook"
 HOOK = Target(Sealed("k-1", "AAECAwQFBgcICQoL", "c2VhbGVkIGJ5IGEga2V5"), "https://ci.example.org/...")
 
 # Each list is the story of one entity, in order.
+LINK_ID = "7f3c-link"
 STORIES: dict[str, list[Any]] = {
     "registry.model": [
         ModelRegistered(
@@ -349,6 +353,10 @@ STORIES: dict[str, list[Any]] = {
         WorkspaceDeleted("fraud", "alice", AT),
         WorkspaceRestored("fraud", "alice", AT),
     ],
+    "registry.link": [
+        LinkMade(LINK_ID, "acme", Shared(EXPERIMENT_ID, RUN_ID), "a" * 64, AT + timedelta(days=7), "alice", AT),
+        LinkRevoked(LINK_ID, "bob", AT),
+    ],
     "registry.name": [
         NameTaken("experiment", "задержки", EXPERIMENT_ID, AT),
         NameReleased("experiment", "задержки", EXPERIMENT_ID, AT),
@@ -464,7 +472,7 @@ STORIES: dict[str, list[Any]] = {
 }
 DECIDERS: dict[str, Decider[Any, Any, Any]] = {
     d.category: d
-    for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET, WEBHOOK, WORKSPACES)
+    for d in (MODEL, POLICY, RETIREMENT, NAME, EXPERIMENT, RUN, LOGGED_MODEL, DATASET, WEBHOOK, WORKSPACES, LINK)
 }
 
 
@@ -493,6 +501,8 @@ def seen_after(category: str, events: list[Any]) -> dict[str, Any]:
             message = policy_messages.policy_message(state.last, 7)
         case "registry.retirement_policy":
             message = retirements.retirement_policy_message(state.last, 7)
+        case "registry.link":
+            message = link_message(state, state.made, 7)
         case "registry.workspace":
             found = [workspace_message(w, 7) for w in state.all.values()]
             return {"workspaces": [MessageToDict(w, preserving_proto_field_name=True) for w in found]}

@@ -47,6 +47,8 @@ OF_NOW = {
     "lineage.AuditService.StreamEvents": "names where it starts, and then is live",
     # Who may see what is decided by who is a member now, whichever moment one looks at.
     "registry.Workspaces.FindHidden": "the members of now",
+    # A link shows a thing as it is now, and is good or not now.
+    "registry.Links.OpenLink": "a link shows what is now",
     # Content under its digest is the same for ever.
     "registry.ArtifactStore.DownloadArtifact": "named by its content",
     # Acts, and repeats safely without an id.

@@ -196,7 +196,18 @@ def test_the_page_and_its_assets_are_served_to_everybody(platform: SmallPlatform
 
 def test_every_page_has_an_address_and_may_run_nothing_but_our_scripts(platform: SmallPlatform) -> None:
     with httpx.Client(base_url=platform.url) as client:
-        for path in ("/", "/models", "/models/a%20b", "/compare", "/experiments/1", "/runs/1", "/diff", "/datasets/x"):
+        for path in (
+            "/",
+            "/models",
+            "/models/a%20b",
+            "/compare",
+            "/experiments/1",
+            "/runs/1",
+            "/diff",
+            "/datasets/x",
+            "/workspaces",
+            "/shared",
+        ):
             page = client.get(path)
             assert (page.status_code, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html"), path
             policy = page.headers["Content-Security-Policy"]

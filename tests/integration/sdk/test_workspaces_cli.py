@@ -40,3 +40,16 @@ def test_workspaces_and_what_is_in_them(run_as: Callable[..., Result], alice: mo
     then = json.loads(run_as("bob", "workspace", "show", "space-1", "--as-of", before).output)
     assert [p["name"] for p in then["projects"]] == ["cards", "default"]
     assert "is back" in run_as("alice", "workspace", "restore", "space-1").output
+
+
+def test_links_are_made_listed_and_revoked(run_as: Callable[..., Result], alice: modelog.Client) -> None:
+    made = alice.runs.experiment("linked")
+    told = run_as("alice", "link", "create", "--experiment", made.id, "--days", "2").output
+    address = told.split()[0]
+    assert "/shared#" in address
+    shown = json.loads(run_as("bob", "link", "open", address).output)
+    assert shown["experiment"]["name"] == "linked"
+    (link,) = json.loads(run_as("bob", "link", "list", "--experiment", made.id, "--json").output)
+    assert made.id in run_as("bob", "link", "list").output
+    assert "shows nothing any more" in run_as("alice", "link", "revoke", link["id"]).output
+    assert "this link shows nothing" in run_as("bob", "link", "open", address, status=1).stderr

@@ -116,6 +116,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ListDatasetsRequest": {},
     "GetWorkspaceRequest": {"Workspace": lambda w: [{"workspace": w.name}]},
     "ListWorkspacesRequest": {},
+    "ListLinksRequest": {"Link": lambda shared: [{"run_id": shared.run_id}]},
     "ListDatasetVersionsRequest": {"Dataset": lambda d: [{"dataset": d.name}]},
     "GetJobRequest": {"Job": lambda j: [{"job_id": j.id}]},
     "ListJobsRequest": {"Job": lambda j: [{"status": j.status}]},

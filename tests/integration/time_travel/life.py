@@ -88,7 +88,7 @@ class Life:
             ("end", 1, 0), ("alias", 0, 1), ("tag", 0, 1), ("tagged", 0, 1),
             ("policy", 0, 0), ("ask", 0, 1), ("say", 0, 0), ("write", 0, 1), ("sign", 0, 1),
             ("promise", 0, 1), ("retire", 0, 0), ("check", 0, 0),
-            ("hook", 0, 0), ("hook", 1, 1), ("space", 0, 0), ("part", 0, 1), ("move", 0, 0),
+            ("hook", 0, 0), ("hook", 1, 1), ("space", 0, 0), ("part", 0, 1), ("move", 0, 0), ("share", 1, 0),
         ):  # fmt: skip
             self.take(verb, a, b)
             yield
@@ -128,6 +128,7 @@ class Life:
             "space": lambda a, b: alice.workspaces.create(f"space-{a % 2}", f"step {b}"),
             "part": lambda a, b: alice.workspaces.create_project(f"space-{a % 2}", f"part-{b}"),
             "move": lambda a, b: alice.models.move(_name(a), f"space-{b % 2}"),
+            "share": lambda a, b: alice.links.create(run_id=_of(self._runs, a), days=b + 1),
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),

@@ -25,6 +25,7 @@ PAGES = {
     "compare runs": "/compare?run={run}&run={second}&run={failed}",
     "compare versions": "/compare?version={model}/1.0.0&version={model}/1.1.0",
     "datasets": "/datasets",
+    "workspaces": "/workspaces",
     "dataset": "/datasets/flights",
     "deployment": "/deployments/late-flights",
     "A/B test": "/ab-tests/newer",

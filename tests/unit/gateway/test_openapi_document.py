@@ -157,10 +157,16 @@ def test_comments_of_the_contracts_are_descriptions() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.verb} {r.path}")
 def test_every_route_calls_a_method_that_names_a_permission(route: Route) -> None:
-    assert re.fullmatch(r"[a-z]+\.[a-z]+", route.permission)
+    assert route.permission == "public" or re.fullmatch(r"[a-z]+\.[a-z]+", route.permission)
     assert route.full_method == f"/{route.method.containing_service.full_name}/{route.method.name}"
     assert all(name in route.method.input_type.fields_by_name for name in route.parameters)
     assert route.has_body == (route.verb == "POST")
+
+
+def test_only_a_link_is_opened_without_a_token() -> None:
+    assert [route.path for route in ROUTES if route.permission == "public"] == ["/api/v1/links/open"]
+    opening = document(ROUTES, "1")["paths"]["/api/v1/links/open"]["post"]
+    assert (opening["security"], opening["description"]) == ([], "Needs no token.")
 
 
 def test_fixed_parts_of_paths_win_over_parameters() -> None:

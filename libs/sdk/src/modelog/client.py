@@ -17,6 +17,7 @@ from modelog.api.deployments import Deployments
 from modelog.api.experiments import Runs
 from modelog.api.jobs import Jobs
 from modelog.api.lineage import LineageGraph
+from modelog.api.links import Links
 from modelog.api.logged_models import LoggedModels
 from modelog.api.models import Models
 from modelog.api.monitoring import Monitors
@@ -74,6 +75,7 @@ class Client:
         self.dead_letters = DeadLetters(transport)
         self.webhooks = Webhooks(transport)
         self.workspaces = Workspaces(transport)
+        self.links = Links(transport)
 
     def me(self) -> Identity:
         """Who this client is and what it may do."""

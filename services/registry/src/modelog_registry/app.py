@@ -21,6 +21,7 @@ from modelog_proto.registry.v1.change_pb2_grpc import add_ChangeRequestsServicer
 from modelog_proto.registry.v1.compare_pb2_grpc import add_ComparisonsServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.experiment_pb2_grpc import add_ExperimentRegistryServicer_to_server
+from modelog_proto.registry.v1.link_pb2_grpc import add_LinksServicer_to_server
 from modelog_proto.registry.v1.logged_model_pb2_grpc import add_LoggedModelsServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import add_ModelRegistryServicer_to_server
 from modelog_proto.registry.v1.policy_pb2_grpc import add_PromotionPoliciesServicer_to_server
@@ -36,6 +37,7 @@ from modelog_registry.api.changes import ChangeServicer
 from modelog_registry.api.compare import ComparisonServicer
 from modelog_registry.api.datasets import DatasetServicer
 from modelog_registry.api.experiments import ExperimentServicer
+from modelog_registry.api.links import LinkServicer
 from modelog_registry.api.logged_models import LoggedModelServicer
 from modelog_registry.api.models import ModelServicer
 from modelog_registry.api.policies import PolicyServicer
@@ -53,6 +55,7 @@ from modelog_registry.handle.changes import Changes
 from modelog_registry.handle.datasets import Datasets
 from modelog_registry.handle.evidence import Evidences
 from modelog_registry.handle.experiments import Experiments
+from modelog_registry.handle.links import Links
 from modelog_registry.handle.logged_models import LoggedModels
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.models import Models
@@ -65,6 +68,7 @@ from modelog_registry.handle.sealing import Sealing
 from modelog_registry.handle.uploads import Uploading
 from modelog_registry.handle.webhooks import Webhooks
 from modelog_registry.handle.workspaces import WorkspaceHandler
+from modelog_registry.link.decide import LINK
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.commands import ModelCommand
 from modelog_registry.model.decide import MODEL
@@ -79,6 +83,7 @@ from modelog_registry.react.send import Sender
 from modelog_registry.read.card_queries import CardQueries
 from modelog_registry.read.change_queries import ChangeQueries
 from modelog_registry.read.experiment_artifacts import ExperimentArtifactQueries
+from modelog_registry.read.links import LinkQueries
 from modelog_registry.read.logged_models import LoggedModelQueries
 from modelog_registry.read.model_queries import ModelQueries
 from modelog_registry.read.places import held
@@ -109,9 +114,9 @@ async def build(host: Host) -> None:
     store = host.store
     experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
     model, space = Entities(store, MODEL, EVENTS, host.snapshots), Entities(store, WORKSPACES, EVENTS)
-    logged_model = Entities(store, LOGGED_MODEL, EVENTS, host.snapshots)
+    logged_model, link = Entities(store, LOGGED_MODEL, EVENTS, host.snapshots), Entities(store, LINK, EVENTS)
     names = Names(Entities(store, NAME, EVENTS), "experiment")
-    sight = Sight(Looked(space, experiment, names, run, model, logged_model))
+    sight = Sight(Looked(space, experiment, names, run, model, logged_model, link))
     host.guard(sight.check)
     tables = host.project(TABLES, projections(store), seen=sight.rows)
     queries = RegistryQueries(tables)
@@ -143,6 +148,8 @@ async def build(host: Host) -> None:
         WorkspaceServicer(workspaces, WorkspaceQueries(space, store, sight), sight, host.clock),
         f"{PACKAGE}.Workspaces",
     )
+    links = LinkServicer(Links(link, host.clock), LinkQueries(tables, tracking, ModelQueries(tables)), host.clock)
+    host.serve(add_LinksServicer_to_server, links, f"{PACKAGE}.Links")
     host.serve(
         add_PromotionPoliciesServicer_to_server,
         PolicyServicer(models, PolicyQueries(tables), host.clock),
@@ -182,7 +189,6 @@ async def build(host: Host) -> None:
         ChangeServicer(changes, ChangeQueries(tables), host.clock),
         f"{PACKAGE}.ChangeRequests",
     )
-    logged_model = Entities(store, LOGGED_MODEL, EVENTS, host.snapshots)
     models_of_runs = LoggedModels(logged_model, experiments, references, registered)
     host.serve(
         add_LoggedModelsServicer_to_server,

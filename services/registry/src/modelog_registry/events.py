@@ -17,6 +17,7 @@ from modelog_registry.experiment.events import (
     ExperimentTagged,
     created_from_1,
 )
+from modelog_registry.link.events import LinkMade, LinkRevoked
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
     LoggedModelArtifactsRemoved,
@@ -164,6 +165,8 @@ TYPES = (
     ProjectCreated,
     ProjectDescribed,
     ProjectDeleted,
+    LinkMade,
+    LinkRevoked,
 )
 
 

@@ -18,6 +18,7 @@ from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_registry.dataset.decide import DATASET
 from modelog_registry.events import EVENTS as REGISTRY
 from modelog_registry.experiment.decide import EXPERIMENT
+from modelog_registry.link.decide import LINK
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME
@@ -39,7 +40,19 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
         (MONITORING, (AB_TEST, MONITOR, POLICY, RETRAINING)),
         (
             REGISTRY,
-            (DATASET, EXPERIMENT, LOGGED_MODEL, MODEL, NAME, PROMOTION_POLICY, RETIREMENT, RUN, WEBHOOK, WORKSPACES),
+            (
+                DATASET,
+                EXPERIMENT,
+                LINK,
+                LOGGED_MODEL,
+                MODEL,
+                NAME,
+                PROMOTION_POLICY,
+                RETIREMENT,
+                RUN,
+                WEBHOOK,
+                WORKSPACES,
+            ),
         ),
         (SERVING, (DEPLOYMENTS,)),
         (TRAINING, (JOB,)),

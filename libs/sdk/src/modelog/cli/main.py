@@ -24,6 +24,7 @@ from modelog.cli import (
     importing,
     jobs,
     lineage,
+    links,
     logged_models,
     model_upkeep,
     models,
@@ -70,6 +71,7 @@ app.add_typer(monitors.app, name="monitor")
 app.add_typer(ab_tests.app, name="abtest")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(workspaces.app, name="workspace")
+app.add_typer(links.app, name="link")
 app.add_typer(workspaces.project, name="project")
 app.add_typer(events.app, name="events")
 app.add_typer(lineage.app, name="lineage")

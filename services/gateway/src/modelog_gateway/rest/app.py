@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc.aio
@@ -17,6 +17,7 @@ from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauth
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import Call, calling
 from modelog_common.rpc.errors import PeerFailed
+from modelog_common.security.permissions import PUBLIC
 from modelog_common.security.tokens import TokenVerifier
 
 from modelog_gateway.mlflow.app import PUBLIC as MLFLOW_PUBLIC
@@ -33,7 +34,7 @@ from modelog_gateway.rest.transcode import request_message, to_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Peers = Callable[[str], grpc.aio.Channel]
-PUBLIC = ("/healthz", "/openapi.json", "/.well-known/modelog", *PAGES_PUBLIC, *MLFLOW_PUBLIC)
+PUBLIC_PATHS = ("/healthz", "/openapi.json", "/.well-known/modelog", *PAGES_PUBLIC, *MLFLOW_PUBLIC)
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 CALL_TIMEOUT_S = 30.0
 CORRELATION_LONGEST = 100
@@ -44,7 +45,9 @@ log = structlog.get_logger()
 def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dict[str, str]) -> web.Application:
     """The application; `peer` gives the channel to a service, `discovery` says where the other entrances are."""
     known = routes()
-    app = web.Application(middlewares=[errors_as_problems, identified(verifier)], client_max_size=BODY_LIMIT_BYTES)
+    open_to_all = [*PUBLIC_PATHS, *(route.path for route in known if route.permission == PUBLIC)]
+    middlewares = [errors_as_problems, identified(verifier, open_to_all)]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT_BYTES)
     described = json.dumps(document(known, version))
     streams = Streams(peer)
     app.router.add_get("/api/v1/events/stream", streams.events)
@@ -141,12 +144,15 @@ def http_problem(request: web.Request, error: web.HTTPException) -> web.StreamRe
             raise error
 
 
-def identified(verifier: TokenVerifier) -> Middleware:
-    """Middleware that knows the caller by the bearer token and makes the call current for what is called on."""
+def identified(verifier: TokenVerifier, public: Sequence[str]) -> Middleware:
+    """Middleware that knows the caller by the bearer token and makes the call current for what is called on.
+
+    At `public` addresses, and below those that end with a slash, nobody is asked who they are.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if any(request.path == p or (p.endswith("/") and p != "/" and request.path.startswith(p)) for p in PUBLIC):
+        if any(request.path == p or (p.endswith("/") and p != "/" and request.path.startswith(p)) for p in public):
             return await handler(request)
         token = links.token_of(request) or bearer(
             request.headers.get("Authorization", ""), basic=is_mlflow(request.path)

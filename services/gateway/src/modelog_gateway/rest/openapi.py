@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from modelog_common.security.permissions import PUBLIC
 
 from modelog_gateway.rest.contracts import Route, comment_of, is_live, rules_of
 from modelog_gateway.rest.transcode import SHORT
@@ -57,11 +58,11 @@ def document(routes: list[Route], version: str) -> Json:
 
 
 def _operation(route: Route, schemas: dict[str, Json]) -> Json:
-    name = route.method.name
+    name, is_public = route.method.name, route.permission == PUBLIC
     operation: Json = {
         "operationId": name if route.binding == 0 else f"{name}{route.binding + 1}",
         "summary": comment_of(route.method.full_name) or name,
-        "description": f"Needs the permission `{route.permission}`.",
+        "description": "Needs no token." if is_public else f"Needs the permission `{route.permission}`.",
         "tags": [route.method.containing_service.name],
         "parameters": [_path_parameter(route, p) for p in route.parameters],
         "responses": {
@@ -69,6 +70,8 @@ def _operation(route: Route, schemas: dict[str, Json]) -> Json:
             **{str(s): _problem_answer(text) for s, text in _STATUSES.items()},
         },
     }
+    if is_public:
+        operation["security"] = []
     if route.has_body:
         body = _inline(route.method.input_type, schemas, leave_out=route.parameters)
         operation["requestBody"] = {"required": True, "content": _json(body)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 from aiohttp import web
@@ -16,12 +17,15 @@ ADDRESSES = (
     "/runs/{id}",
     "/diff",
     "/datasets",
+    "/workspaces",
     "/datasets/{name}",
     "/deployments/{name}",
     "/ab-tests/{name}",
 )
+# What a link shows: a document of its own, which asks nobody who they are.
+SHARED = "/shared"
 # Nobody needs a token for a document without content, nor for its scripts.
-PUBLIC = (*(address.partition("{")[0] for address in ADDRESSES), "/static/")
+PUBLIC = (*(address.partition("{")[0] for address in ADDRESSES), SHARED, "/static/")
 # Scripts, styles and answers come from here alone; nothing inline runs. Previews are blobs that a script made.
 POLICY = "; ".join((
     "default-src 'none'",
@@ -45,15 +49,19 @@ HEADERS = {
 
 def add_pages(app: web.Application) -> None:
     folder = files("modelog_gateway") / "web"
-    document = (folder / "index.html").read_text()
+    page, shared = (_page((folder / name).read_text()) for name in ("index.html", "shared.html"))
+    for address in ADDRESSES:
+        app.router.add_get(address, page)
+    app.router.add_get(SHARED, shared)
+    app.router.add_static("/static/", str(folder))
+    app.on_response_prepare.append(protected)
 
+
+def _page(document: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def page(_: web.Request) -> web.StreamResponse:
         return web.Response(text=document, content_type="text/html")
 
-    for address in ADDRESSES:
-        app.router.add_get(address, page)
-    app.router.add_static("/static/", str(folder))
-    app.on_response_prepare.append(protected)
+    return page
 
 
 async def protected(request: web.Request, answer: web.StreamResponse) -> None:

@@ -21,6 +21,7 @@ const pages = [
   [/^\/runs\/(?<id>[^/]+)$/, "run"],
   [/^\/diff$/, "diff"],
   [/^\/datasets\/?$/, "datasets"],
+  [/^\/workspaces$/, "workspaces"],
   [/^\/datasets\/(?<name>[^/]+)$/, "dataset"],
   [/^\/deployments\/(?<name>[^/]+)$/, "deployment"],
   [/^\/ab-tests\/(?<name>[^/]+)$/, "abtest"],
@@ -49,7 +50,7 @@ function askWho(why) {
 function navigation() {
   const here = within[folder] ?? folder;
   const links = [["overview", "Overview", to.overview()], ["models", "Models", to.models()], ["experiments", "Experiments", to.experiments()],
-    ["datasets", "Datasets", to.datasets()], ["compare", "Compare", to.compare()]];
+    ["datasets", "Datasets", to.datasets()], ["workspaces", "Workspaces", to.workspaces()], ["compare", "Compare", to.compare()]];
   replace($("nav"), links.map(([name, label, href]) => h("a", { href, "aria-current": name === here ? "page" : null }, label)));
   document.querySelector(".brand").href = to.overview();
 }

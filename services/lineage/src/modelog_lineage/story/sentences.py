@@ -25,6 +25,7 @@ ENTITIES: Mapping[str, Entity] = {
     "registry.experiment": Entity("experiment", ("name",)),
     "registry.run": Entity("run", ("name",)),
     "registry.workspace": Entity("workspace", ("workspace",)),
+    "registry.link": Entity("link", ("link_id",)),
     "gateway.user": Entity("user", ("name", "user")),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelog_lineage.story.telling import Sentence
-from modelog_lineage.story.words import Payload, word
+from modelog_lineage.story.words import Payload, short, word
 
 _SEEN_BY = {"open": "open to the tenant", "restricted": "restricted to its members"}
 
@@ -20,6 +20,14 @@ def _project(p: Payload) -> str:
 
 def _place(place: Payload) -> str:
     return f"{word(place['workspace'])}/{word(place['project'])}"
+
+
+def _shared(shared: Payload) -> str:
+    if shared["model"]:
+        return f"{word(shared['model'])} {word(shared['version'])}"
+    if shared["run_id"]:
+        return f"run {short(shared['run_id'])}"
+    return f"the experiment {short(shared['experiment_id'])}"
 
 
 SENTENCES: Mapping[str, Sentence] = {
@@ -39,6 +47,10 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.ProjectCreated": Sentence(lambda p: f"{word(p['by'])} created {_project(p)}"),
     "registry.ProjectDescribed": Sentence(lambda p: f"{word(p['by'])} described {_project(p)} anew"),
     "registry.ProjectDeleted": Sentence(lambda p: f"{word(p['by'])} deleted {_project(p)}"),
+    "registry.LinkMade": Sentence(
+        lambda p: f"{word(p['by'])} shared {_shared(p['shared'])} by a link until {word(p['expires_at'])[:10]}"
+    ),
+    "registry.LinkRevoked": Sentence(lambda p: f"{word(p['by'])} revoked the link {short(p['link_id'])}"),
     "registry.ExperimentMoved": Sentence(
         lambda p: f"{word(p['by'])} moved the experiment {word(p['name'])} to {_place(p['place'])}"
     ),

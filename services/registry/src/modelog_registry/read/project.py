@@ -14,6 +14,7 @@ from modelog_registry.events import EVENTS
 from modelog_registry.experiment.decide import EXPERIMENT
 from modelog_registry.experiment.events import ExperimentArtifactsAdded, ExperimentArtifactsRemoved
 from modelog_registry.experiment.state import Experiment
+from modelog_registry.link.decide import LINK
 from modelog_registry.logged_model.decide import LOGGED_MODEL
 from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME
@@ -22,6 +23,7 @@ from modelog_registry.policy.state import Policy
 from modelog_registry.read import messages, policy_messages, retirements, tables
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.experiment_artifacts import artifact_rows
+from modelog_registry.read.links import link_rows
 from modelog_registry.read.logged_models import logged_model_rows
 from modelog_registry.read.model_rows import model_rows
 from modelog_registry.read.model_tables import POLICIES, RETIREMENT_POLICIES
@@ -50,6 +52,7 @@ def projections(store: EventStore) -> Sequence[Projection]:
         EntityProjection(store, DATASET, EVENTS, dataset_rows),
         EntityProjection(store, WEBHOOK, EVENTS, webhook_rows),
         EntityProjection(store, WORKSPACES, EVENTS, no_rows),
+        EntityProjection(store, LINK, EVENTS, link_rows),
     )
 
 

@@ -29,6 +29,7 @@ class Kind(Enum):
     VERSION = auto()
     LOGGED_MODEL = auto()
     WORKSPACE = auto()
+    LINK = auto()
     # A name that is to be given: what has it already may be out of sight.
     NEW_EXPERIMENT = auto()
     NEW_MODEL = auto()
@@ -43,6 +44,7 @@ FIELDS = {
     "model": Kind.MODEL,
     "model_id": Kind.LOGGED_MODEL,
     "workspace": Kind.WORKSPACE,
+    "link_id": Kind.LINK,
 }
 OF_MESSAGES = {
     "GetExperimentRequest.name": Kind.EXPERIMENT_NAME,
@@ -70,6 +72,9 @@ NARROWING = frozenset({
     "ListModelsRequest.workspace",
     "SearchModelsRequest.workspace",
     "CountModelsRequest.workspace",
+    "ListLinksRequest.experiment_id",
+    "ListLinksRequest.run_id",
+    "ListLinksRequest.model",
     # It is to be made, and its name is told to be taken.
     "CreateWorkspaceRequest.workspace",
 })  # fmt: skip

@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, select
 
 from modelog_registry.experiment.state import Experiment, first_id
 from modelog_registry.handle.names import Names
+from modelog_registry.link.decide import Link
 from modelog_registry.logged_model.state import LoggedModel
 from modelog_registry.model.state import Model
 from modelog_registry.read.model_tables import MODELS
@@ -47,6 +48,7 @@ class Looked:
     runs: Entities[Run, Any, Any]
     models: Entities[Model, Any, Any]
     logged_models: Entities[LoggedModel, Any, Any]
+    links: Entities[Link, Any, Any]
 
 
 class Sight:
@@ -65,21 +67,15 @@ class Sight:
 
     async def rows(self, table: TemporalTable, tenant: str) -> Sequence[ColumnElement[bool]]:
         """What rows of a table must be to be in sight."""
-        c = table.table.c
-        if "experiment_id" in c:
-            kind, column = EXPERIMENT, c.experiment_id
-        elif table is MODELS:
-            kind, column = MODEL, c.name
-        elif "model" in c:
-            kind, column = MODEL, c.model
-        else:
-            return ()
         hidden = await self.hidden()
         if not hidden:
             return ()
-        p = PLACES.table.c
-        inside = [p.tenant == tenant, PLACES.at(None), p.kind == kind, p.workspace.in_(sorted(hidden))]
-        return [column.not_in(select(p.thing).where(*inside))]
+        c, p = table.table.c, PLACES.table.c
+        holding = [(EXPERIMENT, c.experiment_id)] if "experiment_id" in c else []
+        holding += [(MODEL, c.model)] if "model" in c else []
+        holding += [(MODEL, c.name)] if table is MODELS else []
+        out = [p.tenant == tenant, PLACES.at(None), p.workspace.in_(sorted(hidden))]
+        return [column.not_in(select(p.thing).where(*out, p.kind == kind)) for kind, column in holding]
 
     async def check(self, request: Message, permission: str) -> None:
         """Raises NotFound for what the request names and the caller may not see, Forbidden for what they may not do."""
@@ -112,6 +108,8 @@ class Sight:
                 inside = await self._workspaces_of(Kind.LOGGED_MODEL, entity_id, who.tenant)
             case "registry.model":
                 inside = [(await self._looked.models.current(entity_id)).state.place.workspace]
+            case "registry.link":
+                inside = await self._of_link(entity_id, who.tenant)
             case "registry.name":
                 # What is free tells who had it.
                 owner = await self._looked.names.owner_of(entity_id)
@@ -145,6 +143,8 @@ class Sight:
                 return [w for run_id in name.split(",") for w in await self._of_run(run_id, tenant)]
             case Kind.MODEL | Kind.NEW_MODEL | Kind.VERSION:
                 return await self._of_model(name.partition("/")[0], tenant)
+            case Kind.LINK:
+                return await self._of_link(name, tenant)
             case Kind.LOGGED_MODEL:
                 created = (await self._looked.logged_models.recent(name)).state.created
                 mine = created is not None and created.tenant == tenant
@@ -157,6 +157,14 @@ class Sight:
     async def _of_run(self, run_id: str, tenant: str) -> Sequence[str]:
         started = (await self._looked.runs.recent(run_id)).state.of(tenant)
         return await self._of_experiment(started.experiment_id, tenant) if started is not None else ()
+
+    async def _of_link(self, link_id: str, tenant: str) -> Sequence[str]:
+        made = (await self._looked.links.current(link_id)).state.made
+        if made is None or made.tenant != tenant:
+            return ()
+        if made.shared.model:
+            return await self._of_model(made.shared.model, tenant)
+        return await self._of_experiment(made.shared.experiment_id, tenant)
 
     async def _of_model(self, name: str, tenant: str) -> Sequence[str]:
         """Also of one that was deleted: its history is still there."""
@@ -186,6 +194,8 @@ def _admit(who: Identity, workspace: Workspace, kind: Kind, name: str, permissio
             raise NotFound(f"there is no workspace {name!r}")
         case Kind.MODEL | Kind.VERSION:
             raise NotFound(f"there is no model {name.partition('/')[0]!r}")
+        case Kind.LINK:
+            raise NotFound(f"there is no link {name!r}")
         case Kind.LOGGED_MODEL:
             raise NotFound(f"there is no logged model {name!r}")
         case Kind.RUN | Kind.RUNS:

@@ -23,6 +23,7 @@ export const to = {
   compareVersions: (versions) => at("/compare", { version: versions }),
   compare: () => at("/compare"),
   datasets: () => at("/datasets"),
+  workspaces: () => at("/workspaces"),
   dataset: (name, version) => at(`/datasets/${part(name)}`, { version }),
   deployment: (name) => at(`/deployments/${part(name)}`),
   abTest: (name) => at(`/ab-tests/${part(name)}`),

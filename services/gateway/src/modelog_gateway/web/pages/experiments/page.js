@@ -5,6 +5,7 @@ import { table } from "../../parts/table.js";
 import { search } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
+import { within } from "../../parts/places.js";
 import { started } from "./started.js";
 
 const pageSize = 100;
@@ -18,7 +19,8 @@ export function build(main, { report }) {
   const form = h("form", { class: "toolbar", role: "search", "aria-label": "Experiments", onsubmit: (event) => { event.preventDefault(); change(); } },
     field("Name", text), field("Order", order), field("Which", view), h("button", {}, "Search"));
   const found = h("div");
-  replace(main, h("h1", {}, "Experiments"), section("Search", { id: "s-experiments" }, form, found));
+  const place = h("div");
+  replace(main, h("h1", {}, "Experiments"), section("Search", { id: "s-experiments" }, form, place, found));
 
   function change() {
     put({ text: text.value.trim(), order: order.value, view: view.value, page: "" });
@@ -30,10 +32,11 @@ export function build(main, { report }) {
     text.value = query.get("text") ?? "";
     order.value = orders.some(([one]) => one === query.get("order")) ? query.get("order") : "";
     view.value = views.some(([one]) => one === query.get("view")) ? query.get("view") : "";
+    replace(place, within(to.experiments));
     const { experiments, next_page_token: next } = await search("/api/v1/experiments/search", {
       conditions: text.value ? [{ field: "FIELD_ATTRIBUTE", key: "name", comparison: "COMPARISON_ILIKE", text: `%${text.value}%` }] : [],
       order_by: order.value ? [{ field: "FIELD_ATTRIBUTE", key: order.value, descending: true }] : [],
-      view: view.value || "VIEW_ACTIVE", page: { size: pageSize, token: query.get("page") ?? "" },
+      view: view.value || "VIEW_ACTIVE", workspace: query.get("workspace") ?? "", project: query.get("project") ?? "", page: { size: pageSize, token: query.get("page") ?? "" },
     });
     const columns = [{ head: "Experiment", row: true }, { head: "Tags" }, { head: "Author" }, { head: "Created" }, { head: "Changed" }];
     replace(found, experiments.length ? table("Experiments", columns, experiments.map(line)) : text.value || view.value ? quiet("No experiment is like that.") : started(), pager(next, { report, show }));

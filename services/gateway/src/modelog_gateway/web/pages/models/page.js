@@ -7,6 +7,7 @@ import { search } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
 import { Facets } from "./facets.js";
+import { within } from "../../parts/places.js";
 
 const pageSize = 50, mostValues = 12;
 const stages = [["", "any"], ["production", "production"], ["staging", "staging"], ["development", "development"], ["archived", "archived"]];
@@ -19,7 +20,8 @@ export function build(main, { report }) {
     field("Name", text), field("Stage of a version", stage), field("Tag", tag), h("button", {}, "Search"));
   const facets = new Facets((fields) => narrow(fields));
   const found = h("div");
-  replace(main, h("h1", {}, "Models"), section("Search", { id: "s-models" }, form, facets.element, found));
+  const place = h("div");
+  replace(main, h("h1", {}, "Models"), section("Search", { id: "s-models" }, form, place, facets.element, found));
 
   const change = () => narrow({ text: text.value.trim(), stage: stage.value, tag: tag.value.trim() });
 
@@ -44,9 +46,11 @@ export function build(main, { report }) {
     tag.value = query.get("tag") ?? "";
     stage.value = stages.some(([one]) => one === query.get("stage")) ? query.get("stage") : "";
     const wanted = conditions(query);
+    replace(place, within(to.models));
+    const inside = { workspace: query.get("workspace") ?? "", project: query.get("project") ?? "" };
     const [{ models, next_page_token: next }, counted] = await Promise.all([
-      search("/api/v1/models/search", { conditions: wanted, page: { size: pageSize, token: query.get("page") ?? "" } }),
-      search("/api/v1/models/count", { conditions: wanted, values: mostValues }),
+      search("/api/v1/models/search", { conditions: wanted, ...inside, page: { size: pageSize, token: query.get("page") ?? "" } }),
+      search("/api/v1/models/count", { conditions: wanted, ...inside, values: mostValues }),
     ]);
     facets.show(counted.facets, query);
     const none = wanted.length ? "No model is like that. Search for less, or for another moment."
