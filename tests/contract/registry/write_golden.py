@@ -308,9 +308,9 @@ STORIES: dict[str, list[Any]] = {
     ],
     "registry.webhook": [
         WebhookCreated(
-            WEBHOOK_ID, "acme", "ci", "builds", HOOK, ("model_version.created",), HOOK.url, True, "alice", AT
+            WEBHOOK_ID, "acme", "ci", "builds", HOOK, ("model_version.created",), HOOK.url, True, "alice", AT, "delay"
         ),
-        WebhookUpdated(WEBHOOK_ID, "ci-2", "", HOOK, ("model_version_alias.created", "run.failed"), "bob", AT),
+        WebhookUpdated(WEBHOOK_ID, "ci-2", "", HOOK, ("model_version_alias.created",), "bob", AT, "flight-delay"),
         WebhookSecretSet(WEBHOOK_ID, None, "bob", AT),
         WebhookSwitched(WEBHOOK_ID, False, "bob", AT),
         WebhookReplayed(WEBHOOK_ID, 3, 7, "bob", AT),

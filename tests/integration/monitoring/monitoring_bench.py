@@ -226,6 +226,7 @@ async def bench(tmp_path: Path, fresh_broker: Any, world: World, hook: Hook) -> 
         data_dir=tmp_path,
         kafka_bootstrap=fresh_broker.bootstrap,
         peers=dict.fromkeys(("registry", "training", "serving", "serving_oip"), address),
+        webhook_networks="127.0.0.0/8",
     )
     yield Bench(tmp_path, world, Streams(fresh_broker.bootstrap, world), hook, settings, token)
     await server.stop(None)
@@ -256,6 +257,7 @@ class Process:
             "MODELOG_GRPC_PORT": str(self.port),
             "MODELOG_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
             "MODELOG_PEERS": json.dumps(settings.peers),
+            "MODELOG_WEBHOOK_NETWORKS": settings.webhook_networks,
         }
         with (self.bench.folder / "monitoring.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -26,6 +26,8 @@ WRONG_MONITORS: list[tuple[dict[str, Any], str]] = [
     ({"drift": pb.DriftThresholds(ks_distance=2)}, "drift.ks_distance"),
     ({"channels": [pb.AlertChannel(kind=pb.CHANNEL_KIND_SLACK, url="ftp://x")]}, "channels[0].url"),
     ({"channels": [pb.AlertChannel(kind=pb.CHANNEL_KIND_SLACK, url="http://x")] * 2}, "channels[1]"),
+    ({"channels": [pb.AlertChannel(kind=pb.CHANNEL_KIND_SLACK, url="https://10.0.0.1/")]}, "channels[0].url"),
+    ({"channels": [pb.AlertChannel(kind=pb.CHANNEL_KIND_WEBHOOK, url="https://u:p@x.org/")]}, "channels[0].url"),
     ({"reference": [common_pb2.DatasetRef(dataset="words", version=1)]}, "reference[0]"),
 ]
 WRONG_POLICIES: list[tuple[dict[str, Any], str]] = [

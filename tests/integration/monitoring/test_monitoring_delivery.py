@@ -98,3 +98,18 @@ async def test_the_address_of_a_channel_is_a_secret_that_only_the_channel_sees(b
     assert any(b"http://127.0.0.1:9/..." in content for content in stored.values())
     assert [file for file, content in stored.items() if secret.encode() in content] == []
     assert secret not in f"{alerts}{monitor}{created}"
+
+
+async def test_an_alert_is_sent_only_where_webhooks_may_send(bench: Any) -> None:
+    """What a name leads to is seen when something is sent; the setting may have changed since the monitor was made."""
+    private = f"{bench.hook.url}/private".replace("127.0.0.1", "localhost")
+    async with bench.monitoring():
+        await bench.create_monitor(channels=[pb.AlertChannel(kind=pb.CHANNEL_KIND_WEBHOOK, url=private)])
+    bench.settings = bench.settings.model_copy(update={"webhook_networks": "10.0.0.0/8"})
+    async with bench.monitoring():
+        bench.streams.hour(0)
+        bench.streams.hour(1)
+        await until_all(bench, 1, "ClientConnectorError")
+        (status,) = await deliveries(bench)
+    assert "not in MODELOG_WEBHOOK_NETWORKS, which http needs" in status
+    assert bench.hook.bodies == []

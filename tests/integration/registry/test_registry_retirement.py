@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from modelog_common.domain.errors import Forbidden, NotAllowed, NotFound
 from modelog_proto.common.v1 import common_pb2 as common
-from modelog_proto.registry.v1 import model_pb2, sla_pb2
+from modelog_proto.registry.v1 import model_pb2, sla_pb2, webhook_pb2
 from modelog_proto.registry.v1 import retire_pb2 as pb
 from modelog_proto.registry.v1.retire_pb2_grpc import RetirementsStub
 from modelog_proto.registry.v1.sla_pb2_grpc import ModelSlasStub
@@ -90,6 +90,47 @@ async def test_a_retirement_is_announced_objected_to_and_carried_out(
     assert (gone.stage, gone.stage_by) == (model_pb2.STAGE_ARCHIVED, "service:registry")
     facts = await alice.models.ListModelHistory(model_pb2.ListModelHistoryRequest(model=NAME, version="1.0.0"))
     assert facts.facts[-1].reason == "retired: unused in development since 2026-01-01 00:00:00 UTC"
+
+
+async def test_webhooks_are_told_of_retirements(
+    tmp_path: Path, registry_with: Callable[..., AbstractAsyncContextManager[Any]], receiver: Any
+) -> None:
+    words = ("announced", "objected", "called_off", "carried_out")
+    async with registry_with(tmp_path, webhook_networks="127.0.0.0/8") as registry:
+        alice = registry.person("alice")
+        kinds = [f"model_version_retirement.{word}" for word in words]
+        hook = webhook_pb2.CreateWebhookRequest(name="ci", url=receiver.url, events=kinds, model=NAME)
+        await alice.webhooks.CreateWebhook(hook)
+        await alice.upload()
+        await alice.model()
+        for _ in range(3):
+            await alice.version()
+        await put(alice, RULE)
+        alice, bob = later(registry, 31 * DAY)
+        await check(alice)
+        await retirements(bob).ObjectToRetirement(
+            pb.ObjectToRetirementRequest(model=NAME, version="1.1.0", reason="needed")
+        )
+        move = model_pb2.PromoteVersionRequest(model=NAME, version="1.2.0", stage=model_pb2.STAGE_STAGING, reason="up")
+        await alice.models.PromoteVersion(move)
+        alice, bob = later(registry, 7 * DAY)
+        await check(alice)
+        came = await receiver.until(6)
+    told = sorted((r.told["data"]["semantic_version"], r.told["action"], r.told["data"]["by"]) for r in came)
+    us = "service:registry"
+    assert told == [
+        ("1.0.0", "announced", us),
+        ("1.0.0", "carried_out", us),
+        ("1.1.0", "announced", us),
+        ("1.1.0", "objected", "bob"),
+        ("1.2.0", "announced", us),
+        ("1.2.0", "called_off", "alice"),
+    ]
+    by_word = {r.told["action"]: r.told["data"] for r in came if r.told["data"]["semantic_version"] == "1.0.0"}
+    assert by_word["announced"]["reason"] == "unused in development since 2026-01-01 00:00:00 UTC"
+    assert by_word["announced"]["due"].startswith("2026-02-08T")
+    assert by_word["carried_out"]["reason"] == f"retired: {by_word['announced']['reason']}"
+    assert by_word["carried_out"]["version"] == "1"
 
 
 async def test_the_registry_looks_by_itself(

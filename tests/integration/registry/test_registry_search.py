@@ -234,3 +234,31 @@ async def test_a_search_that_makes_no_sense_is_told_why(alice: Any, wrong: Any, 
     with pytest.raises(Invalid) as refused:
         await search(alice, **wrong)
     assert [v.field for v in refused.value.violations] == [field]
+
+
+async def test_a_deleted_experiment_hides_its_runs_where_all_are_looked_at(alice: Any) -> None:
+    kept, gone = await alice.experiment("kept"), await alice.experiment("gone")
+    for experiment in ("kept", "gone"):
+        await alice.run(experiment, name=f"in {experiment}", parameters={"depth": "6"})
+    six = {"field": "FIELD_PARAMETER", "key": "depth", "comparison": "COMPARISON_EQUAL", "text": "6"}
+
+    async def found(**fields: Any) -> set[str]:
+        plain, narrowed = await search(alice, **fields), await search(alice, conditions=[six], **fields)
+        assert {run.id for run in plain.runs} == {run.id for run in narrowed.runs}
+        return {run.name for run in plain.runs}
+
+    async def listed(**read: Any) -> set[str]:
+        request = pb.ListRunsRequest(read=common.ReadOptions(**read))
+        return {run.name for run in (await alice.experiments.ListRuns(request)).runs}
+
+    deleted = await alice.experiments.DeleteExperiment(pb.DeleteExperimentRequest(experiment_id=gone.id))
+    then = {"as_of": str(deleted.position - 1)}
+    both = {"in kept", "in gone"}
+    assert await found() == await listed() == {"in kept"}
+    assert await found(view="VIEW_DELETED") == {"in gone"}
+    assert await found(view="VIEW_ALL") == both
+    assert await found(read=common.ReadOptions(**then)) == await listed(**then) == both
+    assert await found(experiment_ids=[gone.id]) == {"in gone"}, "whoever names it sees what is in it"
+    assert await found(experiment_ids=[kept.id, gone.id]) == both
+    await alice.experiments.RestoreExperiment(pb.RestoreExperimentRequest(experiment_id=gone.id))
+    assert await found() == await listed() == both

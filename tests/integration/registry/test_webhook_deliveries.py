@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from aiohttp import web
 from modelog_common.domain.errors import Forbidden, Invalid, NotAllowed, NotFound
 from modelog_proto.common.v1 import common_pb2 as common
-from modelog_proto.registry.v1 import experiment_pb2, model_pb2
+from modelog_proto.registry.v1 import experiment_pb2, model_pb2, sign_pb2
 from modelog_proto.registry.v1 import webhook_pb2 as pb
+from modelog_proto.registry.v1.sign_pb2_grpc import ModelSignaturesStub
 
 KINDS = ["registered_model.created", "model_version.created", "model_version_alias.created", "run.failed"]
 PATIENCE_S = 60
@@ -332,3 +334,54 @@ async def test_a_name_that_leads_into_a_private_network_is_refused_when_it_is_se
         tried = await alice.webhooks.TestWebhook(pb.TestWebhookRequest(webhook_id=hook.id))
         assert tried.status == 0
         assert "is no public address and not in MODELOG_WEBHOOK_NETWORKS" in tried.error
+
+
+async def test_a_webhook_of_one_model_is_told_of_that_one_only(hooked: Any, receiver: Any) -> None:
+    alice = hooked.person("alice")
+    kinds = ["registered_model.created", "model_version_alias.created"]
+    hook = await created(alice, receiver.url, *kinds, model="mine")
+    assert hook.model == "mine"
+    for name in ("other", "mine"):
+        await alice.model(name)
+    assert [r.told["data"]["name"] for r in await receiver.until(1)] == ["mine"]
+    changed = pb.UpdateWebhookRequest(webhook_id=hook.id, model="")
+    assert (await alice.webhooks.UpdateWebhook(changed)).model == ""
+    await alice.model("third")
+    assert [r.told["data"]["name"] for r in await receiver.until(2)] == ["mine", "third"]
+    with pytest.raises(Invalid, match=r"events: has 'run.failed', which belongs to no model"):
+        await created(alice, receiver.url, "registered_model.created", "run.failed", model="mine")
+    runs = await created(alice, receiver.url, "run.failed", name="runs")
+    with pytest.raises(Invalid, match="which belongs to no model"):
+        await alice.webhooks.UpdateWebhook(pb.UpdateWebhookRequest(webhook_id=runs.id, model="mine"))
+
+
+async def test_signatures_are_told_of(hooked: Any, receiver: Any) -> None:
+    alice = hooked.person("alice")
+    await created(alice, receiver.url, "model_version_signature.added")
+    await alice.model()
+    await alice.upload()
+    await alice.version()
+    for content in (b"signature", b"card"):
+        await alice.upload(content)
+    signed = sign_pb2.AddModelSignatureRequest(
+        model="flight-delay",
+        version="1.0.0",
+        key="ab" * 32,
+        signature=artifact_of("signature.json", b"signature"),
+        files=[artifact_of("card.json", b"card")],
+    )
+    await ModelSignaturesStub(alice.channel).AddModelSignature(signed)
+    [request] = await receiver.until(1)
+    assert request.told["data"] == {
+        "name": "flight-delay",
+        "version": "1",
+        "semantic_version": "1.0.0",
+        "key": "ab" * 32,
+        "files": ["card.json"],
+        "by": "alice",
+    }
+
+
+def artifact_of(path: str, content: bytes) -> Any:
+    digest = hashlib.sha256(content).hexdigest()
+    return model_pb2.Artifact(path=path, digest=digest, size_bytes=len(content))

@@ -130,7 +130,7 @@ def test_a_monitor_watches_a_deployment(run: Any, deployed: str, alice: modelog.
         reference_auc=0.7,
         drift={"ks_distance": 0.2},
         quality={"auc_loss": 0.05},
-        channels=[AlertChannel(kind="CHANNEL_KIND_WEBHOOK", url="http://127.0.0.1:9/")],
+        channels=[AlertChannel(kind="CHANNEL_KIND_WEBHOOK", url="https://webhook.invalid/")],
     )
     assert (made.name, made.window) == ("watch", "WINDOW_UNIT_MONTH")
     assert alice.monitors.get("watch").reference == [reference.ref]

@@ -94,6 +94,7 @@ async def build_training(host: Host) -> None:
 @contextmanager
 def whole_platform(folder: Path, **settings: Any) -> Iterator[SmallPlatform]:
     """All of it, for the length of a block; the settings name the broker and the stores."""
+    settings = {"webhook_networks": "127.0.0.0/8", **settings}
     platform = SmallPlatform(folder, BUILDERS | {"training": build_training}, **settings)
     platform.start()
     try:

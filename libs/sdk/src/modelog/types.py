@@ -874,6 +874,7 @@ class Webhook(Record):
     url: str = ""
     events: List[str] = []
     active: bool = False
+    model: str = ""
     has_secret: bool = False
     author: str = ""
     created_at: Optional[datetime] = None

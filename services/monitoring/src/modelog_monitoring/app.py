@@ -10,6 +10,7 @@ from modelog_common.bus.topics import EVENTS as EVENT_TOPICS
 from modelog_common.bus.topics import OUTCOMES, sender_of
 from modelog_common.domain.errors import NotFound
 from modelog_common.events.entities import Entities
+from modelog_common.outbound.reach import Reach, networks_of
 from modelog_common.service import Host
 from modelog_proto.monitoring.v1.abtest_pb2_grpc import add_AbTestsServicer_to_server
 from modelog_proto.monitoring.v1.monitoring_pb2_grpc import add_MonitoringServiceServicer_to_server
@@ -67,7 +68,8 @@ async def build(host: Host) -> None:
 
     catalog = Catalog(store)
     ledger = Ledger(host.data_dir / "deliveries.db")
-    deliverer = Deliverer(monitors, catalog, ledger, host.subjects, host.clock)
+    reach = Reach(networks_of(host.settings.webhook_networks))
+    deliverer = Deliverer(monitors, catalog, ledger, host.subjects, reach, host.clock)
     settled = Settled()
     watch = WindowWatch(monitors, catalog, data, references, settled, host.clock)
     ab_watch = AbWatch(ab_tests, catalog, data, serving, store, host.clock)
@@ -84,7 +86,7 @@ async def build(host: Host) -> None:
     tables = host.project(TABLES, projections(store))
     queries = MonitoringQueries(tables, data, projected, settled, deliverer.status)
     servicer = MonitoringServicer(
-        Monitors(monitors, references, serving, host.subjects),
+        Monitors(monitors, references, serving, host.subjects, reach),
         Policies(policies, monitors, registry),
         queries,
         host.clock,

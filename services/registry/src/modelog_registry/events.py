@@ -197,5 +197,7 @@ EVENTS = EventTypes(
         ("registry.RunStarted", 2): lambda fields: fields,
         ("registry.RunLogged", 1): lambda fields: fields,
         ("registry.RunEnded", 1): lambda fields: fields,
+        ("registry.WebhookCreated", 1): lambda fields: fields,
+        ("registry.WebhookUpdated", 1): lambda fields: fields,
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,9 @@ def tell(story: Story, loading: Loading) -> None:
     story.step(1, "Start the platform (modelog up)")
     loading.start()
     command = [sys.executable, "-m", "modelog.cli.main", "up", "--detach", "--data-dir", str(story.data_dir)]
-    subprocess.run([*command, "--port", str(story.web_port), "--profile", story.profile], check=True)
+    # Alerts go to a listener of the story's own, on this machine.
+    environment = {**os.environ, "MODELOG_WEBHOOK_NETWORKS": "127.0.0.0/8"}
+    subprocess.run([*command, "--port", str(story.web_port), "--profile", story.profile], check=True, env=environment)
     profile = read_profile()
     story.endpoints = profile["endpoints"]
     url = story.endpoints["web"]

@@ -41,8 +41,12 @@ class Webhooks:
         secret: str = "",
         description: str = "",
         disabled: bool = False,
+        model: str = "",
     ) -> Webhook:
-        """Tell `url` of events from now on; with a secret each delivery is signed with it (HMAC-SHA256)."""
+        """Tell `url` of events from now on; with a secret each delivery is signed with it (HMAC-SHA256).
+
+        With a model, of what happens to that one only.
+        """
         body = {
             "name": name,
             "url": url,
@@ -50,6 +54,7 @@ class Webhooks:
             "secret": secret,
             "description": description,
             "disabled": disabled,
+            "model": model,
         }
         return self._transport.post(PATH, Webhook, body)
 
@@ -63,8 +68,9 @@ class Webhooks:
         secret: Optional[str] = None,
         description: Optional[str] = None,
         active: Optional[bool] = None,
+        model: Optional[str] = None,
     ) -> Webhook:
-        """Change what is given; `active` enables and disables, an empty secret takes the secret away."""
+        """Change what is given; `active` enables and disables, an empty secret or model takes it away."""
         body = {
             "name": name,
             "url": url,
@@ -72,6 +78,7 @@ class Webhooks:
             "secret": secret,
             "description": description,
             "active": active,
+            "model": model,
         }
         return self._transport.post(f"{PATH}/{webhook_id}", Webhook, body)
 

@@ -31,11 +31,13 @@ def create(
     secret: Optional[str] = Secret,
     description: str = typer.Option("", help="What it is for."),
     disabled: bool = typer.Option(False, "--disabled", help="Send nothing yet."),
+    model: str = typer.Option("", help="Tell of what happens to this model only."),
     as_json: bool = AsJson,
 ) -> None:
     """Tell an address of events. Example: `modelog webhook create ci https://ci.example.org/hook --event run.failed`"""
     with told(), modelog.connect() as client:
-        made = client.webhooks.create(name, url, event, secret=secret or "", description=description, disabled=disabled)
+        told_of = {"description": description, "model": model}
+        made = client.webhooks.create(name, url, event, secret=secret or "", disabled=disabled, **told_of)
         _show([made], as_json)
 
 
@@ -66,12 +68,20 @@ def update(
     secret: Optional[str] = typer.Option(None, help="Another secret; an empty one takes it away."),
     description: Optional[str] = typer.Option(None),
     active: Optional[bool] = typer.Option(None, "--enable/--disable", help="Nothing is kept while it is disabled."),
+    model: Optional[str] = typer.Option(None, help="Tell of this model only; an empty one means any."),
     as_json: bool = AsJson,
 ) -> None:
     """Change what is given. Example: `modelog webhook update 0b9c... --disable`"""
     with told(), modelog.connect() as client:
         done = client.webhooks.update(
-            webhook, name=name, url=url, events=event or None, secret=secret, description=description, active=active
+            webhook,
+            name=name,
+            url=url,
+            events=event or None,
+            secret=secret,
+            description=description,
+            active=active,
+            model=model,
         )
         _show([done], as_json)
 

@@ -61,6 +61,7 @@ class Webhook(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     description: _builtins.str
@@ -71,6 +72,8 @@ class Webhook(_message.Message):
     """Whether deliveries are signed."""
     author: _builtins.str
     position: _builtins.int
+    model: _builtins.str
+    """It is told of what happens to this model only; empty means any."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names such as "model_version.created"; see docs/webhooks.md."""
@@ -93,10 +96,11 @@ class Webhook(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "author", b"author", "created_at", b"created_at", "description", b"description", "events", b"events", "has_secret", b"has_secret", "id", b"id", "name", b"name", "position", b"position", "updated_at", b"updated_at", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "author", b"author", "created_at", b"created_at", "description", b"description", "events", b"events", "has_secret", b"has_secret", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "updated_at", b"updated_at", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,6 +117,7 @@ class CreateWebhookRequest(_message.Message):
     SECRET_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     url: _builtins.str
@@ -122,6 +127,8 @@ class CreateWebhookRequest(_message.Message):
     disabled: _builtins.bool
     """Make it, and send nothing yet."""
     request_id: _builtins.str
+    model: _builtins.str
+    """Tell of what happens to this model only, whether it is there yet or not; empty means any. Runs belong to none."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -134,10 +141,11 @@ class CreateWebhookRequest(_message.Message):
         secret: _builtins.str = ...,
         disabled: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "disabled", b"disabled", "events", b"events", "name", b"name", "request_id", b"request_id", "secret", b"secret", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "disabled", b"disabled", "events", b"events", "model", b"model", "name", b"name", "request_id", b"request_id", "secret", b"secret", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,6 +163,7 @@ class UpdateWebhookRequest(_message.Message):
     SECRET_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     webhook_id: _builtins.str
     name: _builtins.str
     description: _builtins.str
@@ -163,6 +172,8 @@ class UpdateWebhookRequest(_message.Message):
     """Empty takes it away."""
     active: _builtins.bool
     request_id: _builtins.str
+    model: _builtins.str
+    """Empty means any."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty leaves them as they are."""
@@ -178,15 +189,18 @@ class UpdateWebhookRequest(_message.Message):
         secret: _builtins.str | None = ...,
         active: _builtins.bool | None = ...,
         request_id: _builtins.str = ...,
+        model: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_description", b"_description", "_name", b"_name", "_secret", b"_secret", "_url", b"_url", "active", b"active", "description", b"description", "name", b"name", "secret", b"secret", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_description", b"_description", "_model", b"_model", "_name", b"_name", "_secret", b"_secret", "_url", b"_url", "active", b"active", "description", b"description", "model", b"model", "name", b"name", "secret", b"secret", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_description", b"_description", "_name", b"_name", "_secret", b"_secret", "_url", b"_url", "active", b"active", "description", b"description", "events", b"events", "name", b"name", "request_id", b"request_id", "secret", b"secret", "url", b"url", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active", b"_active", "_description", b"_description", "_model", b"_model", "_name", b"_name", "_secret", b"_secret", "_url", b"_url", "active", b"active", "description", b"description", "events", b"events", "model", b"model", "name", b"name", "request_id", b"request_id", "secret", b"secret", "url", b"url", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__active: _TypeAlias = _typing.Literal["active"]  # noqa: Y015
     _WhichOneofArgType__active: _TypeAlias = _typing.Literal["_active", b"_active"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__secret: _TypeAlias = _typing.Literal["secret"]  # noqa: Y015
@@ -197,6 +211,8 @@ class UpdateWebhookRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__active) -> _WhichOneofReturnType__active | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload

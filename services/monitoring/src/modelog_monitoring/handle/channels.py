@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from modelog_common.domain.errors import Invalid
+from modelog_common.outbound.reach import Reach
+from modelog_common.outbound.reach import shown as shown_address
 from modelog_common.privacy.subjects import Subjects
 
 from modelog_monitoring.monitor.events import Channel
@@ -24,25 +24,18 @@ async def address_of(subjects: Subjects, channel: Channel) -> str:
     return channel.url if isinstance(channel.url, str) else await subjects.open(ADDRESS, channel.url)
 
 
-def check_channels(channels: tuple[Channel, ...]) -> None:
-    """Raises Invalid for an address without a host, and for a channel that stands there twice."""
+def check_channels(channels: tuple[Channel, ...], reach: Reach) -> None:
+    """Raises Invalid for an address that is never sent to, and for a channel that stands there twice."""
     for n, channel in enumerate(channels):
-        if not shown(channel):
-            raise Invalid.field(f"channels[{n}].url", "names no host; allowed: an http or https address")
+        if isinstance(channel.url, str):
+            reach.check(channel.url, f"channels[{n}].url")
         if channel in channels[:n]:
             raise Invalid.field(f"channels[{n}]", f"is the same as channels[{channels.index(channel)}]")
 
 
 def shown(channel: Channel) -> str:
     """What may be told of an address: "https://hooks.example.org/...", empty for one without a host."""
-    if not isinstance(channel.url, str):
-        return channel.shown
-    try:
-        parts = urlsplit(channel.url)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.hostname}{port}/..." if parts.hostname else ""
+    return shown_address(channel.url) if isinstance(channel.url, str) else channel.shown
 
 
 async def _sealed(subjects: Subjects, tenant: str, monitor: str, channel: Channel) -> Channel:

@@ -10,6 +10,7 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
+from modelog_common.outbound.reach import Reach
 from modelog_common.privacy.subjects import Subjects
 
 from modelog_monitoring.handle.channels import check_channels, seal_channels
@@ -48,15 +49,18 @@ class NewMonitor:
 class Monitors:
     """All monitors of all tenants."""
 
-    def __init__(self, entities: MonitorEntities, references: References, serving: Serving, subjects: Subjects) -> None:
-        self._entities, self._references, self._serving, self._subjects = entities, references, serving, subjects
+    def __init__(
+        self, entities: MonitorEntities, references: References, serving: Serving, subjects: Subjects, reach: Reach
+    ) -> None:
+        self._entities, self._references, self._serving = entities, references, serving
+        self._subjects, self._reach = subjects, reach
 
     async def create(self, new: NewMonitor, ctx: Context) -> int:
         """Watch a deployment; returns the position at which the monitor then stands.
 
         Raises NotFound for a deployment or dataset version that does not exist, AlreadyExists, or Invalid.
         """
-        check_channels(new.channels)
+        check_channels(new.channels, self._reach)
         deployment = await self._serving.deployment(new.deployment)
         digest = await self._references.build(new.reference, kinds_of(deployment.signature))
         command = CreateMonitor(

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import aiohttp
+import msgspec
 import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
+from modelog_common.outbound.post import Poster
+from modelog_common.outbound.reach import Reach
 from modelog_common.privacy.subjects import Subjects
 
 from modelog_monitoring.handle.channels import address_of, shown
@@ -27,7 +29,6 @@ from modelog_monitoring.react.payloads import payload_for
 
 ACTOR = "service:monitoring"
 IDEMPOTENCY_KEY = "Idempotency-Key"
-TIMEOUT_S = 10.0
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVEN_UP_AFTER = timedelta(days=1)
@@ -59,18 +60,18 @@ class Deliverer:
         catalog: Catalog,
         ledger: Ledger,
         subjects: Subjects,
+        reach: Reach,
         clock: Clock,
     ) -> None:
         self._monitors, self._catalog, self._ledger, self._clock = monitors, catalog, ledger, clock
-        self._subjects = subjects
+        self._subjects, self._reach = subjects, reach
         self.bell = Bell()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        async with Poster(self._reach) as poster:
             while True:
-                await asyncio.gather(*(self._attempt(session, d) for d in self._due()))
+                await asyncio.gather(*(self._attempt(poster, d) for d in self._due()))
                 await self.bell.wait(self._pause_s())
 
     def status(self, alert_id: str, channel: str) -> str:
@@ -102,11 +103,11 @@ class Deliverer:
         waits = [((self._due_at(d) or now) - now).total_seconds() for d in self._waiting()]
         return max(0.0, min(waits)) if waits else None
 
-    async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
+    async def _attempt(self, poster: Poster, delivery: Delivery) -> None:
         alert, channel = delivery.alert, delivery.channel
         before = self._ledger.find(alert.alert_id, channel.name)
         attempts = 1 + (before.attempts if before else 0)
-        error = await self._send(session, delivery)
+        error = await self._send(poster, delivery)
         if not error:
             error = await self._record(delivery, attempts)
         if error:
@@ -117,13 +118,16 @@ class Deliverer:
         self._ledger.delivered(alert.alert_id, channel.name)
         await self._catalog.refresh()
 
-    async def _send(self, session: aiohttp.ClientSession, delivery: Delivery) -> str:
+    async def _send(self, poster: Poster, delivery: Delivery) -> str:
         """Send it once; returns the error in words, without the address, and "" when the channel took it."""
         try:
             address = await address_of(self._subjects, delivery.channel)
         except Unavailable as unavailable:
             return str(unavailable)
-        return (await _post(session, address, delivery)).replace(address, shown(delivery.channel))[:SHOWN]
+        body = msgspec.json.encode(payload_for(delivery.channel.kind, delivery.alert))
+        posted = await poster.post(address, body, {"Content-Type": "application/json", IDEMPOTENCY_KEY: delivery.key})
+        error = "" if posted.taken else posted.error or f"answered {posted.status}: {posted.answer}"
+        return error.replace(address, shown(delivery.channel))[:SHOWN]
 
     async def _record(self, delivery: Delivery, attempts: int) -> str:
         """Say so in the log of events; returns the error when that cannot be done now, and then it is sent again."""
@@ -134,16 +138,3 @@ class Deliverer:
         except (Unavailable, Conflict) as error:
             return f"delivered, but not recorded: {error}"
         return ""
-
-
-async def _post(session: aiohttp.ClientSession, address: str, delivery: Delivery) -> str:
-    body = payload_for(delivery.channel.kind, delivery.alert)
-    try:
-        async with session.post(address, json=body, headers={IDEMPOTENCY_KEY: delivery.key}) as answer:
-            if answer.status < 300:
-                return ""
-            return f"answered {answer.status}: {await answer.text()}"
-    except TimeoutError:
-        return f"did not answer in {TIMEOUT_S:g} s"
-    except (aiohttp.ClientError, UnicodeDecodeError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"

@@ -39,7 +39,13 @@ class WebhookServicer(WebhooksServicer):
         ctx = command_call(self._clock, request.request_id, "CreateWebhook")
         events = tuple(request.events)
         wanted = Wanted(
-            request.name, request.description, request.url, events, request.secret, active=not request.disabled
+            request.name,
+            request.description,
+            request.url,
+            events,
+            request.secret,
+            active=not request.disabled,
+            model=request.model,
         )
         webhook_id, position = await self._webhooks.create(wanted, ctx)
         return await self._queries.webhook(webhook_id, since(position), ctx.tenant)
@@ -101,6 +107,7 @@ def wanted_of(request: pb.UpdateWebhookRequest) -> Wanted:
         tuple(request.events) or None,
         request.secret if request.HasField("secret") else None,
         request.active if request.HasField("active") else None,
+        request.model if request.HasField("model") else None,
     )
 
 

@@ -38,6 +38,7 @@ class Wanted:
     kinds: tuple[str, ...] | None = None
     secret: str | None = None
     active: bool | None = None
+    model: str | None = None
 
 
 class Webhooks:
@@ -57,7 +58,7 @@ class Webhooks:
     async def create(self, wanted: Wanted, ctx: Context) -> tuple[str, int]:
         """Its id, and the position at which it stands."""
         check_name(wanted.name or "")
-        checked_kinds(wanted.kinds or ())
+        checked_kinds(wanted.kinds or (), wanted.model or "")
         webhook_id = derived_id(ctx.tenant, "webhook", ctx.request_id)
         target = await self._target(webhook_id, wanted.url or "", ctx)
         command = CreateWebhook(
@@ -68,6 +69,7 @@ class Webhooks:
             wanted.kinds or (),
             await self._sealed(webhook_id, wanted.secret or "", ctx),
             wanted.active is not False,
+            wanted.model or "",
         )
         return webhook_id, (await self._entities.handle(webhook_id, command, ctx)).position
 
@@ -82,6 +84,7 @@ class Webhooks:
             wanted.active,
             await self._sealed(webhook_id, wanted.secret or "", ctx),
             wanted.secret is not None,
+            wanted.model,
         )
         return (await self._entities.handle(webhook_id, command, ctx)).position
 
@@ -91,7 +94,7 @@ class Webhooks:
     async def test(self, webhook_id: str, kind: str, tenant: str) -> Posted:
         """Send an example of an event, or of the first that the webhook has."""
         webhook = await self._existing(webhook_id, tenant)
-        return await self._sender.test(webhook, checked_kinds((kind or webhook.kinds[0],))[0])
+        return await self._sender.test(webhook, checked_kinds((kind or webhook.kinds[0],), "")[0])
 
     async def replay(self, delivery_id: str, ctx: Context) -> Delivery:
         """Send a delivery again, whatever became of it."""

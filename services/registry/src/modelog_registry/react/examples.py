@@ -12,6 +12,7 @@ _ALIAS = {"alias": "example_alias"}
 _NUMBERED = {"version": "1"}
 _SEMANTIC = {**_MODEL, **_NUMBERED, "semantic_version": "1.0.0"}
 _CHANGE = {**_SEMANTIC, "change": 1, "to_stage": "production", "by": "alice", "comment": "An example"}
+_RETIRED = {**_SEMANTIC, "reason": "unused in staging since 2025-12-01", "by": "service:registry"}
 _RUN = {"run_id": "abcd1234abcd5678", "experiment_id": "0", "run_name": "example_run", "error": ""}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -54,6 +55,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "model_version_promotion.refused": {**_CHANGE, "by": "bob"},
     "model_version_review.approved": {**_SEMANTIC, "reviewer": "bob", "comment": "An example"},
     "model_version_review.rejected": {**_SEMANTIC, "reviewer": "bob", "comment": "An example"},
+    "model_version_retirement.announced": {**_RETIRED, "due": "2026-01-31T00:00:00+00:00"},
+    "model_version_retirement.objected": {**_RETIRED, "reason": "An example", "by": "bob"},
+    "model_version_retirement.called_off": {**_RETIRED, "reason": "no rule holds any more"},
+    "model_version_retirement.carried_out": {**_RETIRED, "reason": "retired: unused in staging since 2025-12-01"},
+    "model_version_signature.added": {**_SEMANTIC, "key": "0" * 64, "files": ["card.json"], "by": "alice"},
     "run.finished": _RUN,
     "run.failed": {**_RUN, "error": "An example error"},
     "run.cancelled": _RUN,

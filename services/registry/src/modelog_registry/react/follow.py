@@ -14,9 +14,9 @@ from modelog_common.events.store import EventStore, StoredEvent
 from modelog_registry.events import EVENTS
 from modelog_registry.model.commands import ModelCommand
 from modelog_registry.model.decide import MODEL
-from modelog_registry.model.events import ModelEvent
+from modelog_registry.model.events import ModelEvent, VersionPromoted
 from modelog_registry.model.state import Model
-from modelog_registry.react.happenings import POSSIBLE, Happening, of_model, of_run
+from modelog_registry.react.happenings import POSSIBLE, Happening, of_model, of_retirement, of_run
 from modelog_registry.react.ledger import Delivery, Ledger
 from modelog_registry.react.wire import body_of
 from modelog_registry.run.commands import RunCommand
@@ -127,7 +127,11 @@ class Follower:
         entity_id = stored.stream.partition("-")[2]
         if isinstance(event, RunEnded):
             return list(of_run((await self._runs.current(entity_id)).state, event))
-        return list(of_model((await self._models.current(entity_id)).state, event))
+        found = list(of_model((await self._models.current(entity_id)).state, event))
+        if isinstance(event, VersionPromoted):
+            before = await self._models.load(entity_id, until=stored.position - 1)
+            found += of_retirement(before.state, event)
+        return found
 
     def _told(
         self, stored: StoredEvent, happenings: list[Happening], webhooks: list[tuple[str, Webhook]]
@@ -136,7 +140,7 @@ class Follower:
         for n, happening in enumerate(happenings):
             body = body_of(happening.kind, stored.recorded_at, happening.data)
             for webhook_id, webhook in webhooks:
-                if webhook.wants(happening.kind):
+                if webhook.wants_of(happening.kind, happening.model):
                     yield Delivery(
                         id=derived_id("webhook delivery", webhook_id, stored.id, str(n)),
                         tenant=stored.tenant,

@@ -17,12 +17,29 @@ from modelog_registry.model.events import (
     VersionReviewed,
     VersionTagged,
 )
-from modelog_registry.model.stage import Decision
+from modelog_registry.model.retired import (
+    RetirementAnnounced,
+    RetirementCalledOff,
+    RetirementObjected,
+    RetirementState,
+)
+from modelog_registry.model.signed import VersionSigned
+from modelog_registry.model.stage import Decision, Stage
 from modelog_registry.model.state import Model
 from modelog_registry.run.events import RunEnded, RunStatus
 from modelog_registry.run.state import Run
 
 Data = dict[str, Any]
+OfVersion = (
+    VersionPromoted
+    | VersionReviewed
+    | VersionSigned
+    | ChangeRequested
+    | ChangeReviewed
+    | RetirementAnnounced
+    | RetirementObjected
+    | RetirementCalledOff
+)
 # MLflow keeps prompts as models, which these tags tell.
 IS_PROMPT, PROMPT_TYPE, PROMPT_TEXT = "mlflow.prompt.is_prompt", "_mlflow_prompt_type", "mlflow.prompt.text"
 # What MLflow keeps beside a version's tags, and the gateway among them.
@@ -50,7 +67,15 @@ POSSIBLE: Mapping[str, tuple[str, ...]] = {
     ),
     "registry.AliasSet": ("model_version_alias.created", "prompt_alias.created"),
     "registry.AliasDeleted": ("model_version_alias.deleted", "prompt_alias.deleted"),
-    "registry.VersionPromoted": ("model_version_stage.changed",),
+    "registry.VersionPromoted": (
+        "model_version_stage.changed",
+        "model_version_retirement.called_off",
+        "model_version_retirement.carried_out",
+    ),
+    "registry.RetirementAnnounced": ("model_version_retirement.announced",),
+    "registry.RetirementObjected": ("model_version_retirement.objected",),
+    "registry.RetirementCalledOff": ("model_version_retirement.called_off",),
+    "registry.VersionSigned": ("model_version_signature.added",),
     "registry.VersionReviewed": ("model_version_review.approved", "model_version_review.rejected"),
     "registry.ChangeRequested": ("model_version_promotion.requested",),
     "registry.ChangeReviewed": ("model_version_promotion.approved", "model_version_promotion.refused"),
@@ -64,6 +89,11 @@ class Happening:
 
     kind: str
     data: Data
+
+    @property
+    def model(self) -> str:
+        """The model that it happened to; empty for what happened to a run."""
+        return str(self.data.get("name", ""))
 
 
 def of_model(model: Model, event: object) -> Sequence[Happening]:
@@ -97,10 +127,30 @@ def of_model(model: Model, event: object) -> Sequence[Happening]:
         case ChangeRequested():
             data = {**_asked(model, event), "risk": event.risk.value, "comment": event.description}
             return [Happening("model_version_promotion.requested", data)]
+        case RetirementAnnounced():
+            data = {**_named(model, event), "due": event.due.isoformat(), "reason": event.reason, "by": event.by}
+            return [Happening("model_version_retirement.announced", data)]
+        case RetirementObjected():
+            return [Happening("model_version_retirement.objected", _ended(model, event))]
+        case RetirementCalledOff():
+            return [Happening("model_version_retirement.called_off", _ended(model, event))]
+        case VersionSigned():
+            files = [file.path for file in event.files]
+            data = {**_named(model, event), "key": event.key, "files": files, "by": event.by}
+            return [Happening("model_version_signature.added", data)]
         case ChangeReviewed() if event.decision in REVIEWED:
             return [Happening(REVIEWED[event.decision], {**_asked(model, event), "comment": event.comment})]
         case _:
             return ()
+
+
+def of_retirement(before: Model, event: VersionPromoted) -> Sequence[Happening]:
+    """What a move does to a retirement that was announced; `before` is the model before it."""
+    retirement = before.of(event.version).retirement
+    if retirement is None or retirement.state is not RetirementState.ANNOUNCED:
+        return ()
+    word = "carried_out" if event.to_stage is Stage.ARCHIVED else "called_off"
+    return [Happening(f"model_version_retirement.{word}", _ended(before, event))]
 
 
 def of_run(run: Run, event: RunEnded) -> Sequence[Happening]:
@@ -149,7 +199,11 @@ def _asked(model: Model, event: ChangeRequested | ChangeReviewed) -> Data:
     return {**_named(model, event), "change": event.change, "to_stage": stage.value, "by": event.by}
 
 
-def _named(model: Model, event: VersionPromoted | VersionReviewed | ChangeRequested | ChangeReviewed) -> Data:
+def _ended(model: Model, event: RetirementObjected | RetirementCalledOff | VersionPromoted) -> Data:
+    return {**_named(model, event), "reason": event.reason, "by": event.by}
+
+
+def _named(model: Model, event: OfVersion) -> Data:
     return {"name": event.model, "version": _number(model, event.version), "semantic_version": event.version}
 
 

@@ -10,11 +10,11 @@ from modelog_common.read.queries import Found, Queries
 from modelog_common.read.tables import TemporalTable
 from modelog_proto.registry.v1 import experiment_pb2
 from modelog_proto.registry.v1 import search_pb2 as pb
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, literal, not_, or_, select
 
 from modelog_registry.read.conditions import check, is_number
 from modelog_registry.read.sql_conditions import nothing_is, number_condition, text_condition, time_condition
-from modelog_registry.read.tables import RUN_VALUES, RUNS
+from modelog_registry.read.tables import EXPERIMENTS, RUN_VALUES, RUNS
 from modelog_registry.read.values import DATASET, METRIC, PARAMETER, TAG, field_of
 
 ATTRIBUTES: dict[str, type] = {
@@ -149,10 +149,13 @@ class _Asked:
 
     def _runs(self, conditions: Sequence[pb.Condition]) -> list[ColumnElement[bool]]:
         """Runs of the tenant, as of the position, in the view, that meet conditions."""
-        runs = RUNS.table.c
         where = list(self.rows)
         if self.request.view != pb.VIEW_ALL:
-            where.append(runs.hidden == int(self.request.view == pb.VIEW_DELETED))
+            # Whoever names experiments sees what is in them, deleted or not.
+            hidden = RUNS.table.c.hidden == 1
+            if not self.request.experiment_ids:
+                hidden = or_(hidden, in_a_deleted_experiment(self.tenant, self.at))
+            where.append(hidden if self.request.view == pb.VIEW_DELETED else not_(hidden))
         return [*where, *(self._met(n, condition) for n, condition in enumerate(conditions))]
 
     def _met(self, n: int, condition: pb.Condition) -> ColumnElement[bool]:
@@ -196,6 +199,13 @@ class _Asked:
         c = values.table.c
         of_run = and_(c.tenant == self.tenant, values.at(self.at), c.run_id == RUNS.table.c.run_id)
         return of_run if asked.field == pb.FIELD_DATASET else and_(of_run, c.entry == _entry(asked))
+
+
+def in_a_deleted_experiment(tenant: str, at: int | None) -> ColumnElement[bool]:
+    """Of a run: it is hidden with its experiment, where runs of all experiments are looked at."""
+    e = EXPERIMENTS.table.c
+    deleted = select(e.experiment_id).where(e.tenant == tenant, EXPERIMENTS.at(at), e.hidden == 1)
+    return RUNS.table.c.experiment_id.in_(deleted)
 
 
 def _entry(asked: pb.Condition | pb.Order) -> str:

@@ -16,7 +16,7 @@ from modelog_common.stores.curves.thinning import Span, Thinner
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1 import search_pb2
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, not_, select
 
 from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
@@ -25,7 +25,7 @@ from modelog_registry.read.conditions import check, holds, sorted_by
 from modelog_registry.read.messages import timestamp
 from modelog_registry.read.places import EXPERIMENT, inside
 from modelog_registry.read.queries import EVERYTHING, existing
-from modelog_registry.read.search_runs import search_runs
+from modelog_registry.read.search_runs import in_a_deleted_experiment, search_runs
 from modelog_registry.read.tables import EXPERIMENTS, RUN_POINTS, RUNS
 
 EXPERIMENT_ATTRIBUTES: dict[str, type] = {
@@ -115,7 +115,7 @@ class TrackingQueries:
     async def runs(self, experiment: str, page: Page, read: ReadOptions, tenant: str) -> Found[pb.Run]:
         """Runs of one experiment or, for an empty name, of all; newest first, without points or what is deleted."""
         t = RUNS.table.c
-        where = [t.hidden == 0]
+        in_experiment: str | None = None
         read = await self._covering(read, tenant)
         if experiment:
             c = EXPERIMENTS.table.c
@@ -123,7 +123,13 @@ class TrackingQueries:
             found = await self._queries.page(
                 EXPERIMENTS, pb.Experiment, read, tenant, named, where=[c.name == experiment]
             )
-            where.append(t.experiment_id == (found.items[0].id if found.items else ""))
+            in_experiment = found.items[0].id if found.items else ""
+
+        def where(at: int | None) -> Sequence[ColumnElement[bool]]:
+            if in_experiment is None:
+                return [t.hidden == 0, not_(in_a_deleted_experiment(tenant, at))]
+            return [t.hidden == 0, t.experiment_id == in_experiment]
+
         return await self._queries.page(RUNS, pb.Run, read, tenant, page, where=where, order_by=[t.started_us.desc()])
 
     async def search_runs(self, request: pb.SearchRunsRequest, tenant: str) -> Found[pb.Run]:

@@ -50,6 +50,7 @@ def webhook_message(webhook: Webhook, created: WebhookCreated, position: int) ->
         url=sealed_text(None if webhook.target is None else webhook.target.url),
         events=webhook.kinds,
         active=webhook.active,
+        model=webhook.model,
         has_secret=webhook.secret is not None,
         author=created.by,
         created_at=timestamp(created.at),

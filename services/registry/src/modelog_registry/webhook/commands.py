@@ -20,11 +20,15 @@ class CreateWebhook:
     kinds: tuple[str, ...]
     secret: Sealed | None = None
     active: bool = True
+    model: str = ""
 
 
 @dataclass(frozen=True)
 class UpdateWebhook:
-    """What is None stays; so does the secret, unless `new_secret`: None then signs nothing."""
+    """What is None stays; so does the secret, unless `new_secret`: None then signs nothing.
+
+    An empty `model` means any.
+    """
 
     webhook_id: str
     name: str | None = None
@@ -34,6 +38,7 @@ class UpdateWebhook:
     active: bool | None = None
     secret: Sealed | None = None
     new_secret: bool = False
+    model: str | None = None
 
 
 @dataclass(frozen=True)

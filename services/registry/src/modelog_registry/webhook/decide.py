@@ -26,7 +26,7 @@ from modelog_registry.webhook.events import (
     WebhookSwitched,
     WebhookUpdated,
 )
-from modelog_registry.webhook.kinds import KINDS
+from modelog_registry.webhook.kinds import KINDS, OF_RUNS
 from modelog_registry.webhook.state import Webhook, evolve
 
 # MLflow's rule.
@@ -54,7 +54,7 @@ def create(webhook: Webhook, command: CreateWebhook, ctx: Context) -> Sequence[W
     if webhook.created is not None:
         return ()
     check_name(command.name)
-    kinds = checked_kinds(command.kinds)
+    kinds = checked_kinds(command.kinds, command.model)
     return [
         WebhookCreated(
             command.webhook_id,
@@ -67,6 +67,7 @@ def create(webhook: Webhook, command: CreateWebhook, ctx: Context) -> Sequence[W
             command.active,
             ctx.actor,
             ctx.now,
+            command.model,
         )
     ]
 
@@ -77,12 +78,14 @@ def update(webhook: Webhook, command: UpdateWebhook, ctx: Context) -> Sequence[W
         raise ValueError(f"the webhook {command.webhook_id} has no address")
     name = webhook.name if command.name is None else command.name
     description = webhook.description if command.description is None else command.description
-    kinds = webhook.kinds if command.kinds is None else checked_kinds(command.kinds)
+    model = webhook.model if command.model is None else command.model
+    kinds = checked_kinds(webhook.kinds if command.kinds is None else command.kinds, model)
     check_name(name)
-    before = (webhook.name, webhook.description, webhook.target, webhook.kinds)
+    before = (webhook.name, webhook.description, webhook.target, webhook.kinds, webhook.model)
     events: list[WebhookEvent] = []
-    if (name, description, target, kinds) != before:
-        events.append(WebhookUpdated(command.webhook_id, name, description, target, kinds, ctx.actor, ctx.now))
+    if (name, description, target, kinds, model) != before:
+        by = (ctx.actor, ctx.now)
+        events.append(WebhookUpdated(command.webhook_id, name, description, target, kinds, *by, model))
     if command.new_secret and command.secret != webhook.secret:
         events.append(WebhookSecretSet(command.webhook_id, command.secret, ctx.actor, ctx.now))
     if command.active is not None and command.active is not webhook.active:
@@ -109,13 +112,16 @@ def check_name(name: str) -> None:
         )
 
 
-def checked_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Each once, in the order in which they were given."""
+def checked_kinds(kinds: Sequence[str], model: str) -> tuple[str, ...]:
+    """Each once, in the order in which they were given; what a webhook of one model cannot be told of is refused."""
     if not kinds:
         raise Invalid.field("events", f"is empty; allowed: one or more of {', '.join(KINDS)}")
     unknown = next((kind for kind in kinds if kind not in KINDS), None)
     if unknown is not None:
         raise Invalid.field("events", f"has {unknown!r}, which never happens here; allowed: {', '.join(KINDS)}")
+    stranger = next((kind for kind in kinds if kind in OF_RUNS), None) if model else None
+    if stranger is not None:
+        raise Invalid.field("events", f"has {stranger!r}, which belongs to no model; leave it out, or the model")
     return tuple(dict.fromkeys(kinds))
 
 

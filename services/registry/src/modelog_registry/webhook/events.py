@@ -16,9 +16,12 @@ class Target(msgspec.Struct, frozen=True):
     shown: str
 
 
-@event("registry.WebhookCreated")
+@event("registry.WebhookCreated", version=2)
 class WebhookCreated:
-    """The registry tells an address of what happens; `kinds` are names such as "model_version.created"."""
+    """The registry tells an address of what happens; `kinds` are names such as "model_version.created".
+
+    Only of what happens to `model`, if that is not empty.
+    """
 
     webhook_id: str
     tenant: str
@@ -30,9 +33,10 @@ class WebhookCreated:
     active: bool
     by: str
     at: datetime
+    model: str = ""
 
 
-@event("registry.WebhookUpdated")
+@event("registry.WebhookUpdated", version=2)
 class WebhookUpdated:
     """From now on it is this."""
 
@@ -43,6 +47,7 @@ class WebhookUpdated:
     kinds: tuple[str, ...]
     by: str
     at: datetime
+    model: str = ""
 
 
 @event("registry.WebhookSecretSet")

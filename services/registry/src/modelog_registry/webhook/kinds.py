@@ -25,8 +25,12 @@ OWN = (
     "model_version_promotion.refused",
     "model_version_review.approved",
     "model_version_review.rejected",
-    "run.finished",
-    "run.failed",
-    "run.cancelled",
+    "model_version_retirement.announced",
+    "model_version_retirement.objected",
+    "model_version_retirement.called_off",
+    "model_version_retirement.carried_out",
+    "model_version_signature.added",
 )
-KINDS = MLFLOW + OWN
+# These belong to no model.
+OF_RUNS = ("run.finished", "run.failed", "run.cancelled")
+KINDS = MLFLOW + OWN + OF_RUNS

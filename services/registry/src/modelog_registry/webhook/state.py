@@ -32,6 +32,7 @@ class Webhook:
     kinds: tuple[str, ...] = ()
     secret: Sealed | None = None
     active: bool = False
+    model: str = ""
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
 
@@ -42,8 +43,12 @@ class Webhook:
         return self.created
 
     def wants(self, kind: str) -> bool:
-        """Whether it is told of this now."""
+        """Whether it is told of this now, of some model at least."""
         return self.active and self.deleted_at is None and kind in self.kinds
+
+    def wants_of(self, kind: str, model: str) -> bool:
+        """Whether it is told of this now; what belongs to no model has an empty name."""
+        return self.wants(kind) and self.model in ("", model)
 
 
 def evolve(webhook: Webhook, event: WebhookEvent) -> Webhook:
@@ -58,6 +63,7 @@ def evolve(webhook: Webhook, event: WebhookEvent) -> Webhook:
                 event.kinds,
                 event.secret,
                 event.active,
+                event.model,
                 event.at,
             )
         case WebhookUpdated():
@@ -67,6 +73,7 @@ def evolve(webhook: Webhook, event: WebhookEvent) -> Webhook:
                 description=event.description,
                 target=event.target,
                 kinds=event.kinds,
+                model=event.model,
                 updated_at=event.at,
             )
         case WebhookSecretSet():
