@@ -114,7 +114,7 @@ class Uploads:
 
     async def touched(self, upload_id: str) -> datetime:
         """When something came last; raises NotFound."""
-        return await self._run(lambda: _touched(self._folder / upload_id))
+        return await self._run(lambda: self._touched(upload_id))
 
     async def sweep(self, before: datetime, spared: Container[str] = ()) -> list[str]:
         """Drop the uploads to which nothing came since `before`; returns their ids."""
@@ -146,6 +146,10 @@ class Uploads:
                 found[part.number] = max(found.get(part.number, newest), newest, key=lambda named: named[0])
         return [part for _, (_, part) in sorted(found.items())]
 
+    def _touched(self, upload_id: str) -> datetime:
+        self._read(upload_id, BEGUN)
+        return _touched(self._folder / upload_id)
+
     def _finish(self, upload_id: str, blob: Blob) -> None:
         folder = self._folder / upload_id
         _write_whole(folder / STORED, msgspec.json.encode(blob))
@@ -157,10 +161,11 @@ class Uploads:
         if not self._folder.is_dir():
             return []
         dropped = []
-        for folder in self._folder.iterdir():
-            if folder.name not in spared and _touched(folder) < before:
-                shutil.rmtree(folder, ignore_errors=True)
-                dropped.append(folder.name)
+        for folder in [entry for entry in self._folder.iterdir() if entry.is_dir() and entry.name not in spared]:
+            with suppress(FileNotFoundError):  # it was dropped meanwhile
+                if _touched(folder) < before:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    dropped.append(folder.name)
         return dropped
 
     async def _run(self, work: Callable[[], T]) -> T:

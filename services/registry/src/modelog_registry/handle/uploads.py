@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, NotFound, Unavailable
@@ -19,6 +20,7 @@ from modelog_registry.handle.artifacts import Artifacts
 # So long is kept what nothing more comes to.
 KEPT = timedelta(days=1)
 PERIOD_S = 600.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,11 @@ class Uploading:
         async with asyncio.TaskGroup() as group:
             self._group = group
             while True:
-                await self._uploads.sweep(self._clock.now() - KEPT, self._completing)
+                try:
+                    await self._uploads.sweep(self._clock.now() - KEPT, self._completing)
+                except Unavailable as error:
+                    # It must not end what is being completed in this group.
+                    log.warning("uploads that were given up stay for now", why=str(error))
                 await asyncio.sleep(PERIOD_S)
 
     async def _mine(self, upload_id: str, ctx: Context) -> Begun:
