@@ -37,5 +37,8 @@ def load(model: StoredModel) -> Predictor:
         raise ValueError(f"{name} has a signature without columns, so nobody knows which columns it takes")
     import xgboost
 
-    booster = xgboost.Booster({"nthread": 1}, model_file=str(model.path))
+    booster = xgboost.Booster()
+    # As bytes: a stored file has no ending that would tell its format.
+    booster.load_model(bytearray(model.path.read_bytes()))
+    booster.set_param({"nthread": 1})
     return Predictor(name, tuple(model.features), booster)
