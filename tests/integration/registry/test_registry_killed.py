@@ -67,7 +67,7 @@ async def check(person: Any, run_id: str, storm: Storm) -> None:
     assert there == storm.acknowledged, f"{there - storm.acknowledged} / {storm.acknowledged - there}"
     assert set(there.values()) == {1}
     status = await person.admin.GetStatus(common.GetStatusRequest())
-    assert [p.error for p in status.projections] == [""]
+    assert {p.error for p in status.projections} == {""}
 
 
 @pytest.fixture

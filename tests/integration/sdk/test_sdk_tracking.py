@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
 
 import modelog
 import pytest
 from modelog.cli.main import app
 from modelog.types import Condition, Order
 from small_platform import SmallPlatform
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 
 def test_a_curve_comes_back_whole(alice: modelog.Client) -> None:
@@ -91,3 +93,16 @@ def test_the_command_line_searches_and_deletes(
     say("experiment", "delete", experiment.id)
     assert "typed anew" not in say("experiment", "list")
     say("experiment", "restore", experiment.id)
+
+
+def test_runs_and_models_are_found_by_words(run_as: Callable[..., Result], alice: modelog.Client) -> None:
+    alice.runs.experiment("words")
+    made = alice.runs.start("words", "Größerer Wald", tags={"sea": "breeze"})
+    alice.models.create("wordy", "Versucht den Fluss")
+    for text in ("größerer wa", "GROSSERER WALD"):
+        assert [r.id for r in alice.runs.search(text=text)] == [made.id]
+    assert alice.runs.search(text="größerer fluss") == []
+    assert made.id in run_as("alice", "run", "search", "--text", "breeze wald").output
+    assert [m.name for m in alice.models.search(text="den flu")] == ["wordy"]
+    found = json.loads(run_as("alice", "model", "list", "--text", "fluss", "--json").output)
+    assert [m["name"] for m in found] == ["wordy"]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 from functools import cache, partial
 
-from modelog_common.adapters import curves_file, open_blobs, open_curves, open_read_tables, open_relay_progress
+from modelog_common.adapters import (
+    curves_file,
+    open_blobs,
+    open_curves,
+    open_read_tables,
+    open_relay_progress,
+    open_search,
+)
 from modelog_common.config import Settings
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
@@ -94,6 +101,7 @@ from modelog_registry.read.registered import RegisteredQueries
 from modelog_registry.read.retirements import RetirementQueries
 from modelog_registry.read.signatures import SignatureQueries
 from modelog_registry.read.tables import TABLES
+from modelog_registry.read.texts import Texts
 from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.read.webhooks import WebhookQueries
 from modelog_registry.read.workspaces import WorkspaceQueries
@@ -137,10 +145,14 @@ async def build(host: Host) -> None:
     experiments, datasets = Experiments(experiment, names, workspaces, references), Datasets(dataset)
     registered = Registered(store, RegisteredQueries(tables))
     runs = Runs(run, experiments, references, registered, sealing, acknowledged)
-    tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged)
+    texts = Texts(open_search(host.settings, host.name), store)
+    host.rebuildable("search", texts)
+    host.background("search", texts.run)
+    host.on_close(texts.close)
+    tracking = TrackingQueries(tables, store, metrics, sealing, acknowledged, texts.ids)
     host.serve(
         add_ModelRegistryServicer_to_server,
-        ModelServicer(models, ModelQueries(tables), host.clock),
+        ModelServicer(models, ModelQueries(tables), texts.ids, host.clock),
         f"{PACKAGE}.ModelRegistry",
     )
     host.serve(

@@ -45,24 +45,19 @@ class Projection(Protocol):
         ...
 
 
-class EntityProjection(Generic[State]):
-    """Projects an entity by its own `evolve`: the rows are made of the state after each event."""
+class Folded(Generic[State]):
+    """The entities of one category after each of their events, which are asked for in order."""
 
-    def __init__(
-        self,
-        store: EventStore,
-        decider: Decider[State, Any, Any],
-        types: EventTypes,
-        rows: Callable[[State, StoredEvent], Sequence[Change]],
-    ) -> None:
-        self._store, self._decider, self._types, self._rows = store, decider, types, rows
+    def __init__(self, store: EventStore, decider: Decider[State, Any, Any], types: EventTypes) -> None:
+        self._store, self._decider, self._types = store, decider, types
         self._states: OrderedDict[str, tuple[State, int]] = OrderedDict()
 
     @property
     def category(self) -> str:
         return self._decider.category
 
-    async def changes(self, stored: StoredEvent) -> Sequence[Change]:
+    async def after(self, stored: StoredEvent) -> State:
+        """The state after an event."""
         state, version = self._states.pop(stored.stream, (self._decider.initial(), 0))
         if version >= stored.version:  # a transaction was tried again
             state, version = self._decider.initial(), 0
@@ -73,13 +68,37 @@ class EntityProjection(Generic[State]):
         self._states[stored.stream] = (state, stored.version)
         if len(self._states) > CACHED:
             self._states.popitem(last=False)
-        return self._rows(state, stored)
+        return state
 
     def _evolve(self, state: State, stored: StoredEvent) -> State:
         return self._decider.evolve(state, self._types.decode(stored.type, stored.schema, stored.payload))
 
     def forget(self) -> None:
+        """The next event may be any."""
         self._states.clear()
+
+
+class EntityProjection(Generic[State]):
+    """Projects an entity by its own `evolve`: the rows are made of the state after each event."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        decider: Decider[State, Any, Any],
+        types: EventTypes,
+        rows: Callable[[State, StoredEvent], Sequence[Change]],
+    ) -> None:
+        self._folded, self._rows = Folded(store, decider, types), rows
+
+    @property
+    def category(self) -> str:
+        return self._folded.category
+
+    async def changes(self, stored: StoredEvent) -> Sequence[Change]:
+        return self._rows(await self._folded.after(stored), stored)
+
+    def forget(self) -> None:
+        self._folded.forget()
 
 
 class Projector:

@@ -294,15 +294,17 @@ class Runs:
         experiment_ids: Sequence[str] = (),
         order_by: Sequence[Order] = (),
         view: str = "active",
+        text: str = "",
         limit: int = 100,
         as_of: Optional[str] = None,
     ) -> List[Run]:
-        """Runs that all conditions hold for; `view` is active, deleted or all."""
+        """Runs that all conditions hold for, and that have all words of a text; `view` is active, deleted or all."""
         body = {
             "experiment_ids": list(experiment_ids),
             "conditions": [{**msgspec.to_builtins(c), "number": as_json(c.number)} for c in conditions],
             "order_by": list(order_by),
             "view": f"VIEW_{view.upper()}",
+            "text": text,
         }
         path = "/api/v1/runs/search"
 

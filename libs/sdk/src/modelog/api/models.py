@@ -299,9 +299,20 @@ class Models:
 
         return [fact for page in pages(after) for fact in page.facts]
 
-    def search(self, conditions: Sequence[Condition] = (), *, as_of: Optional[str] = None) -> List[Model]:
-        """Models that all conditions hold for (see `where`), by name."""
-        body = {"conditions": list(conditions)}
+    def search(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        text: str = "",
+        workspace: str = "",
+        project: str = "",
+        as_of: Optional[str] = None,
+    ) -> List[Model]:
+        """Models that all conditions hold for (see `where`), by name.
+
+        With a text only those that have all its words, the best first.
+        """
+        body = {"conditions": list(conditions), "text": text, "workspace": workspace, "project": project}
 
         def after(token: str) -> _Models:
             return self._transport.ask("/api/v1/models/search", _Models, body, as_of=as_of, page_token=token)

@@ -25,11 +25,18 @@ COLUMNS = ["model", "version", "stage", "author", "approved by", "metrics", "cre
 
 @app.command("list")
 def list_models(
-    workspace: str = InWorkspace, project: str = InProject, as_of: Optional[str] = AsOf, as_json: bool = AsJson
+    workspace: str = InWorkspace,
+    project: str = InProject,
+    text: str = typer.Option("", help="Only those that have these words in names, descriptions, tags or aliases."),
+    as_of: Optional[str] = AsOf,
+    as_json: bool = AsJson,
 ) -> None:
     """All models and their versions. Example: `modelog model list --as-of 120`"""
     with told(), modelog.connect() as client:
-        found = client.models.list(workspace=workspace, project=project, as_of=as_of)
+        if text:
+            found = client.models.search(text=text, workspace=workspace, project=project, as_of=as_of)
+        else:
+            found = client.models.list(workspace=workspace, project=project, as_of=as_of)
         if as_json:
             show_json(found)
         else:

@@ -44,6 +44,7 @@ def search(
     order: Optional[str] = typer.Option(None, help="such as metric.auc"),
     descending: bool = typer.Option(False, "--descending"),
     view: str = typer.Option("active", help="active, deleted or all"),
+    text: str = typer.Option("", help="words of names, tags and parameters; the last one may be begun only"),
     limit: int = typer.Option(100, min=1, max=1000),
     as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
@@ -55,7 +56,7 @@ def search(
             field, _, key = order.partition(".")
             by = [Order(field=f"FIELD_{field.upper()}", key=key, descending=descending)]
         conditions = [_condition(text) for text in where or []]
-        found = client.runs.search(conditions, order_by=by, view=view, limit=limit, as_of=as_of)
+        found = client.runs.search(conditions, order_by=by, view=view, text=text, limit=limit, as_of=as_of)
         if as_json:
             show_json(found)
         else:

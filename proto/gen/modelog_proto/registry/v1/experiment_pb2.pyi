@@ -1746,7 +1746,12 @@ class SearchRunsRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     view: _search_pb2.View.ValueType
+    text: _builtins.str
+    """Words, all of which a run has in its name, its tags or its parameters; the last one perhaps begun only. Without an
+    order, the best come first: a word of the name counts most, then the newest.
+    """
     @_builtins.property
     def experiment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty means every experiment."""
@@ -1772,10 +1777,11 @@ class SearchRunsRequest(_message.Message):
         view: _search_pb2.View.ValueType = ...,
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "experiment_ids", b"experiment_ids", "order_by", b"order_by", "page", b"page", "read", b"read", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "experiment_ids", b"experiment_ids", "order_by", b"order_by", "page", b"page", "read", b"read", "text", b"text", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

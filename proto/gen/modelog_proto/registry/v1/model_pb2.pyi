@@ -1497,11 +1497,17 @@ class SearchModelsRequest(_message.Message):
     NEWEST_VERSIONS_ONLY_FIELD_NUMBER: _builtins.int
     WORKSPACE_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     newest_versions_only: _builtins.bool
     """Of the versions, only the newest in each stage, and those that aliases point to."""
     workspace: _builtins.str
     """Only what is in this workspace, or in one project of it; empty means all."""
     project: _builtins.str
+    text: _builtins.str
+    """Words, all of which a model has in its name, description, tags or aliases, or in descriptions and tags of its
+    versions; the last one perhaps begun only. Without an order, the best come first: a word of the name counts most, then
+    what was changed last.
+    """
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
         """All of them hold. Attributes are name, type (supervised ...), author, description, stage, flavor and alias (of any of
@@ -1526,10 +1532,11 @@ class SearchModelsRequest(_message.Message):
         newest_versions_only: _builtins.bool = ...,
         workspace: _builtins.str = ...,
         project: _builtins.str = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "project", b"project", "read", b"read", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "project", b"project", "read", b"read", "text", b"text", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

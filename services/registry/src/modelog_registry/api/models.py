@@ -13,6 +13,7 @@ from modelog_registry.api import parse_models as parse
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.models import Models
 from modelog_registry.read.model_queries import ModelQueries
+from modelog_registry.read.texts import Words
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -20,8 +21,8 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class ModelServicer(ModelRegistryServicer):
     """Models, their versions, stages and approvals."""
 
-    def __init__(self, models: Models, queries: ModelQueries, clock: Clock) -> None:
-        self._models, self._queries, self._clock = models, queries, clock
+    def __init__(self, models: Models, queries: ModelQueries, words: Words, clock: Clock) -> None:
+        self._models, self._queries, self._words, self._clock = models, queries, words, clock
 
     async def RegisterModel(self, request: pb.RegisterModelRequest, context: Call) -> pb.Model:
         ctx = command_call(self._clock, request.request_id, "RegisterModel")
@@ -114,7 +115,7 @@ class ModelServicer(ModelRegistryServicer):
         return pb.ListModelHistoryResponse(facts=found.items, next_page_token=found.next_page_token)
 
     async def SearchModels(self, request: pb.SearchModelsRequest, context: Call) -> pb.SearchModelsResponse:
-        found = await self._queries.search_models(request, tenant())
+        found = await self._queries.search_models(request, tenant(), self._words)
         return pb.SearchModelsResponse(models=found.items, next_page_token=found.next_page_token)
 
     async def CountModels(self, request: pb.CountModelsRequest, context: Call) -> pb.CountModelsResponse:

@@ -18,6 +18,8 @@ from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSION
 from modelog_registry.read.model_tables import MODEL_FACTS, MODELS, VERSIONS
 from modelog_registry.read.places import MODEL, inside
 from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
+from modelog_registry.read.text_documents import MODEL as TEXT_OF_MODEL
+from modelog_registry.read.texts import Words, no_words
 
 
 class ModelQueries(TableQueries):
@@ -37,18 +39,30 @@ class ModelQueries(TableQueries):
         await self._add_versions(found.items, tenant)
         return found
 
-    async def search_models(self, request: pb.SearchModelsRequest, tenant: str) -> Found[pb.Model]:
+    async def search_models(
+        self, request: pb.SearchModelsRequest, tenant: str, words: Words = no_words
+    ) -> Found[pb.Model]:
         """Models that the conditions hold for, with all their versions or with those that stand for them."""
         conditions = conditions_of(SEARCHED_MODELS, request.conditions, self._queries.dialect)
-        found = await self._queries.page(
-            MODELS,
-            pb.Model,
-            request.read,
-            tenant,
-            request.page,
-            where=lambda at: [*conditions(tenant, at), *_inside(request, tenant, at)],
-            order_by=order_of(SEARCHED_MODELS, request.order_by),
-        )
+        order_by = order_of(SEARCHED_MODELS, request.order_by)
+
+        def where(at: int | None) -> list[ColumnElement[bool]]:
+            return [*conditions(tenant, at), *_inside(request, tenant, at)]
+
+        async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
+            name, best = MODELS.table.c.name, await words(tenant, request.text, TEXT_OF_MODEL, at)
+            rows = await self._queries.rows_of(MODELS, tenant, at)
+            asked = select(name).where(*rows, *where(at), name.in_(best)).order_by(*order_by, name)
+            if request.order_by:
+                return [row.name for row in await self._queries.fetch(asked.limit(limit).offset(offset))]
+            met = {row.name for row in await self._queries.fetch(asked)}
+            return [one for one in best if one in met][offset : offset + limit]
+
+        asked = (MODELS, pb.Model, request.read, tenant, request.page)
+        if request.text:
+            found = await self._queries.search(*asked, ids_at)
+        else:
+            found = await self._queries.page(*asked, where=where, order_by=order_by)
         if request.newest_versions_only:
             await self._add_newest(found.items, tenant)
         else:

@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, li
 from modelog_registry.read.conditions import check, is_number
 from modelog_registry.read.sql_conditions import nothing_is, number_condition, text_condition, time_condition
 from modelog_registry.read.tables import EXPERIMENTS, RUN_VALUES, RUNS
+from modelog_registry.read.text_documents import RUN
+from modelog_registry.read.texts import Words
 from modelog_registry.read.values import DATASET, METRIC, PARAMETER, TAG, field_of
 
 ATTRIBUTES: dict[str, type] = {
@@ -56,13 +58,21 @@ def check_search(request: experiment_pb2.SearchRunsRequest) -> None:
 
 
 async def search_runs(
-    queries: Queries, request: experiment_pb2.SearchRunsRequest, tenant: str
+    queries: Queries, words: Words, request: experiment_pb2.SearchRunsRequest, tenant: str
 ) -> Found[experiment_pb2.Run]:
     """One page of the runs, without points."""
     check_search(request)
 
     async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
-        asked = _Asked(request, tenant, at, queries.dialect, await queries.rows_of(RUNS, tenant, at))
+        rows = await queries.rows_of(RUNS, tenant, at)
+        if request.text:
+            best = await words(tenant, request.text, RUN, at)
+            asked = _Asked(request, tenant, at, queries.dialect, [*rows, RUNS.table.c.run_id.in_(best)])
+            if request.order_by:
+                return [row.run_id for row in await queries.fetch(asked.of_all().limit(limit).offset(offset))]
+            met = {row.run_id for row in await queries.fetch(asked.of_all())}
+            return [run_id for run_id in best if run_id in met][offset : offset + limit]
+        asked = _Asked(request, tenant, at, queries.dialect, rows)
         few = await _from_few(queries, asked)
         ordered = asked.in_order_of_values() if few is None else None
         if ordered is not None:

@@ -27,6 +27,7 @@ from modelog_registry.read.places import EXPERIMENT, inside
 from modelog_registry.read.queries import EVERYTHING, existing
 from modelog_registry.read.search_runs import in_a_deleted_experiment, search_runs
 from modelog_registry.read.tables import EXPERIMENTS, RUN_POINTS, RUNS
+from modelog_registry.read.texts import Words, no_words
 
 EXPERIMENT_ATTRIBUTES: dict[str, type] = {
     "experiment_id": str,
@@ -46,9 +47,15 @@ class TrackingQueries:
     """Queries over the read tables and the curves. What does not exist as of the moment raises NotFound."""
 
     def __init__(
-        self, queries: Queries, store: EventStore, metrics: Metrics, sealing: Sealing, acknowledged: Acknowledged
+        self,
+        queries: Queries,
+        store: EventStore,
+        metrics: Metrics,
+        sealing: Sealing,
+        acknowledged: Acknowledged,
+        words: Words = no_words,
     ) -> None:
-        self._queries, self._store, self._metrics = queries, store, metrics
+        self._queries, self._store, self._metrics, self._words = queries, store, metrics, words
         self._sealing, self._acknowledged = sealing, acknowledged
 
     async def experiment(self, experiment_id: str, read: ReadOptions, tenant: str) -> pb.Experiment:
@@ -136,7 +143,7 @@ class TrackingQueries:
         whole = pb.SearchRunsRequest()
         whole.CopyFrom(request)
         whole.read.CopyFrom(await self._covering(request.read, tenant))
-        return await search_runs(self._queries, whole, tenant)
+        return await search_runs(self._queries, self._words, whole, tenant)
 
     async def history(self, request: pb.GetMetricHistoryRequest, tenant: str) -> pb.GetMetricHistoryResponse:
         """Points of one metric, by step and time."""
