@@ -1,4 +1,7 @@
-"""Mounts MLflow's API: every method under `/api/2.0/mlflow`, and under `/ajax-api/2.0/mlflow` as its pages call it."""
+"""Mounts MLflow's API: every method under `/api/2.0/mlflow`, and under `/ajax-api/2.0/mlflow` as its pages call it.
+
+Those about workspaces came with 3.0, and are there.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from modelog_gateway.mlflow import (
     registered_models,
     runs,
     webhooks,
+    workspaces,
 )
 from modelog_gateway.mlflow.endpoints import Endpoint, Registry, handler_of
 from modelog_gateway.mlflow.server import PATHS as PUBLIC
@@ -27,6 +31,7 @@ from modelog_gateway.mlflow.server import add_server
 __all__ = ["PUBLIC", "add_mlflow", "is_mlflow"]
 
 PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
+PREFIXES_3 = ("/api/3.0/mlflow", "/ajax-api/3.0/mlflow")
 ROOTS = ("/api/2.0/", "/api/3.0/", "/ajax-api/")
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *experiments.ENDPOINTS,
@@ -51,7 +56,8 @@ def add_mlflow(app: web.Application, peer: Callable[[str], grpc.aio.Channel]) ->
     add_server(app)
     registry = cache(lambda: Registry(peer("registry")))
     artifacts.add_artifacts(app, registry)
-    for endpoint in ENDPOINTS:
-        handle = handler_of(endpoint, registry)
-        for prefix in PREFIXES:
-            app.router.add_route(endpoint.verb, prefix + endpoint.path, handle)
+    for endpoints, prefixes in ((ENDPOINTS, PREFIXES), (workspaces.ENDPOINTS, PREFIXES_3)):
+        for endpoint in endpoints:
+            handle = handler_of(endpoint, registry)
+            for prefix in prefixes:
+                app.router.add_route(endpoint.verb, prefix + endpoint.path, handle)

@@ -16,11 +16,13 @@ from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
 from modelog_proto.registry.v1.logged_model_pb2_grpc import LoggedModelsStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.registry.v1.webhook_pb2_grpc import WebhooksStub
+from modelog_proto.registry.v1.workspace_pb2_grpc import WorkspacesStub
 
 from modelog_gateway.mlflow.gathering import Gathering
 from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
 from modelog_gateway.mlflow.values import DEFAULT_ID, DEFAULT_NAME
+from modelog_gateway.mlflow.working import HEADER, working_in
 
 Answer = dict[str, Any]
 Asked = TypeVar("Asked", bound=msgspec.Struct)
@@ -36,18 +38,20 @@ class Registry:
         self.models = ModelRegistryStub(channel)
         self.artifacts = ArtifactStoreStub(channel)
         self.webhooks = WebhooksStub(channel)
+        self.workspaces = WorkspacesStub(channel)
         self.points = Gathering(self.experiments)
         self.locations = Locations(self.experiments)
 
 
 @dataclass(frozen=True)
 class Endpoint(Generic[Asked]):
-    """`path` is what follows `/api/2.0/mlflow`; `answer` makes the JSON object of the answer."""
+    """`path` is what follows `/api/2.0/mlflow`; `answer` makes the JSON object of the answer, `status` is its."""
 
     verb: str
     path: str
     asked: type[Asked]
     answer: Callable[[Registry, Asked], Awaitable[Answer]]
+    status: int = 200
 
 
 def handler_of(
@@ -59,8 +63,9 @@ def handler_of(
     async def handle(request: web.Request) -> web.StreamResponse:
         body = b"" if request.method == "GET" else await request.read()
         asked = parse(request.match_info, request.query.items(), body)
-        answer = await _answered(endpoint, registry(), asked)
-        return web.Response(body=encode(answer), content_type="application/json")
+        with working_in(request.headers.get(HEADER, "")):
+            answer = await _answered(endpoint, registry(), asked)
+        return web.Response(body=encode(answer), status=endpoint.status, content_type="application/json")
 
     return handle
 

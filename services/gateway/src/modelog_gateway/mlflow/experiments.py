@@ -12,6 +12,7 @@ from modelog_gateway.mlflow.filters.vocabularies import EXPERIMENTS
 from modelog_gateway.mlflow.locations import experiment_root
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.values import (
+    DEFAULT_NAME,
     Pair,
     known_id,
     mapped,
@@ -19,6 +20,7 @@ from modelog_gateway.mlflow.values import (
     pairs,
     shown_id,
 )
+from modelog_gateway.mlflow.working import check_here, working_place
 
 
 class Create(msgspec.Struct):
@@ -60,6 +62,8 @@ async def create(registry: Registry, asked: Create) -> Answer:
         artifact_location=asked.artifact_location,
         tags=mapped(asked.tags, "tags"),
         must_be_new=True,
+        # Default is one of the whole tenant.
+        workspace="" if asked.name == DEFAULT_NAME else working_place(),
     )
     made = await registry.experiments.CreateExperiment(request)
     registry.locations.learn(made)
@@ -73,6 +77,8 @@ async def get(registry: Registry, asked: OfId) -> Answer:
 
 async def get_by_name(registry: Registry, asked: OfName) -> Answer:
     found = await registry.experiments.GetExperiment(pb.GetExperimentRequest(name=asked.experiment_name))
+    if found.name != DEFAULT_NAME:
+        check_here(found.workspace, f"experiment {found.name!r}")
     return {"experiment": experiment_json(found)}
 
 
@@ -82,6 +88,7 @@ async def search(registry: Registry, asked: Search) -> Answer:
         # MLflow shows the newest first when nobody says otherwise.
         order_by=orders_of(asked.order_by or ["creation_time DESC"], EXPERIMENTS),
         view=view_of(asked.view_type, "view_type"),
+        workspace=working_place(),
     )
 
     async def page_of(page: Page) -> tuple[list[pb.Experiment], str]:

@@ -15,6 +15,7 @@ from modelog_gateway.mlflow.model_files import downloaded_from, found_at
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.registry_json import MODEL_ID_TAG, RUN_LINK_TAG, stage_of, version_json
 from modelog_gateway.mlflow.values import Pair, mapped
+from modelog_gateway.mlflow.working import check_here, working_place
 
 SEARCHED = Vocabulary(
     texts=("name", "run_id", "source_path"),
@@ -75,6 +76,10 @@ class Search(msgspec.Struct):
 
 async def create(registry: Registry, asked: Create) -> Answer:
     """The files of a run's folder become the version's own; of a source elsewhere only the address is kept."""
+    if working_place():
+        # Another workspace may have a model of this name, to which a client that works here adds nothing by mistake.
+        model = await registry.models.GetModel(pb.GetModelRequest(name=asked.name))
+        check_here(model.workspace, f"model {asked.name!r}")
     tags = mapped(asked.tags, "tags")
     tags |= {MODEL_ID_TAG: asked.model_id} if asked.model_id else {}
     tags |= {RUN_LINK_TAG: asked.run_link} if asked.run_link else {}

@@ -16,6 +16,7 @@ from modelog_gateway.mlflow.model_versions import numbered
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.registry_json import latest, model_json, stage_of, version_json
 from modelog_gateway.mlflow.values import Pair, mapped
+from modelog_gateway.mlflow.working import check_here, working_place
 
 SEARCHED = Vocabulary(
     texts=("name",),
@@ -83,13 +84,19 @@ class OfAlias(msgspec.Struct):
 
 async def create(registry: Registry, asked: Create) -> Answer:
     request = pb.RegisterModelRequest(
-        name=asked.name, description=asked.description, tags=mapped(asked.tags, "tags"), must_be_new=True
+        name=asked.name,
+        description=asked.description,
+        tags=mapped(asked.tags, "tags"),
+        must_be_new=True,
+        workspace=working_place(),
     )
     return {"registered_model": model_json(await registry.models.RegisterModel(request))}
 
 
 async def get(registry: Registry, asked: OfName) -> Answer:
-    return {"registered_model": model_json(await registry.models.GetModel(pb.GetModelRequest(name=asked.name)))}
+    found = await registry.models.GetModel(pb.GetModelRequest(name=asked.name))
+    check_here(found.workspace, f"model {found.name!r}")
+    return {"registered_model": model_json(found)}
 
 
 async def update(registry: Registry, asked: Update) -> Answer:
@@ -124,6 +131,7 @@ async def search(registry: Registry, asked: Search) -> Answer:
         conditions=conditions_of(asked.filter, SEARCHED),
         order_by=orders_of(asked.order_by, SEARCHED),
         newest_versions_only=True,
+        workspace=working_place(),
     )
 
     for condition in request.conditions:

@@ -11,7 +11,7 @@ from aiohttp import web
 SPOKEN_VERSION = "3.17.2"
 ABILITIES = {
     "store_type": "SqlStore",
-    "workspaces_enabled": False,
+    "workspaces_enabled": True,
     "trace_archival_enabled": False,
     # Files go through the proxy in one piece, which is faster, since MLflow's clients do not resume what broke off. One
     # that is told to send parts by its environment does not ask here.
