@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound, Unavailable
 from modelog_common.rpc.client import connect
+from modelog_common.rpc.errors import DeadlineExceeded
 from modelog_monitoring.abtest.events import AbTestDecided, AbTestLooked, AbTestStopped
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.monitoring.v1 import abtest_pb2 as pb
@@ -36,11 +38,20 @@ async def planned(bench: Any, **fields: Any) -> Any:
     return await stub(bench).CreateAbTest(pb.CreateAbTestRequest(**{**whole, **fields}))
 
 
-async def until_state(bench: Any, state: int) -> Any:
-    async def reached() -> bool:
-        return (await get(bench)).state == state
+async def until(bench: Any, holds: Callable[[Any], bool], what: str) -> None:
+    """Wait until something holds of the test, also while monitoring is away or takes its time on a busy machine."""
 
-    await bench.until(reached, f"the A/B test is {pb.AbState.Name(state)}")
+    async def reached() -> bool:
+        try:
+            return holds(await get(bench))
+        except (DeadlineExceeded, Unavailable):
+            return False
+
+    await bench.until(reached, what)
+
+
+async def until_state(bench: Any, state: int) -> Any:
+    await until(bench, lambda test: test.state == state, f"the A/B test is {pb.AbState.Name(state)}")
     return await get(bench)
 
 
@@ -53,11 +64,9 @@ async def looks(bench: Any) -> Any:
 
 
 async def until_counted(bench: Any, events: int) -> None:
-    async def reached() -> bool:
-        latest = (await get(bench)).latest
-        return latest.events_a + latest.events_b >= events
-
-    await bench.until(reached, f"{events} outcomes are counted")
+    await until(
+        bench, lambda test: test.latest.events_a + test.latest.events_b >= events, f"{events} outcomes are counted"
+    )
 
 
 async def test_a_better_version_is_found_and_the_way_can_be_looked_at(bench: Any) -> None:
