@@ -95,6 +95,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ListExperimentsRequest": {},
     "GetExperimentByIdRequest": {"Experiment": lambda e: [{"experiment_id": e.id}]},
     "SearchExperimentsRequest": {"Experiment": lambda e: [{"conditions": [equal("ATTRIBUTE", "name", e.name)]}]},
+    "ListExperimentArtifactsRequest": {"Experiment": lambda e: [{"experiment_id": e.id}]},
     "GetRunRequest": {"Run": lambda r: [{"run_id": r.id}]},
     "ListRunsRequest": {"Run": lambda r: [{"experiment": r.experiment}]},
     "CompareRunsRequest": {"Run": lambda r: [{"runs": [r.id, r.id]}]},

@@ -132,6 +132,7 @@ class Life:
             "forget": lambda a, b: alice.models.delete_version(_name(a), _version(b), "a step"),
             "forget all": lambda a, b: alice.models.delete(_name(a), "a step"),
             "experiment": lambda a, b: alice.runs.experiment(_name(a)),
+            "file": lambda a, b: self._file_of(a, b),
             "run": lambda a, b: self._run(a),
             "metric": lambda a, b: alice.runs.log(_of(self._runs, a), metrics={"auc": b / 7}, step=b),
             "curve": lambda a, b: alice.runs.log_metrics(
@@ -179,6 +180,14 @@ class Life:
 
     def _experiment(self, a: int) -> str:
         return self.alice.runs.experiment(_name(a)).id
+
+    def _file_of(self, a: int, b: int) -> None:
+        """A file of an experiment that belongs to no run, or one less."""
+        file, experiment_id = self.alice.artifacts.upload_bytes(f"step {b}".encode(), f"{a}.txt"), self._experiment(a)
+        if b % 3:
+            self.alice.runs.add_experiment_artifacts(experiment_id, [file])
+        else:
+            self.alice.runs.remove_experiment_artifacts(experiment_id, [f"{a}.txt"])
 
     def _logged_model(self, a: int, b: int) -> None:
         """The SDK has no logged models: they are what MLflow's clients make."""
