@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_gateway.mlflow.adding import Point, block_of
-from modelog_gateway.mlflow.folders import Folder, checked, folder_of, listed
+from modelog_gateway.mlflow.folders import Folder, Kind, checked, folder_of, listed
 from modelog_gateway.mlflow.history import evenly, points_json
 from modelog_gateway.mlflow.pages import gathered
 from modelog_gateway.mlflow.values import Pair, mapped, number, parameter_texts, timestamp
@@ -21,21 +21,24 @@ from modelog_proto.registry.v1.model_pb2 import Artifact
 @pytest.mark.parametrize(
     ("path", "folder", "inside"),
     [
-        ("0/r1/artifacts/a.txt", Folder("r1", is_model=False), "a.txt"),
-        ("0/r1/artifacts/deep/er/名.txt", Folder("r1", is_model=False), "deep/er/名.txt"),
-        ("0/r1/artifacts", Folder("r1", is_model=False), ""),
-        ("/0/r1/artifacts/", Folder("r1", is_model=False), ""),
-        ("e/models/m1/artifacts/MLmodel", Folder("m1", is_model=True), "MLmodel"),
+        ("0/r1/artifacts/a.txt", Folder("r1", Kind.RUN), "a.txt"),
+        ("0/r1/artifacts/deep/er/名.txt", Folder("r1", Kind.RUN), "deep/er/名.txt"),
+        ("0/r1/artifacts", Folder("r1", Kind.RUN), ""),
+        ("/0/r1/artifacts/", Folder("r1", Kind.RUN), ""),
+        ("e/models/m1/artifacts/MLmodel", Folder("m1", Kind.MODEL), "MLmodel"),
+        ("e", Folder("e", Kind.EXPERIMENT), ""),
+        ("e/r1", Folder("e", Kind.EXPERIMENT), "r1"),
+        ("e/r1/other/a.txt", Folder("e", Kind.EXPERIMENT), "r1/other/a.txt"),
+        ("e/models/m1/a.txt", Folder("e", Kind.EXPERIMENT), "models/m1/a.txt"),
     ],
 )
 def test_whose_folder_a_path_names(path: str, folder: Folder, inside: str) -> None:
     assert folder_of(path) == (folder, inside)
 
 
-@pytest.mark.parametrize("path", ["", "0", "0/r1", "0/r1/other/a.txt", "0/models/m1/a.txt"])
-def test_elsewhere_there_are_no_files(path: str) -> None:
+def test_above_the_experiments_there_are_no_files() -> None:
     with pytest.raises(NotFound, match="<experiment>/<run>/artifacts/"):
-        folder_of(path)
+        folder_of("")
 
 
 @pytest.mark.parametrize(
