@@ -150,6 +150,7 @@ async def listed(person: Any, experiment_id: str, **read: Any) -> dict[str, list
             for facet in (await m.CountModels(model_pb2.CountModelsRequest(read=options))).facets
             for count in facet.counts
         ],
+        "models by words": (await m.SearchModels(model_pb2.SearchModelsRequest(text="scores", read=options))).models,
         "versions": (await m.ListVersions(model_pb2.ListVersionsRequest(model="scores", read=options))).versions,
         "all versions": (await m.SearchVersions(model_pb2.SearchVersionsRequest(read=options))).versions,
         "workspaces": [
