@@ -72,6 +72,32 @@ async def test_an_error_on_the_way_out_does_not_begin_the_work_again(settings: S
     assert tries == 1
 
 
+async def test_work_that_took_its_end_for_an_error_is_told_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modelog_common.background, "TELL_S", 0.01)
+    ends = 0
+
+    async def work() -> None:
+        nonlocal ends
+        while ends < 3:
+            try:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ends += 1
+                    raise ValueError("the transaction cannot be taken back")
+            except ValueError:
+                continue
+        raise asyncio.CancelledError
+
+    host = Host("registry", settings)
+    host.background("reader", work)
+    async with serving(host):
+        pass
+    assert ends == 3
+
+
 def test_a_process_whose_work_failed_ends_though_other_work_does_not(settings: Settings) -> None:
     environment = {**os.environ, "MODELOG_DATA_DIR": str(settings.data_dir)}
     command = [sys.executable, str(STUCK)]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 
@@ -13,8 +14,9 @@ from modelog_common.domain.errors import Unavailable
 
 # Work that needs something that is away is begun again after so long.
 AGAIN_S = 1.0
-# So long may the rest take to end, once a piece failed or all of them were told to.
-END_S = 20.0
+# So long may the rest take to end, once a piece failed or all of them were told to. Meanwhile they are told again: a
+# cancellation is lost where an error on the way out takes its place, which the work thinks it can go on after.
+END_S, TELL_S = 20.0, 4.0
 Work = Callable[[], Awaitable[None]]
 log = structlog.get_logger()
 
@@ -26,6 +28,7 @@ class Background:
         self._works: list[tuple[str, Work]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._last_chance: asyncio.TimerHandle | None = None
+        self._tell: asyncio.TimerHandle | None = None
 
     def add(self, name: str, work: Work) -> None:
         """Have it run from `start` on; it must not return. When it raises Unavailable it is begun again."""
@@ -43,8 +46,9 @@ class Background:
 
     def ended(self) -> None:
         """All of them have ended: the process need not be ended by force."""
-        if self._last_chance is not None:
-            self._last_chance.cancel()
+        for timer in (self._last_chance, self._tell):
+            if timer is not None:
+                timer.cancel()
 
     async def _forever(self, name: str, work: Work) -> None:
         while True:
@@ -67,11 +71,32 @@ class Background:
     def _end_soon(self) -> None:
         """End the process even when some work does not: half a service that still listens is worse than none."""
         if self._last_chance is None:
-            self._last_chance = asyncio.get_running_loop().call_later(END_S, _end_now)
+            loop = asyncio.get_running_loop()
+            self._last_chance = loop.call_later(END_S, _end_now)
+            self._tell = loop.call_later(TELL_S, self._tell_again)
+
+    def _tell_again(self) -> None:
+        left = [task for task in self._tasks if not task.done()]
+        if left:
+            log.warning("some work did not end; it is told again", work={t.get_name(): _place_of(t) for t in left})
+        for task in left:
+            task.cancel()
+        self._tell = asyncio.get_running_loop().call_later(TELL_S, self._tell_again)
 
 
 def _end_now() -> None:
-    names = sorted(task.get_name() for task in asyncio.all_tasks())
-    log.error("some work did not end; the process ends without it", waited_s=END_S, tasks=names)
+    tasks = {task.get_name(): _place_of(task) for task in asyncio.all_tasks()}
+    log.error("some work did not end; the process ends without it", waited_s=END_S, tasks=tasks)
     logging.shutdown()
     os._exit(1)
+
+
+def _place_of(task: asyncio.Task[Any]) -> str:
+    """Where a task waits, as file:line."""
+    place = "nowhere"
+    waits: Any = task.get_coro()
+    while waits is not None:
+        frame = getattr(waits, "cr_frame", None)
+        place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else place
+        waits = getattr(waits, "cr_await", None)
+    return place
