@@ -25,6 +25,8 @@ class Background:
     """Pieces of work in one task group: the first that fails ends them all, and the process with them."""
 
     def __init__(self) -> None:
+        # Whoever runs several services in one process, as tests do, does not want it ended.
+        self.owns_process = False
         self._works: list[tuple[str, Work]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._last_chance: asyncio.TimerHandle | None = None
@@ -72,7 +74,7 @@ class Background:
         """End the process even when some work does not: half a service that still listens is worse than none."""
         if self._last_chance is None:
             loop = asyncio.get_running_loop()
-            self._last_chance = loop.call_later(END_S, _end_now)
+            self._last_chance = loop.call_later(END_S, self._end_now)
             self._tell = loop.call_later(TELL_S, self._tell_again)
 
     def _tell_again(self) -> None:
@@ -83,12 +85,12 @@ class Background:
             task.cancel()
         self._tell = asyncio.get_running_loop().call_later(TELL_S, self._tell_again)
 
-
-def _end_now() -> None:
-    tasks = {task.get_name(): _place_of(task) for task in asyncio.all_tasks()}
-    log.error("some work did not end; the process ends without it", waited_s=END_S, tasks=tasks)
-    logging.shutdown()
-    os._exit(1)
+    def _end_now(self) -> None:
+        tasks = {task.get_name(): _place_of(task) for task in asyncio.all_tasks()}
+        log.error("some work did not end", process_ends=self.owns_process, waited_s=END_S, tasks=tasks)
+        if self.owns_process:
+            logging.shutdown()
+            os._exit(1)
 
 
 def _place_of(task: asyncio.Task[Any]) -> str:

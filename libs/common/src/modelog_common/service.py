@@ -112,6 +112,10 @@ class Host:
         self.subjects = open_subjects(settings)
         self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier)
 
+    def own_process(self) -> None:
+        """This service is all that the process does: it is ended by force when work that should end does not."""
+        self._background.owns_process = True
+
     @property
     def verifier(self) -> TokenVerifier:
         return self._verifier
@@ -315,6 +319,7 @@ def main(name: str, build: Callable[[Host], Awaitable[None]]) -> None:
 
 async def _serve(name: str, settings: Settings, build: Callable[[Host], Awaitable[None]]) -> None:
     async with Host(name, settings) as host:
+        host.own_process()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, host.stop)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,19 @@ progress = Table(
 )
 
 
+class _RollsBack(sqlite3.Connection):
+    """Closing ends the transaction. SQLite keeps a connection open, with its locks, as long as a cursor is there.
+
+    When a task is cancelled within a transaction, its connection is closed, and the cursor goes when the garbage is
+    collected: until then nobody else could write.
+    """
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self.rollback()
+        super().close()
+
+
 def open_database(address: str, owner: str = "") -> AsyncEngine:
     """An engine for `address`, whose tables stand apart from those of other owners.
 
@@ -55,7 +69,7 @@ def open_database(address: str, owner: str = "") -> AsyncEngine:
     not installed, and for an address that is none; neither repeats the password.
     """
     if address.startswith("sqlite"):
-        engine = create_async_engine(address)
+        engine = create_async_engine(address, connect_args={"factory": _RollsBack})
         if engine.url.database and engine.url.database != ":memory:":
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
