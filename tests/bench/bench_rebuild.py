@@ -32,8 +32,8 @@ from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.project import projections
+from modelog_registry.read.runs.tracking import TrackingQueries
 from modelog_registry.read.tables import RUN_POINTS, RUN_VALUES, RUNS, TABLES
-from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.commands import EndRun, LogRun, Measured, RunCommand, StartRun
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import RunStatus

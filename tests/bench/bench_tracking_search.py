@@ -37,8 +37,8 @@ from modelog_registry.handle.acknowledged import Acknowledged
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.sealing import Sealing
 from modelog_registry.read.project import projections
+from modelog_registry.read.runs.tracking import TrackingQueries
 from modelog_registry.read.tables import TABLES
-from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import MetricsSealed, Point, RunStarted
 
@@ -89,7 +89,7 @@ ORDER BY o.number DESC LIMIT 100
 
 
 async def searches(tracking: TrackingQueries, db: sqlite3.Connection, count: int) -> list[list[str]]:
-    from modelog_registry.read.values import METRIC, field_of
+    from modelog_registry.read.runs.values import METRIC, field_of
 
     rows = []
     for what, above in (("half of the runs meet it", 0.5), ("1 in 1,000 meets it", 0.999), ("none meets it", 2.0)):

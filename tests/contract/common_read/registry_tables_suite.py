@@ -53,11 +53,11 @@ from modelog_registry.model.commands import (
 from modelog_registry.model.decide import MODEL
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.stage import Decision, Stage
-from modelog_registry.read.model_queries import ModelQueries
+from modelog_registry.read.models.model_queries import ModelQueries
 from modelog_registry.read.project import projections
 from modelog_registry.read.queries import RegistryQueries
+from modelog_registry.read.runs.tracking import TrackingQueries
 from modelog_registry.read.tables import TABLES
-from modelog_registry.read.tracking import TrackingQueries
 from modelog_registry.run.commands import EndRun, LogInputs, LogRun, Measured, SealMetrics, StartRun, TagRun
 from modelog_registry.run.decide import RUN
 from modelog_registry.run.events import DatasetInput, Point, RunStatus

@@ -89,11 +89,12 @@ from modelog_registry.name.events import NameReleased, NameTaken
 from modelog_registry.place import Place
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.events import PromotionPolicySet
-from modelog_registry.read import card_messages, messages, model_messages, policy_messages, retirements
-from modelog_registry.read.change_messages import change_message
+from modelog_registry.read import messages
 from modelog_registry.read.links import link_message
-from modelog_registry.read.logged_models import logged_model_message
-from modelog_registry.read.signatures import signature_message
+from modelog_registry.read.models import card_messages, model_messages, policy_messages, retirements
+from modelog_registry.read.models.change_messages import change_message
+from modelog_registry.read.models.signatures import signature_message
+from modelog_registry.read.runs.logged_models import logged_model_message
 from modelog_registry.read.webhooks import webhook_message
 from modelog_registry.read.workspaces import workspace_message
 from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicySet

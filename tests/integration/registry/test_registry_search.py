@@ -12,8 +12,8 @@ from modelog_common.domain.errors import Invalid
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from modelog_proto.registry.v1 import search_pb2
-from modelog_registry.read import search_runs
 from modelog_registry.read.conditions import holds, sorted_by
+from modelog_registry.read.runs import search_runs
 
 METRICS, PARAMETERS, TAGS = ("auc", "loss"), ("depth", "model"), ("team", "mlflow.note")
 TEXTS = ("6", "7", "forest", "Forest", "50%", "a_b", "back\\slash", "é*", "[x]?", "")

@@ -13,8 +13,8 @@ from modelog_proto.registry.v1.card_pb2_grpc import ModelCardsServicer
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.models import Models
 from modelog_registry.model.card import EditCard
-from modelog_registry.read.card_messages import parts_of
-from modelog_registry.read.card_queries import CardQueries
+from modelog_registry.read.models.card_messages import parts_of
+from modelog_registry.read.models.card_queries import CardQueries
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

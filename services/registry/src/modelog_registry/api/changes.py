@@ -12,7 +12,7 @@ from modelog_proto.registry.v1.change_pb2_grpc import ChangeRequestsServicer
 from modelog_registry.api import parse_changes as parse
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.changes import Changes
-from modelog_registry.read.change_queries import ChangeQueries
+from modelog_registry.read.models.change_queries import ChangeQueries
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

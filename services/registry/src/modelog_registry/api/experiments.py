@@ -22,9 +22,9 @@ from modelog_registry.experiment.commands import (
 from modelog_registry.handle.experiments import Experiments
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.runs import Runs, run_id_of
-from modelog_registry.read.experiment_artifacts import ExperimentArtifactQueries
 from modelog_registry.read.messages import run_message
-from modelog_registry.read.tracking import TrackingQueries
+from modelog_registry.read.runs.experiment_artifacts import ExperimentArtifactQueries
+from modelog_registry.read.runs.tracking import TrackingQueries
 from modelog_registry.run.commands import DeleteRun, RemoveRunArtifacts, RestoreRun, RunCommand, TagRun
 from modelog_registry.run.state import Run
 

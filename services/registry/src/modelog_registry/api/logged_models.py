@@ -20,7 +20,7 @@ from modelog_registry.logged_model.commands import (
     MeasuredModel,
     RemoveLoggedModelArtifacts,
 )
-from modelog_registry.read.logged_models import STATUSES, LoggedModelQueries
+from modelog_registry.read.runs.logged_models import STATUSES, LoggedModelQueries
 from modelog_registry.run.commands import Measured
 
 Call = grpc.aio.ServicerContext[Any, Any]

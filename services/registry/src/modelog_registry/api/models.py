@@ -12,8 +12,8 @@ from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryServicer
 from modelog_registry.api import parse_models as parse
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.models import Models
-from modelog_registry.read.model_queries import ModelQueries
-from modelog_registry.read.texts import Words
+from modelog_registry.read.models.model_queries import ModelQueries
+from modelog_registry.read.words.texts import Words
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

@@ -16,8 +16,8 @@ from modelog_registry.model.change_commands import (
 )
 from modelog_registry.model.change_events import Evidence
 from modelog_registry.model.change_state import ChangeState
-from modelog_registry.read.change_messages import DECISIONS, KINDS, RISKS, STATES
 from modelog_registry.read.messages import STAGE_OF
+from modelog_registry.read.models.change_messages import DECISIONS, KINDS, RISKS, STATES
 
 _DECISIONS = {number: decision for decision, number in DECISIONS.items()}
 _KINDS = {number: kind for kind, number in KINDS.items()}

@@ -26,7 +26,7 @@ from modelog_registry.model.events import DatasetRef, Environment
 from modelog_registry.model.signature import Signature, Tensor
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.messages import STAGE_OF
-from modelog_registry.read.model_messages import DECISIONS, TYPES
+from modelog_registry.read.models.model_messages import DECISIONS, TYPES
 
 _DECISIONS = {number: decision for decision, number in DECISIONS.items()}
 _TYPES = {number: kind for kind, number in TYPES.items()}

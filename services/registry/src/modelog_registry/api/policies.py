@@ -12,8 +12,8 @@ from modelog_proto.registry.v1.policy_pb2_grpc import PromotionPoliciesServicer
 from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.models import Models
 from modelog_registry.policy.commands import SetPolicy
-from modelog_registry.read.policy_messages import rules_of
-from modelog_registry.read.policy_queries import PolicyQueries
+from modelog_registry.read.models.policy_messages import rules_of
+from modelog_registry.read.models.policy_queries import PolicyQueries
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

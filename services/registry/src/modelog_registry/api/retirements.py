@@ -16,7 +16,7 @@ from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.handle.models import Models
 from modelog_registry.handle.retiring import Retiring
 from modelog_registry.model.retired import ObjectToRetirement, SetSla
-from modelog_registry.read.retirements import STATE_OF, RetirementQueries, retirement_rules_of, targets_of
+from modelog_registry.read.models.retirements import STATE_OF, RetirementQueries, retirement_rules_of, targets_of
 from modelog_registry.retirement.policy import SetRetirement
 
 Call = grpc.aio.ServicerContext[Any, Any]

@@ -15,7 +15,7 @@ from modelog_registry.api.calls import command_call, since, tenant
 from modelog_registry.api.values import artifact_of
 from modelog_registry.handle.models import Models
 from modelog_registry.model.signed import SignVersion
-from modelog_registry.read.signatures import SignatureQueries
+from modelog_registry.read.models.signatures import SignatureQueries
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

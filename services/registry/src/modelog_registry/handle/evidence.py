@@ -13,7 +13,7 @@ from modelog_registry.compare.compare import Comparer, RunOf
 from modelog_registry.handle.artifacts import Artifacts
 from modelog_registry.model.change_events import Evidence, EvidenceKind
 from modelog_registry.read.canonical import digest_of
-from modelog_registry.read.card_queries import CardQueries
+from modelog_registry.read.models.card_queries import CardQueries
 
 
 class Evidences:

@@ -9,7 +9,7 @@ from modelog_common.events.store import EventStore
 from modelog_proto.common.v1 import common_pb2 as common
 
 from modelog_registry.artifact import Artifact
-from modelog_registry.read.registered import RegisteredQueries
+from modelog_registry.read.models.registered import RegisteredQueries
 
 
 class Registered:

@@ -20,10 +20,10 @@ from modelog_registry.link.decide import Link
 from modelog_registry.link.events import LinkMade, Shared
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.messages import timestamp
-from modelog_registry.read.model_queries import ModelQueries
+from modelog_registry.read.models.model_queries import ModelQueries
 from modelog_registry.read.queries import TableQueries, existing
+from modelog_registry.read.runs.tracking import TrackingQueries
 from modelog_registry.read.tables import TABLES
-from modelog_registry.read.tracking import TrackingQueries
 
 LINKS = temporal_table(
     TABLES,

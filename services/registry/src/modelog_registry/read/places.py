@@ -11,7 +11,7 @@ from modelog_proto.common.v1 import common_pb2 as common
 from sqlalchemy import Column, ColumnElement, func, select
 
 from modelog_registry.place import Place
-from modelog_registry.read.model_tables import MODELS
+from modelog_registry.read.models.model_tables import MODELS
 from modelog_registry.read.tables import EXPERIMENTS, TABLES
 
 EXPERIMENT, MODEL = "experiment", "model"

@@ -20,16 +20,17 @@ from modelog_registry.model.decide import MODEL
 from modelog_registry.name.decide import NAME
 from modelog_registry.policy.decide import POLICY
 from modelog_registry.policy.state import Policy
-from modelog_registry.read import messages, policy_messages, retirements, tables
+from modelog_registry.read import messages, tables
 from modelog_registry.read.columns import microseconds
-from modelog_registry.read.experiment_artifacts import artifact_rows
 from modelog_registry.read.links import link_rows
-from modelog_registry.read.logged_models import logged_model_rows
-from modelog_registry.read.model_rows import model_rows
-from modelog_registry.read.model_tables import POLICIES, RETIREMENT_POLICIES
+from modelog_registry.read.models import policy_messages, retirements
+from modelog_registry.read.models.model_rows import model_rows
+from modelog_registry.read.models.model_tables import POLICIES, RETIREMENT_POLICIES
 from modelog_registry.read.places import EXPERIMENT as EXPERIMENT_PLACE
 from modelog_registry.read.places import placed
-from modelog_registry.read.values import values_changed
+from modelog_registry.read.runs.experiment_artifacts import artifact_rows
+from modelog_registry.read.runs.logged_models import logged_model_rows
+from modelog_registry.read.runs.values import values_changed
 from modelog_registry.read.webhooks import webhook_rows
 from modelog_registry.retirement.policy import RETIREMENT, RetirementPolicy
 from modelog_registry.run.decide import RUN

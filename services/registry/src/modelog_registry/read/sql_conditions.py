@@ -9,7 +9,7 @@ from modelog_common.read.patterns import like
 from modelog_proto.registry.v1 import search_pb2 as pb
 from sqlalchemy import ColumnElement, String, and_, cast, collate, false, func, type_coerce
 
-from modelog_registry.read.values import LONGEST, WORD, number_of, searchable
+from modelog_registry.read.runs.values import LONGEST, WORD, number_of, searchable
 
 Column = ColumnElement[Any]
 

@@ -42,7 +42,7 @@ RUNS = temporal_table(
 )
 
 # What runs are searched by: the last value of every metric, every parameter and tag, and what they read. `field` stands
-# for the kind and the name (see modelog_registry.read.values), `word` for the beginning of `text`.
+# for the kind and the name (see modelog_registry.read.runs.values), `word` for the beginning of `text`.
 RUN_VALUES = temporal_table(
     TABLES,
     "run_values",

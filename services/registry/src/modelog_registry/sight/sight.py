@@ -27,7 +27,7 @@ from modelog_registry.handle.names import Names
 from modelog_registry.link.decide import Link
 from modelog_registry.logged_model.state import LoggedModel
 from modelog_registry.model.state import Model
-from modelog_registry.read.model_tables import MODELS
+from modelog_registry.read.models.model_tables import MODELS
 from modelog_registry.read.places import EXPERIMENT, MODEL, PLACES
 from modelog_registry.run.state import Run
 from modelog_registry.sight.named import Kind, named

@@ -19,8 +19,8 @@ from modelog_registry.read.columns import microseconds
 from modelog_registry.read.conditions import check, holds, sorted_by
 from modelog_registry.read.messages import timestamp
 from modelog_registry.read.queries import existing
+from modelog_registry.read.runs.values import text_of
 from modelog_registry.read.tables import LOGGED_MODELS
-from modelog_registry.read.values import text_of
 
 STATUSES = {
     LoggedModelStatus.PENDING: pb.LOGGED_MODEL_STATUS_PENDING,

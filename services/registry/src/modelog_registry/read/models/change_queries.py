@@ -7,7 +7,7 @@ from modelog_common.read.queries import Found, Page, Queries
 from modelog_proto.registry.v1 import change_pb2 as pb
 
 from modelog_registry.model.change_state import ChangeState
-from modelog_registry.read.model_tables import CHANGES
+from modelog_registry.read.models.model_tables import CHANGES
 from modelog_registry.read.queries import existing
 
 

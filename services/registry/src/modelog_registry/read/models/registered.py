@@ -9,7 +9,7 @@ from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import select
 
-from modelog_registry.read.model_tables import VERSIONS
+from modelog_registry.read.models.model_tables import VERSIONS
 from modelog_registry.read.queries import TableQueries
 
 

@@ -14,7 +14,7 @@ from modelog_proto.registry.v1 import search_pb2 as pb
 from sqlalchemy import ColumnElement, and_, exists
 
 from modelog_registry.read.conditions import check_dataset
-from modelog_registry.read.model_tables import ALIASES, MODEL_TAGS, MODELS, VERSION_TAGS, VERSIONS
+from modelog_registry.read.models.model_tables import ALIASES, MODEL_TAGS, MODELS, VERSION_TAGS, VERSIONS
 from modelog_registry.read.sql_conditions import span_conditions
 
 Clause = ColumnElement[bool]

@@ -13,13 +13,13 @@ from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import ColumnElement, and_, func, select
 
 from modelog_registry.model.stage import Stage
-from modelog_registry.read.facets import count_models
-from modelog_registry.read.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
-from modelog_registry.read.model_tables import MODEL_FACTS, MODELS, VERSIONS
+from modelog_registry.read.models.facets import count_models
+from modelog_registry.read.models.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
+from modelog_registry.read.models.model_tables import MODEL_FACTS, MODELS, VERSIONS
 from modelog_registry.read.places import MODEL, inside
 from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
-from modelog_registry.read.text_documents import MODEL as TEXT_OF_MODEL
-from modelog_registry.read.texts import Words, no_words
+from modelog_registry.read.words.text_documents import MODEL as TEXT_OF_MODEL
+from modelog_registry.read.words.texts import Words, no_words
 
 
 class ModelQueries(TableQueries):

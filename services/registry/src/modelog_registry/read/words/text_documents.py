@@ -9,7 +9,7 @@ from modelog_common.stores.search import Document
 from modelog_common.stores.search.checks import LONGEST_NAME, LONGEST_TEXT
 
 from modelog_registry.model.state import Model
-from modelog_registry.read.values import text_of
+from modelog_registry.read.runs.values import text_of
 from modelog_registry.run.state import Run
 
 MODEL, RUN = "model", "run"

@@ -10,9 +10,9 @@ from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import policy_pb2 as pb
 
 from modelog_registry.read.messages import STAGE_OF
-from modelog_registry.read.model_tables import POLICIES, PROMOTIONS
+from modelog_registry.read.models.model_tables import POLICIES, PROMOTIONS
+from modelog_registry.read.models.policy_messages import candidate_of, first_policy, rules_of
 from modelog_registry.read.places import MODEL, inside
-from modelog_registry.read.policy_messages import candidate_of, first_policy, rules_of
 from modelog_registry.read.queries import existing
 from modelog_registry.rules import check_rules, refusals
 

@@ -40,8 +40,8 @@ from modelog_registry.model.signature import Tensor
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType
 from modelog_registry.model.state import Model, Version
-from modelog_registry.read import card_messages, change_messages
 from modelog_registry.read.messages import STAGES, artifact_message, timestamp
+from modelog_registry.read.models import card_messages, change_messages
 
 DECISIONS = {
     Decision.APPROVED: pb.REVIEW_DECISION_APPROVED,

@@ -25,9 +25,9 @@ from modelog_registry.read.conditions import check, holds, sorted_by
 from modelog_registry.read.messages import timestamp
 from modelog_registry.read.places import EXPERIMENT, inside
 from modelog_registry.read.queries import EVERYTHING, existing
-from modelog_registry.read.search_runs import in_a_deleted_experiment, search_runs
+from modelog_registry.read.runs.search_runs import in_a_deleted_experiment, search_runs
 from modelog_registry.read.tables import EXPERIMENTS, RUN_POINTS, RUNS
-from modelog_registry.read.texts import Words, no_words
+from modelog_registry.read.words.texts import Words, no_words
 
 EXPERIMENT_ATTRIBUTES: dict[str, type] = {
     "experiment_id": str,

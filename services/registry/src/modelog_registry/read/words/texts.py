@@ -20,7 +20,7 @@ from modelog_common.stores.search.checks import MOST_FOUND
 
 from modelog_registry.events import EVENTS
 from modelog_registry.model.decide import MODEL
-from modelog_registry.read.text_documents import FORMAT, model_document, run_document
+from modelog_registry.read.words.text_documents import FORMAT, model_document, run_document
 from modelog_registry.run.decide import RUN
 
 BATCH = 1000

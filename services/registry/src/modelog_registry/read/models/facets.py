@@ -9,8 +9,8 @@ from modelog_common.read.queries import Queries
 from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import ColumnElement, Select, func, select
 
-from modelog_registry.read.model_search import SEARCHED_MODELS, conditions_of
-from modelog_registry.read.model_tables import MODEL_TAGS, MODELS, VERSIONS
+from modelog_registry.read.models.model_search import SEARCHED_MODELS, conditions_of
+from modelog_registry.read.models.model_tables import MODEL_TAGS, MODELS, VERSIONS
 from modelog_registry.read.places import MODEL, inside
 
 USUAL_VALUES = 20

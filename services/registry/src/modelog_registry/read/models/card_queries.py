@@ -18,8 +18,8 @@ from modelog_registry.card.bom import bom_json
 from modelog_registry.card.build import Known, card_of, facts_of, missing_of
 from modelog_registry.card.page import as_html, as_markdown
 from modelog_registry.read.canonical import digest_of
-from modelog_registry.read.model_queries import ModelQueries
-from modelog_registry.read.model_tables import CARDS, MODELS
+from modelog_registry.read.models.model_queries import ModelQueries
+from modelog_registry.read.models.model_tables import CARDS, MODELS
 from modelog_registry.read.queries import RegistryQueries, existing
 
 # (run id, moment, tenant); it raises NotFound.

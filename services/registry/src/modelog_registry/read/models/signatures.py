@@ -8,7 +8,7 @@ from modelog_proto.registry.v1 import sign_pb2 as pb
 
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.read.messages import artifact_message, timestamp
-from modelog_registry.read.model_tables import SIGNATURES
+from modelog_registry.read.models.model_tables import SIGNATURES
 
 
 def signature_message(event: VersionSigned, position: int) -> pb.ModelSignature:

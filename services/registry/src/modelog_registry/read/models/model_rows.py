@@ -27,9 +27,9 @@ from modelog_registry.model.events import (
 from modelog_registry.model.retired import RetirementAnnounced, RetirementCalledOff, RetirementObjected, SlaSet
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.state import Gone, Model, Version
-from modelog_registry.read import card_messages, change_messages, model_messages, policy_messages, retirements
 from modelog_registry.read.columns import microseconds
-from modelog_registry.read.model_tables import (
+from modelog_registry.read.models import card_messages, change_messages, model_messages, policy_messages, retirements
+from modelog_registry.read.models.model_tables import (
     ALIASES,
     CARDS,
     CHANGES,
@@ -45,8 +45,8 @@ from modelog_registry.read.model_tables import (
     VERSION_TAGS,
     VERSIONS,
 )
+from modelog_registry.read.models.signatures import signature_message
 from modelog_registry.read.places import MODEL, placed
-from modelog_registry.read.signatures import signature_message
 from modelog_registry.rules import RULED
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from modelog_registry.model.retired import Retirement, RetirementState, SlaSet, SlaTargets
 from modelog_registry.model.state import Version
 from modelog_registry.read.messages import STAGE_OF, STAGES, timestamp
-from modelog_registry.read.model_tables import MODELS, RETIREMENT_POLICIES, RETIREMENTS, SLAS
+from modelog_registry.read.models.model_tables import MODELS, RETIREMENT_POLICIES, RETIREMENTS, SLAS
 from modelog_registry.read.queries import TableQueries, existing
 from modelog_registry.retirement.policy import RetirementPolicySet
 from modelog_registry.retiring import Condition, RetirementRule

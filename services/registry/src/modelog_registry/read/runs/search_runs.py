@@ -13,11 +13,11 @@ from modelog_proto.registry.v1 import search_pb2 as pb
 from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, literal, not_, or_, select
 
 from modelog_registry.read.conditions import check, is_number
+from modelog_registry.read.runs.values import DATASET, METRIC, PARAMETER, TAG, field_of
 from modelog_registry.read.sql_conditions import nothing_is, number_condition, text_condition, time_condition
 from modelog_registry.read.tables import EXPERIMENTS, RUN_VALUES, RUNS
-from modelog_registry.read.text_documents import RUN
-from modelog_registry.read.texts import Words
-from modelog_registry.read.values import DATASET, METRIC, PARAMETER, TAG, field_of
+from modelog_registry.read.words.text_documents import RUN
+from modelog_registry.read.words.texts import Words
 
 ATTRIBUTES: dict[str, type] = {
     "run_id": str,
