@@ -12,6 +12,8 @@ import racing
 SCRIPT = Path(racing.__file__)
 WRITERS, READERS = 8, 4
 PLAIN_ROWS = 1000
+# One race in hundreds is so even that nothing is missed.
+TRIES = 10
 
 
 async def run(*arguments: object) -> str:
@@ -57,9 +59,12 @@ class PlainSequenceRace:
     @pytest.mark.slow
     async def test_a_plain_sequence_loses_events(self, address: str) -> None:
         """The same race with positions from a sequence: the reader passes rows that become visible later."""
-        await racing.make(address)
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(run("tail", address, WRITERS * PLAIN_ROWS))
-            for _ in range(WRITERS):
-                group.create_task(run("draw", address, PLAIN_ROWS))
-        assert int(reader.result()) > 0
+        for _ in range(TRIES):
+            await racing.make(address)
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(run("tail", address, WRITERS * PLAIN_ROWS))
+                for _ in range(WRITERS):
+                    group.create_task(run("draw", address, PLAIN_ROWS))
+            if int(reader.result()) > 0:
+                return
+        raise AssertionError(f"in {TRIES} races the reader missed nothing")

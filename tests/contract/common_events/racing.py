@@ -81,7 +81,9 @@ class PlainFile:
 
     async def make(self) -> None:
         self.db.execute("PRAGMA journal_mode=WAL")
+        self.db.execute("DROP TABLE IF EXISTS sequence")
         self.db.execute("CREATE TABLE sequence AS SELECT 0 AS last")
+        self.db.execute("DROP TABLE IF EXISTS plain")
         self.db.execute("CREATE TABLE plain (position INTEGER PRIMARY KEY)")
 
     async def insert(self) -> None:
@@ -105,6 +107,7 @@ class PlainTable:
         self.pool = asyncpg.create_pool(address, min_size=0, max_size=1)
 
     async def make(self) -> None:
+        await (await self.pool).execute("DROP TABLE IF EXISTS plain")
         await (await self.pool).execute("CREATE TABLE plain (position bigserial PRIMARY KEY)")
 
     async def insert(self) -> None:
@@ -124,7 +127,7 @@ def plain(address: str) -> PlainFile | PlainTable:
 
 
 async def make(address: str) -> None:
-    """Make the plain table."""
+    """Make the plain table, anew if it is there."""
     table = plain(address)
     await table.make()
     await table.close()
