@@ -90,7 +90,7 @@ def without(traced: Traced, hidden: frozenset[str]) -> Traced:
 
 def in_sight(found: Found, hidden: Hidden) -> Found:
     """A page of the catalogue without hidden entries; counts, which would tell of others, are left out with them."""
-    documents = [document for document in found.documents if document.id not in hidden.ids]
     if not hidden.narrowed:
         return found
+    documents = [document for document in found.documents if document.id not in hidden.ids]
     return replace(found, documents=documents, total=len(documents), kinds={}, tags={})

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +16,10 @@ import msgspec
 
 from modelog_common.domain.errors import Conflict, Invalid, NotFound
 from modelog_common.stores.blobs import CHUNK_BYTES, Blob
-from modelog_common.stores.disk import on_disk, sync_folder
+from modelog_common.stores.disk import Incoming, incoming, new_file, on_disk, sync_folder
 
 T = TypeVar("T")
+WHAT = "folder of uploads"
 BEGUN, STORED = "upload.json", "stored.json"
 _PART = re.compile(r"([0-9]{5})-([0-9]+)-([0-9a-f]{64})")
 
@@ -72,21 +70,15 @@ class Uploads:
         Then, and when `chunks` itself fails, nothing of it is held.
         """
         folder = self._folder / upload_id
-        file = await self._run(lambda: _new_file(folder, upload_id))
-        try:
-            hashed, size = hashlib.sha256(), 0
-            async for chunk in chunks:
-                size += len(chunk)
-                await self._run(lambda piece=chunk: _write(file, hashed, piece))  # type: ignore[misc]
-            part = Part(number, hashed.hexdigest(), size)
+        async with incoming(self._folder, WHAT, lambda: _new_file(folder, upload_id), chunks) as came:
+            part = Part(number, came.digest, came.size_bytes)
             if expected_digest and part.digest != expected_digest:
                 raise Invalid.field(
-                    "expected_digest", f"is {expected_digest}; the {size} bytes of part {number} have {part.digest}"
+                    "expected_digest",
+                    f"is {expected_digest}; the {part.size_bytes} bytes of part {number} have {part.digest}",
                 )
-            await self._run(lambda: _name(file, folder, part))
+            await self._run(lambda: _name(came, folder, part))
             return part
-        finally:
-            await asyncio.to_thread(_discard, file)
 
     async def content(self, upload_id: str, parts: Sequence[Part]) -> AsyncIterator[bytes]:
         """The bytes of these parts; raises Conflict when one of them gave way to another meanwhile."""
@@ -169,7 +161,7 @@ class Uploads:
         return dropped
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await on_disk(self._folder, "folder of uploads", work)
+        return await on_disk(self._folder, WHAT, work)
 
 
 def _touched(folder: Path) -> datetime:
@@ -183,29 +175,15 @@ def _touched(folder: Path) -> datetime:
 def _new_file(folder: Path, upload_id: str) -> BinaryIO:
     if not (folder / BEGUN).exists():
         raise NotFound(f"there is no upload {upload_id}")
-    return tempfile.NamedTemporaryFile(dir=folder, prefix=".incoming-", delete=False)  # type: ignore[return-value]
+    return new_file(folder)
 
 
-def _write(file: BinaryIO, hashed: hashlib._Hash, chunk: bytes) -> None:
-    hashed.update(chunk)
-    file.write(chunk)
-
-
-def _name(file: BinaryIO, folder: Path, part: Part) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    os.replace(file.name, folder / part.name)
+def _name(came: Incoming, folder: Path, part: Part) -> None:
+    came.keep(folder / part.name)
     sync_folder(folder)
     for other in folder.glob(f"{part.number:05d}-*"):
         if other.name != part.name:
             other.unlink()
-
-
-def _discard(file: BinaryIO) -> None:
-    """Close the file and remove it under its first name, which it no longer has when it was kept."""
-    with suppress(OSError):  # closing writes what is buffered, which a full disk refuses again
-        file.close()
-    Path(file.name).unlink(missing_ok=True)
 
 
 def _open(path: Path) -> BinaryIO:

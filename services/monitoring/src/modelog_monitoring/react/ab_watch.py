@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
-from modelog_common.domain.errors import ModelogError, NotFound
+from modelog_common.domain.errors import NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.events.store import EventStore
@@ -61,19 +62,9 @@ class AbWatch:
         attempts = Attempts(asyncio.get_running_loop().time)
         while True:
             for owned in self._catalog.ab_tests:
-                if owned.state.phase is not AbPhase.RUNNING or not attempts.due(owned.id):
-                    continue
-                try:
-                    await self.look(owned)
-                    attempts.succeeded(owned.id)
-                except ModelogError as error:
-                    trouble = attempts.failed(owned.id, error)
-                    log.warning("A/B test was not looked at", test=owned.id, error=trouble.error)
-                except Exception as error:
-                    # A defect in one test must not stop the others, and must not be passed over: it is tried again,
-                    # and said again, until it is mended.
-                    attempts.failed(owned.id, error)
-                    log.exception("A/B test was not looked at", test=owned.id)
+                if owned.state.phase is AbPhase.RUNNING:
+                    look, told = partial(self.look, owned), log.bind(test=owned.id)
+                    await attempts.attempt(owned.id, look, told, "A/B test was not looked at")
             await self.bell.wait(attempts.next_s())
 
     async def look(self, owned: Owned[AbTest]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+from modelog_common.domain.errors import ModelogError
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,27 @@ class Attempts:
         trouble = Trouble(attempts, f"{type(error).__name__}: {error}", self._now() + pause_s)
         self._troubles[key] = trouble
         return trouble
+
+    async def attempt(
+        self, key: str, work: Callable[[], Awaitable[object]], log: Any, waits: str, fails: str = ""
+    ) -> bool:
+        """Do it if it is due; whether it was done. The log says `waits` of an error, and `fails` of a defect."""
+        if not self.due(key):
+            return False
+        try:
+            await work()
+        except ModelogError as error:
+            trouble = self.failed(key, error)
+            log.warning(waits, error=trouble.error, attempts=trouble.attempts)
+        except Exception as error:
+            # A defect in one must stop neither the others nor the service, and must not be passed over: it is tried
+            # again, and said again, until it is mended.
+            self.failed(key, error)
+            log.exception(fails or waits)
+        else:
+            self.succeeded(key)
+            return True
+        return False
 
     def succeeded(self, key: str) -> None:
         """Forget its failures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 from google.protobuf.json_format import ParseDict
@@ -81,23 +82,8 @@ class Retrainer:
 
     async def _attempt(self, attempts: Attempts, key: str, owned: Owned[Retraining] | None) -> bool:
         """Whether everything was decided that could be now; False when it has to be tried again."""
-        if not attempts.due(key):
-            return False
-        try:
-            if owned is None:
-                await self.consider_windows()
-            else:
-                await self.advance(owned)
-            attempts.succeeded(key)
-            return True
-        except ModelogError as error:
-            trouble = attempts.failed(key, error)
-            log.warning("retraining waits", what=key, error=trouble.error, attempts=trouble.attempts)
-        except Exception as error:
-            # A defect in one step must stop neither the others nor the service; it is tried again and said again.
-            attempts.failed(key, error)
-            log.exception("retraining step failed", what=key)
-        return False
+        work = self.consider_windows if owned is None else partial(self.advance, owned)
+        return await attempts.attempt(key, work, log.bind(what=key), "retraining waits", "retraining step failed")
 
     async def advance(self, owned: Owned[Retraining]) -> None:
         """Take a retraining as far as it can go now. A step that is refused for good ends it."""

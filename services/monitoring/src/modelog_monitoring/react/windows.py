@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
-from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 
@@ -50,19 +50,8 @@ class WindowWatch:
         attempts = Attempts(asyncio.get_running_loop().time)
         while True:
             for monitor in self._catalog.monitors:
-                if not attempts.due(monitor.id):
-                    continue
-                try:
-                    await self.close_windows(monitor)
-                    attempts.succeeded(monitor.id)
-                except ModelogError as error:
-                    trouble = attempts.failed(monitor.id, error)
-                    log.warning("window was not evaluated", monitor=monitor.id, error=trouble.error)
-                except Exception as error:
-                    # A defect in one window must not stop the other monitors, and must not be passed over: it is tried
-                    # again, and said again, until it is mended.
-                    attempts.failed(monitor.id, error)
-                    log.exception("window was not evaluated", monitor=monitor.id)
+                close, told = partial(self.close_windows, monitor), log.bind(monitor=monitor.id)
+                await attempts.attempt(monitor.id, close, told, "window was not evaluated")
             await self.bell.wait(attempts.next_s())
 
     async def close_windows(self, monitor: Owned[Monitor]) -> None:

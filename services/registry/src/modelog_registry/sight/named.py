@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
 
 PACKAGE = "modelog.registry.v1"
 
@@ -80,11 +79,6 @@ NARROWING = frozenset({
 })  # fmt: skip
 
 
-def named(message: Message) -> Iterator[tuple[Kind, str]]:
-    """Everything that a message names, in the messages that it holds too."""
-    yield from _named(message)
-
-
 def kind_of(field: FieldDescriptor) -> Kind | None:
     """What a field of a request names; None for what names nothing."""
     path = f"{_message(field).name}.{field.name}"
@@ -110,13 +104,14 @@ def _fields(descriptor: Descriptor) -> tuple[tuple[str, bool, Kind | None], ...]
     return tuple(found)
 
 
-def _named(message: Any) -> Iterator[tuple[Kind, str]]:
+def named(message: Any) -> Iterator[tuple[Kind, str]]:
+    """Everything that a message names, in the messages that it holds too."""
     for name, is_list, kind in _fields(message.DESCRIPTOR):
         value = getattr(message, name)
         if kind is not None:
             yield from ((kind, text) for text in (value if is_list else [value]) if text)
         elif is_list:
             for one in value:
-                yield from _named(one)
+                yield from named(one)
         elif message.HasField(name):
-            yield from _named(value)
+            yield from named(value)

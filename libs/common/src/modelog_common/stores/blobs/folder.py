@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.stores.blobs import CHUNK_BYTES, Blob, check_digest
-from modelog_common.stores.disk import on_disk, sync_folder
+from modelog_common.stores.disk import Incoming, incoming, new_file, on_disk, sync_folder
 
 T = TypeVar("T")
+WHAT = "blob folder"
 
 
 class FolderBlobStore:
@@ -32,28 +31,19 @@ class FolderBlobStore:
     async def put(self, chunks: AsyncIterable[bytes], expected_digest: str | None = None) -> Blob:
         if expected_digest is not None:
             check_digest(expected_digest, "expected_digest")
-        file = await self._run(lambda: _new_file(self.folder))
-        try:
-            hashed, size = hashlib.sha256(), 0
-            async for chunk in chunks:
-                size += len(chunk)
-                await self._run(lambda part=chunk: _write(file, hashed, part))  # type: ignore[misc]
-            digest = hashed.hexdigest()
-            if expected_digest is not None and digest != expected_digest:
+        async with incoming(self.folder, WHAT, lambda: _new_file(self.folder), chunks) as came:
+            if expected_digest is not None and came.digest != expected_digest:
                 raise Invalid.field(
-                    "expected_digest", f"the {size} bytes that came have SHA-256 {digest}, not {expected_digest}"
+                    "expected_digest",
+                    f"the {came.size_bytes} bytes that came have SHA-256 {came.digest}, not {expected_digest}",
                 )
-            await self._run(lambda: self._keep(file, digest))
-            return Blob(digest, size)
-        finally:
-            await asyncio.to_thread(_discard, file)
+            await self._run(lambda: self._keep(came))
+            return Blob(came.digest, came.size_bytes)
 
-    def _keep(self, file: BinaryIO, digest: str) -> None:
-        file.flush()
-        os.fsync(file.fileno())
-        target = self.path(digest)
+    def _keep(self, came: Incoming) -> None:
+        target = self.path(came.digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file.name, target)
+        came.keep(target)
         for folder in (target.parent, target.parent.parent, self.folder):
             sync_folder(folder)
 
@@ -82,24 +72,12 @@ class FolderBlobStore:
         return hashed.hexdigest() == digest
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await on_disk(self.folder, "blob folder", work)
+        return await on_disk(self.folder, WHAT, work)
 
 
 def _new_file(folder: Path) -> BinaryIO:
     folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.NamedTemporaryFile(dir=folder, prefix=".incoming-", delete=False)  # type: ignore[return-value]
-
-
-def _write(file: BinaryIO, hashed: hashlib._Hash, chunk: bytes) -> None:
-    hashed.update(chunk)
-    file.write(chunk)
-
-
-def _discard(file: BinaryIO) -> None:
-    """Close the file and remove it under its first name, which it no longer has when it was kept."""
-    with suppress(OSError):  # closing writes what is buffered, which a full disk refuses again
-        file.close()
-    Path(file.name).unlink(missing_ok=True)
+    return new_file(folder)
 
 
 def _open(path: Path, digest: str) -> BinaryIO:

@@ -29,6 +29,12 @@ class Curve(NamedTuple):
     times_ms: array[int]
     values: array[float]
 
+    def extend(self, more: Curve, cut: slice = slice(None)) -> None:
+        """Take the points of a cut of another curve behind these."""
+        self.steps.extend(more.steps[cut])
+        self.times_ms.extend(more.times_ms[cut])
+        self.values.extend(more.values[cut])
+
 
 class Block(NamedTuple):
     """Points of several metrics in columns of one length: `names[n]` has the next `counts[n]` of them.

@@ -9,20 +9,20 @@ the other one was never acknowledged.
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import uuid7
-from modelog_common.stores.curves import Batch, Block, Curve, in_order
+from modelog_common.stores.curves import Batch, Block, Curve, curve_of, in_order
 from modelog_common.stores.curves import influx_lines as lines
 from modelog_common.stores.curves.influx_lines import Head
 from modelog_common.stores.curves.shapes import Part, Shape, needed, parts_of, pieces
 from modelog_common.stores.curves.thinning import PIECE, Span, Thinned, Thinner
+from modelog_common.stores.curves.writing import Seals, SharedWrites, Waiting
 from modelog_common.stores.influx import Bucket, decoded, encoded
 
 MAX_BATCHES, MAX_POINTS = 500, 100_000
@@ -82,26 +82,14 @@ def _run_of(rows: Iterable[Mapping[str, Any]]) -> _Run:
     return known
 
 
-@dataclass(slots=True)
-class _Waiting:
-    run: str
-    tenant: str
-    author: str
-    request: str
-    block: Block
-    answer: asyncio.Future[Batch | None]
-
-
 class InfluxCurveStore:
     """A CurveStore behind influxdb://host:port/organisation/bucket (influxdbs: over TLS); makes its bucket."""
 
     def __init__(self, address: str, token: str) -> None:
         self._bucket = Bucket("store of curves", address, token)
         self._writer = uuid7().hex
-        self._waiting: list[_Waiting] = []
-        # What is sealed and not written down yet: it rides with the next append, and that it is lost costs work only.
-        self._sealed: dict[str, int] = {}
-        self._committing: asyncio.Task[None] | None = None
+        self._writes = SharedWrites(self._commit, _count_of)
+        self._seals = Seals()
         self._runs: OrderedDict[str, _Run] = OrderedDict()
         # Counts what may have changed a run: what was read before that is not remembered.
         self._changes = 0
@@ -109,30 +97,9 @@ class InfluxCurveStore:
         self._written_shapes: set[str] = set()
 
     def append(self, run: str, tenant: str, author: str, request: str, block: Block) -> asyncio.Future[Batch | None]:
-        answer: asyncio.Future[Batch | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(run, tenant, author, request, block, answer))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
-        return answer
+        return self._writes.append(run, tenant, author, request, block)
 
-    async def _commit_all(self) -> None:
-        """Commit until nobody waits."""
-        while self._waiting:
-            group = self._waiting[: _count_of(self._waiting)]
-            self._waiting = self._waiting[len(group) :]
-            try:
-                batches = await self._commit(group)
-            except Exception as error:
-                for item in group:
-                    if not item.answer.done():
-                        item.answer.set_exception(error)
-                continue
-            for item, batch in zip(group, batches, strict=True):
-                if not item.answer.done():
-                    item.answer.set_result(batch)
-        self._committing = None
-
-    async def _commit(self, group: Sequence[_Waiting]) -> list[Batch | None]:
+    async def _commit(self, group: Sequence[Waiting]) -> list[Batch | None]:
         """All of them in one request; this process knows of them when it was answered."""
         runs = {run: await self._run(run) for run in dict.fromkeys(item.run for item in group)}
         lasts = {run: known.last for run, known in runs.items()}
@@ -157,7 +124,7 @@ class InfluxCurveStore:
         shapes = {head.shape: batch.block for head, batch in zip(heads, batches, strict=True)}
         written = [lines.shape_line(block) for key, block in shapes.items() if key not in self._written_shapes]
         # Ahead of the batches: a batch whose shape is lost could not be read.
-        written += [lines.sealed_line(run, last) for run, last in self._take_sealed().items()]
+        written += [lines.sealed_line(run, last) for run, last in self._seals.take().items()]
         for batch, head in zip(batches, heads, strict=True):
             written.append(lines.batch_line(batch.run, self._writer, batch.number, head, batch.block))
         self._changes += 1
@@ -186,7 +153,7 @@ class InfluxCurveStore:
         return found
 
     async def seal(self, run: str, last: int) -> None:
-        self._sealed[run] = max(last, self._sealed.get(run, 0))
+        self._seals.note(run, last)
 
     async def unseal(self, run: str, after: int) -> None:
         await self._write_sealed()
@@ -194,13 +161,9 @@ class InfluxCurveStore:
             await self._bucket.write(lines.sealed_line(run, after))
 
     async def _write_sealed(self) -> None:
-        sealed = self._take_sealed()
+        sealed = self._seals.take()
         if sealed:
             await self._bucket.write("\n".join(lines.sealed_line(run, last) for run, last in sealed.items()))
-
-    def _take_sealed(self) -> dict[str, int]:
-        sealed, self._sealed = self._sealed, {}
-        return sealed
 
     async def _marks(self) -> dict[str, int]:
         return {decoded(row["run"]): row["_value"] for row in await self._rows(_SEALED)}
@@ -218,11 +181,10 @@ class InfluxCurveStore:
 
     async def history(self, run: str, metric: str, last: int, offset: int, limit: int) -> Curve:
         known = await self._run(run)
-        found = Curve(metric, array("q"), array("q"), array("d"))
+        found = curve_of(metric, (), (), ())
         for parts, cut in needed(await self._parts(known, metric, last), offset, limit):
             ordered = in_order(await self._points(run, known, metric, parts))
-            for whole, more in zip(found[1:], ordered[1:], strict=True):
-                cast("array[Any]", whole).extend(cast("array[Any]", more)[cut])
+            found.extend(ordered, cut)
         return found
 
     async def thinned(self, run: str, metric: str, last: int, size: int, span: Span | None) -> Thinned:
@@ -238,14 +200,13 @@ class InfluxCurveStore:
     async def drop(self, run: str) -> None:
         self._changes += 1
         self._runs.pop(run, None)
-        self._sealed.pop(run, None)
+        self._seals.forget(run)
         await self._bucket.delete(lines.EPOCH, lines.BEYOND, f'run="{encoded(run)}"')
         self._changes += 1
         self._runs.pop(run, None)
 
     async def close(self) -> None:
-        if self._committing is not None:
-            await self._committing
+        await self._writes.settled()
         with suppress(Unavailable):
             await self._write_sealed()
         await self._bucket.close()
@@ -277,7 +238,7 @@ class InfluxCurveStore:
 
     async def _points(self, run: str, known: _Run, metric: str, parts: Sequence[Part]) -> Curve:
         """The points of parts, as they were appended."""
-        found = Curve(metric, array("q"), array("q"), array("d"))
+        found = curve_of(metric, (), (), ())
         by_number: dict[int, list[Part]] = {}
         for part in parts:
             by_number.setdefault(part.number, []).append(part)
@@ -318,7 +279,7 @@ class InfluxCurveStore:
         return await self._bucket.rows(flux, {"p_start": lines.EPOCH, "p_end": lines.BEYOND, **asked})
 
 
-def _count_of(waiting: Sequence[_Waiting]) -> int:
+def _count_of(waiting: Sequence[Waiting]) -> int:
     """How many of them go into one request: at least one, and not more points than it should have."""
     points = 0
     for count, item in enumerate(waiting[:MAX_BATCHES]):

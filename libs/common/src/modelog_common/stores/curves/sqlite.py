@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,19 +17,10 @@ from modelog_common.stores.curves import Batch, Block, Curve
 from modelog_common.stores.curves.shapes import Part
 from modelog_common.stores.curves.sqlite_blocks import Blocks, prepare
 from modelog_common.stores.curves.thinning import PIECE, Span, Thinned, Thinner
+from modelog_common.stores.curves.writing import Seals, SharedWrites, Waiting
 
 T = TypeVar("T")
 MAX_BATCHES = 500
-
-
-@dataclass(slots=True)
-class _Waiting:
-    run: str
-    tenant: str
-    author: str
-    request: str
-    block: Block
-    answer: asyncio.Future[Batch | None]
 
 
 class SqliteCurveStore:
@@ -40,54 +30,30 @@ class SqliteCurveStore:
         self._path = path
         self._worker = Worker("curves")
         self._blocks: Blocks | None = None
-        self._waiting: list[_Waiting] = []
-        # What is sealed and not written down yet: it rides with the next append, and that it is lost costs work only.
-        self._sealed: dict[str, int] = {}
-        self._committing: asyncio.Task[None] | None = None
+        self._writes = SharedWrites(self._write, lambda waiting: MAX_BATCHES)
+        self._seals = Seals()
 
     def append(self, run: str, tenant: str, author: str, request: str, block: Block) -> asyncio.Future[Batch | None]:
-        answer: asyncio.Future[Batch | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(run, tenant, author, request, block, answer))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
-        return answer
+        return self._writes.append(run, tenant, author, request, block)
 
-    async def _commit_all(self) -> None:
-        """Commit until nobody waits."""
-        while self._waiting:
-            group, self._waiting = self._waiting[:MAX_BATCHES], self._waiting[MAX_BATCHES:]
-            sealed = self._take_sealed()
-            try:
-                batches = await self._run(partial(_insert, group=group, sealed=sealed))
-            except Exception as error:
-                for item in group:
-                    if not item.answer.done():
-                        item.answer.set_exception(error)
-                continue
-            for item, batch in zip(group, batches, strict=True):
-                if not item.answer.done():
-                    item.answer.set_result(batch)
-        self._committing = None
+    async def _write(self, group: Sequence[Waiting]) -> list[Batch | None]:
+        return await self._run(partial(_insert, group=group, sealed=self._seals.take()))
 
     async def unsealed(self) -> list[Batch]:
         await self._write_sealed()
         return await self._run(lambda blocks: blocks.unsealed())
 
     async def seal(self, run: str, last: int) -> None:
-        self._sealed[run] = max(last, self._sealed.get(run, 0))
+        self._seals.note(run, last)
 
     async def unseal(self, run: str, after: int) -> None:
         await self._write_sealed()
         await self._run(lambda blocks: blocks.unseal(run, after))
 
     async def _write_sealed(self) -> None:
-        sealed = self._take_sealed()
+        sealed = self._seals.take()
         if sealed:
             await self._run(partial(_insert, group=(), sealed=sealed))
-
-    def _take_sealed(self) -> dict[str, int]:
-        sealed, self._sealed = self._sealed, {}
-        return sealed
 
     async def runs(self) -> list[tuple[str, int]]:
         return await self._run(lambda blocks: blocks.runs())
@@ -110,8 +76,7 @@ class SqliteCurveStore:
         await self._run(lambda blocks: blocks.drop(run))
 
     async def close(self) -> None:
-        if self._committing is not None:
-            await self._committing
+        await self._writes.settled()
         with suppress(Unavailable):
             await self._write_sealed()
         await asyncio.to_thread(self._shut_down)
@@ -138,7 +103,7 @@ def _take(blocks: Blocks, thinner: Thinner, run: str, metric: str, piece: Sequen
     thinner.take(blocks.read(run, metric, piece))
 
 
-def _insert(blocks: Blocks, group: Sequence[_Waiting], sealed: Mapping[str, int]) -> list[Batch | None]:
+def _insert(blocks: Blocks, group: Sequence[Waiting], sealed: Mapping[str, int]) -> list[Batch | None]:
     """All of them in one commit."""
     with blocks.committed():
         blocks.seal(sealed)

@@ -112,8 +112,7 @@ class Blocks:
         found = Curve(metric, array("q"), array("q"), array("d"))
         for parts, cut in needed(self._parts(run, metric, last), offset, limit):
             ordered = self.read(run, metric, parts)
-            for whole, more in zip(found[1:], ordered[1:], strict=True):
-                cast("array[Any]", whole).extend(cast("array[Any]", more)[cut])
+            found.extend(ordered, cut)
         return found
 
     def pieces(self, run: str, metric: str, last: int, span: Span | None, points: int) -> list[list[Part]]:

@@ -11,7 +11,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from itertools import compress
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 from modelog_common.stores.curves import Curve, curve_of
 
@@ -58,8 +58,7 @@ class Thinner:
 
     def take(self, piece: Curve) -> None:
         cut = piece if self._span is None else within(piece, self._span)
-        for column, more in zip(self._waiting[1:], cut[1:], strict=True):
-            cast("array[Any]", column).extend(cast("array[Any]", more))
+        self._waiting.extend(cut)
         if self._each:
             # One is left: it may be the last of all.
             self._thin((len(self._waiting.values) - 1) // self._each * self._each)
