@@ -8,7 +8,9 @@ from typing import Any, get_args
 
 import pytest
 from modelog_common.events.types import UnknownEvent, spec_of
-from modelog_serving.deployment.events import TYPES, DeploymentEvent
+from modelog_serving.deployment.events import DeploymentEvent
+from modelog_serving.events import EVENTS
+from modelog_serving.traffic.events import TrafficMeasured
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "golden").glob("*.json"))
@@ -20,16 +22,16 @@ def load(name: str) -> dict[str, Any]:
 
 
 def decode(golden: dict[str, Any]) -> Any:
-    return TYPES.decode(golden["type"], golden["version"], json.dumps(golden["payload"]).encode())
+    return EVENTS.decode(golden["type"], golden["version"], json.dumps(golden["payload"]).encode())
 
 
-@pytest.mark.parametrize("event_type", get_args(DeploymentEvent), ids=lambda t: t.__name__)
+@pytest.mark.parametrize("event_type", [*get_args(DeploymentEvent), TrafficMeasured], ids=lambda t: t.__name__)
 def test_every_version_of_every_type_has_a_golden_file(event_type: type) -> None:
     spec = spec_of(event_type)
     names = [f"{spec.name}.{version}.json" for version in range(1, spec.version + 1)]
     missing = [name for name in names if not (HERE / "golden" / name).exists()]
     assert not missing, f"run tests/contract/serving/write_serving_golden.py; there is no {', '.join(missing)}"
-    assert spec.name in TYPES
+    assert spec.name in EVENTS
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
@@ -45,11 +47,11 @@ def test_a_stored_event_is_folded_as_it_was(file: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_nothing_of_a_stored_event_is_lost(file: Path) -> None:
     golden = load(file.name)
-    _, version, payload = TYPES.encode(decode(golden))
+    _, version, payload = EVENTS.encode(decode(golden))
     if version == golden["version"]:
         assert json.loads(payload) == golden["payload"]
 
 
 def test_an_event_of_a_newer_release_is_not_guessed_at() -> None:
     with pytest.raises(UnknownEvent, match="written by a newer release"):
-        TYPES.decode("serving.TrafficSet", 99, b"{}")
+        EVENTS.decode("serving.TrafficSet", 99, b"{}")

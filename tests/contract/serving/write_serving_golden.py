@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from modelog_serving.deployment.events import (
-    TYPES,
     DeploymentCreated,
     DeploymentEvent,
     DeploymentStopped,
@@ -22,7 +21,11 @@ from modelog_serving.deployment.events import (
 )
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Deployment, evolve
+from modelog_serving.events import EVENTS
 from modelog_serving.read.tables import to_message
+from modelog_serving.traffic.decide import TRAFFIC
+from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
+from modelog_serving.traffic.latency import Latencies
 
 GOLDEN = Path(__file__).parent / "golden"
 AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -54,10 +57,22 @@ EXAMPLES: Sequence[DeploymentEvent] = (
     ),
     DeploymentStopped(ID, "flights", "bob", "over", AT),
 )
+MEASURED = TrafficMeasured(
+    ID,
+    "flights",
+    "flight-delay",
+    AT,
+    AT + timedelta(minutes=1),
+    (VersionTraffic("1.0.0", 7, 2, Latencies(8, (3, 0, 2))), VersionTraffic("1.1.0", 1, 1, Latencies())),
+    AT + timedelta(minutes=1),
+)
+STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured]] = (EXAMPLES, [MEASURED])
 
 
-def seen_after(events: Sequence[DeploymentEvent]) -> dict[str, Any]:
-    """What is made of events: the row that callers see, and who answers which part of the keys."""
+def seen_after(events: Sequence[Any]) -> dict[str, Any]:
+    """What is made of events: the row that callers see, and who answers which part of the keys; or of traffic."""
+    if isinstance(events[-1], TrafficMeasured):
+        return {"until": TRAFFIC.evolve(TRAFFIC.initial(), events[-1]).until.isoformat()}
     deployment = Deployment()
     for event in events:
         deployment = evolve(deployment, event)
@@ -67,20 +82,21 @@ def seen_after(events: Sequence[DeploymentEvent]) -> dict[str, Any]:
 
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
-    before: list[str] = []
-    for number, event in enumerate(EXAMPLES, 1):
-        name, version, payload = TYPES.encode(event)
-        file = GOLDEN / f"{name}.{version}.json"
-        golden = {
-            "type": name,
-            "version": version,
-            "payload": json.loads(payload),
-            "before": list(before),
-            "seen": seen_after(EXAMPLES[:number]),
-        }
-        if not file.exists():
-            file.write_text(json.dumps(golden, indent=2) + "\n")
-        before.append(file.name)
+    for story in STORIES:
+        before: list[str] = []
+        for number, event in enumerate(story, 1):
+            name, version, payload = EVENTS.encode(event)
+            file = GOLDEN / f"{name}.{version}.json"
+            golden = {
+                "type": name,
+                "version": version,
+                "payload": json.loads(payload),
+                "before": list(before),
+                "seen": seen_after(story[:number]),
+            }
+            if not file.exists():
+                file.write_text(json.dumps(golden, indent=2) + "\n")
+            before.append(file.name)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,10 @@ class Host:
         self.background(f"projector {name}", projector.run, before=projector.start)
         return Queries(self.store, engine, projector, seen)
 
+    def publish(self, category: str) -> None:
+        """Publish events of a category that fills no read table; those of `project` are published by themselves."""
+        self._categories.append(category)
+
     def rebuildable(self, name: str, projection: Rebuildable) -> None:
         """Let `modelog rebuild` and the status know of a projection."""
         self._projections[name] = projection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 
 from modelog_common.bus.leases import SqliteRelayProgress
@@ -23,10 +24,10 @@ from modelog_serving.api.deployments import FULL_NAME, DeploymentServicer
 from modelog_serving.api.live import Live
 from modelog_serving.control import Control
 from modelog_serving.deployment.decide import DEPLOYMENTS
-from modelog_serving.deployment.events import TYPES
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
 from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
+from modelog_serving.events import EVENTS
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.listen import GrpcListener, HttpListener
 from modelog_serving.oip.rest_edge import RestEdge
@@ -35,10 +36,13 @@ from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.read.tables import METADATA, rows
 from modelog_serving.registry import ArtifactFiles, RegistryVersions
 from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
+from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.settings import load_serving_settings
 from modelog_serving.stream.consumer import CONSUMER, RequestStream
+from modelog_serving.traffic.decide import TRAFFIC
 
 PREDICTION_FILE = "predictions.db"
 MODEL_FOLDER = "models"
@@ -57,8 +61,14 @@ async def build(host: Host) -> None:
     models.keep(routes.digests)
     warmup = Warmup(routes, models)
     versions = RegistryVersions(partial(host.peer, "registry"))
-    inference = Inference(routes, models, batcher, log, versions, counters, host.clock)
+    meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
+    inference = Inference(routes, models, batcher, log, versions, counters, meter, host.clock)
     stream = RequestStream(routes, models, batcher, log, counters)
+    windows = TrafficWindows(meter, Entities(host.store, TRAFFIC, EVENTS, host.snapshots), host.clock)
+    # Before the listeners are added, so that it is done when they have stopped.
+    host.on_stop(windows.finish)
+    host.publish(TRAFFIC.category)
+    host.background("traffic windows", windows.run)
     _control_plane(host, log, routes, models, Live(routes, warmup, counters), versions)
     _data_plane(host, inference, warmup)
     _streams(host, log, stream)
@@ -70,8 +80,8 @@ async def build(host: Host) -> None:
 def _control_plane(
     host: Host, log: PredictionLog, routes: Routes, models: Models, live: Live, versions: RegistryVersions
 ) -> None:
-    queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, TYPES, rows)])
-    control = Control(Entities(host.store, DEPLOYMENTS, TYPES, host.snapshots), versions, models, routes)
+    queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows)])
+    control = Control(Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots), versions, models, routes)
     servicer = DeploymentServicer(control, queries, live, log, host.clock)
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
 

@@ -13,7 +13,8 @@ class ServingSettings(BaseSettings):
     """How the inference server uses its machine.
 
     `threads` is how many threads one prediction uses; `models` how many loaded models stay that no traffic needs;
-    `log_max_bytes` how large the prediction log may grow, 0 for as large as the disk.
+    `log_max_bytes` how large the prediction log may grow, 0 for as large as the disk; `traffic_window_s` how long the
+    windows are in which traffic is measured, each an event of the log for a deployment that had requests.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -21,6 +22,7 @@ class ServingSettings(BaseSettings):
     threads: int = Field(default=1, ge=1, le=64)
     models: int = Field(default=8, ge=0, le=1000)
     log_max_bytes: int = Field(default=0, ge=0)
+    traffic_window_s: int = Field(default=60, ge=1, le=3600)
 
 
 def load_serving_settings() -> ServingSettings:

@@ -28,7 +28,8 @@ from modelog_registry.run.decide import RUN
 from modelog_registry.webhook.decide import WEBHOOK
 from modelog_registry.workspace.decide import WORKSPACES
 from modelog_serving.deployment.decide import DEPLOYMENTS
-from modelog_serving.deployment.events import TYPES as SERVING
+from modelog_serving.events import EVENTS as SERVING
+from modelog_serving.traffic.decide import TRAFFIC
 from modelog_training.job.decide import JOB
 from modelog_training.job.events import EVENTS as TRAINING
 
@@ -54,7 +55,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
                 WORKSPACES,
             ),
         ),
-        (SERVING, (DEPLOYMENTS,)),
+        (SERVING, (DEPLOYMENTS, TRAFFIC)),
         (TRAINING, (JOB,)),
     )
     for decider in deciders

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from modelog_common.events.types import EventTypes, event
+from modelog_common.events.types import event
 
 from modelog_serving.deployment.signature import Signature
 
@@ -60,4 +60,3 @@ class DeploymentStopped:
 
 
 DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped
-TYPES = EventTypes([DeploymentCreated, TrafficSet, DeploymentStopped])

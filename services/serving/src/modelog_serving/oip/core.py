@@ -22,6 +22,7 @@ from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.predlog.answers import Answerer, Answers, Recorded
 from modelog_serving.predlog.log import PredictionLog, micros
 from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
 
 MAX_ID = 200
@@ -109,10 +110,11 @@ class Inference:
         log: PredictionLog,
         versions: Versions,
         counters: Counters,
+        meter: Meter,
         clock: Clock,
     ) -> None:
         self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
-        self._versions, self._counters, self._clock = versions, counters, clock
+        self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
         self._given: dict[tuple[str, str, str], ModelRef] = {}
 
     async def infer(self, tenant: str, request: Request) -> Response:
@@ -125,6 +127,12 @@ class Inference:
         request_id = request.prediction_id or str(uuid7())
         key = request.key or request.prediction_id or request.id or request_id
         target = await self._target(route, request.version, key)
+        if not target.logged:
+            return await self._answer(route, request, request_id, key, target)
+        with self._meter.measuring(route, target.version):
+            return await self._answer(route, request, request_id, key, target)
+
+    async def _answer(self, route: Route, request: Request, request_id: str, key: str, target: _Target) -> Response:
         matrix = matrix_of(target.ref.signature, request.inputs)
         outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
         model = self._models.loaded(target.ref) or await self._models.get(target.ref)
@@ -135,7 +143,7 @@ class Inference:
             answers = self._answers(route, request, key, ids, answerer, matrix, outputs)
             before = await self._log.append(answers)
             if before is None:
-                self._counters.add(tenant, request.deployment, target.version, len(matrix))
+                self._counters.add(route.tenant, request.deployment, target.version, len(matrix))
             else:
                 answerer, outputs = _as_before(before)
         tensors = outputs_of(target.ref.signature, outputs, request.outputs)

@@ -12,10 +12,11 @@ from modelog_common.events.store import EventStore
 from numpy.typing import NDArray
 
 from modelog_serving.deployment.decide import DEPLOYMENTS
-from modelog_serving.deployment.events import TYPES
+from modelog_serving.deployment.events import DeploymentEvent
 from modelog_serving.deployment.split import point_of, version_at
 from modelog_serving.deployment.state import STOPPED, Deployment, Variant, evolve
 from modelog_serving.engine.models import ModelRef
+from modelog_serving.events import EVENTS
 
 FOLLOW_S = 1.0
 
@@ -89,7 +90,7 @@ class Routes:
             async for stored in self._store.read_all(
                 after=self._position, categories=[DEPLOYMENTS.category], until=head
             ):
-                event = TYPES.decode(stored.type, stored.schema, stored.payload)
+                event: DeploymentEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
                 key = (stored.tenant, event.name)
                 before = self._routes[key].deployment if key in self._routes else DEPLOYMENTS.initial()
                 deployment = evolve(before, event)

@@ -1,0 +1,10 @@
+"""Every event type that serving writes."""
+
+from __future__ import annotations
+
+from modelog_common.events.types import EventTypes
+
+from modelog_serving.deployment.events import DeploymentCreated, DeploymentStopped, TrafficSet
+from modelog_serving.traffic.events import TrafficMeasured
+
+EVENTS = EventTypes((DeploymentCreated, TrafficSet, DeploymentStopped, TrafficMeasured))

@@ -1,0 +1,108 @@
+"""Measures requests of traffic: how long each answer took, or that there was none; in windows, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+import structlog
+from modelog_common.domain.clock import Clock
+from modelog_common.domain.errors import AlreadyExists, Invalid
+
+from modelog_serving.routing.routes import Route
+from modelog_serving.traffic.commands import RecordWindow
+from modelog_serving.traffic.events import VersionTraffic
+from modelog_serving.traffic.latency import bucket_of, latencies_of
+
+# Windows that could not be told yet, because the log of events was away: a day of one deployment.
+MOST_CLOSED = 1440
+# The caller's own mistakes: they say nothing of the model.
+CALLERS = (Invalid, AlreadyExists)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A window of one deployment of a tenant, ready to be told."""
+
+    tenant: str
+    window: RecordWindow
+
+
+@dataclass
+class _Counts:
+    errors: int = 0
+    buckets: Counter[int] = field(default_factory=Counter)
+
+
+class Meter:
+    """Counts in the event loop's thread; windows of `every` begin at multiples of it since 1970.
+
+    A request belongs to the window in which it was answered. Memory is bounded: some 200 buckets for each version that
+    answers, and the last 1,440 closed windows.
+    """
+
+    def __init__(self, clock: Clock, every: timedelta, timer_s: Callable[[], float] = perf_counter) -> None:
+        self._clock, self._every, self._timer_s = clock, every, timer_s
+        self._open: dict[tuple[str, str, str, str], dict[str, _Counts]] = {}
+        self._start = self._floor(clock.now())
+        self._closed: deque[Closed] = deque()
+
+    @contextmanager
+    def measuring(self, route: Route, version: str) -> Iterator[None]:
+        """Measure the block, which answers one request; what is the caller's own mistake is not counted."""
+        began_s = self._timer_s()
+        try:
+            yield
+        except CALLERS:
+            raise
+        except BaseException:
+            # A caller that gave up waiting had no answer either.
+            self._counts(route, version).errors += 1
+            raise
+        self._counts(route, version).buckets[bucket_of((self._timer_s() - began_s) * 1000)] += 1
+
+    def _counts(self, route: Route, version: str) -> _Counts:
+        self._turn()
+        about = route.deployment
+        of = self._open.setdefault((route.tenant, about.id, about.name, about.model), {})
+        return of.setdefault(version, _Counts())
+
+    def closed(self, *, all_of_it: bool = False) -> deque[Closed]:
+        """The windows that are over, oldest first, to be taken from the left; with `all_of_it` the open one too."""
+        self._turn()
+        if all_of_it:
+            self._close()
+        return self._closed
+
+    def _floor(self, moment: datetime) -> datetime:
+        return moment - (moment - _EPOCH) % self._every
+
+    def _turn(self) -> None:
+        now = self._clock.now()
+        # A clock that was turned back goes on in the window that is open.
+        if now >= self._start + self._every:
+            self._close()
+            self._start = self._floor(now)
+
+    def _close(self) -> None:
+        end = self._start + self._every
+        for (tenant, deployment_id, name, model), versions in self._open.items():
+            window = RecordWindow(deployment_id, name, model, self._start, end, _versions(versions))
+            self._closed.append(Closed(tenant, window))
+        self._open = {}
+        while len(self._closed) > MOST_CLOSED:
+            lost = self._closed.popleft()
+            log.error("a window of traffic was never told", deployment=lost.window.deployment, start=lost.window.start)
+
+
+def _versions(versions: dict[str, _Counts]) -> tuple[VersionTraffic, ...]:
+    return tuple(
+        VersionTraffic(version, c.buckets.total() + c.errors, c.errors, latencies_of(c.buckets))
+        for version, c in sorted(versions.items())
+    )
