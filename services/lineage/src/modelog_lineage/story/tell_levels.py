@@ -1,0 +1,28 @@
+"""How traffic and service levels are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelog_lineage.story.telling import Happened, Sentence
+from modelog_lineage.story.words import Payload, count, listed, word
+
+
+def _version(p: Payload) -> str:
+    failed = f" ({word(p['errors'])} not answered)" if p["errors"] else ""
+    return f"{count(p['requests'], 'request')} of {word(p['version'])}{failed}"
+
+
+def _measured(p: Payload) -> str:
+    return f"{word(p['name'])} had {listed(_version(v) for v in p['versions'])} in the window from {word(p['start'])}"
+
+
+def _measured_often(h: Happened) -> str:
+    if h.count == 1:
+        return h.told
+    return f"{word(h.last['name'])} had traffic in {count(h.count, 'window')}, the last from {word(h.last['start'])}"
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    "serving.TrafficMeasured": Sentence(_measured, _measured_often),
+}
