@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.bus.broker import Broker
 from modelog_common.bus.deadletters import DeadLetters
-from modelog_common.bus.kafka import KafkaBroker
 from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
 from modelog_common.config import AMQP, POSTGRES, SQLITE, Settings, variable
 from modelog_common.domain.clock import Clock
@@ -85,7 +84,12 @@ def open_relay_progress(settings: Settings) -> RelayProgress:
 
 def open_data_broker(settings: Settings) -> Broker | None:
     """The broker of the data plane; None when the settings name none."""
-    return KafkaBroker(settings.kafka_bootstrap) if settings.kafka_bootstrap else None
+    if not settings.kafka_bootstrap:
+        return None
+    # librdkafka takes memory in every process that loads it.
+    from modelog_common.bus.kafka import KafkaBroker
+
+    return KafkaBroker(settings.kafka_bootstrap)
 
 
 def open_event_bus(settings: Settings) -> Broker | None:

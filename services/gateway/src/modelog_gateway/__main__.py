@@ -1,7 +1,10 @@
 """Run the gateway."""
 
-from modelog_common.service import main
+from modelog_common.loading import loading
 
-from modelog_gateway.app import build
+with loading():
+    from modelog_common.service import main
+
+    from modelog_gateway.app import build
 
 main("gateway", build)

@@ -1,7 +1,10 @@
 """Run the lineage service."""
 
-from modelog_common.service import main
+from modelog_common.loading import loading
 
-from modelog_lineage.app import build
+with loading():
+    from modelog_common.service import main
+
+    from modelog_lineage.app import build
 
 main("lineage", build)

@@ -1,7 +1,10 @@
 """Run monitoring."""
 
-from modelog_common.service import main
+from modelog_common.loading import loading
 
-from modelog_monitoring.app import build
+with loading():
+    from modelog_common.service import main
+
+    from modelog_monitoring.app import build
 
 main("monitoring", build)

@@ -1,8 +1,11 @@
 """Runs the registry: `python -m modelog_registry`, with settings from the environment."""
 
-from modelog_common.service import main
+from modelog_common.loading import loading
 
-from modelog_registry.app import build
+with loading():
+    from modelog_common.service import main
+
+    from modelog_registry.app import build
 
 if __name__ == "__main__":
     main("registry", build)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
-from typing import Self
-
-import aiohttp
+from typing import TYPE_CHECKING, Self
 
 from modelog_common.outbound.reach import Reach
+
+if TYPE_CHECKING:
+    import aiohttp
 
 TIMEOUT_S = 10.0
 SHOWN_BYTES = 1000
@@ -35,27 +36,16 @@ class Posted:
 
 
 class Poster:
-    """Connections are kept for the next one. Use `async with`."""
+    """Connections are kept for the next one. Use `async with`.
+
+    The library is loaded for the first one: a service that has nothing to post starts without it.
+    """
 
     def __init__(self, reach: Reach, timeout_s: float = TIMEOUT_S) -> None:
         self._reach, self._timeout_s = reach, timeout_s
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
-        # No proxy of the environment: the address that is checked would be the proxy's.
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
-        self._sessions = {
-            scheme: aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=AT_ONCE, socket_factory=partial(self._reach.open_socket, plain=scheme == "http")
-                ),
-                timeout=timeout,
-                trust_env=False,
-                # A short answer may unpack to a very long one.
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-            for scheme in ("http", "https")
-        }
         return self
 
     async def __aexit__(
@@ -66,7 +56,9 @@ class Poster:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Posted:
         """Send it once; the address is left out of the error."""
-        session = self._sessions["http" if url.startswith("http:") else "https"]
+        import aiohttp
+
+        session = self._session("http" if url.startswith("http:") else "https")
         started = time.perf_counter()
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
@@ -77,6 +69,23 @@ class Poster:
         except (aiohttp.ClientError, ValueError, OSError) as error:
             told = f"{type(error).__name__}: {error}".replace(url, "its address")
             return Posted(0, "", _since(started), told[:SHOWN_BYTES])
+
+    def _session(self, scheme: str) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if scheme not in self._sessions:
+            self._sessions[scheme] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=AT_ONCE, socket_factory=partial(self._reach.open_socket, plain=scheme == "http")
+                ),
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                # No proxy of the environment: the address that is checked would be the proxy's.
+                trust_env=False,
+                # A short answer may unpack to a very long one.
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._sessions[scheme]
 
 
 def _since(started: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, String
-from sqlalchemy.dialects.mysql import LONGBLOB, VARBINARY
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 # Three texts of this length and three numbers still fit into one index of MariaDB, which holds 3,072 bytes.
@@ -31,6 +30,9 @@ class ByteText(TypeDecorator[str]):
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String(self._length))
         if dialect.name in MYSQL:
+            # Only those load the dialect who have such a database: it is a part of what a start takes.
+            from sqlalchemy.dialects.mysql import VARBINARY
+
             return dialect.type_descriptor(VARBINARY(self._length * UTF8_BYTES))
         return dialect.type_descriptor(LargeBinary())
 
@@ -41,9 +43,23 @@ class ByteText(TypeDecorator[str]):
         return value.decode() if isinstance(value, bytes) else value
 
 
-def document() -> TypeEngine[bytes]:
+class Document(TypeDecorator[bytes]):
     """Bytes of any length: a plain BLOB of MariaDB ends at 64 KiB."""
-    return LargeBinary().with_variant(LONGBLOB(), *MYSQL)
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name not in MYSQL:
+            return dialect.type_descriptor(LargeBinary())
+        from sqlalchemy.dialects.mysql import LONGBLOB
+
+        return dialect.type_descriptor(LONGBLOB())
+
+
+def document() -> TypeEngine[bytes]:
+    """The type of a column that holds a whole document."""
+    return Document()
 
 
 def row_id() -> TypeEngine[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
 from opentelemetry.metrics import Counter, Histogram
 from opentelemetry.metrics._internal.instrument import Gauge
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricReader
 
 METRICS_PATH = "/v1/metrics"
 # Names and attributes follow OpenTelemetry's semantic conventions for RPC.
@@ -25,20 +26,24 @@ ATTRIBUTE_TOPIC = "messaging.destination.name"
 ATTRIBUTE_CONSUMER = "messaging.consumer.group.name"
 
 
-def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...] = ()) -> MeterProvider:
-    """Collect metrics from now on; send them to the OTLP/HTTP `endpoint` (a base address) when there is one.
+def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...] = ()) -> None:
+    """Collect metrics from now on for the `readers` and for the OTLP/HTTP `endpoint` (a base address), if any.
 
-    OpenTelemetry keeps the first provider of a process.
+    OpenTelemetry keeps the first provider of a process. Where nobody reads, nothing is collected or loaded.
     """
+    if not endpoint and not readers:
+        return
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+
     if endpoint:
         # A quarter of a second, which only those pay who send.
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
         exporter = OTLPMetricExporter(endpoint.rstrip("/") + METRICS_PATH)
         readers = (*readers, PeriodicExportingMetricReader(exporter))
-    provider = MeterProvider(readers, Resource.create({SERVICE_NAME: f"modelog-{service}"}))
-    metrics.set_meter_provider(provider)
-    return provider
+    metrics.set_meter_provider(MeterProvider(readers, Resource.create({SERVICE_NAME: f"modelog-{service}"})))
 
 
 @cache

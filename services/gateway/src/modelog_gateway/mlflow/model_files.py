@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from google.protobuf.struct_pb2 import Struct
 from modelog_common.domain.errors import NotFound
 from modelog_proto.registry.v1.artifact_pb2 import DownloadArtifactRequest
@@ -101,6 +100,9 @@ async def _flavors(registry: Registry, file: Artifact) -> dict[str, dict[str, An
     """What an MLmodel file tells; nothing when it cannot be read, for then it is a file like others."""
     if file.size_bytes > MLMODEL_BYTES:
         return {}
+    # A start need not load it.
+    import yaml
+
     parts = registry.artifacts.DownloadArtifact(DownloadArtifactRequest(digest=file.digest))
     content = b"".join([part.chunk async for part in parts])
     try:

@@ -16,7 +16,6 @@ from modelog_proto.registry.v1 import experiment_pb2, model_pb2
 
 from modelog_registry.card.bom import bom_json
 from modelog_registry.card.build import Known, card_of, facts_of, missing_of
-from modelog_registry.card.page import as_html, as_markdown
 from modelog_registry.read.canonical import digest_of
 from modelog_registry.read.models.model_queries import ModelQueries
 from modelog_registry.read.models.model_tables import CARDS, MODELS
@@ -36,6 +35,9 @@ class CardQueries:
         return card_message(await self._known(model, version, read, tenant))
 
     async def rendered(self, model: str, version: str, read: ReadOptions, tenant: str) -> pb.RenderedModelCard:
+        # Templates and Markdown, which a start need not load.
+        from modelog_registry.card.page import as_html, as_markdown
+
         known = await self._known(model, version, read, tenant)
         card = card_message(known)
         points = known.run.points if known.run is not None else ()
