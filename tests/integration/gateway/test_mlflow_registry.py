@@ -17,6 +17,7 @@ artifact_path: model
 flavors:
   python_function: {loader_module: mlflow.sklearn, python_version: 3.11.9, env: {conda: conda.yaml}}
   sklearn: {pickled_model: model.pkl, sklearn_version: 1.9.0}
+signature: {inputs: '[{"type": "double", "name": "late"}]', outputs: '[{"type": "long"}]', params: null}
 utc_time_created: 2026-01-01 00:00:00
 """
 NAMES = iter(range(1000))
@@ -163,17 +164,50 @@ def test_the_files_of_a_runs_folder_become_the_versions_own(mlflow: Mlflow, plat
         alice.runs.experiment("late")
         run = alice.runs.start("late")
         files = {"model/MLmodel": MLMODEL, "model/model.pkl": b"pickled", "other/x": b"x"}
+        files |= {"model/conda.yaml": b"dependencies: [python=3.11.9, {pip: [scikit-learn==1.9.1]}]"}
         alice.runs.log(run.id, artifacts=[alice.artifacts.upload_bytes(body, path) for path, body in files.items()])
         source = f"mlflow-artifacts:/0/{run.id}/artifacts/model"
         mlflow.post("/model-versions/create", name=name, source=source, run_id=run.id)
         version = alice.models.version(name, "1.2.0")
-        assert [a.path for a in version.artifacts] == ["model.pkl", "MLmodel"]
+        assert [a.path for a in version.artifacts] == ["model.pkl", "MLmodel", "conda.yaml"]
         assert version.artifact == version.artifacts[0]
         assert version.artifact is not None
         assert version.artifact.digest == hashlib.sha256(b"pickled").hexdigest()
         assert (version.flavor, version.run_id) == ("sklearn", run.id)
         assert version.flavors["python_function"]["env"] == {"conda": "conda.yaml"}
+        assert version.signature is not None
+        late = version.signature.inputs[0]
+        assert (late.name, late.datatype, late.shape, late.columns) == ("input", "FP64", [-1, 1], ["late"])
+        assert [(t.name, t.datatype, t.shape) for t in version.signature.outputs] == [("output", "INT64", [-1])]
+        assert version.environment is not None
+        assert (version.environment.python, version.environment.packages) == ("3.11.9", {"scikit-learn": "1.9.1"})
+        assert "modelog.not_taken_over" not in version.tags
         history = alice.models.history(name, "1.2.0")
         assert [(fact.by, fact.kind) for fact in history] == [("alice", "FACT_KIND_VERSION_REGISTERED")]
         with pytest.raises(modelog.NotFound):
             alice.models.version(name, "9.0.0")
+
+
+def test_what_an_mlmodel_file_tells_badly_is_said_and_hinders_nothing(
+    mlflow: Mlflow, platform: SmallPlatform, name: str
+) -> None:
+    odd = b"flavors: {sklearn: {}}\nsignature: {inputs: '[{\"type\": \"object\", \"name\": \"x\"}]', outputs: null}"
+    told = {
+        b"a: [": ("mlflow", "MLmodel is not YAML of plain values: while parsing a flow node"),
+        odd: ("sklearn", "the signature has input 'x' of type 'object', which is no tensor"),
+    }
+    with platform.client("alice") as alice:
+        alice.runs.experiment("late")
+        for mlmodel, (flavor, why) in told.items():
+            run = alice.runs.start("late")
+            alice.runs.log(run.id, artifacts=[alice.artifacts.upload_bytes(mlmodel, "m/MLmodel")])
+            made = mlflow.post("/model-versions/create", name=name, source=f"runs:/{run.id}/m")["model_version"]
+            assert tags(made)["modelog.not_taken_over"] == why
+            assert alice.models.version(name, tags(made)["modelog.version"]).flavor == flavor
+
+
+def test_without_an_mlmodel_file_a_flavor_is_named(platform: SmallPlatform, name: str) -> None:
+    with platform.client("alice") as alice:
+        file = alice.artifacts.upload_bytes(b"x", "x")
+        with pytest.raises(modelog.Invalid, match="flavor: is missing; name what the files can be loaded as"):
+            alice.models.register(name, file)

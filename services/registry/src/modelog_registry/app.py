@@ -141,7 +141,7 @@ async def build(host: Host) -> None:
     references = References(run, dataset, artifacts)
     policy = Entities(store, POLICY, EVENTS)
     workspaces = WorkspaceHandler(space, partial(held, tables, store))
-    models = Models(model, policy, references, workspaces)
+    models = Models(model, policy, references, workspaces, artifacts)
     experiments, datasets = Experiments(experiment, names, workspaces, references), Datasets(dataset)
     registered = Registered(store, RegisteredQueries(tables))
     runs = Runs(run, experiments, references, registered, sealing, acknowledged)

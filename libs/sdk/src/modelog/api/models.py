@@ -153,8 +153,8 @@ class Models:
         model: str,
         artifact: Optional[Artifact],
         *,
-        flavor: str,
-        signature: Optional[Signature],
+        flavor: str = "",
+        signature: Optional[Signature] = None,
         version: str = "",
         run_id: str = "",
         datasets: Sequence[DatasetRef] = (),
@@ -166,13 +166,16 @@ class Models:
         hyperparameters: Optional[Mapping[str, Any]] = None,
         environment: Optional[ModelEnvironment] = None,
         source: str = "",
+        from_mlmodel: bool = False,
         created_at: Optional[datetime] = None,
         request_id: Optional[str] = None,
     ) -> ModelVersion:
         """Add a version in stage development; without `version` it is the next minor one.
 
-        A version of several files names all of them in `artifacts`, and the model itself in `artifact`. `created_at`
-        says when it was created, where it comes from. The same `request_id` again gives the version that it added.
+        A version of several files names all of them in `artifacts`, and the model itself in `artifact`. With
+        `from_mlmodel` what is not given here is taken from the file MLmodel among them: flavor, flavors, signature,
+        environment and which file is the model itself. `created_at` says when it was created, where it comes from. The
+        same `request_id` again gives the version that it added.
         """
         body: Dict[str, Any] = {
             "version": version,
@@ -189,6 +192,7 @@ class Models:
             "hyperparameters": dict(hyperparameters) if hyperparameters else None,
             "environment": environment,
             "source": source,
+            "from_mlmodel": from_mlmodel,
             "created_at": created_at,
             "request_id": request_id,
         }

@@ -10,7 +10,6 @@ import typer
 import modelog
 from modelog.cli.output import AsJson, errors, say, show_json, show_table, told
 from modelog.moving import Choice, Ledger, Source, move
-from modelog.moving.mlmodel import check_yaml
 from modelog.moving.move import look
 
 app = typer.Typer(help="Move over what another tool holds.", no_args_is_help=True)
@@ -50,7 +49,6 @@ def from_mlflow(
             if dry_run:
                 look(source, choice, ledger)
             else:
-                check_yaml()
                 with modelog.connect() as client:
                     second = modelog.connect(user=reviewer) if reviewer else None
                     move(source, client, choice, ledger, second)

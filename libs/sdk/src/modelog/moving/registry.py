@@ -10,7 +10,6 @@ from modelog.errors import AlreadyExists, NotFound
 from modelog.moving.files import move_files
 from modelog.moving.ledger import Ledger
 from modelog.moving.marks import SOURCE_ID, moment, request_of
-from modelog.moving.mlmodel import described
 from modelog.moving.source import Json, Source, mapped
 from modelog.types import Artifact, Model, ModelVersion
 
@@ -107,7 +106,6 @@ class Registry:
         name, number = there["name"], told["version"]
         title = f"{name} {number}"
         files, address = self._files(told, title)
-        content = described(self._client, files)
         tags = {**mapped(told.get("tags")), SOURCE_ID: str(number)}
         model_id = self._models(told.get("model_id") or "")
         tags.update({MODEL_ID_TAG: model_id} if model_id else {})
@@ -115,14 +113,12 @@ class Registry:
         return self._client.models.register(
             name,
             None,
-            flavor=content.flavor,
-            signature=None,
             run_id=self._runs(told.get("run_id") or ""),
             description=told.get("description") or "",
             tags=tags,
-            artifacts=content.files,
-            flavors=content.flavors,
+            artifacts=files,
             source=address,
+            from_mlmodel=True,
             created_at=moment(told.get("creation_timestamp")),
             request_id=self._request(there, number),
         )

@@ -1143,15 +1143,22 @@ class RegisterVersionRequest(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    FROM_MLMODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     """Semantic version; empty takes the next one: a new minor version, or 1.0.0 for the first."""
     description: _builtins.str
     run_id: _builtins.str
     flavor: _builtins.str
+    """It may be left out with `from_mlmodel` only."""
     request_id: _builtins.str
     source: _builtins.str
     """Where the files come from, for people; nothing is fetched from there."""
+    from_mlmodel: _builtins.bool
+    """Takes what is not given here - flavor, flavors, signature, environment and which file is the model itself - from the
+    file MLmodel among `artifacts`, as MLflow writes it, and from the files of packages beside it. What cannot be taken
+    over is left out, and the tag `modelog.not_taken_over` says why.
+    """
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.DatasetRef]: ...
     @_builtins.property
@@ -1200,10 +1207,11 @@ class RegisterVersionRequest(_message.Message):
         environment: Global___ModelEnvironment | None = ...,
         source: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        from_mlmodel: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "created_at", b"created_at", "environment", b"environment", "hyperparameters", b"hyperparameters", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "artifacts", b"artifacts", "created_at", b"created_at", "datasets", b"datasets", "description", b"description", "environment", b"environment", "flavor", b"flavor", "flavors", b"flavors", "hyperparameters", b"hyperparameters", "metrics", b"metrics", "model", b"model", "request_id", b"request_id", "run_id", b"run_id", "signature", b"signature", "source", b"source", "tags", b"tags", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "artifacts", b"artifacts", "created_at", b"created_at", "datasets", b"datasets", "description", b"description", "environment", b"environment", "flavor", b"flavor", "flavors", b"flavors", "from_mlmodel", b"from_mlmodel", "hyperparameters", b"hyperparameters", "metrics", b"metrics", "model", b"model", "request_id", b"request_id", "run_id", b"run_id", "signature", b"signature", "source", b"source", "tags", b"tags", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

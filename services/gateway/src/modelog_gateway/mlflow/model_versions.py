@@ -75,7 +75,9 @@ class Search(msgspec.Struct):
 
 
 async def create(registry: Registry, asked: Create) -> Answer:
-    """The files of a run's folder become the version's own; of a source elsewhere only the address is kept."""
+    """The files of a run's folder become the version's own, with what their MLmodel tells; of a source elsewhere only
+    the address is kept.
+    """
     if working_place():
         # Another workspace may have a model of this name, to which a client that works here adds nothing by mistake.
         model = await registry.models.GetModel(pb.GetModelRequest(name=asked.name))
@@ -88,11 +90,10 @@ async def create(registry: Registry, asked: Create) -> Answer:
         model=asked.name,
         description=asked.description,
         run_id=asked.run_id or files.run_id,
-        flavor=files.flavor,
         artifacts=files.artifacts,
-        flavors=files.flavors,
         tags=tags,
         source=asked.source,
+        from_mlmodel=True,
     )
     return {"model_version": version_json(await registry.models.RegisterVersion(request))}
 

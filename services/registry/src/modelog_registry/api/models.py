@@ -38,7 +38,8 @@ class ModelServicer(ModelRegistryServicer):
 
     async def RegisterVersion(self, request: pb.RegisterVersionRequest, context: Call) -> pb.ModelVersion:
         ctx = command_call(self._clock, request.request_id, "RegisterVersion")
-        version, position = await self._models.register_version(parse.register_version(request), ctx)
+        asked = parse.register_version(request)
+        version, position = await self._models.register_version(asked, request.from_mlmodel, ctx)
         return await self._queries.version(request.model, version, since(position), ctx.tenant)
 
     async def GetVersion(self, request: pb.GetVersionRequest, context: Call) -> pb.ModelVersion:

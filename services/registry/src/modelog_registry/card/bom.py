@@ -131,8 +131,11 @@ def _packages(known: Known) -> Iterator[dict[str, Any]]:
     """Python packages by their names on PyPI."""
     packages: Mapping[str, str] = facts_of(known).get("environment", {}).get("packages", {})
     for name, version in sorted(packages.items()):
-        purl = f"pkg:pypi/{quote(name.lower().replace('_', '-'), safe='')}@{quote(version, safe='')}"
-        yield {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
+        purl = f"pkg:pypi/{quote(name.lower().replace('_', '-'), safe='')}"
+        # A file of requirements may name a package without a version.
+        purl += f"@{quote(version, safe='')}" if version else ""
+        named = {"name": name, "version": version} if version else {"name": name}
+        yield {"type": "library", "bom-ref": purl, **named, "purl": purl}
 
 
 def _file(artifact: model_pb2.Artifact) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.domain.semver import SemanticVersion
 from modelog_common.events.entities import Entities, Loaded
 
+from modelog_registry.handle.artifacts import Artifacts
 from modelog_registry.handle.references import References
 from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.model.card import EditCard
@@ -79,9 +80,10 @@ class Models:
         policies: Entities[Policy, PolicyCommand, PolicyEvent],
         references: References,
         workspaces: WorkspaceHandler,
+        files: Artifacts,
     ) -> None:
         self._entities, self._policies, self._references = entities, policies, references
-        self._workspaces = workspaces
+        self._workspaces, self._files = workspaces, files
 
     async def register(self, command: RegisterModel, workspace: str, project: str, ctx: Context) -> int:
         place = await self._workspaces.place(workspace, project, ctx.tenant)
@@ -94,7 +96,7 @@ class Models:
             await self._workspaces.check_leaving(state.place, ctx)
         return (await self._handle(model, MoveModel(model, place), ctx)).position
 
-    async def register_version(self, command: RegisterVersion, ctx: Context) -> tuple[str, int]:
+    async def register_version(self, command: RegisterVersion, from_mlmodel: bool, ctx: Context) -> tuple[str, int]:
         """The version that this request registered, now or before, and the position."""
         await self._references.run(command.run_id, ctx.tenant)
         await self._references.datasets(command.datasets, ctx.tenant)
@@ -102,6 +104,11 @@ class Models:
             await self._references.artifact(command.artifact, "artifact", ctx.tenant)
         for n, artifact in enumerate(command.artifacts):
             await self._references.artifact(artifact, f"artifacts[{n}]", ctx.tenant)
+        if from_mlmodel:
+            # A start need not load it: it reads YAML.
+            from modelog_registry.handle.described import described
+
+            command = await described(command, self._files, ctx.tenant)
         after = await self._handle(command.model, command, ctx)
         return str(_registered_by(ctx.request_id, after.state, command.version)), after.position
 

@@ -140,6 +140,8 @@ def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequen
 def register_version(model: Model, command: RegisterVersion, ctx: Context) -> Sequence[ModelEvent]:
     """Any version that was never in use; the same content under the same version by the same author is not an error."""
     named = model.named(command.model)
+    if not command.flavor:
+        raise Invalid.field("flavor", "is missing; name what the files can be loaded as, such as xgboost")
     artifacts = _checked_artifacts(command)
     signature = _checked_signature(command)
     _check_metrics(command)

@@ -59,7 +59,12 @@ def unservable(signature: Signature) -> str:
     """Why no request could be answered with this signature; "" when all is well."""
     for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
         if not specs:
-            return f"its signature names no {side}"
+            return (
+                f"its signature names no {side}; an MLmodel file holds one when the model is logged with signature= or "
+                "input_example="
+                if not signature.inputs and not signature.outputs
+                else f"its signature names no {side}"
+            )
         for spec in specs:
             if spec.datatype not in NUMERIC:
                 return (

@@ -7,6 +7,7 @@ single prediction through it takes two to three times as long. https://xgboost.r
 from __future__ import annotations
 
 import ctypes
+import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,6 +51,13 @@ class Booster:
         names = ctypes.POINTER(ctypes.c_char_p)()
         self._do("XGBoosterGetStrFeatureInfo", self._handle, b"feature_name", ctypes.byref(count), ctypes.byref(names))
         return [(names[n] or b"").decode() for n in range(count.value)]
+
+    def objective(self) -> str:
+        """What it was trained for, such as "binary:logistic"; it decides what its answers are."""
+        length, text = ctypes.c_uint64(), ctypes.c_char_p()
+        self._do("XGBoosterSaveJsonConfig", self._handle, ctypes.byref(length), ctypes.byref(text))
+        configuration: dict[str, Any] = json.loads(text.value or b"{}")
+        return str(configuration.get("learner", {}).get("objective", {}).get("name", ""))
 
     def predict(self, rows: Matrix) -> Matrix:
         """Answer (rows, features) float32 with (rows, outputs) float32."""

@@ -8,6 +8,9 @@ from modelog_common.domain.errors import NotAllowed
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.xgboost_library import Booster, XGBoostFailed
 
+# The objectives whose answers are whole numbers.
+LABELS = ("multi:softmax", "binary:hinge")
+
 
 class XGBoostRuntime:
     """The adapter for flavor "xgboost"; `threads` is how many threads one prediction uses."""
@@ -29,7 +32,19 @@ class XGBoostRuntime:
             raise NotAllowed(
                 f"the model file answers a row with {width} numbers, its signature says {signature.output_width}"
             )
+        _check_answers(booster, signature)
         return booster
+
+
+def _check_answers(booster: Booster, signature: Signature) -> None:
+    """A signature of labels over a file that answers with probabilities would have each of them cut to 0."""
+    whole = next((spec for spec in signature.outputs if not spec.datatype.startswith("FP")), None)
+    if whole is not None and booster.objective() not in LABELS:
+        raise NotAllowed(
+            f"the model file answers with the numbers of {booster.objective()}, its signature says {whole.datatype}: "
+            "labels are not made of them here; sign it with FP32, as MLflow does when the booster itself is logged "
+            "(get_booster())"
+        )
 
 
 def _check_features(booster: Booster, signature: Signature) -> None:
