@@ -191,7 +191,7 @@ def test_the_files_of_a_runs_folder_become_the_versions_own(mlflow: Mlflow, plat
 def test_what_an_mlmodel_file_tells_badly_is_said_and_hinders_nothing(
     mlflow: Mlflow, platform: SmallPlatform, name: str
 ) -> None:
-    odd = b"flavors: {sklearn: {}}\nsignature: {inputs: '[{\"type\": \"object\", \"name\": \"x\"}]', outputs: null}"
+    odd = b'flavors: {sklearn: {}}\nsignature: {inputs: \'[{"type": "object", "name": "x"}]\', outputs: null}'
     told = {
         b"a: [": ("mlflow", "MLmodel is not YAML of plain values: while parsing a flow node"),
         odd: ("sklearn", "the signature has input 'x' of type 'object', which is no tensor"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import modelog
+import pytest
 from clients import MlflowClient
+from modelog.inference import predict
 from small_platform import SmallPlatform
 
 
@@ -36,3 +40,35 @@ def test_a_model_is_logged_under_its_name_and_loaded_by_version_and_alias(
         assert {"MLmodel", "requirements.txt"} <= {artifact.path for artifact in version.artifacts}
         assert version.artifact is not None
         assert version.artifact.path.startswith("model.")
+
+
+def test_a_version_has_the_signature_that_it_was_logged_with_and_is_served_where_its_format_is(
+    mlflow_client: MlflowClient, platform: SmallPlatform, tmp_path: Path
+) -> None:
+    name = f"signed {mlflow_client.version}"
+    token = platform.token("alice", "developer")
+    told = json.loads(mlflow_client.run("signed_models", tmp_path, platform.url, token, name).splitlines()[-1])
+    with platform.client("alice") as alice:
+        version = alice.models.version(f"{name} booster", "1.0.0")
+        assert version.signature is not None
+        found = [(t.name, t.datatype, t.shape, t.columns) for t in version.signature.inputs]
+        assert found == [("a", "FP64", [-1, 1], ["a"]), ("b", "INT64", [-1, 1], ["b"])]
+        assert [(t.name, t.datatype, t.shape) for t in version.signature.outputs] == [("output", "FP32", [-1])]
+        assert version.flavor == "xgboost"
+        assert {"xgboost", "python_function"} == version.flavors.keys()
+        assert version.environment is not None
+        assert version.environment.packages.items() >= {"xgboost": "3.2.0", "pandas": ""}.items()
+        assert version.environment.python.startswith("3.11")
+
+        deployment = f"booster-{mlflow_client.version.replace('.', '-')}"
+        alice.deployments.create(deployment, f"{name} booster", "1.0.0", "dev")
+        answered = predict(alice, deployment, told["rows"])
+        assert [row[0] for row in answered["outputs"]] == pytest.approx(told["answers"], abs=1e-6)
+        refusals = {
+            "labels": "answers with the numbers of binary:logistic, its signature says INT",
+            "linear": "models of flavor 'sklearn' cannot be served; this server runs xgboost",
+            "unsigned": "an MLmodel file holds one when the model is logged with signature= or input_example=",
+        }
+        for what, why in refusals.items():
+            with pytest.raises(modelog.NotAllowed, match=why):
+                alice.deployments.create(f"{deployment}-{what}", f"{name} {what}", "1.0.0", "dev")

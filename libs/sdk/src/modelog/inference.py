@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import httpx
 
 from modelog.client import Client
 from modelog.errors import Invalid, NotFound, Unauthenticated, Unavailable
 
+FEATURE = "FP32"
 _KINDS = {400: Invalid, 401: Unauthenticated, 403: Unauthenticated, 404: NotFound}
 
 
@@ -23,7 +24,7 @@ def endpoint(client: Client) -> str:
 def predict(
     client: Client, deployment: str, records: Sequence[Mapping[str, Optional[float]]], *, version: str = ""
 ) -> Dict[str, Any]:
-    """Ask for records by feature name: one FP32 tensor for each feature, one row for each record; None is missing.
+    """Ask for records by feature name: a tensor for each feature, one row for each record; None is missing.
 
     Answers with version, prediction_ids (one a record) and outputs (records, outputs).
     """
@@ -33,19 +34,42 @@ def predict(
     for n, record in enumerate(records):
         if set(record) != set(names):
             raise Invalid(f"records[{n}]: has the features {sorted(record)}, the first has {sorted(names)}")
-    inputs = [
-        {"name": name, "datatype": "FP32", "shape": [len(records)], "data": [_json(r[name]) for r in records]}
-        for name in names
-    ]
     client.present("a prediction")
     path = f"/v2/models/{deployment}" + (f"/versions/{version}" if version else "") + "/infer"
-    answer = _post(client, path, {"inputs": inputs})
+    try:
+        answer = _post(client, path, _tensors(records, {}))
+    except Invalid:
+        # Most signatures say FP32 of all. Only for others it is worth a second request to know what they say.
+        datatypes = _datatypes(client, deployment)
+        if set(datatypes.values()) <= {FEATURE}:
+            raise
+        answer = _post(client, path, _tensors(records, datatypes))
     return _answer(answer, len(records))
 
 
-def _json(value: Optional[float]) -> Optional[float]:
-    """A missing value is null: JSON has no NaN."""
-    return None if value is None or value != value else float(value)
+def _tensors(records: Sequence[Mapping[str, Optional[float]]], datatypes: Mapping[str, str]) -> Dict[str, Any]:
+    inputs = []
+    for name in records[0]:
+        datatype = datatypes.get(name, FEATURE)
+        data = [_json(record[name], datatype) for record in records]
+        inputs.append({"name": name, "datatype": datatype, "shape": [len(records)], "data": data})
+    return {"inputs": inputs}
+
+
+def _datatypes(client: Client, deployment: str) -> Dict[str, str]:
+    """What the deployment's signature says of each feature."""
+    signature = client.deployments.get(deployment).signature
+    specs = signature.inputs if signature is not None else []
+    return {column: spec.datatype for spec in specs for column in (spec.columns or [spec.name])}
+
+
+def _json(value: Optional[float], datatype: str) -> Union[float, bool, None]:
+    """A missing value is null: JSON has no NaN. A whole number is written as one where that is asked for."""
+    if value is None or value != value:
+        return None
+    if datatype == "BOOL":
+        return bool(value)
+    return int(value) if "INT" in datatype and value == int(value) else float(value)
 
 
 def _answer(answer: Mapping[str, Any], rows: int) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ from modelog_common.events.entities import Entities, Loaded
 from modelog_serving.deployment.commands import Candidate, Create, DeploymentCommand, SetTraffic, Share, Stop
 from modelog_serving.deployment.decide import deployment_id
 from modelog_serving.deployment.events import DeploymentEvent
+from modelog_serving.deployment.signature import unservable
 from modelog_serving.deployment.state import Deployment
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.oip.core import Versions
@@ -58,6 +59,10 @@ class Control:
         return handled
 
     async def _load(self, candidate: Candidate) -> None:
+        # What no file can mend is said of the signature and not of the file, which it would not fit.
+        problem = unservable(candidate.signature)
+        if problem:
+            raise NotAllowed(f"{candidate.model} {candidate.version} cannot be served: {problem}")
         try:
             await self._models.get(ModelRef(candidate.digest, candidate.flavor, candidate.signature))
         except Unavailable as error:
