@@ -22,7 +22,7 @@ from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.read import tables
 from modelog_common.read.database import open_database
 from modelog_common.read.project import Projector
-from modelog_common.read.queries import Queries
+from modelog_common.read.queries import Found, Queries
 from modelog_common.stores.curves import CurveStore
 from modelog_common.stores.curves.sqlite import SqliteCurveStore
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
@@ -147,7 +147,7 @@ async def model_answers(queries: ModelQueries, read: ReadOptions, tenant: str) -
     for condition in CONDITIONS:
         asked: dict[str, Any] = {"conditions": [condition], "order_by": [NEWEST], "read": read}
         found += await pages(
-            lambda page, asked=asked: queries.search_models(model_pb2.SearchModelsRequest(page=page, **asked), tenant)
+            lambda page, asked=asked: found_models(queries, model_pb2.SearchModelsRequest(page=page, **asked), tenant)
         )
         found += await pages(
             lambda page, asked=asked: queries.search_versions(
@@ -182,7 +182,7 @@ async def answers(
     # Another part of the searches for each moment: all of them take long.
     for search in searches()[int(read.as_of or 0) % 7 :: 7]:
         search.read.CopyFrom(read)
-        found += [*(await tracking.search_runs(search, tenant)).items, "page"]
+        found += [*(await tracking.search_runs(search, tenant)).runs, "page"]
     for name in NAMES:
         found += await pages(lambda page, name=name: tracking.runs(name, page, read, tenant))
         found += await pages(lambda page, name=name: queries.dataset_versions(name, page, read, tenant))
@@ -219,6 +219,13 @@ def searches() -> list[SearchRunsRequest]:
         if n & 8:
             request.experiment_ids.append("D")
     return found
+
+
+async def found_models(
+    queries: ModelQueries, request: model_pb2.SearchModelsRequest, tenant: str
+) -> Found[model_pb2.Model]:
+    found = await queries.search_models(request, tenant)
+    return Found(list(found.models), found.next_page_token)
 
 
 async def pages(ask: Any) -> list[Any]:

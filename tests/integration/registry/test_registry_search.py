@@ -129,13 +129,14 @@ async def many_runs(alice: Any, registry: Any, dice: Random, count: int) -> list
     return ids
 
 
-@pytest.mark.parametrize("few", [0, 5, 1000])
+@pytest.mark.parametrize(("few", "each"), [(0, 0), (5, 0), (0, 5), (1000, 5)])
 async def test_search_finds_what_looking_at_every_run_finds(
-    alice: Any, registry: Any, monkeypatch: pytest.MonkeyPatch, few: int
+    alice: Any, registry: Any, monkeypatch: pytest.MonkeyPatch, few: int, each: int
 ) -> None:
     """Whatever it starts from: a condition that few runs meet, or the order."""
     monkeypatch.setattr(search_runs, "FEW", few)
-    dice = Random(few)
+    monkeypatch.setattr(search_runs, "FEW_EACH", each)
+    dice = Random(few + each)
     one, _ = await alice.experiment("one"), await alice.experiment("two")
     await many_runs(alice, registry, dice, 40)
     runs = list((await search(alice, page=common.Page(size=1000))).runs)
@@ -181,6 +182,19 @@ async def test_search_as_of_before_and_of_what_is_deleted(alice: Any) -> None:
     ]
     then = common.ReadOptions(as_of=str(gone.position))
     assert len((await search(alice, read=then)).runs) == 1
+
+
+async def test_runs_come_as_bytes_where_they_are_wanted_so(alice: Any) -> None:
+    await alice.experiment()
+    run = await alice.run(tags={"team": "a", "one": "1", "two": "2"})
+    found = (await search(alice)).runs
+    answer = await search(alice, encoded=True)
+    assert not answer.runs
+    assert [pb.Run.FromString(encoded) for encoded in answer.encoded_runs] == list(found) == [run]
+    assert (await search(alice, encoded=True)).encoded_runs == answer.encoded_runs
+    await alice.experiments.SetRunTags(pb.SetRunTagsRequest(run_id=run.id, tags={"team": "b"}))
+    (changed,) = (await search(alice, encoded=True)).encoded_runs
+    assert pb.Run.FromString(changed).tags["team"] == "b"
 
 
 async def test_runs_are_found_by_the_run_that_they_are_part_of(alice: Any) -> None:

@@ -36,6 +36,14 @@ class Parsed(Protocol):
     def FromString(cls, s: bytes) -> Parsed: ...  # noqa: N802 - protobuf's own name
 
 
+class AsStored(bytes):
+    """A row's body as it is: for who hands it on."""
+
+    @classmethod
+    def FromString(cls, s: bytes) -> AsStored:  # noqa: N802 - as protobuf's messages have it
+        return cls(s)
+
+
 class Page(Protocol):
     """modelog.common.v1.Page."""
 

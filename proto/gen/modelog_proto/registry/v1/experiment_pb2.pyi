@@ -1747,11 +1747,14 @@ class SearchRunsRequest(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ENCODED_FIELD_NUMBER: _builtins.int
     view: _search_pb2.View.ValueType
     text: _builtins.str
     """Words, all of which a run has in its name, its tags or its parameters; the last one perhaps begun only. Without an
     order, the best come first: a word of the name counts most, then the newest.
     """
+    encoded: _builtins.bool
+    """Give encoded_runs instead of runs: for who knows most of the runs already, and need not read them again."""
     @_builtins.property
     def experiment_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty means every experiment."""
@@ -1778,10 +1781,11 @@ class SearchRunsRequest(_message.Message):
         page: _common_pb2.Page | None = ...,
         read: _common_pb2.ReadOptions | None = ...,
         text: _builtins.str = ...,
+        encoded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "experiment_ids", b"experiment_ids", "order_by", b"order_by", "page", b"page", "read", b"read", "text", b"text", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "encoded", b"encoded", "experiment_ids", b"experiment_ids", "order_by", b"order_by", "page", b"page", "read", b"read", "text", b"text", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1793,20 +1797,26 @@ class SearchRunsResponse(_message.Message):
 
     RUNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ENCODED_RUNS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]:
         """Without `points`; last_points holds the last of each metric."""
+
+    @_builtins.property
+    def encoded_runs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The same runs as bytes, each a serialized Run. They are the same bytes as long as the run is the same."""
 
     def __init__(
         self,
         *,
         runs: _abc.Iterable[Global___Run] | None = ...,
         next_page_token: _builtins.str = ...,
+        encoded_runs: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded_runs", b"encoded_runs", "next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

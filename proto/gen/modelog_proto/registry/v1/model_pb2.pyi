@@ -1506,6 +1506,7 @@ class SearchModelsRequest(_message.Message):
     WORKSPACE_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ENCODED_FIELD_NUMBER: _builtins.int
     newest_versions_only: _builtins.bool
     """Of the versions, only the newest in each stage, and those that aliases point to."""
     workspace: _builtins.str
@@ -1516,6 +1517,8 @@ class SearchModelsRequest(_message.Message):
     versions; the last one perhaps begun only. Without an order, the best come first: a word of the name counts most, then
     what was changed last.
     """
+    encoded: _builtins.bool
+    """Give encoded_models instead of models: for who knows most of the models already, and need not read them again."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
         """All of them hold. Attributes are name, type (supervised ...), author, description, stage, flavor and alias (of any of
@@ -1541,10 +1544,11 @@ class SearchModelsRequest(_message.Message):
         workspace: _builtins.str = ...,
         project: _builtins.str = ...,
         text: _builtins.str = ...,
+        encoded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "project", b"project", "read", b"read", "text", b"text", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "encoded", b"encoded", "newest_versions_only", b"newest_versions_only", "order_by", b"order_by", "page", b"page", "project", b"project", "read", b"read", "text", b"text", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1556,18 +1560,24 @@ class SearchModelsResponse(_message.Message):
 
     MODELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ENCODED_MODELS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]: ...
+    @_builtins.property
+    def encoded_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The same models as bytes, each a serialized Model. They are the same bytes as long as the model is the same."""
+
     def __init__(
         self,
         *,
         models: _abc.Iterable[Global___Model] | None = ...,
         next_page_token: _builtins.str = ...,
+        encoded_models: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded_models", b"encoded_models", "models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

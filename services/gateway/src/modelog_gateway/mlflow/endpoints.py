@@ -21,6 +21,7 @@ from modelog_proto.registry.v1.workspace_pb2_grpc import WorkspacesStub
 from modelog_gateway.mlflow.gathering import Gathering
 from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
+from modelog_gateway.mlflow.shown import Shown
 from modelog_gateway.mlflow.values import DEFAULT_ID, DEFAULT_NAME
 from modelog_gateway.mlflow.working import HEADER, working_in
 
@@ -41,6 +42,7 @@ class Registry:
         self.workspaces = WorkspacesStub(channel)
         self.points = Gathering(self.experiments)
         self.locations = Locations(self.experiments)
+        self.shown = Shown()
 
 
 @dataclass(frozen=True)

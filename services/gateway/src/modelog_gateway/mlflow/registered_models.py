@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from modelog_common.domain.errors import Forbidden, NotAllowed
 from modelog_common.rpc.errors import Unimplemented
@@ -132,19 +134,23 @@ async def search(registry: Registry, asked: Search) -> Answer:
         order_by=orders_of(asked.order_by, SEARCHED),
         newest_versions_only=True,
         workspace=working_place(),
+        encoded=True,
     )
 
     for condition in request.conditions:
         if condition.key == PROMPT_TAG and condition.comparison == search_pb2.COMPARISON_NOT_EQUAL:
             condition.comparison = search_pb2.COMPARISON_IS_NULL
 
-    async def page_of(page: Page) -> tuple[list[pb.Model], str]:
+    async def page_of(page: Page) -> tuple[Sequence[bytes], str]:
         request.page.CopyFrom(page)
         found = await registry.models.SearchModels(request)
-        return list(found.models), found.next_page_token
+        return found.encoded_models, found.next_page_token
+
+    async def shown(encoded: bytes) -> Answer:
+        return model_json(pb.Model.FromString(encoded))
 
     found, token = await gathered(page_of, asked.max_results, asked.page_token)
-    models = [model_json(model) for model in found]
+    models = await registry.shown.each("model", found, shown)
     return {"registered_models": models} | ({"next_page_token": token} if token else {})
 
 

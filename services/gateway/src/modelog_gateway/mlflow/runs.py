@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from modelog_proto.common.v1.common_pb2 import Page
 from modelog_proto.registry.v1 import experiment_pb2 as pb
@@ -133,15 +135,20 @@ async def search(registry: Registry, asked: Search) -> Answer:
         conditions=conditions_of(asked.filter, RUNS),
         order_by=orders_of(asked.order_by, RUNS),
         view=view_of(asked.run_view_type, "run_view_type"),
+        encoded=True,
     )
 
-    async def page_of(page: Page) -> tuple[list[pb.Run], str]:
+    async def page_of(page: Page) -> tuple[Sequence[bytes], str]:
         request.page.CopyFrom(page)
         found = await registry.experiments.SearchRuns(request)
-        return list(found.runs), found.next_page_token
+        return found.encoded_runs, found.next_page_token
+
+    async def shown(encoded: bytes) -> Answer:
+        run = pb.Run.FromString(encoded)
+        return run_json(run, await registry.locations.of(run.experiment_id))
 
     found, token = await gathered(page_of, asked.max_results, asked.page_token)
-    runs = [run_json(run, await registry.locations.of(run.experiment_id)) for run in found]
+    runs = await registry.shown.each("run", found, shown)
     return {"runs": runs} | ({"next_page_token": token} if token else {})
 
 

@@ -189,8 +189,7 @@ class ExperimentServicer(ExperimentRegistryServicer):
         return pb.ListRunsResponse(runs=found.items, next_page_token=found.next_page_token)
 
     async def SearchRuns(self, request: pb.SearchRunsRequest, context: Call) -> pb.SearchRunsResponse:
-        found = await self._queries.search_runs(request, tenant())
-        return pb.SearchRunsResponse(runs=found.items, next_page_token=found.next_page_token)
+        return await self._queries.search_runs(request, tenant())
 
     async def _changed(self, command: RunCommand, request_id: str, method: str) -> pb.Run:
         """The run after a command that needs nothing but the run."""

@@ -116,8 +116,7 @@ class ModelServicer(ModelRegistryServicer):
         return pb.ListModelHistoryResponse(facts=found.items, next_page_token=found.next_page_token)
 
     async def SearchModels(self, request: pb.SearchModelsRequest, context: Call) -> pb.SearchModelsResponse:
-        found = await self._queries.search_models(request, tenant(), self._words)
-        return pb.SearchModelsResponse(models=found.items, next_page_token=found.next_page_token)
+        return await self._queries.search_models(request, tenant(), self._words)
 
     async def CountModels(self, request: pb.CountModelsRequest, context: Call) -> pb.CountModelsResponse:
         return await self._queries.count_models(request, tenant())

@@ -132,5 +132,5 @@ class LinkQueries(TableQueries):
                     experiment_ids=[shared.experiment_id], page=common.Page(size=RUNS_SHOWN)
                 )
                 answer.experiment.CopyFrom(await self._tracking.experiment(shared.experiment_id, now, made.tenant))
-                answer.runs.extend((await self._tracking.search_runs(asked, made.tenant)).items)
+                answer.runs.extend((await self._tracking.search_runs(asked, made.tenant)).runs)
         return answer

@@ -41,7 +41,7 @@ class ModelQueries(TableQueries):
 
     async def search_models(
         self, request: pb.SearchModelsRequest, tenant: str, words: Words = no_words
-    ) -> Found[pb.Model]:
+    ) -> pb.SearchModelsResponse:
         """Models that the conditions hold for, with all their versions or with those that stand for them."""
         conditions = conditions_of(SEARCHED_MODELS, request.conditions, self._queries.dialect)
         order_by = order_of(SEARCHED_MODELS, request.order_by)
@@ -67,7 +67,11 @@ class ModelQueries(TableQueries):
             await self._add_newest(found.items, tenant)
         else:
             await self._add_versions(found.items, tenant)
-        return found
+        token = found.next_page_token
+        if request.encoded:
+            encoded = [model.SerializeToString(deterministic=True) for model in found.items]
+            return pb.SearchModelsResponse(encoded_models=encoded, next_page_token=token)
+        return pb.SearchModelsResponse(models=found.items, next_page_token=token)
 
     async def count_models(self, request: pb.CountModelsRequest, tenant: str) -> pb.CountModelsResponse:
         return await count_models(self._queries, request, tenant)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelog_common.read.queries import Found, Queries
+from modelog_common.read.queries import Found, Message, Queries
 from modelog_common.read.tables import TemporalTable
 from modelog_proto.registry.v1 import experiment_pb2
 from modelog_proto.registry.v1 import search_pb2 as pb
@@ -39,8 +39,9 @@ COLUMNS = {
 }
 KINDS = {pb.FIELD_METRIC: METRIC, pb.FIELD_PARAMETER: PARAMETER, pb.FIELD_TAG: TAG, pb.FIELD_DATASET: DATASET}
 INDEXED = (pb.FIELD_METRIC, pb.FIELD_PARAMETER, pb.FIELD_TAG)
-# A condition that no more runs meet is where the search starts.
-FEW = 1000
+# A condition that no more runs meet, or so many for each that is asked for, is where the search starts: in order, one
+# looks at all runs until enough are found.
+FEW, FEW_EACH = 1000, 5
 # Conditions that an index answers.
 SHARP = (
     pb.COMPARISON_EQUAL,
@@ -58,9 +59,13 @@ def check_search(request: experiment_pb2.SearchRunsRequest) -> None:
 
 
 async def search_runs(
-    queries: Queries, words: Words, request: experiment_pb2.SearchRunsRequest, tenant: str
-) -> Found[experiment_pb2.Run]:
-    """One page of the runs, without points."""
+    queries: Queries,
+    words: Words,
+    request: experiment_pb2.SearchRunsRequest,
+    tenant: str,
+    message: type[Message],
+) -> Found[Message]:
+    """One page of the runs, each read into `message`, without points."""
     check_search(request)
 
     async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
@@ -73,7 +78,7 @@ async def search_runs(
             met = {row.run_id for row in await queries.fetch(asked.of_all())}
             return [run_id for run_id in best if run_id in met][offset : offset + limit]
         asked = _Asked(request, tenant, at, queries.dialect, rows)
-        few = await _from_few(queries, asked)
+        few = await _from_few(queries, asked, max(FEW, FEW_EACH * limit))
         ordered = asked.in_order_of_values() if few is None else None
         if ordered is not None:
             found = await queries.fetch(ordered.limit(limit).offset(offset))
@@ -83,16 +88,16 @@ async def search_runs(
         whole = asked.of_all() if few is None else few
         return [row.run_id for row in await queries.fetch(whole.limit(limit).offset(offset))]
 
-    return await queries.search(RUNS, experiment_pb2.Run, request.read, tenant, request.page, ids_at)
+    return await queries.search(RUNS, message, request.read, tenant, request.page, ids_at)
 
 
-async def _from_few(queries: Queries, asked: _Asked) -> Select[Any] | None:
-    """The search that starts at the condition which fewest runs meet; None when all are met by many."""
-    fewest, start = FEW + 1, None
+async def _from_few(queries: Queries, asked: _Asked, few: int) -> Select[Any] | None:
+    """The search that starts at the condition which fewest runs meet; None when all are met by more than `few`."""
+    fewest, start = few + 1, None
     for condition in asked.sharp:
         values = RUN_VALUES.named("few")
         # Nothing but what the index holds is asked for.
-        met = select(literal(1)).where(asked.meets(values, condition), asked.placed(values)).limit(FEW + 1)
+        met = select(literal(1)).where(asked.meets(values, condition), asked.placed(values)).limit(fewest)
         (row,) = await queries.fetch(select(func.count()).select_from(met.subquery()))
         if row[0] < fewest:
             fewest, start = row[0], condition

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.store import EventStore
 from modelog_common.read.moment import ReadOptions, head_of
-from modelog_common.read.queries import Found, Page, Queries
+from modelog_common.read.queries import AsStored, Found, Page, Queries
 from modelog_common.stores.curves import Curve, curve_of, in_order
 from modelog_common.stores.curves.thinning import Span, Thinner
 from modelog_proto.common.v1 import common_pb2 as common
@@ -139,11 +139,16 @@ class TrackingQueries:
 
         return await self._queries.page(RUNS, pb.Run, read, tenant, page, where=where, order_by=[t.started_us.desc()])
 
-    async def search_runs(self, request: pb.SearchRunsRequest, tenant: str) -> Found[pb.Run]:
+    async def search_runs(self, request: pb.SearchRunsRequest, tenant: str) -> pb.SearchRunsResponse:
         whole = pb.SearchRunsRequest()
         whole.CopyFrom(request)
         whole.read.CopyFrom(await self._covering(request.read, tenant))
-        return await search_runs(self._queries, self._words, whole, tenant)
+        asked = (self._queries, self._words, whole, tenant)
+        if request.encoded:
+            stored = await search_runs(*asked, AsStored)
+            return pb.SearchRunsResponse(encoded_runs=stored.items, next_page_token=stored.next_page_token)
+        found = await search_runs(*asked, pb.Run)
+        return pb.SearchRunsResponse(runs=found.items, next_page_token=found.next_page_token)
 
     async def history(self, request: pb.GetMetricHistoryRequest, tenant: str) -> pb.GetMetricHistoryResponse:
         """Points of one metric, by step and time."""
