@@ -32,6 +32,18 @@ from modelog_monitoring.abtest.events import (
     Verdict,
 )
 from modelog_monitoring.events import EVENTS
+from modelog_monitoring.level.decide import LEVEL
+from modelog_monitoring.level.events import (
+    LevelBurning,
+    LevelMeasured,
+    LevelMet,
+    Objective,
+    Severity,
+    Tally,
+    Targets,
+    VersionLevel,
+)
+from modelog_monitoring.level.latency import Latencies
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.monitor.events import (
     AlertDelivered,
@@ -50,8 +62,18 @@ from modelog_monitoring.monitor.events import (
 from modelog_monitoring.monitor.window import WindowUnit
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.policy.events import PolicyCreated
-from modelog_monitoring.read.project import ab_test_rows, monitor_rows, policy_rows, retraining_rows
-from modelog_monitoring.read.tables import AB_LOOKS, AB_TESTS, ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.read.project import ab_test_rows, level_rows, monitor_rows, policy_rows, retraining_rows
+from modelog_monitoring.read.tables import (
+    AB_LOOKS,
+    AB_TESTS,
+    ALERTS,
+    LEVEL_HOURS,
+    LEVELS,
+    MONITORS,
+    POLICIES,
+    RETRAININGS,
+    WINDOWS,
+)
 from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.retraining.events import (
     CanaryEvaluated,
@@ -66,7 +88,7 @@ from modelog_monitoring.retraining.events import (
     RetrainingStarted,
     TrainingSet,
 )
-from modelog_proto.monitoring.v1 import abtest_pb2
+from modelog_proto.monitoring.v1 import abtest_pb2, level_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 
 FOLDER = Path(__file__).parent / "golden"
@@ -118,6 +140,51 @@ LOOKED = AbTestLooked("t-1", "1.1 for flights", 1, END, SEEN, REMEMBERED, AT)
 CANARY = CanaryStarted("r-1", "flights", "1.1.0", 10.0, "bob", AT)
 
 # Each list is the story of one entity, in order.
+MEASURED = LevelMeasured(
+    "l-1",
+    "flights",
+    "flight-delay",
+    datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    datetime(2026, 1, 2, 3, 5, tzinfo=UTC),
+    Targets(2, latency_p99_ms=50.0, availability_percent=99.5),
+    (
+        VersionLevel(
+            "1.1.0",
+            200,
+            20,
+            Latencies(8, (150, 20, 10)),
+            {Objective.AVAILABILITY: Tally(200, 20, 1.0), Objective.LATENCY_P99: Tally(180, 0, 1.8)},
+        ),
+    ),
+    41,
+    AT,
+)
+BURNING = LevelBurning(
+    "a-9",
+    "l-1",
+    "flights",
+    "flight-delay",
+    "1.1.0",
+    Objective.AVAILABILITY,
+    Severity.PAGE,
+    "2026-01-02T03:04",
+    "flights: flight-delay 1.1.0 misses its availability target 20.0 times as fast as its error budget allows",
+    41,
+    AT,
+)
+MET = LevelMet(
+    "a-10",
+    "a-9",
+    "l-1",
+    "flights",
+    "flight-delay",
+    "1.1.0",
+    Objective.AVAILABILITY,
+    "2026-01-02T09:40",
+    "flights: flight-delay 1.1.0 is within the error budget of its availability target again",
+    97,
+    AT,
+)
 STORIES: list[tuple[str, list[Any]]] = [
     (
         "monitoring.monitor",
@@ -220,13 +287,15 @@ STORIES: list[tuple[str, list[Any]]] = [
         "monitoring.abtest",
         [PLANNED, BEGUN, LOOKED, AbTestStopped("t-1", "1.1 for flights", SEEN, "a new champion", "bob", AT)],
     ),
+    ("monitoring.level", [MEASURED, BURNING, MET]),
 ]
-DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (AB_TEST, MONITOR, POLICY, RETRAINING)}
+DECIDERS: dict[str, Decider[Any, Any, Any]] = {d.category: d for d in (AB_TEST, LEVEL, MONITOR, POLICY, RETRAINING)}
 ROWS: dict[str, Any] = {
     MONITOR.category: monitor_rows,
     POLICY.category: policy_rows,
     RETRAINING.category: retraining_rows,
     AB_TEST.category: ab_test_rows,
+    LEVEL.category: level_rows,
 }
 MESSAGES: dict[str, Any] = {
     MONITORS.name: pb.Monitor,
@@ -236,6 +305,8 @@ MESSAGES: dict[str, Any] = {
     RETRAININGS.name: pb.Retraining,
     AB_TESTS.name: abtest_pb2.AbTest,
     AB_LOOKS.name: abtest_pb2.AbLook,
+    LEVELS.name: level_pb2.ServiceLevel,
+    LEVEL_HOURS.name: level_pb2.LevelHour,
 }
 
 

@@ -100,7 +100,7 @@ class Streams:
         )
         self.send(f"modelog.{TENANT}.outcomes", batch.SerializeToString())
 
-    def event(self, service: str, name: str, **payload: Any) -> None:
+    def event(self, service: str, name: str, /, **payload: Any) -> None:
         """An event of another service."""
         position = self._positions[service] = self._positions.get(service, 0) + 1
         stored = StoredEvent(

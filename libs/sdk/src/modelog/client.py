@@ -16,6 +16,7 @@ from modelog.api.dead_letters import DeadLetters
 from modelog.api.deployments import Deployments
 from modelog.api.experiments import Runs
 from modelog.api.jobs import Jobs
+from modelog.api.levels import Levels
 from modelog.api.lineage import LineageGraph
 from modelog.api.links import Links
 from modelog.api.logged_models import LoggedModels
@@ -69,6 +70,7 @@ class Client:
         self.deployments = Deployments(transport)
         self.monitors = Monitors(transport)
         self.ab_tests = AbTests(transport)
+        self.levels = Levels(transport)
         self.lineage = LineageGraph(transport)
         self.audit = Audit(transport)
         self.users = Users(transport)

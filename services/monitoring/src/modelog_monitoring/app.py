@@ -13,10 +13,12 @@ from modelog_common.events.entities import Entities
 from modelog_common.outbound.reach import Reach, networks_of
 from modelog_common.service import Host
 from modelog_proto.monitoring.v1.abtest_pb2_grpc import add_AbTestsServicer_to_server
+from modelog_proto.monitoring.v1.level_pb2_grpc import add_ServiceLevelsServicer_to_server
 from modelog_proto.monitoring.v1.monitoring_pb2_grpc import add_MonitoringServiceServicer_to_server
 
 from modelog_monitoring.abtest.decide import AB_TEST
 from modelog_monitoring.api.ab_tests import AbTestsServicer
+from modelog_monitoring.api.levels import ServiceLevelsServicer
 from modelog_monitoring.api.monitoring import MonitoringServicer
 from modelog_monitoring.data.ingest import BATCHES_AT_ONCE, TOPICS, Ingest
 from modelog_monitoring.data.store import CONSUMER as DATA_CONSUMER
@@ -25,6 +27,7 @@ from modelog_monitoring.events import EVENTS
 from modelog_monitoring.handle.ab_tests import AbTests
 from modelog_monitoring.handle.monitors import Monitors, Policies
 from modelog_monitoring.handle.reference import References
+from modelog_monitoring.level.decide import LEVEL
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.peers import Registry, Serving, Training
 from modelog_monitoring.policy.decide import POLICY
@@ -35,11 +38,15 @@ from modelog_monitoring.react.fresh import FreshRows
 from modelog_monitoring.react.inbox import CONSUMER as INBOX_CONSUMER
 from modelog_monitoring.react.inbox import Inbox
 from modelog_monitoring.react.ledger import Ledger
+from modelog_monitoring.react.level_inbox import CONSUMER as LEVEL_CONSUMER
+from modelog_monitoring.react.level_inbox import LevelInbox
+from modelog_monitoring.react.level_watch import LevelWatch
 from modelog_monitoring.react.retrain import Retrainer
 from modelog_monitoring.react.settled import Settled
 from modelog_monitoring.react.steps import Steps
 from modelog_monitoring.react.windows import WindowWatch
 from modelog_monitoring.read.ab_queries import AbTestQueries
+from modelog_monitoring.read.level_queries import LevelQueries
 from modelog_monitoring.read.project import projections
 from modelog_monitoring.read.queries import MonitoringQueries
 from modelog_monitoring.read.series import SeriesProjection
@@ -49,6 +56,7 @@ from modelog_monitoring.scoring import Scorer
 
 SERVICE = "modelog.monitoring.v1.MonitoringService"
 AB_SERVICE = "modelog.monitoring.v1.AbTests"
+LEVEL_SERVICE = "modelog.monitoring.v1.ServiceLevels"
 # Profiles of reference data stand beside the other blobs, in a folder of monitoring's own.
 PROFILES = "monitoring"
 
@@ -65,6 +73,7 @@ async def build(host: Host) -> None:
     policies = Entities(store, POLICY, EVENTS)
     retrainings = Entities(store, RETRAINING, EVENTS)
     ab_tests = Entities(store, AB_TEST, EVENTS, host.snapshots)
+    levels = Entities(store, LEVEL, EVENTS, host.snapshots)
 
     catalog = Catalog(store)
     ledger = Ledger(host.data_dir / "deliveries.db")
@@ -74,6 +83,9 @@ async def build(host: Host) -> None:
     watch = WindowWatch(monitors, catalog, data, references, settled, host.clock)
     ab_watch = AbWatch(ab_tests, catalog, data, serving, store, host.clock)
     inbox = Inbox(host.data_dir / "inbox.db", store.history)
+    level_inbox = LevelInbox(host.data_dir / "levels.db", store.history)
+    level_watch = LevelWatch(levels, monitors, catalog, level_inbox, host.clock)
+    level_inbox.on_change(level_watch.bell.ring)
     steps = Steps(retrainings, monitors, registry, training, serving, scorer, FreshRows(data), inbox, host.clock)
     retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, settled, host.clock)
     settled.on_change(retrainer.bell.ring)
@@ -95,6 +107,7 @@ async def build(host: Host) -> None:
     tenant = host.verifier.verify(host.token).tenant
     tests = AbTestsServicer(AbTests(ab_tests, serving, data, tenant), AbTestQueries(tables), host.clock)
     host.serve(add_AbTestsServicer_to_server, tests, AB_SERVICE)
+    host.serve(add_ServiceLevelsServicer_to_server, ServiceLevelsServicer(LevelQueries(tables)), LEVEL_SERVICE)
     host.rebuildable("series", projected)
     host.stream_progress(lambda tenant, producer, topic: stream_progress(data, tenant, producer, topic))
 
@@ -105,6 +118,7 @@ async def build(host: Host) -> None:
     host.background("alert delivery", deliverer.run)
     host.background("retraining", retrainer.run)
     host.background("A/B tests", ab_watch.run)
+    host.background("service levels", level_watch.run)
     if host.data_broker is not None:
         broker, dead = host.data_broker, host.dead_letters
         batches = Consumer(
@@ -119,6 +133,12 @@ async def build(host: Host) -> None:
         )
         host.stream(told)
         host.background("inbox", lambda: told.run(of_events(inbox.handle)))
+        topics = [EVENT_TOPICS["serving"], EVENT_TOPICS["registry"]]
+        traffic = Consumer(
+            host.event_bus, topics, LEVEL_CONSUMER, level_inbox.progress, host.dead_letters, history=store.history
+        )
+        host.stream(traffic)
+        host.background("traffic", lambda: traffic.run(of_events(level_inbox.handle)))
 
 
 async def stream_progress(data: WindowStore, tenant: str, producer: str, topic: str) -> int:

@@ -11,6 +11,7 @@ from modelog_monitoring.abtest.events import (
     AbTestStarted,
     AbTestStopped,
 )
+from modelog_monitoring.level.events import LevelBurning, LevelMeasured, LevelMet
 from modelog_monitoring.monitor.events import (
     AlertDelivered,
     AlertRaised,
@@ -50,6 +51,9 @@ TYPES = (
     AbTestLooked,
     AbTestDecided,
     AbTestStopped,
+    LevelMeasured,
+    LevelBurning,
+    LevelMet,
 )
 EVENTS = EventTypes(
     TYPES,

@@ -12,6 +12,7 @@ from modelog_gateway.user.decide import USERS
 from modelog_gateway.user.events import EVENTS as GATEWAY
 from modelog_monitoring.abtest.decide import AB_TEST
 from modelog_monitoring.events import EVENTS as MONITORING
+from modelog_monitoring.level.decide import LEVEL
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.retraining.decide import RETRAINING
@@ -38,7 +39,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
     decider.category: (decider, types)
     for types, deciders in (
         (GATEWAY, (USERS,)),
-        (MONITORING, (AB_TEST, MONITOR, POLICY, RETRAINING)),
+        (MONITORING, (AB_TEST, LEVEL, MONITOR, POLICY, RETRAINING)),
         (
             REGISTRY,
             (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, List, Optional
 
 import typer
 
 import modelog
-from modelog.cli.output import AsJson, AsOf, show_json, show_table, told, word
+from modelog.cli.output import AsJson, AsOf, show_fields, show_json, show_table, told, word
+from modelog.service_level import ServiceLevel
 
+Period = typer.Option(0, "--period-hours", help="How far back, in hours; 0 means 720, the 30 days of the budget.")
 app = typer.Typer(help="Monitors, windows, alerts and challengers.", no_args_is_help=True)
 
 
@@ -70,3 +72,67 @@ def retrainings(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
         else:
             rows = [[r.challenger, word(r.state, "RETRAINING_STATE_"), r.champion, r.reason] for r in found]
             show_table(["challenger", "state", "against", "reason"], rows, empty="no challenger yet")
+
+
+@app.command()
+def levels(
+    model: Optional[str] = typer.Argument(None),
+    deployment: Optional[str] = typer.Option(None, help="Only of this deployment."),
+    version: Optional[str] = typer.Option(None, help="Only of this version."),
+    period_hours: int = Period,
+    as_of: Optional[str] = AsOf,
+    as_json: bool = AsJson,
+) -> None:
+    """How traffic does by the targets that are held with models."""
+    with told(), modelog.connect() as client:
+        named = {"deployment": deployment, "version": version}
+        found = client.levels.list(model, **named, period_hours=period_hours, as_of=as_of)
+        if as_json:
+            show_json(found)
+        else:
+            show_table(
+                ["deployment", "model", "version", "objective", "#target", "#attained %", "#budget left %", "alert"],
+                [row for level in found for row in _attainments(level)],
+                empty="no traffic was held against targets yet; set them with `modelog model sla`",
+            )
+
+
+@app.command()
+def level(
+    deployment: str, version: str, period_hours: int = Period, as_of: Optional[str] = AsOf, as_json: bool = AsJson
+) -> None:
+    """One version of a deployment: what was measured, and how it does by each target."""
+    with told(), modelog.connect() as client:
+        found = client.levels.get(deployment, version, period_hours=period_hours, as_of=as_of)
+        if as_json:
+            show_json(found)
+            return
+        show_fields(
+            {
+                "from": found.since,
+                "until": found.until,
+                "requests": found.requests,
+                "not answered": found.errors,
+                "p50 ms": found.latency_p50_ms,
+                "p99 ms": found.latency_p99_ms,
+            }
+        )
+        columns = ["objective", "#target", "#attained %", "#budget left %", "alert"]
+        show_table(columns, [row[3:] for row in _attainments(found)], empty="nothing is promised")
+
+
+def _attainments(level: ServiceLevel) -> List[List[Any]]:
+    alerts = {alert.objective: word(alert.severity, "LEVEL_SEVERITY_") for alert in level.alerts}
+    return [
+        [
+            level.deployment,
+            level.model,
+            level.version,
+            word(a.objective, "LEVEL_OBJECTIVE_").replace("_", " "),
+            a.target,
+            round(a.attained_percent, 3),
+            round(a.budget_left_percent, 1),
+            alerts.get(a.objective, ""),
+        ]
+        for a in level.attainments
+    ]

@@ -52,12 +52,18 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     ALERT_KIND_UNSPECIFIED: _AlertKind.ValueType  # 0
     ALERT_KIND_DRIFT: _AlertKind.ValueType  # 1
     ALERT_KIND_QUALITY: _AlertKind.ValueType  # 2
+    ALERT_KIND_SERVICE_LEVEL: _AlertKind.ValueType  # 3
+    """A version uses the error budget of its service level up too fast, and is within it again."""
+    ALERT_KIND_SERVICE_LEVEL_MET: _AlertKind.ValueType  # 4
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper): ...
 
 ALERT_KIND_UNSPECIFIED: AlertKind.ValueType  # 0
 ALERT_KIND_DRIFT: AlertKind.ValueType  # 1
 ALERT_KIND_QUALITY: AlertKind.ValueType  # 2
+ALERT_KIND_SERVICE_LEVEL: AlertKind.ValueType  # 3
+"""A version uses the error budget of its service level up too fast, and is within it again."""
+ALERT_KIND_SERVICE_LEVEL_MET: AlertKind.ValueType  # 4
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
 class _ChannelKind:

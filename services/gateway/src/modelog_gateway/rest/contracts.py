@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from modelog_proto.common.v1 import options_pb2
 from modelog_proto.gateway.v1 import identity_pb2, platform_pb2
 from modelog_proto.lineage.v1 import lineage_pb2
-from modelog_proto.monitoring.v1 import abtest_pb2, monitoring_pb2
+from modelog_proto.monitoring.v1 import abtest_pb2, level_pb2, monitoring_pb2
 from modelog_proto.registry.v1 import (
     artifact_pb2,
     card_pb2,
@@ -55,6 +55,7 @@ FILES = (
     deployment_pb2,
     monitoring_pb2,
     abtest_pb2,
+    level_pb2,
     lineage_pb2,
     identity_pb2,
     platform_pb2,

@@ -79,7 +79,8 @@ def monitoring(event: MonitoringEvent) -> Iterator[Change]:
         case AlertRaised():
             alert = Thing(Kind.ALERT, event.alert_id)
             yield Describe(alert, texts(monitor=event.monitor, about=event.kind, text=event.text))
-            yield Connect(alert, Link.RAISED_BY, Thing(Kind.WINDOW, event.window_id))
+            raised_by = Thing(Kind.WINDOW, event.window_id) if event.window_id else Thing(Kind.MONITOR, event.monitor)
+            yield Connect(alert, Link.RAISED_BY, raised_by)
         case RetrainingStarted():
             yield from _retraining_started(event)
         case ChallengerTrained():

@@ -20,6 +20,7 @@ ENTITIES: Mapping[str, Entity] = {
     "monitoring.monitor": Entity("monitor", ("monitor", "name")),
     "monitoring.retraining": Entity("retraining", ("window",)),
     "monitoring.policy": Entity("policy", ("name",)),
+    "monitoring.level": Entity("service level", ("deployment",)),
     "monitoring.abtest": Entity("A/B test", ("name",)),
     "registry.dataset": Entity("dataset", ("dataset",)),
     "training.job": Entity("job", ("name",)),

@@ -23,6 +23,23 @@ def _measured_often(h: Happened) -> str:
     return f"{word(h.last['name'])} had traffic in {count(h.count, 'window')}, the last from {word(h.last['start'])}"
 
 
+def _held(p: Payload) -> str:
+    requests = sum(v["requests"] for v in p["versions"])
+    return (
+        f"{count(requests, 'request')} of {word(p['deployment'])} were held against the targets of {word(p['model'])}"
+    )
+
+
+def _held_often(h: Happened) -> str:
+    if h.count == 1:
+        return h.told
+    what = f"{count(h.count, 'window')} of {word(h.last['deployment'])}"
+    return f"{what} were held against the targets of {word(h.last['model'])}"
+
+
 SENTENCES: Mapping[str, Sentence] = {
     "serving.TrafficMeasured": Sentence(_measured, _measured_often),
+    "monitoring.LevelMeasured": Sentence(_held, _held_often),
+    "monitoring.LevelBurning": Sentence(lambda p: f"an error budget burns ({word(p['severity'])}): {word(p['text'])}"),
+    "monitoring.LevelMet": Sentence(lambda p: f"an error budget burns no more: {word(p['text'])}"),
 }

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from modelog_monitoring.monitor.events import Channel, DatasetRef, DriftLimits, FeatureFigures, QualityFigures
+from modelog_monitoring.monitor.events import (
+    AlertKind,
+    Channel,
+    DatasetRef,
+    DriftLimits,
+    FeatureFigures,
+    QualityFigures,
+)
 from modelog_monitoring.monitor.window import Window, WindowUnit
 
 
@@ -62,6 +69,16 @@ class MoveReference:
 
 
 @dataclass(frozen=True)
+class PassOn:
+    """Tell the monitor's channels of an alert about the traffic of its deployment."""
+
+    alert_id: str
+    kind: AlertKind
+    window: str
+    text: str
+
+
+@dataclass(frozen=True)
 class RecordDelivery:
     """A channel took an alert, at this attempt."""
 
@@ -70,4 +87,4 @@ class RecordDelivery:
     attempts: int
 
 
-MonitorCommand = CreateMonitor | RecordWindow | MoveReference | RecordDelivery
+MonitorCommand = CreateMonitor | RecordWindow | MoveReference | PassOn | RecordDelivery

@@ -15,6 +15,7 @@ from modelog_monitoring.monitor.commands import (
     Findings,
     MonitorCommand,
     MoveReference,
+    PassOn,
     RecordDelivery,
     RecordWindow,
 )
@@ -43,6 +44,8 @@ def decide(monitor: Monitor, command: MonitorCommand, ctx: Context) -> Sequence[
             return record_window(monitor, window, findings, ctx)
         case MoveReference():
             return move_reference(monitor, command, ctx)
+        case PassOn():
+            return pass_on(monitor, command, ctx)
         case RecordDelivery():
             return record_delivery(monitor, command, ctx)
         case _:
@@ -128,6 +131,18 @@ def move_reference(monitor: Monitor, command: MoveReference, ctx: Context) -> Se
             command.rows,
             command.reason,
             ctx.now,
+        )
+    ]
+
+
+def pass_on(monitor: Monitor, command: PassOn, ctx: Context) -> Sequence[MonitorEvent]:
+    """An alert that was passed on already changes nothing."""
+    about = monitor.definition
+    if command.alert_id in monitor.alerts:
+        return ()
+    return [
+        AlertRaised(
+            command.alert_id, about.monitor_id, about.name, "", command.window, command.kind, command.text, ctx.now
         )
     ]
 

@@ -17,6 +17,8 @@ class AlertKind(StrEnum):
 
     DRIFT = "drift"
     QUALITY = "quality"
+    SERVICE_LEVEL = "service_level"
+    SERVICE_LEVEL_MET = "service_level_met"
 
 
 class ChannelKind(StrEnum):
@@ -163,7 +165,7 @@ class ReferenceMoved:
 
 @event("monitoring.AlertRaised")
 class AlertRaised:
-    """People are to be told of a window."""
+    """People are to be told of a window; `window_id` is empty for one of traffic, which is not the monitor's own."""
 
     alert_id: str
     monitor_id: str

@@ -6,7 +6,12 @@ from typing import Any, assert_never
 
 from modelog_monitoring.monitor.events import AlertKind, AlertRaised, ChannelKind
 
-_TITLES = {AlertKind.DRIFT: "Drift", AlertKind.QUALITY: "Loss of quality"}
+_TITLES = {
+    AlertKind.DRIFT: "Drift",
+    AlertKind.QUALITY: "Loss of quality",
+    AlertKind.SERVICE_LEVEL: "Service level missed",
+    AlertKind.SERVICE_LEVEL_MET: "Service level met again",
+}
 
 
 def payload_for(kind: ChannelKind, alert: AlertRaised) -> dict[str, Any]:

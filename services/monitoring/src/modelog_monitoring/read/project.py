@@ -13,12 +13,16 @@ from modelog_monitoring.abtest.events import AbTestLooked
 from modelog_monitoring.abtest.state import AbTest
 from modelog_monitoring.data.rows import to_micros
 from modelog_monitoring.events import EVENTS
+from modelog_monitoring.level.decide import LEVEL, label
+from modelog_monitoring.level.events import LevelBurning, LevelMeasured, LevelMet
+from modelog_monitoring.level.state import Level
 from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.monitor.events import AlertDelivered, AlertRaised, WindowEvaluated
 from modelog_monitoring.monitor.state import Monitor
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.policy.state import Policy
 from modelog_monitoring.read.ab_messages import ab_test_message, look_message
+from modelog_monitoring.read.level_messages import hour_message, level_message
 from modelog_monitoring.read.messages import (
     alert_message,
     monitor_message,
@@ -26,7 +30,17 @@ from modelog_monitoring.read.messages import (
     retraining_message,
     window_message,
 )
-from modelog_monitoring.read.tables import AB_LOOKS, AB_TESTS, ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.read.tables import (
+    AB_LOOKS,
+    AB_TESTS,
+    ALERTS,
+    LEVEL_HOURS,
+    LEVELS,
+    MONITORS,
+    POLICIES,
+    RETRAININGS,
+    WINDOWS,
+)
 from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.retraining.state import Retraining
 
@@ -38,6 +52,7 @@ def projections(store: EventStore) -> list[Projection]:
         EntityProjection(store, POLICY, EVENTS, policy_rows),
         EntityProjection(store, RETRAINING, EVENTS, retraining_rows),
         EntityProjection(store, AB_TEST, EVENTS, ab_test_rows),
+        EntityProjection(store, LEVEL, EVENTS, level_rows),
     ]
 
 
@@ -84,3 +99,25 @@ def ab_test_rows(test: AbTest, stored: StoredEvent) -> Sequence[Change]:
         key = {"look_id": f"{event.test_id}/{event.number}"}
         changes.append(Put(AB_LOOKS, key, body, {"test": about.name, "number": event.number}))
     return changes
+
+
+def level_rows(level: Level, stored: StoredEvent) -> Sequence[Change]:
+    """The rows of the versions that the event is about, and those of the hour that a window belongs to."""
+    event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    if isinstance(event, LevelBurning | LevelMet):
+        return [_level_row(level, event.version, stored.position)]
+    if not isinstance(event, LevelMeasured):
+        return ()
+    changes: list[Change] = []
+    for name in (found.version for found in event.versions):
+        changes.append(_level_row(level, name, stored.position))
+        start = event.start.replace(minute=0, second=0, microsecond=0)
+        hour = next(s for s in level.versions[name].sums if s.start == start)
+        key = {"deployment": level.deployment, "version": name, "hour": label(start)}
+        changes.append(Put(LEVEL_HOURS, key, hour_message(hour).SerializeToString(), {"start_us": to_micros(start)}))
+    return changes
+
+
+def _level_row(level: Level, name: str, position: int) -> Change:
+    body = level_message(level, name, level.versions[name], position).SerializeToString()
+    return Put(LEVELS, {"deployment": level.deployment, "version": name}, body, {"model": level.model})

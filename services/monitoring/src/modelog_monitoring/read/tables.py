@@ -1,4 +1,4 @@
-"""Monitoring's read tables: monitors, windows, alerts, policies, retrainings and A/B tests, each as of any moment."""
+"""Monitoring's read tables: monitors, windows, alerts, policies, retrainings, tests and levels, as of any moment."""
 
 from __future__ import annotations
 
@@ -37,4 +37,14 @@ AB_LOOKS = temporal_table(
     key=["look_id"],
     columns=[Column("test", ByteText(200), nullable=False), Column("number", BigInteger, nullable=False)],
     orders=[["test", "number"]],
+)
+LEVELS = temporal_table(
+    TABLES, "levels", key=["deployment", "version"], columns=[Column("model", ByteText(200), nullable=False)]
+)
+LEVEL_HOURS = temporal_table(
+    TABLES,
+    "level_hours",
+    key=["deployment", "version", "hour"],
+    columns=[Column("start_us", BigInteger, nullable=False)],
+    orders=[["deployment", "version", "start_us"]],
 )
