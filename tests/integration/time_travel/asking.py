@@ -133,6 +133,13 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetAbTestRequest": {"AbTest": lambda t: [{"name": t.name}]},
     "ListAbTestsRequest": {"AbTest": lambda t: [{"deployment": t.deployment}]},
     "ListAbLooksRequest": {"AbTest": lambda t: [{"name": t.name}]},
+    "GetServiceLevelRequest": {
+        "ServiceLevel": lambda s: [
+            {"deployment": s.deployment, "version": s.version},
+            {"deployment": s.deployment, "version": s.version, "period_hours": 1},
+        ]
+    },
+    "ListServiceLevelsRequest": {"ServiceLevel": lambda s: [{"model": s.model}, {"deployment": s.deployment}]},
     "GetSeriesRequest": {"Monitor": lambda m: [{"monitor": m.name, "metric": metric} for metric in METRICS]},
     "TraceRequest": {
         "ModelVersion": lambda v: [{"node": version_node(v)}, {"node": version_node(v), "direction": DOWNSTREAM}],

@@ -14,6 +14,7 @@ from pathlib import Path
 import modelog
 import numpy as np
 from modelog.governance import CardParts, RetirementRule, SlaTargets
+from modelog.inference import predict
 from modelog.stream import StreamProducer
 from modelog.types import AlertChannel, Artifact, FreezeWindow, PromotionRules, StageRules
 from modelog_proto.serving.v1.deployment_pb2 import Prediction
@@ -95,6 +96,8 @@ class Life:
         self.alice.jobs.wait(self._jobs[1], timeout_s=PATIENCE_S)
         yield
         self._ab_test()
+        yield
+        self._level()
         yield
 
     @property
@@ -253,6 +256,15 @@ class Life:
         deadline = time.monotonic() + PATIENCE_S
         while self.alice.ab_tests.get("newer").latest is None:
             assert time.monotonic() < deadline, f"the A/B test was not looked at in {PATIENCE_S} s"
+            time.sleep(0.05)
+
+    def _level(self) -> None:
+        """Requests that are waited for, until a window of them was held against the targets of the model."""
+        record = dict.fromkeys(FEATURES, 0.5)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.alice.levels.list("flights"):
+            predict(self.alice, "halves", [record])
+            assert time.monotonic() < deadline, f"no window was held against the targets in {PATIENCE_S} s"
             time.sleep(0.05)
 
     def _settle(self, monitor: str, moment: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import modelog_training.app
 from modelog_common.service import Host
@@ -96,7 +98,9 @@ def whole_platform(folder: Path, **settings: Any) -> Iterator[SmallPlatform]:
     """All of it, for the length of a block; the settings name the broker and the stores."""
     settings = {"webhook_networks": "127.0.0.0/8", **settings}
     platform = SmallPlatform(folder, BUILDERS | {"training": build_training}, **settings)
-    platform.start()
+    # Traffic is measured in seconds here, which nobody has to wait for long.
+    with patch.dict(os.environ, MODELOG_SERVING_TRAFFIC_WINDOW_S="1"):
+        platform.start()
     try:
         yield platform
     finally:
