@@ -50,11 +50,22 @@ class BlobStoreSuite(ABC):
         assert (await blobs.put(chunks(b"a"), digest_of(b"a"))).digest == digest_of(b"a")
 
     async def test_another_digest_than_expected_is_refused_and_nothing_is_stored(self, blobs: BlobStore) -> None:
-        with pytest.raises(Invalid, match=f"the 1 bytes that came have SHA-256 {digest_of(b'a')}") as caught:
-            await blobs.put(chunks(b"a"), digest_of(b"b"))
-        assert caught.value.violations[0].field == "expected_digest"
+        for expected in (digest_of(b"b"), lambda: digest_of(b"b")):
+            with pytest.raises(Invalid, match=f"the 1 bytes that came have SHA-256 {digest_of(b'a')}") as caught:
+                await blobs.put(chunks(b"a"), expected)
+            assert caught.value.violations[0].field == "expected_digest"
         assert not await blobs.exists(digest_of(b"a"))
         assert not await blobs.exists(digest_of(b"b"))
+
+    async def test_the_expected_digest_may_be_told_at_the_end(self, blobs: BlobStore) -> None:
+        told: list[str] = []
+
+        async def content() -> AsyncIterator[bytes]:
+            yield b"a"
+            told.append(digest_of(b"a"))
+
+        assert (await blobs.put(content(), lambda: told[-1])).digest == digest_of(b"a")
+        assert (await blobs.put(chunks(b"b"), lambda: "")).digest == digest_of(b"b"), "any"
 
     async def test_a_stream_that_breaks_off_stores_nothing(self, blobs: BlobStore) -> None:
         async def broken() -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from blob_suite import BlobStoreSuite, chunks, digest_of
 from modelog_common.domain.errors import Invalid, Unavailable
-from modelog_common.stores.blobs import BlobStore
+from modelog_common.stores.blobs import CHUNK_BYTES, BlobStore
 from modelog_common.stores.blobs.folder import FolderBlobStore
+from modelog_common.stores.disk import MOST_WAITING_BYTES, SYNC_BYTES, remove_abandoned
 
 
 class TestFolderBlobStore(BlobStoreSuite):
@@ -42,6 +44,47 @@ async def test_nothing_is_left_behind_by_what_was_refused(tmp_path: Path) -> Non
         await blobs.put(broken())
     with pytest.raises(Invalid):
         await blobs.put(chunks(b"a"), digest_of(b"b"))
+    assert files(tmp_path) == []
+
+
+async def test_what_a_killed_process_was_storing_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path / "tenant")
+    for folder in (tmp_path, blobs.folder):
+        folder.mkdir(exist_ok=True)
+        (folder / ".incoming-killed").write_bytes(b"half")
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"a"
+        assert await asyncio.to_thread(remove_abandoned, tmp_path) == 2
+        yield b"b"
+
+    stored = await blobs.put(content())
+    assert stored.digest == digest_of(b"ab")
+    assert files(tmp_path) == [str(blobs.path(stored.digest).relative_to(tmp_path))]
+
+
+async def test_a_large_blob_goes_to_the_disk_while_it_comes(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path)
+    piece = bytes(MOST_WAITING_BYTES)
+    count = 2 * SYNC_BYTES // len(piece) + 1
+    stored = await blobs.put(chunks(*[piece] * count))
+    assert stored.size_bytes == len(piece) * count
+    assert await blobs.verify(stored.digest)
+
+
+async def test_whoever_goes_away_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    blobs, begun = FolderBlobStore(tmp_path), asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(CHUNK_BYTES)
+            begun.set()
+
+    sending = asyncio.create_task(blobs.put(endless()))
+    await begun.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
     assert files(tmp_path) == []
 
 

@@ -156,6 +156,25 @@ async def test_parts_survive_a_kill_and_those_that_were_given_up_go(process: Any
         await get(alice, given_up.id)
 
 
+async def test_what_was_half_stored_when_it_was_killed_is_removed_at_the_next_start(process: Any) -> None:
+    alice = process.person("alice")
+
+    async def endless() -> Any:
+        yield pb.UploadArtifactRequest(chunk=b"half")
+        await asyncio.Event().wait()
+
+    half = alice.artifacts.UploadArtifact(endless())
+    async with asyncio.timeout(60):
+        while not (left := list(Path(process.folder).glob("blobs/*/.incoming-*"))):
+            await asyncio.to_thread(os.listdir, process.folder)
+    process.kill()
+    half.cancel()
+    assert left[0].exists()
+    process.start()
+    await process.ready()
+    assert not left[0].exists()
+
+
 async def _half(person: Any, upload_id: str) -> None:
     async def messages() -> Any:
         yield pb.UploadPartRequest(upload_id=upload_id, number=2, chunk=PARTS[1][:100])

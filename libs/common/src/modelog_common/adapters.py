@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from modelog_common.bus.broker import Broker
 from modelog_common.bus.deadletters import DeadLetters
 from modelog_common.bus.leases import RelayProgress, SqliteRelayProgress
-from modelog_common.config import AMQP, POSTGRES, SQLITE, Settings, variable
+from modelog_common.config import AMQP, FOLDER, POSTGRES, SQLITE, Settings, variable
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Invalid
 from modelog_common.events.snapshots import Snapshots
@@ -166,7 +166,12 @@ def open_blobs(settings: Settings, *folders: str) -> BlobStore:
         except ModuleNotFoundError:
             raise _missing("blobs", "s3://", "s3") from None
         return S3BlobStore("/".join([settings.blobs.rstrip("/"), *folders]))
-    return FolderBlobStore(Path(settings.blobs.removeprefix("file://"), *folders))
+    return FolderBlobStore(Path(settings.blobs.removeprefix(FOLDER), *folders))
+
+
+def blobs_folder(settings: Settings) -> Path | None:
+    """The folder that all blobs are in; None when they are in a bucket."""
+    return Path(settings.blobs.removeprefix(FOLDER)) if settings.blobs.startswith(FOLDER) else None
 
 
 def open_series(settings: Settings, service: str) -> SeriesStore:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from functools import cache, partial
 
+import structlog
 from modelog_common.adapters import (
+    blobs_folder,
     curves_file,
     open_blobs,
     open_curves,
@@ -21,6 +23,7 @@ from modelog_common.outbound.reach import Reach, networks_of
 from modelog_common.read.queries import Queries
 from modelog_common.service import Host
 from modelog_common.stores.curves.moving import take_over
+from modelog_common.stores.disk import remove_abandoned
 from modelog_common.stores.uploads import Uploads
 from modelog_proto.registry.v1.artifact_pb2_grpc import add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.card_pb2_grpc import add_ModelCardsServicer_to_server
@@ -115,6 +118,7 @@ from modelog_registry.webhook.decide import WEBHOOK
 from modelog_registry.workspace.decide import WORKSPACES
 
 PACKAGE = "modelog.registry.v1"
+log = structlog.get_logger()
 
 
 async def build(host: Host) -> None:
@@ -208,7 +212,7 @@ async def build(host: Host) -> None:
         f"{PACKAGE}.LoggedModels",
     )
     uploading = Uploading(Uploads(host.data_dir / "uploads"), artifacts, host.clock)
-    host.background("uploads", uploading.run)
+    host.background("uploads", uploading.run, before=lambda: _without_left_overs(host.settings))
     host.serve(
         add_ArtifactStoreServicer_to_server,
         ArtifactServicer(artifacts, uploading, host.clock),
@@ -248,3 +252,11 @@ def serve_webhooks(
 def _stores_of(settings: Settings) -> StoreOf:
     """A folder for each tenant: who knows the digest of another tenant's file still does not get it."""
     return cache(lambda tenant: open_blobs(settings, derived_id("tenant", tenant)))
+
+
+async def _without_left_overs(settings: Settings) -> None:
+    """Remove what earlier processes were storing when they were killed."""
+    folder = blobs_folder(settings)
+    removed = await asyncio.to_thread(remove_abandoned, folder) if folder is not None else 0
+    if removed:
+        log.info("files that were half stored are removed", files=removed)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from modelog_common.domain.errors import Invalid, NotFound
-from modelog_common.stores.blobs import CHUNK_BYTES, Blob, check_digest
+from modelog_common.domain.errors import NotFound
+from modelog_common.stores.blobs import CHUNK_BYTES, Blob, Expected, check_digest, check_expected, compare
 from modelog_common.stores.disk import Incoming, incoming, new_file, on_disk, sync_folder
 
 T = TypeVar("T")
@@ -28,17 +28,13 @@ class FolderBlobStore:
         check_digest(digest)
         return self.folder / digest[:2] / digest[2:4] / digest
 
-    async def put(self, chunks: AsyncIterable[bytes], expected_digest: str | None = None) -> Blob:
-        if expected_digest is not None:
-            check_digest(expected_digest, "expected_digest")
+    async def put(self, chunks: AsyncIterable[bytes], expected_digest: Expected = None) -> Blob:
+        check_expected(expected_digest)
         async with incoming(self.folder, WHAT, lambda: _new_file(self.folder), chunks) as came:
-            if expected_digest is not None and came.digest != expected_digest:
-                raise Invalid.field(
-                    "expected_digest",
-                    f"the {came.size_bytes} bytes that came have SHA-256 {came.digest}, not {expected_digest}",
-                )
+            blob = Blob(came.digest, came.size_bytes)
+            compare(blob, expected_digest)
             await self._run(lambda: self._keep(came))
-            return Blob(came.digest, came.size_bytes)
+            return blob
 
     def _keep(self, came: Incoming) -> None:
         target = self.path(came.digest)

@@ -20,8 +20,8 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from modelog_common.domain.errors import Invalid, NotFound, Unavailable
-from modelog_common.stores.blobs import CHUNK_BYTES, Blob, check_digest
+from modelog_common.domain.errors import NotFound, Unavailable
+from modelog_common.stores.blobs import CHUNK_BYTES, Blob, Expected, check_digest, check_expected, compare
 
 T = TypeVar("T")
 _BLOB = re.compile("(^|/)([0-9a-f]{2})/([0-9a-f]{2})/\\2\\3[0-9a-f]{60}$")
@@ -53,23 +53,19 @@ class S3BlobStore:
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
         )
 
-    async def put(self, chunks: AsyncIterable[bytes], expected_digest: str | None = None) -> Blob:
-        if expected_digest is not None:
-            check_digest(expected_digest, "expected_digest")
+    async def put(self, chunks: AsyncIterable[bytes], expected_digest: Expected = None) -> Blob:
+        check_expected(expected_digest)
         hashed, size = hashlib.sha256(), 0
         with tempfile.SpooledTemporaryFile(ONE_REQUEST_BYTES) as file:
             async for chunk in chunks:
                 size += len(chunk)
                 await to_thread(_keep, file, hashed, chunk)
-            digest = hashed.hexdigest()
-            if expected_digest is not None and digest != expected_digest:
-                raise Invalid.field(
-                    "expected_digest", f"the {size} bytes that came have SHA-256 {digest}, not {expected_digest}"
-                )
-            there = await self._size(digest)
+            blob = Blob(hashed.hexdigest(), size)
+            compare(blob, expected_digest)
+            there = await self._size(blob.digest)
             if there != size:
-                await self._send(file, digest, size, anew=there is not None)
-        return Blob(digest, size)
+                await self._send(file, blob.digest, size, anew=there is not None)
+        return blob
 
     async def _send(self, file: IO[bytes], digest: str, size: int, *, anew: bool) -> None:
         file.seek(0)
