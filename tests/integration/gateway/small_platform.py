@@ -18,7 +18,7 @@ import modelog_registry.app
 import modelog_serving.app
 import modelog_training.app
 from modelog_common.config import Settings
-from modelog_common.domain.clock import SystemClock
+from modelog_common.domain.clock import Clock, SystemClock
 from modelog_common.privacy.masters import new_master_key
 from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
@@ -49,11 +49,19 @@ Builder = Callable[[Host], Awaitable[None]]
 class SmallPlatform:
     """Six services without broker, graph and Ray; `settings` are for all of them. It can be started again after a stop.
 
-    `builders` may name other composition roots.
+    `builders` may name other composition roots; serving may have a clock of its own.
     """
 
-    def __init__(self, folder: Path, builders: Mapping[str, Builder] = BUILDERS, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        builders: Mapping[str, Builder] = BUILDERS,
+        *,
+        serving_clock: Clock | None = None,
+        **settings: Any,
+    ) -> None:
         self.folder, self._builders, self._extra = folder, builders, settings
+        self._clocks = {"serving": serving_clock}
         keys = folder / "keys"
         self._signer = TokenSigner(create_key_pair(keys / "signing.pem", keys / "public.pem"), SystemClock())
         write_secret(folder / "data" / "keys" / "master.key", new_master_key().encode())
@@ -96,7 +104,7 @@ class SmallPlatform:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             hosts = []
             for name, build in self._builders.items():
-                host = await stack.enter_async_context(Host(name, self._settings(name)))
+                host = await stack.enter_async_context(Host(name, self._settings(name), self._clocks.get(name)))
                 await build(host)
                 up = asyncio.Event()
                 group.create_task(host.run(lambda _, up=up: up.set()))
