@@ -10,6 +10,7 @@ import { modelActs } from "./acts.js";
 import { card } from "./card.js";
 import { changes } from "./changes.js";
 import { decisions, everything } from "./history.js";
+import { levels, levelsOf } from "./levels.js";
 import { lineage } from "./lineage.js";
 import { retirements, signatures } from "./signatures.js";
 import { timeline } from "./timeline.js";
@@ -22,15 +23,16 @@ export function build(main, { name, report }) {
   const path = `/api/v1/models/${encodeURIComponent(name)}`;
 
   async function show() {
-    const [model, history, deployed, asked_for, retired, sla] = await together(
+    const [model, history, deployed, asked_for, retired, sla, level] = await together(
       get(path), get(`${path}/history`, { page_size: mostFacts }), get("/api/v1/deployments", { page_size: 1000 }),
-      get(`${path}/changes`, { page_size: mostChanges }), get("/api/v1/retirements", { model: name, page_size: 1000 }), get(`${path}/sla`));
+      get(`${path}/changes`, { page_size: mostChanges }), get("/api/v1/retirements", { model: name, page_size: 1000 }), get(`${path}/sla`), levelsOf(path));
     if (model.error) throw model.error;
     const { versions: all } = model.value;
     const chosen = all.find((v) => v.version === asked().get("version")) ?? preferred(all);
     const known = history.value?.facts ?? [];
     const serving = deployed.value?.deployments.filter((d) => d.model === name) ?? [];
     redrawn(main, heading(name), about(model.value, sla.value),
+      (level.error || level.value.levels.length > 0 || sla.value?.version > 0) && section("Service levels", {}, levels(level)),
       section("Versions", {}, versions(model.value, chosen)),
       section("Stages over time", {}, timeline(all, known)),
       chosen && version(chosen, model.value),
@@ -47,7 +49,7 @@ export function build(main, { name, report }) {
 
   const again = calmly(show, report);
   const concerns = (event) => event.stream.startsWith("registry.model-") ? event.payload?.name === name || event.payload?.model === name || event.stream === `registry.model-${name}`
-    : event.stream.startsWith("serving.") && event.payload?.model === name;
+    : /^(serving\.deployment|monitoring\.level)-/.test(event.stream) && event.payload?.model === name;
   return { show, happened: (event) => { if (concerns(event)) again(); } };
 }
 
