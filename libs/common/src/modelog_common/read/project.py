@@ -25,6 +25,8 @@ from modelog_common.read.tables import Change, Dated, write
 State = TypeVar("State")
 BATCH = 5000
 CACHED = 5000
+# Events that come within so long are written together, unless somebody waits: a transaction costs more than its rows.
+REST_S = 0.05
 # Stands in place of a schema while tables are being made.
 UNFINISHED = "unfinished"
 log = structlog.get_logger()
@@ -123,6 +125,7 @@ class Projector:
         self._ready = False
         self._moved = asyncio.Condition()
         self._turn = asyncio.Lock()
+        self._asked = asyncio.Event()
 
     @property
     def position(self) -> int:
@@ -180,6 +183,7 @@ class Projector:
                 await self.catch_up()
                 self.error = ""
                 await self._store.wait_beyond(self._position, timeout_s=30)
+                await self._rest()
             except Unavailable as error:
                 await self._report(error)
                 await asyncio.sleep(1)
@@ -188,6 +192,12 @@ class Projector:
                 await self._report(error)
                 log.exception("projection failed", projection=self.name, position=self._position)
                 await asyncio.sleep(1)
+
+    async def _rest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REST_S):
+                await self._asked.wait()
+        self._asked.clear()
 
     async def _report(self, error: Exception) -> None:
         async with self._moved:
@@ -243,6 +253,7 @@ class Projector:
         """Wait until the tables cover `position`; raises Unavailable when they do not in time, or cannot be used."""
         if self._position >= position:
             return
+        self._asked.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(lambda: self._position >= position or self.error)

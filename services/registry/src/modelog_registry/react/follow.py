@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -30,6 +31,8 @@ from modelog_registry.webhook.state import Webhook
 TOLD = (MODEL.category, RUN.category)
 BATCH = 500
 WAIT_S = 30.0
+# After events that nobody wants to be told of, those of so long are looked at together.
+REST_S = 0.1
 
 
 @dataclass
@@ -40,6 +43,12 @@ class Batch:
     again: list[Delivery] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     events: int = 0
+    of_webhooks: int = 0
+
+    @property
+    def matters(self) -> bool:
+        """Whether there may be something to send because of it."""
+        return bool(self.made or self.again or self.of_webhooks)
 
 
 class Follower:
@@ -71,22 +80,27 @@ class Follower:
             self._fold(stored)
         while True:
             head = await self._store.head()
-            if head > position:
-                position = await self._to(head, position)
+            if head <= position:
+                await self._store.wait_beyond(position, WAIT_S)
+            elif await self._to(head, position):
+                position = head
                 self._ring()
             else:
-                await self._store.wait_beyond(position, WAIT_S)
+                position = head
+                await asyncio.sleep(REST_S)
 
-    async def _to(self, head: int, position: int) -> int:
-        batch = Batch()
+    async def _to(self, head: int, position: int) -> bool:
+        """Write down what comes of the events; returns whether there may be something to send."""
+        batch, matters = Batch(), False
         categories = [WEBHOOK.category, *TOLD]
         async for stored in self._store.read_all(after=position, categories=categories, until=head):
             await self._take(stored, batch)
             if batch.events >= BATCH:
                 await self._write(position, stored.position, batch)
+                matters = matters or batch.matters
                 position, batch = stored.position, Batch()
         await self._write(position, head, batch)
-        return head
+        return matters or batch.matters
 
     async def _write(self, start: int, end: int, batch: Batch) -> None:
         if start == end:
@@ -102,6 +116,7 @@ class Follower:
             wanting = [(i, w) for i, w in self._webhooks.items() if _of(w, stored.tenant)]
             batch.made += await self._deliveries(stored, wanting)
             return
+        batch.of_webhooks += 1
         match self._fold(stored):
             case WebhookDeleted(webhook_id=webhook_id):
                 batch.ended.append(webhook_id)
