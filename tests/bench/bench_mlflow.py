@@ -1,7 +1,7 @@
 """Tracking over MLflow's API: ours beside a real `mlflow server` in the same run; a load generator replays bytes.
 
-Run: python tests/bench/bench_mlflow.py [--quick] [--alone]
-`--quick` is a look at whether it works; `--alone` leaves the peer out. The peer is installed, in an environment of its
+Run: python tests/bench/bench_mlflow.py [--quick] [--alone] [--start]
+`--quick` is a look at whether it works; `--alone` leaves the peer out; `--start` measures starts only. The peer is installed, in an environment of its
 own, the first time. Requests are those of mlflow's client, made beforehand. What is searched is logged through our API,
 and written into the peer's database. The whole takes about six minutes.
 """
@@ -25,7 +25,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
-from figures import machine, per_s, print_table, ratio
+from figures import machine, median, per_s, print_table, ratio
 from http_load import Load, http_request, load
 from modelog_common.domain.clock import SystemClock
 from modelog_common.privacy.masters import new_master_key
@@ -43,6 +43,7 @@ MB = 1024 * 1024
 # What is searched: runs of so many metrics, models of so many versions.
 RUNS, METRICS, MODELS, VERSIONS = 10_000, 20, 1000, 5
 QUICK_RUNS, QUICK_MODELS = 100, 20
+STARTS = 3
 FILLERS = 8
 TRIES = 5
 
@@ -94,8 +95,14 @@ class Server:
         roots = [psutil.Process(pid) for pid in self.pids]
         return [p for root in roots for p in (root, *root.children(recursive=True))]
 
-    def memory_mb(self) -> float:
-        return sum(p.memory_info().rss for p in self.family()) / MB
+    def memory_mb(self) -> tuple[float, float]:
+        """Resident, and with each page that processes share divided among them."""
+        taken = [p.memory_full_info() for p in self.family()]
+        return sum(one.rss for one in taken) / MB, sum(one.pss for one in taken) / MB
+
+    def at_rest(self) -> tuple[float, ...]:
+        """Seconds until it was healthy, CPU seconds until now, and memory."""
+        return self.healthy_s, self.cpu_s(), *self.memory_mb()
 
     def cpu_s(self) -> float:
         """What its processes have spent until now, those that have ended with them."""
@@ -299,25 +306,52 @@ def copied(folder: Path, size_mb: int) -> float:
 def told(name: str, loads: dict[str, Load], rest: tuple[float, ...], moved: tuple[float, ...]) -> None:
     """What one server came to, as soon as it is known: the other one may fail."""
     each = "; ".join(f"{kind} {one.per_s:.1f}/s" for kind, one in loads.items())
-    start = "{:.1f} s, {:.1f} CPU s, {:.0f} MB".format(*rest)
+    start = "{:.1f} s, {:.1f} CPU s, {:.0f} MB, {:.0f} MB shared out".format(*rest)
     print(f"{name}: {each}; start {start}; up {moved[0]:.0f}, down {moved[1]:.0f} MB/s", flush=True)
 
 
+def print_starts(rest: dict[str, tuple[float, ...]]) -> None:
+    rows = [[name, *(f"{n:.1f}" for n in figures)] for name, figures in rest.items()]
+    if "mlflow" in rest:
+        rows.append(["mlflow to modelog", *(ratio(t, o) for o, t in zip(*rest.values(), strict=True))])
+    columns = ["", "first answer after s", "CPU s", "resident MB", "MB, shared pages divided"]
+    print_table("Start, and memory at rest", columns, rows)
+
+
+def starts(alone: bool) -> None:
+    """Only how long starts take and what is taken at rest: medians. The first start of each writes bytecode."""
+    rest: dict[str, tuple[float, ...]] = {}
+    for make in (ours,) if alone else (ours, peer):
+        tries = []
+        for _ in range(STARTS + 1):
+            with tempfile.TemporaryDirectory(prefix="bench-mlflow-") as folder, make(Path(folder), 0, 0) as server:
+                tries.append(server.at_rest())
+                print(server.name, " ".join(f"{n:.1f}" for n in tries[-1]), flush=True)
+        rest[server.name] = tuple(median(list(figures)) for figures in zip(*tries[1:], strict=True))
+    print_starts(rest)
+
+
 def main() -> None:
+    # Who installs either has its bytecode; it is no part of a start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--start", action="store_true")
     asked = parser.parse_args()
     print(f"Tracking over MLflow's API; {machine()}")
+    if asked.start:
+        starts(asked.alone)
+        return
     loads: dict[str, dict[str, Load]] = {}
-    rest: dict[str, tuple[float, float, float]] = {}
+    rest: dict[str, tuple[float, ...]] = {}
     moved: dict[str, tuple[float, float]] = {}
     size_mb = 32 if asked.quick else 1024
     runs, models = (QUICK_RUNS, QUICK_MODELS) if asked.quick else (RUNS, MODELS)
     for make in (ours,) if asked.alone else (ours, peer):
         with tempfile.TemporaryDirectory(prefix="bench-mlflow-") as folder, ExitStack() as stack:
             server = stack.enter_context(make(Path(folder), runs, models))
-            rest[server.name] = (server.healthy_s, server.cpu_s(), server.memory_mb())
+            rest[server.name] = server.at_rest()
             searched = server.searched or fill(server, runs, models)
             loads[server.name] = measured(server, searched, asked.quick)
             large = Path(folder) / "large.bin"
@@ -337,11 +371,7 @@ def main() -> None:
         rows.append(row)
     columns = ["", "requests/s", "p50 ms", "p99 ms", "mlflow's requests/s", "its p50 ms", "its failures", "to mlflow"]
     print_table("Loads (median of the rounds)", columns, rows)
-    rows = [[name, f"{s:.1f}", f"{cpu:.1f}", f"{memory:.0f}"] for name, (s, cpu, memory) in rest.items()]
-    if "mlflow" in rest:
-        ours_, theirs_ = rest["modelog"], rest["mlflow"]
-        rows.append(["mlflow to modelog", *(ratio(t, o) for o, t in zip(ours_, theirs_, strict=True))])
-    print_table("Start, and memory at rest", ["", "first answer after s", "CPU s", "resident MB"], rows)
+    print_starts(rest)
     rows = [[name, f"{up:.0f}", f"{down:.0f}", ratio(up, copy_mb_s)] for name, (up, down) in moved.items()]
     rows.append(["cp and fsync (limit)", f"{copy_mb_s:.0f}", "", ""])
     print_table(f"A file of {size_mb} MB", ["", "up MB/s", "down MB/s", "up to the limit"], rows)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
 import grpc.aio
@@ -48,7 +49,8 @@ def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dic
     open_to_all = [*PUBLIC_PATHS, *(route.path for route in known if route.permission == PUBLIC)]
     middlewares = [errors_as_problems, identified(verifier, open_to_all)]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT_BYTES)
-    described = json.dumps(document(known, version))
+    # A twentieth of a start, made for the first one who asks.
+    described = cache(lambda: json.dumps(document(known, version)))
     streams = Streams(peer)
     app.router.add_get("/api/v1/events/stream", streams.events)
     app.router.add_put("/api/v1/artifacts", streams.upload)
@@ -58,9 +60,9 @@ def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dic
     for route in known:
         app.router.add_route(route.verb, route.path, transcoded(route, peer))
     add_mlflow(app, peer)
-    app.router.add_get("/openapi.json", answering(described, "application/json"))
-    app.router.add_get("/healthz", answering('{"status":"serving"}', "application/json"))
-    app.router.add_get("/.well-known/modelog", answering(json.dumps(discovery), "application/json"))
+    app.router.add_get("/openapi.json", answering(described))
+    app.router.add_get("/healthz", answering(lambda: '{"status":"serving"}'))
+    app.router.add_get("/.well-known/modelog", answering(lambda: json.dumps(discovery)))
     add_pages(app)
     return app
 
@@ -192,8 +194,8 @@ def password_of(credentials: str) -> str:
         raise Unauthenticated("the header `Authorization: Basic` does not hold user:password in base64") from None
 
 
-def answering(text: str, content_type: str) -> Handler:
+def answering(text: Callable[[], str]) -> Handler:
     async def handle(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=text, content_type=content_type)
+        return web.Response(text=text(), content_type="application/json")
 
     return handle
