@@ -1,9 +1,9 @@
 """Tracking over MLflow's API: ours beside a real `mlflow server` in the same run; a load generator replays bytes.
 
 Run: python tests/bench/bench_mlflow.py [--quick] [--alone] [--start]
-`--quick` is a look at whether it works; `--alone` leaves the peer out; `--start` measures starts only. The peer is installed, in an environment of its
-own, the first time. Requests are those of mlflow's client, made beforehand. What is searched is logged through our API,
-and written into the peer's database. The whole takes about six minutes.
+`--quick` is a look at whether it works; `--alone` leaves the peer out; `--start` measures starts only. The peer is
+installed, in an environment of its own, the first time. Requests are those of mlflow's client, made beforehand. What is
+searched is logged through our API, and written into the peer's database. The whole takes about six minutes.
 """
 
 from __future__ import annotations
