@@ -12,7 +12,7 @@ from modelog_common.domain.errors import NotAllowed, Unavailable
 from modelog_common.rpc.call import Call, calling
 from modelog_common.security.tokens import Identity
 from modelog_gateway.mlflow import gathering as gathering_module
-from modelog_gateway.mlflow.gathering import Gathering
+from modelog_gateway.mlflow.gathering import gathered_points
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from small_platform import SmallPlatform
 
@@ -57,6 +57,25 @@ async def test_one_that_is_refused_takes_no_other_along(client: httpx.AsyncClien
     assert mlflow.data(good) == {f"m{n}": n for n in range(30) if n % 3}
 
 
+async def test_runs_that_are_started_together_are_each_told_their_own(
+    client: httpx.AsyncClient, http: httpx.Client
+) -> None:
+    mlflow = Mlflow(http)
+    mlflow.run()
+    bodies = [{"experiment_id": "nowhere" if n % 5 == 0 else "0", "run_name": f"r{n}"} for n in range(20)]
+    answers = await asyncio.gather(
+        *(
+            client.post(f"{API}/runs/create", json=body, headers={"X-Correlation-ID": f"start {body['run_name']}"})
+            for body in bodies
+        )
+    )
+    assert [a.status_code for a in answers] == [400 if n % 5 == 0 else 200 for n in range(20)]
+    started = [a.json()["run"]["info"] for a in answers if a.status_code == 200]
+    assert [run["run_name"] for run in started] == [f"r{n}" for n in range(20) if n % 5]
+    assert len({run["run_id"] for run in started}) == 16
+    assert [a.headers["X-Correlation-ID"] for a in answers] == [f"start r{n}" for n in range(20)]
+
+
 class Stub:
     """A registry that holds every call until it is let go, and refuses runs named `bad`."""
 
@@ -84,9 +103,9 @@ def by(user: str) -> Call:
 
 async def test_what_comes_while_a_call_is_under_way_goes_with_the_next() -> None:
     stub = Stub()
-    gathering = Gathering(stub)  # type: ignore[arg-type]
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
+        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
         while not stub.alone:
             await asyncio.sleep(0)
     stub.let_go.set()
@@ -97,12 +116,12 @@ async def test_what_comes_while_a_call_is_under_way_goes_with_the_next() -> None
 async def test_callers_do_not_go_together_and_a_refusal_is_told_to_its_own() -> None:
     stub = Stub()
     stub.let_go.set()
-    gathering = Gathering(stub)  # type: ignore[arg-type]
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
     tasks = []
     for user in ("alice", "bob"):
         with calling(by(user)):
             tasks += [
-                asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=run_id)))
+                asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=run_id)))
                 for run_id in (f"{user} 1", "bad", f"{user} 2")
             ]
     told = await asyncio.gather(*tasks, return_exceptions=True)
@@ -112,9 +131,9 @@ async def test_callers_do_not_go_together_and_a_refusal_is_told_to_its_own() -> 
 
 async def test_a_client_that_goes_away_leaves_the_others_in_place() -> None:
     stub = Stub()
-    gathering = Gathering(stub)  # type: ignore[arg-type]
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(4)]
+        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(4)]
         while not stub.alone:
             await asyncio.sleep(0)
     tasks[0].cancel()
@@ -128,16 +147,16 @@ async def test_a_client_that_goes_away_leaves_the_others_in_place() -> None:
 async def test_who_went_together_is_waited_for_to_go_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering_module, "GATHER_S", 60.0)
     stub = Stub()
-    gathering = Gathering(stub)  # type: ignore[arg-type]
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
+        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
         while not stub.alone:
             await asyncio.sleep(0)
         stub.let_go.set()
         await asyncio.gather(*tasks)
         again = []
         for n in range(4):
-            again.append(asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))))
+            again.append(asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))))
             await asyncio.sleep(0.01)
         await asyncio.gather(*again)
     assert stub.together[1:] == [["r0", "r1", "r2", "r3"]]
@@ -145,13 +164,13 @@ async def test_who_went_together_is_waited_for_to_go_together_again(monkeypatch:
 
 async def test_nobody_waits_long_for_those_who_do_not_come() -> None:
     stub = Stub()
-    gathering = Gathering(stub)  # type: ignore[arg-type]
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.log(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
+        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
         while not stub.alone:
             await asyncio.sleep(0)
         stub.let_go.set()
         await asyncio.gather(*tasks)
         async with asyncio.timeout(60):
-            await gathering.log(pb.LogMetricsRequest(run_id="late"))
+            await gathering.send(pb.LogMetricsRequest(run_id="late"))
     assert stub.alone == ["r0", "late"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.domain.errors import Invalid, NotAllowed, NotFound
+from modelog_common.events.sqlite import SqliteEventStore
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import dataset_pb2, model_pb2
 from modelog_proto.registry.v1 import experiment_pb2 as pb
@@ -191,3 +192,45 @@ async def test_people_log_to_one_run_at_once(alice: Any, bob: Any) -> None:
     whole = await get(alice, run.id)
     assert sorted(p.step for p in whole.points) == list(range(50))
     assert whole.metrics["m"] == 49
+
+
+async def test_several_runs_are_started_at_once_and_each_once(alice: Any, registry: Any) -> None:
+    experiment = await alice.experiment()
+    runs = [
+        pb.StartRunRequest(experiment_id=experiment.id, name=name, request_id=f"start {name}", tags={"of": name})
+        for name in ("a", "b", "c")
+    ]
+    first = (await alice.experiments.StartRuns(pb.StartRunsRequest(runs=runs, correlation_ids=["x", "", "z"]))).runs
+    assert [(run.name, run.tags["of"], run.author) for run in first] == [(n, n, "alice") for n in ("a", "b", "c")]
+    again = (await alice.experiments.StartRuns(pb.StartRunsRequest(runs=runs))).runs
+    assert [run.id for run in again] == [run.id for run in first]
+    assert (await alice.experiments.StartRun(runs[1])).id == first[1].id, "it is the same request when it comes alone"
+    store = await SqliteEventStore.open(registry.settings.event_store_path(), registry.clock)
+    told = [[e.correlation_id async for e in store.read_stream(f"registry.run-{run.id}")] for run in first]
+    await store.close()
+    assert [len(ids) for ids in told] == [1, 1, 1]
+    assert (told[0], told[2]) == (["x"], ["z"])
+    assert told[1][0] not in ("", "x", "z")
+
+
+async def test_a_run_that_cannot_be_started_is_told_and_the_others_are_there(alice: Any) -> None:
+    experiment = await alice.experiment()
+    good = pb.StartRunRequest(experiment_id=experiment.id, request_id="good")
+    bad = pb.StartRunRequest(experiment_id="nowhere", request_id="bad")
+    with pytest.raises(Invalid, match="nowhere"):
+        await alice.experiments.StartRuns(pb.StartRunsRequest(runs=[bad, good]))
+    started = await alice.experiments.StartRun(good)
+    assert [run.id for run in (await alice.experiments.ListRuns(pb.ListRunsRequest())).runs] == [started.id]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (pb.StartRunsRequest(), "runs"),
+        (pb.StartRunsRequest(runs=[pb.StartRunRequest()]), r"runs\[0\].request_id"),
+        (pb.StartRunsRequest(runs=[pb.StartRunRequest(request_id="1")], correlation_ids=["a", "b"]), "correlation_ids"),
+    ],
+)
+async def test_starts_that_make_no_sense_are_told_why(alice: Any, asked: pb.StartRunsRequest, field: str) -> None:
+    with pytest.raises(Invalid, match=field):
+        await alice.experiments.StartRuns(asked)

@@ -97,6 +97,11 @@ ASKED: dict[str, Ask] = {
 DONE: dict[str, Ask] = {
     "a run in it": lambda p, s: p.run(),
     "a run in it by id": lambda p, s: p.run("", experiment_id=s.experiment.id),
+    "several runs": lambda p, s: p.experiments.StartRuns(
+        experiment_pb2.StartRunsRequest(
+            runs=[experiment_pb2.StartRunRequest(request_id="several", experiment_id=s.experiment.id)]
+        )
+    ),
     "a nested run": lambda p, s: p.run("", parent_run_id=s.run.id),
     "points": lambda p, s: p.experiments.LogMetrics(experiment_pb2.LogMetricsRequest(run_id=s.run.id)),
     "points of runs": lambda p, s: p.experiments.LogMetricsOfRuns(

@@ -25,3 +25,7 @@ class Context:
     def caused_by(self, event_id: str, actor: str) -> Context:
         """The context of a command that a reactor issues because of an event."""
         return replace(self, actor=actor, causation_id=event_id)
+
+    def correlated(self, correlation_id: str) -> Context:
+        """The context of a command that came in with others, under an id of its own; an empty one changes nothing."""
+        return replace(self, correlation_id=correlation_id or self.correlation_id)

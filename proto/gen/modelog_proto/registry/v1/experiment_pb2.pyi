@@ -1213,6 +1213,56 @@ class StartRunRequest(_message.Message):
 Global___StartRunRequest: _TypeAlias = StartRunRequest  # noqa: Y015
 
 @_typing.final
+class StartRunsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    CORRELATION_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___StartRunRequest]:
+        """Each has a request id."""
+
+    @_builtins.property
+    def correlation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For each run the correlation id that its events tell. Without them it is that of the call."""
+
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___StartRunRequest] | None = ...,
+        correlation_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_ids", b"correlation_ids", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRunsRequest: _TypeAlias = StartRunsRequest  # noqa: Y015
+
+@_typing.final
+class StartRunsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]:
+        """In the order in which they were asked for."""
+
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___Run] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRunsResponse: _TypeAlias = StartRunsResponse  # noqa: Y015
+
+@_typing.final
 class UpdateRunRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -105,6 +105,11 @@ class ExperimentRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
                 _registered_method=True)
+        self.StartRuns = channel.unary_unary(
+                '/modelog.registry.v1.ExperimentRegistry/StartRuns',
+                request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunsRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunsResponse.FromString,
+                _registered_method=True)
         self.LogRun = channel.unary_unary(
                 '/modelog.registry.v1.ExperimentRegistry/LogRun',
                 request_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.LogRunRequest.SerializeToString,
@@ -289,6 +294,14 @@ class ExperimentRegistryServicer:
 
     def StartRun(self, request, context):
         """Starts a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartRuns(self, request, context):
+        """Starts several runs. When one cannot be started the call is refused, and others may have been: send each again with
+        its request id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -487,6 +500,11 @@ def add_ExperimentRegistryServicer_to_server(servicer, server):
                     servicer.StartRun,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.SerializeToString,
+            ),
+            'StartRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRuns,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunsRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunsResponse.SerializeToString,
             ),
             'LogRun': grpc.unary_unary_rpc_method_handler(
                     servicer.LogRun,
@@ -953,6 +971,33 @@ class ExperimentRegistry:
             '/modelog.registry.v1.ExperimentRegistry/StartRun',
             modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_experiment__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ExperimentRegistry/StartRuns',
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunsRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_experiment__pb2.StartRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

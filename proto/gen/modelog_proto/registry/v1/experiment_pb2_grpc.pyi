@@ -61,6 +61,10 @@ class ExperimentRegistryStub:
     """All experiments, by name."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]
     """Starts a run."""
+    StartRuns: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.StartRunsRequest, _experiment_pb2.StartRunsResponse]
+    """Starts several runs. When one cannot be started the call is refused, and others may have been: send each again with
+    its request id.
+    """
     LogRun: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.LogRunRequest, _experiment_pb2.Run]
     """Adds parameters, metrics, artifacts or tags to a running run."""
     RemoveRunArtifacts: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.RemoveRunArtifactsRequest, _experiment_pb2.Run]
@@ -133,6 +137,10 @@ class ExperimentRegistryAsyncStub(ExperimentRegistryStub):
     """All experiments, by name."""
     StartRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.StartRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Starts a run."""
+    StartRuns: _aio.UnaryUnaryMultiCallable[_experiment_pb2.StartRunsRequest, _experiment_pb2.StartRunsResponse]  # type: ignore[assignment]
+    """Starts several runs. When one cannot be started the call is refused, and others may have been: send each again with
+    its request id.
+    """
     LogRun: _aio.UnaryUnaryMultiCallable[_experiment_pb2.LogRunRequest, _experiment_pb2.Run]  # type: ignore[assignment]
     """Adds parameters, metrics, artifacts or tags to a running run."""
     RemoveRunArtifacts: _aio.UnaryUnaryMultiCallable[_experiment_pb2.RemoveRunArtifactsRequest, _experiment_pb2.Run]  # type: ignore[assignment]
@@ -286,6 +294,16 @@ class ExperimentRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.Run, _abc.Awaitable[_experiment_pb2.Run]]:
         """Starts a run."""
+
+    @_abc_1.abstractmethod
+    def StartRuns(
+        self,
+        request: _experiment_pb2.StartRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiment_pb2.StartRunsResponse, _abc.Awaitable[_experiment_pb2.StartRunsResponse]]:
+        """Starts several runs. When one cannot be started the call is refused, and others may have been: send each again with
+        its request id.
+        """
 
     @_abc_1.abstractmethod
     def LogRun(

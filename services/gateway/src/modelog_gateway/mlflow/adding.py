@@ -160,7 +160,7 @@ async def add_parameters(registry: Registry, run_id: str, given: Iterable[Pair])
 async def add_points(registry: Registry, run_id: str, points: Sequence[Point]) -> None:
     """To the run; points that name a logged model go there too."""
     request = pb.LogMetricsRequest(run_id=run_id, block=block_of(points))
-    log = registry.points.log if len(points) <= FEW else registry.experiments.LogMetrics
+    log = registry.points.send if len(points) <= FEW else registry.experiments.LogMetrics
     await adding(registry, run_id, lambda: log(request))
     of_models: dict[str, list[Point]] = {}
     for point in points:

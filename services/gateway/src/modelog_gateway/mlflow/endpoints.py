@@ -18,7 +18,7 @@ from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.registry.v1.webhook_pb2_grpc import WebhooksStub
 from modelog_proto.registry.v1.workspace_pb2_grpc import WorkspacesStub
 
-from modelog_gateway.mlflow.gathering import Gathering
+from modelog_gateway.mlflow.gathering import gathered_points, gathered_starts
 from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
 from modelog_gateway.mlflow.shown import Shown
@@ -40,7 +40,8 @@ class Registry:
         self.artifacts = ArtifactStoreStub(channel)
         self.webhooks = WebhooksStub(channel)
         self.workspaces = WorkspacesStub(channel)
-        self.points = Gathering(self.experiments)
+        self.points = gathered_points(self.experiments)
+        self.starts = gathered_starts(self.experiments)
         self.locations = Locations(self.experiments)
         self.shown = Shown()
 

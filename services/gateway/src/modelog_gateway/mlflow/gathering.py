@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.ids import uuid7
@@ -22,24 +23,35 @@ GATHER_S = 0.0005
 KEPT = 1000
 
 
+class Repeatable(Protocol):
+    """A request that may be sent again under its id."""
+
+    request_id: str
+
+
+Asked = TypeVar("Asked", bound=Repeatable)
+Got = TypeVar("Got")
+
+
 @dataclass
-class _Waiting:
-    """A write that somebody waits for."""
+class _Waiting(Generic[Asked, Got]):
+    """A write that somebody waits for, and its answer when it went with others."""
 
-    request: pb.LogMetricsRequest
-    is_kept: bool = False
+    request: Asked
+    correlation_id: str
+    answer: Got | None = None
 
 
 @dataclass
-class _Caller:
+class _Caller(Generic[Asked, Got]):
     """What one caller's clients wait for, whose turn it is to send, and how many went together lately."""
 
-    waiting: list[_Waiting] = field(default_factory=list)
+    waiting: list[_Waiting[Asked, Got]] = field(default_factory=list)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     lately: int = 1
     are_there: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, one: _Waiting) -> None:
+    def add(self, one: _Waiting[Asked, Got]) -> None:
         self.waiting.append(one)
         if len(self.waiting) >= self.lately:
             self.are_there.set()
@@ -54,46 +66,78 @@ class _Caller:
         self.lately = len(self.waiting)
 
 
-class Gathering:
-    """LogMetrics of a few points, one call at a time for each caller, with everything that came in meanwhile.
+class Gathering(Generic[Asked, Got]):
+    """Small writes, one call at a time for each caller, with everything that came in meanwhile.
 
-    A call costs much more than a point, so many clients of one caller get through with few calls.
+    A call costs much more than a write, so many clients of one caller get through with few calls.
     """
 
-    def __init__(self, experiments: ExperimentRegistryAsyncStub) -> None:
-        self._experiments = experiments
-        self._callers: dict[str, _Caller] = {}
+    def __init__(
+        self,
+        alone: Callable[[Asked], Awaitable[Got]],
+        together: Callable[[Sequence[Asked], Sequence[str]], Awaitable[Sequence[Got]]],
+    ) -> None:
+        """How one write is sent, and how many are, with their correlation ids."""
+        self._alone, self._together = alone, together
+        self._callers: dict[str, _Caller[Asked, Got]] = {}
 
-    async def log(self, request: pb.LogMetricsRequest) -> None:
-        """Returns when the points are kept; raises what LogMetrics does."""
+    async def send(self, request: Asked) -> Got:
+        """Returns when the write is kept; raises what it does when it is sent alone."""
         # What was kept with others and is sent again alone is taken once.
         request.request_id = request.request_id or str(uuid7())
-        caller = self._caller(current_call().token)
-        mine = _Waiting(request)
+        call = current_call()
+        caller = self._caller(call.token)
+        mine: _Waiting[Asked, Got] = _Waiting(request, call.correlation_id)
         caller.add(mine)
         try:
             async with caller.turn:
-                if not mine.is_kept:
-                    await self._send(caller, mine)
+                return await self._send(caller, mine) if mine.answer is None else mine.answer
         finally:
-            caller.waiting = [w for w in caller.waiting if w is not mine and not w.is_kept]
+            caller.waiting = [w for w in caller.waiting if w is not mine and w.answer is None]
 
-    def _caller(self, token: str) -> _Caller:
+    def _caller(self, token: str) -> _Caller[Asked, Got]:
         if token not in self._callers:
             if len(self._callers) >= KEPT:
                 self._callers = {known: caller for known, caller in self._callers.items() if caller.waiting}
             self._callers[token] = _Caller()
         return self._callers[token]
 
-    async def _send(self, caller: _Caller, mine: _Waiting) -> None:
+    async def _send(self, caller: _Caller[Asked, Got], mine: _Waiting[Asked, Got]) -> Got:
         """Everything that waits; where one is refused, each is sent alone to be told its own."""
         await caller.gather()
         together = [mine, *(w for w in caller.waiting if w is not mine)][:MOST]
         if len(together) > 1:
-            asked = pb.LogMetricsOfRunsRequest(runs=[waiting.request for waiting in together])
             with contextlib.suppress(ModelogError):
-                await self._experiments.LogMetricsOfRuns(asked)
-                for waiting in together:
-                    waiting.is_kept = True
-                return
-        await self._experiments.LogMetrics(mine.request)
+                answers = await self._together([w.request for w in together], [w.correlation_id for w in together])
+                for waiting, answer in zip(together, answers, strict=True):
+                    waiting.answer = answer
+                return answers[0]
+        return await self._alone(mine.request)
+
+
+def gathered_points(
+    experiments: ExperimentRegistryAsyncStub,
+) -> Gathering[pb.LogMetricsRequest, pb.LogMetricsResponse]:
+    """A few points of a run."""
+
+    async def alone(request: pb.LogMetricsRequest) -> pb.LogMetricsResponse:
+        return await experiments.LogMetrics(request)
+
+    async def together(requests: Sequence[pb.LogMetricsRequest], _: Sequence[str]) -> Sequence[pb.LogMetricsResponse]:
+        await experiments.LogMetricsOfRuns(pb.LogMetricsOfRunsRequest(runs=requests))
+        return [pb.LogMetricsResponse()] * len(requests)
+
+    return Gathering(alone, together)
+
+
+def gathered_starts(experiments: ExperimentRegistryAsyncStub) -> Gathering[pb.StartRunRequest, pb.Run]:
+    """A run that is started."""
+
+    async def alone(request: pb.StartRunRequest) -> pb.Run:
+        return await experiments.StartRun(request)
+
+    async def together(requests: Sequence[pb.StartRunRequest], correlation_ids: Sequence[str]) -> Sequence[pb.Run]:
+        asked = pb.StartRunsRequest(runs=requests, correlation_ids=correlation_ids)
+        return (await experiments.StartRuns(asked)).runs
+
+    return Gathering(alone, together)

@@ -68,7 +68,7 @@ async def create(registry: Registry, asked: Create) -> Answer:
         parent_run_id=tags.get(PARENT_TAG, ""),
         started_at=timestamp(asked.start_time) if asked.start_time else None,
     )
-    run = await registry.experiments.StartRun(request)
+    run = await registry.starts.send(request)
     return {"run": run_json(run, await registry.locations.of(run.experiment_id))}
 
 

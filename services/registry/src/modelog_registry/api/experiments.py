@@ -123,6 +123,15 @@ class ExperimentServicer(ExperimentRegistryServicer):
         run_id = run_id_of(ctx)
         return told(await self._runs.start(parse_runs.start_run(request, run_id), ctx), run_id, ctx.tenant)
 
+    async def StartRuns(self, request: pb.StartRunsRequest, context: Call) -> pb.StartRunsResponse:
+        commands = []
+        for run, correlation_id in parse_runs.starts(request):
+            ctx = command_call(self._clock, run.request_id, "StartRun").correlated(correlation_id)
+            commands.append((parse_runs.start_run(run, run_id_of(ctx)), ctx))
+        started = await self._runs.start_all(commands)
+        runs = [told(run, command.run_id, ctx.tenant) for run, (command, ctx) in zip(started, commands, strict=True)]
+        return pb.StartRunsResponse(runs=runs)
+
     async def LogRun(self, request: pb.LogRunRequest, context: Call) -> pb.Run:
         ctx = command_call(self._clock, request.request_id, "LogRun")
         position = await self._runs.log(parse_runs.log_run(request), ctx)

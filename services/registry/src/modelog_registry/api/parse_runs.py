@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from modelog_common.domain.errors import Invalid
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 
 from modelog_registry.api.values import artifact_of, object_of, time_of
@@ -27,6 +28,19 @@ def start_run(request: pb.StartRunRequest, run_id: str) -> StartRun:
         parent_run_id=request.parent_run_id,
         started_at=time_of(request, "started_at"),
     )
+
+
+def starts(request: pb.StartRunsRequest) -> list[tuple[pb.StartRunRequest, str]]:
+    """Each start with its correlation id, empty for the call's; raises Invalid when it could not be sent again."""
+    for n, run in enumerate(request.runs):
+        if not run.request_id:
+            raise Invalid.field(f"runs[{n}].request_id", "is missing; give each run one")
+    correlated = list(request.correlation_ids) or [""] * len(request.runs)
+    if len(correlated) != len(request.runs):
+        raise Invalid.field(
+            "correlation_ids", f"has {len(correlated)} items for {len(request.runs)} runs; give as many"
+        )
+    return list(zip(request.runs, correlated, strict=True))
 
 
 def log_run(request: pb.LogRunRequest) -> LogRun:

@@ -5,6 +5,8 @@ What starts, changes or ends a run is answered with its state: questions about n
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from modelog_common.domain.context import Context
@@ -46,6 +48,15 @@ class Runs:
         await self._references.run(command.parent_run_id, ctx.tenant, "parent_run_id")
         command = replace(command, experiment_id=experiment_id, experiment=experiment)
         return self._noted(await self._entities.begin(command.run_id, command, ctx), ctx)
+
+    async def start_all(self, commands: Sequence[tuple[StartRun, Context]]) -> list[Loaded[Run]]:
+        """In one go; raises the first error when all have been tried."""
+        tried = await asyncio.gather(*(self.start(*one) for one in commands), return_exceptions=True)
+        started = [one for one in tried if not isinstance(one, BaseException)]
+        for one in tried:
+            if isinstance(one, BaseException):
+                raise one
+        return started
 
     async def log(self, command: LogRun, ctx: Context) -> int:
         for n, artifact in enumerate(command.artifacts):
