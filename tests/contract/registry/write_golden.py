@@ -64,6 +64,7 @@ from modelog_registry.model.events import (
     ModelDeleted,
     ModelMoved,
     ModelRegistered,
+    ModelRenamed,
     ModelTagged,
     ModelUpdated,
     VersionDeleted,
@@ -305,7 +306,8 @@ STORIES: dict[str, list[Any]] = {
         AliasDeleted(MODEL_ID, "flight-delay", "champion", "1.0.0", "alice", AT),
         VersionDeleted(MODEL_ID, "flight-delay", "1.0.0", "not needed", "alice", AT),
         ModelMoved(MODEL_ID, "flight-delay", Place("fraud", "cards"), Place("ops", "default"), "bob", AT),
-        ModelDeleted(MODEL_ID, "flight-delay", "the end", "alice", AT),
+        ModelRenamed(MODEL_ID, "flight-delay", "задержки", (), 2, "bob", AT, "request-9"),
+        ModelDeleted(MODEL_ID, "задержки", "the end", "alice", AT),
     ],
     "registry.webhook": [
         WebhookCreated(

@@ -142,6 +142,29 @@ def test_an_alias_is_moved_and_taken_away(mlflow: Mlflow, name: str) -> None:
     assert "has no alias 'champion'" in refusal_of(gone, 404, "RESOURCE_DOES_NOT_EXIST")
 
 
+def test_a_model_is_renamed_and_its_old_name_is_free(mlflow: Mlflow, name: str) -> None:
+    mlflow.post("/registered-models/alias", name=name, alias="champion", version="1")
+    new = f"{name}, renamed"
+    renamed = mlflow.post("/registered-models/rename", name=name, new_name=new)["registered_model"]
+    assert (renamed["name"], tags(renamed)) == (new, {"team": "air"})
+    assert {v["name"] for v in renamed["latest_versions"]} == {new}
+    gone = mlflow.http.get(f"{API}/registered-models/get", params={"name": name})
+    assert f"there is no model {name!r}" in refusal_of(gone, 404, "RESOURCE_DOES_NOT_EXIST")
+    found = mlflow.get("/model-versions/search", filter=f"name = '{new}'")["model_versions"]
+    assert [v["version"] for v in found] == ["2", "1"]
+    assert mlflow.get("/registered-models/alias", name=new, alias="champion")["model_version"]["version"] == "1"
+    mlflow.post("/registered-models/create", name=name)
+    assert mlflow.post("/model-versions/create", name=name, source="s3://bucket/x")["model_version"]["version"] == "1"
+    assert mlflow.post("/model-versions/create", name=new, source="s3://bucket/x")["model_version"]["version"] == "3"
+    taken = mlflow.refused("/registered-models/rename", 400, "RESOURCE_ALREADY_EXISTS", name=new, new_name=name)
+    assert f"there is another model called {name!r}" in taken
+    mlflow.refused("/registered-models/rename", 404, "RESOURCE_DOES_NOT_EXIST", name="no such", new_name="any")
+    for bad in ("", "a/b", "a:b"):
+        assert "new_name" in mlflow.refused(
+            "/registered-models/rename", 400, "INVALID_PARAMETER_VALUE", name=new, new_name=bad
+        )
+
+
 def test_models_and_versions_are_searched(mlflow: Mlflow, name: str) -> None:
     mlflow.post("/registered-models/set-tag", name=name, key="only", value=name)
     by_tag = mlflow.get("/registered-models/search", filter=f"tags.only = '{name}' AND name LIKE 'späte%'")

@@ -44,20 +44,21 @@ async def test_every_step_is_published_in_order(published: Any) -> None:
     await alice.promote("1.0.0", model_pb2.STAGE_STAGING)
     produced = await alice.promote("1.0.0", model_pb2.STAGE_PRODUCTION)
 
-    events = await events_on(bootstrap, 9)
+    events = await events_on(bootstrap, 10)
     assert [e.type for e in events] == [
         "registry.NameTaken",
         "registry.ExperimentCreated",
         "registry.RunStarted",
         "registry.RunLogged",
+        "registry.NameTaken",
         "registry.ModelRegistered",
         "registry.VersionRegistered",
         "registry.VersionReviewed",
         "registry.VersionPromoted",
         "registry.VersionPromoted",
     ]
-    assert [e.position for e in events] == list(range(1, 10))
-    assert (events[6].actor, events[5].tenant, events[5].stream) == ("bob", "acme", f"registry.model-{model.id}")
+    assert [e.position for e in events] == list(range(1, 11))
+    assert (events[7].actor, events[6].tenant, events[6].stream) == ("bob", "acme", f"registry.model-{model.id}")
     logged, last = json.loads(events[3].payload), json.loads(events[-1].payload)
     assert logged["metrics"][0]["value"] == "NaN"
     assert (last["from_stage"], last["to_stage"], last["by"]) == ("staging", "production", "alice")

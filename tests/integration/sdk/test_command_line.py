@@ -70,6 +70,8 @@ def test_models(run, alice: modelog.Client, bob: modelog.Client, tmp_path: Path)
     facets = json.loads(run("model", "facets", "--name", "cli%", "--json").output)["facets"]
     assert {"key": "", "value": "production", "models": 1} in facets[2]["counts"]
     assert "no model is like that" in run("model", "facets", "--name", "none%").output
+    assert "production" in run("model", "facets", "--text", "cli model late").output
+    assert "no model is like that" in run("model", "facets", "--text", "cli model early").output
     run("model", "alias", "cli-model", "champion", "--delete")
     assert "no version is like that" in run("model", "search", "--alias", "champion", "--stage", "production").output
     told = run("model", "history", "cli-model", "1.0.0").output
@@ -88,9 +90,11 @@ def test_models(run, alice: modelog.Client, bob: modelog.Client, tmp_path: Path)
     assert "Version 2 of the promotion policy is in force" in run("model", "policy", "--set", rules).output
     rules.write_text("{")
     assert "rules.json" in run("model", "policy", "--replay", rules, status=1).stderr
-    run("model", "create", "cli-gone")
+    run("model", "create", "cli-once")
+    assert "cli-once is called cli-gone now" in run("model", "rename", "cli-once", "cli-gone").output
+    assert "there is no model 'cli-once'" in run("model", "show", "cli-once", status=1).stderr
     assert "is deleted" in run("model", "delete", "cli-gone", "-m", "no longer").output
-    assert json.loads(run("model", "history", "cli-gone", "--json").output)[1]["reason"] == "no longer"
+    assert json.loads(run("model", "history", "cli-gone", "--json").output)[2]["reason"] == "no longer"
     assert "as_of" in run("model", "show", "cli-model", "--as-of", "soon", status=1).stderr
 
 
@@ -181,17 +185,17 @@ def test_bisect_finds_the_event(run, alice: modelog.Client) -> None:  # type: ig
     before = alice.audit.head()
     for n in range(5):
         alice.models.create(f"cli-other-{n}")
-    alice.models.create("cli-culprit")
-    alice.models.create("cli-after")
+    culprit = alice.models.create("cli-culprit").position
+    last = alice.models.create("cli-after").position
     absent = f"! {sys.executable} -m modelog.cli.main model show cli-culprit"
     found = run("bisect", "--good", before, "--", "sh", "-c", absent)
-    assert f"fails since position {before + 6}" in found.output
+    assert f"fails since position {culprit}" in found.output
     assert "alice registered the model cli-culprit" in found.output
-    assert "about 2 more to check" in found.stderr
+    assert "about 3 more to check" in found.stderr
     exact = json.loads(run("bisect", "--good", before, "--json", "--", "sh", "-c", absent).stdout)
-    assert (exact["bad"], exact["exact"], exact["event"]["type"]) == (before + 6, True, "registry.ModelRegistered")
-    unsure = run("bisect", "--good", before, "--", "sh", "-c", skipping(before, before + 7), status=2)
-    assert f"positions {before + 1} to {before + 7}" in unsure.output
+    assert (exact["bad"], exact["exact"], exact["event"]["type"]) == (culprit, True, "registry.ModelRegistered")
+    unsure = run("bisect", "--good", before, "--", "sh", "-c", skipping(before, last), status=2)
+    assert f"positions {before + 1} to {last}" in unsure.output
     assert "was said to be good" in run("bisect", "--good", before, "--", "false", status=1).stderr
     assert "cannot be run" in run("bisect", "--good", before, "--", "/no/such/check", status=1).stderr
     assert "stops the search" in run("bisect", "--good", before, "--", "sh", "-c", "exit 130", status=1).stderr

@@ -150,3 +150,21 @@ def test_from_the_command_line(
         "give a model and a version, or --folder" in run_as("bob", "model", "verify", "--key", keys[1], status=1).stderr
     )
     assert "signed" in run_as("bob", "model", "history", NAME, "1.0.0").output
+
+
+def test_a_signature_holds_when_its_model_gets_another_name(
+    run_as: Callable[..., Result], keys: tuple[Path, Path], alice: modelog.Client, bob: modelog.Client, tmp_path: Path
+) -> None:
+    """One of before the rename, and one of after it that binds an approval of before."""
+    file = alice.artifacts.upload_bytes(b"m", "model")
+    alice.models.create("signed-once")
+    alice.models.register("signed-once", file, flavor="xgboost", signature=SIGNATURE)
+    bob.models.approve("signed-once", "1.0.0", "good")
+    run_as("alice", "model", "sign", "signed-once", "1.0.0", "--key", keys[0], "--out", tmp_path / "before")
+    alice.models.rename("signed-once", "signed-now")
+    told = run_as("bob", "model", "verify", "signed-now", "1.0.0", "--key", keys[1]).output
+    assert "VERIFIED: signed-once 1.0.0, approved by bob" in told
+    signing.gather(alice, "signed-now", "1.0.0", tmp_path / "after")
+    signing.sign(tmp_path / "after", keys[0])
+    statement = signing.verify(tmp_path / "after", keys[1])
+    assert (statement.model, [a.by for a in statement.approvals]) == ("signed-now", ["bob"])

@@ -153,7 +153,8 @@ def test_the_log_tells_who_did_what_and_can_be_proved(alice: modelog.Client) -> 
 def test_events_are_followed_as_they_happen(alice: modelog.Client) -> None:
     head = alice.audit.head()
     alice.models.create("followed")
-    assert next(alice.audit.follow(head)).type == "registry.ModelRegistered"
+    followed = alice.audit.follow(head)
+    assert [next(followed).type for _ in range(2)] == ["registry.NameTaken", "registry.ModelRegistered"]
 
 
 def test_services_and_rebuild(alice: modelog.Client, admin: modelog.Client) -> None:
@@ -213,10 +214,19 @@ def test_models_are_kept_up(alice: modelog.Client, bob: modelog.Client, tmp_path
     assert [v.version for v in alice.models.search_versions(found)] == ["1.0.0"]
     assert [m.name for m in alice.models.search([where("tag.risk", "=", "low")])] == [name]
     assert bob.models.delete_alias(name, "champion").aliases == []
+    renamed = alice.models.rename(name, f"{name} now")
+    assert (renamed.id, [v.model for v in renamed.versions]) == (
+        alice.models.get(name, as_of=str(pointed)).id,
+        [f"{name} now"],
+    )
+    old, name = name, renamed.name
+    with pytest.raises(modelog.NotFound, match="there is no model 'kept up"):
+        alice.models.get(old)
     gone = alice.models.delete_version(name, "1.0.0")
     last = alice.models.delete(name, "no longer")
     assert gone < last
-    assert [m.name for m in alice.models.search([where("alias", "=", "champion")], as_of=str(pointed))] == [name]
+    assert [m.name for m in alice.models.search([where("alias", "=", "champion")], as_of=str(pointed))] == [old]
     facts = [(f.by, f.kind.removeprefix("FACT_KIND_")) for f in alice.models.history(name, at_least=last)]
     assert facts[0] == ("alice", "MODEL_REGISTERED")
-    assert facts[-3:] == [("bob", "ALIAS_DELETED"), ("alice", "VERSION_DELETED"), ("alice", "MODEL_DELETED")]
+    last_words = ["MODEL_RENAMED", "VERSION_DELETED", "MODEL_DELETED"]
+    assert facts[-4:] == [("bob", "ALIAS_DELETED"), *(("alice", word) for word in last_words)]

@@ -62,6 +62,19 @@ def deployed(platform: SmallPlatform) -> str:
     return "late"
 
 
+def test_a_model_keeps_its_name_while_it_is_deployed(deployed: str, alice: modelog.Client) -> None:
+    with pytest.raises(modelog.NotAllowed, match="late is served by late, and is known there by its name; stop what"):
+        alice.models.rename("late", "later")
+    artifact = alice.models.version("late", "1.0.0").artifact
+    alice.models.create("once")
+    alice.models.register("once", artifact, flavor="xgboost", signature=SIGNATURE)
+    alice.deployments.create("once-live", "once", "1.0.0", "dev")
+    with pytest.raises(modelog.NotAllowed, match="once is served by once-live"):
+        alice.models.rename("once", "once-more")
+    alice.deployments.stop("once-live")
+    assert alice.models.rename("once", "once-more").versions[0].model == "once-more"
+
+
 def test_a_deployment_answers_records_by_feature_name(deployed: str, alice: modelog.Client) -> None:
     answer = predict(alice, deployed, ROWS)
     expected = booster().inplace_predict(np.array([[1.0, 2.0], [0.25, 0.5]], np.float32))

@@ -19,7 +19,7 @@ def test_models_versions_stages_and_aliases(
     tokens = platform.token("alice", "developer"), platform.token("bob", "developer")
     mlflow_client.run("registry", tmp_path, platform.url, tokens[0], name, tokens[1])
     with platform.client("alice") as alice:
-        facts = alice.models.history(name)
+        facts = alice.models.history(f"{name}, renamed")
         moves = [(f.by, f.version, f.from_stage, f.to_stage) for f in facts if f.kind == "FACT_KIND_VERSION_PROMOTED"]
         assert moves == [
             ("alice", "1.0.0", "STAGE_DEVELOPMENT", "STAGE_STAGING"),

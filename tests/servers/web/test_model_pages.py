@@ -33,6 +33,23 @@ def test_models_are_searched_by_name_stage_and_tag(projects: ProjectSite, page: 
     expect(page.locator("main")).to_contain_text("champion → 1.0.0")
 
 
+def test_models_are_searched_by_words(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, "/models")
+    page.get_by_label("Words", exact=True).fill("late flight air")
+    page.keyboard.press("Enter")
+    expect(page.locator("main tbody th")).to_have_count(1)
+    assert names(page) == [projects.project.model]
+    assert "words=late+flight+air" in page.url
+    narrow = page.get_by_role("group", name="Narrow the search")
+    expect(narrow.get_by_role("group", name="By framework")).to_have_text("Frameworkxgboost 1")
+    page.get_by_label("Words", exact=True).fill("late nothing")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("No model is like that.")
+    projects.open(page, "/models?words=delay")
+    expect(page.get_by_label("Words", exact=True)).to_have_value("delay")
+    assert names(page) == [projects.project.model]
+
+
 def test_models_are_counted_and_the_search_narrowed_by_a_count(projects: ProjectSite, page: Page) -> None:
     projects.open(page, "/models?text=delay")
     narrow = page.get_by_role("group", name="Narrow the search")

@@ -125,6 +125,58 @@ def test_models_and_versions_are_described_tagged_and_named(projects: ProjectSit
     assert page.evaluate("document.body.dataset.hacked") is None
 
 
+def test_a_model_is_renamed_and_its_page_goes_along(projects: ProjectSite, page: Page) -> None:
+    model(projects, "name-of-another")
+    opened(projects, page, model(projects, "before"))
+    name = dialog(page, "Rename model")
+    expect(name.get_by_label("Name")).to_have_value("before")
+    name.get_by_label("Name").fill("name-of-another")
+    name.get_by_role("button", name="Rename model").click()
+    expect(name.get_by_role("alert")).to_contain_text("there is another model called 'name-of-another'")
+    name.get_by_label("Name").fill(f"задержки {MARKUP.replace('/', '')}")
+    done(page, name, f"The model is called задержки {MARKUP.replace('/', '')}.")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"задержки {MARKUP.replace('/', '')}")
+    expect(page.get_by_role("region", name="History")).to_contain_text("from before to задержки")
+    assert page.evaluate("document.body.dataset.hacked") is None
+    opened(projects, page, f"/models/{projects.project.model}")
+    served = dialog(page, "Rename model")
+    served.get_by_label("Name").fill("any")
+    served.get_by_role("button", name="Rename model").click()
+    expect(served.get_by_role("alert")).to_contain_text("delay-model is served by late-flights")
+
+
+def test_a_renamed_model_has_its_old_name_as_of_before(projects: ProjectSite, page: Page) -> None:
+    path = model(projects, "old-name")
+    with projects.platform.client("alice") as alice:
+        position = alice.models.rename("old-name", "new-name").position
+    projects.open(page, "/models/new-name")
+    expect(page.get_by_role("region", name="History")).to_contain_text("from old-name to new-name")
+    projects.open(page, f"{path}?as_of={position - 1}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("old-name")
+    projects.open(page, path)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+
+
+def test_a_version_and_then_its_model_are_deleted(projects: ProjectSite, page: Page) -> None:
+    path = model(projects, "not-needed")
+    with projects.platform.client("alice") as alice:
+        alice.models.register("not-needed", None, flavor="python", signature=SIGNATURE, source="elsewhere")
+    opened(projects, page, f"{path}?version=1.0.0")
+    version = dialog(page, "Delete version 1.0.0")
+    expect(version).to_contain_text("its number is never used again")
+    version.get_by_label("Why").fill("leaks the label")
+    done(page, version, "1.0.0 is deleted.")
+    expect(page.get_by_role("region", name="Versions", exact=True).locator("tbody th")).to_have_text(["1.1.0"])
+    expect(page.get_by_role("region", name="History")).to_contain_text("leaks the label")
+    whole = dialog(page, "Delete model not-needed")
+    expect(whole).to_contain_text("is hidden with all its versions")
+    whole.get_by_role("button", name="Cancel").click()
+    done(page, dialog(page, "Delete model not-needed"), "not-needed is deleted.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Models")
+    page.goto(f"{projects.platform.url}{path}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+
+
 def test_a_run_is_renamed_noted_tagged_deleted_and_restored(projects: ProjectSite, page: Page) -> None:
     with projects.platform.client("alice") as alice:
         alice.runs.experiment("acted")

@@ -77,6 +77,19 @@ def test_runs_are_filtered_by_what_somebody_writes(projects: ProjectSite, page: 
         assert asked(page)["filter"] == [text]
 
 
+def test_runs_are_searched_by_words(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, f"/experiments/{projects.project.experiment}?filter=metric.auc+%3E+0")
+    for words, count in (("gbtree", 3), ("gbtree air depth-5", 1), ("gbtree nothing", 0)):
+        page.get_by_label("Words", exact=True).fill(words)
+        page.keyboard.press("Enter")
+        expect(runs(page), words).to_have_count(count)
+        assert (asked(page)["words"], asked(page)["filter"]) == ([words], ["metric.auc > 0"])
+    expect(page.locator("main")).to_contain_text("No run has these words and meets the filter.")
+    projects.open(page, f"/experiments/{projects.project.experiment}?words=study")
+    expect(page.get_by_label("Words", exact=True)).to_have_value("study")
+    expect(runs(page)).to_have_count(1)
+
+
 def test_a_filter_that_makes_no_sense_says_what_would(projects: ProjectSite, page: Page) -> None:
     projects.open(page, f"/experiments/{projects.project.experiment}")
     for text, told in SENSELESS:

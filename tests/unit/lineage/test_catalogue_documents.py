@@ -85,3 +85,18 @@ def test_whatever_an_event_says_can_be_stored() -> None:
     check_documents(documents)
     assert len(documents[0].tags) == MOST_TAGS
     assert len(documents[0].title) == LONGEST_NAME
+
+
+def test_what_gets_another_name_goes_on_under_it_with_all_that_was_said() -> None:
+    """And what comes under the old name later begins anew."""
+    renamed = (12, "registry.ModelRenamed", {"old_name": "delay", "name": "late", "versions": ["1.0.0"]})
+    again = (15, "registry.VersionRegistered", {"model": "delay", "version": "1.0.0", "author": "carol"})
+    found = documents_of(translated(REGISTERED, PROMOTED, renamed, again), [])
+    first, second, after, other = (document for document in found if document.kind == "ModelVersion")
+    assert (first.position, first.until, second.position, second.until) == (5, 9, 9, 12)
+    assert (after.id, after.title, after.text, after.position) == ("ModelVersion:late/1.0.0", "late 1.0.0", "trees", 12)
+    assert after.tags == {**second.tags, "model": "late"}
+    assert (other.id, other.tags["author"], other.text, "team" in other.tags) == (first.id, "carol", "", False)
+    known = replace(second, until=None)
+    at_once = [d for d in documents_of(translated(renamed), [known]) if d.kind == "ModelVersion"]
+    assert at_once == [second, after]

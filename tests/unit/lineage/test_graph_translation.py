@@ -14,7 +14,7 @@ from modelog_common.bus.source import PoisonEvent
 from modelog_common.domain.errors import Invalid
 from modelog_lineage.graph import cypher
 from modelog_lineage.graph.batch import Batch, Translated, described, fold, uid_of
-from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect, Thing
+from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect, GoOn, Thing
 from modelog_lineage.graph.translate import KNOWN, changes_of
 from modelog_lineage.graph.vocabulary import Kind, Link, kind_of
 
@@ -54,6 +54,24 @@ def test_a_payload_without_what_the_graph_needs_is_poison(payload: bytes) -> Non
 def test_what_a_newer_release_adds_is_ignored() -> None:
     changes = changes_of(stored("registry.ModelRegistered", {"name": "m", "colour": "blue"}))
     assert changes == (Describe(Thing(Kind.MODEL, "m"), {"status": "registered"}),)
+
+
+def test_a_thing_goes_on_as_another_with_its_attributes() -> None:
+    """Those of the batch and of the graph; the thing itself says what became of it."""
+    go_on = GoOn(OLD, NEW, {"model": "n"}, {"status": "renamed"}, "n 2")
+    batch = fold(
+        [(stored("x", {}, 3), [Describe(OLD, {"stage": "staging"})]), (stored("x", {}, 5), [go_on])],
+        {uid_of("acme", OLD.id): {"flavor": "xgboost"}, uid_of("acme", NEW.id): {"another": "before"}},
+    )
+    old, new = uid_of("acme", OLD.id), uid_of("acme", NEW.id)
+    assert [(s.attributes, s.valid_from, s.valid_until) for s in batch.states[old]] == [
+        ({"flavor": "xgboost", "stage": "staging"}, 3, 5),
+        ({"flavor": "xgboost", "stage": "staging", "status": "renamed"}, 5, None),
+    ]
+    assert [s.attributes for s in batch.states[new]] == [{"flavor": "xgboost", "stage": "staging", "model": "n"}]
+    assert batch.names == {new: "n 2"}
+    assert [(e.source, e.link, e.target) for e in batch.edges.values()] == [(new, Link.RENAMED_FROM, old)]
+    assert set(described([(stored("x", {}, 5), [go_on])])) == {old, new}
 
 
 def test_kinds_of_nodes() -> None:

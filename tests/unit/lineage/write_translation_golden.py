@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelog_common.events.store import StoredEvent
-from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect
+from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect, GoOn
 from modelog_lineage.graph.translate import changes_of
 
 EVENTS = Path(__file__).with_name("translation_golden.json")
@@ -34,6 +34,12 @@ def line(change: Change) -> str:
             return f"{change.source.id} -{change.link}-> {change.target.id}"
         case Disconnect():
             return f"{change.source.id} -{change.link}-> nothing"
+        case GoOn():
+            name = f" {change.name!r}" if change.name else ""
+            said = [f"{k}={v!r}" for k, v in change.attributes.items()] + [
+                f"left {k}={v!r}" for k, v in change.left.items()
+            ]
+            return f"{change.thing.id} goes on as {change.to.id}{name} " + " ".join(said)
 
 
 def written() -> str:

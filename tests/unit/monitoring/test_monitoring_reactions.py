@@ -13,11 +13,13 @@ from modelog_common.bus.progress import Progress
 from modelog_common.bus.source import PoisonEvent
 from modelog_common.domain.errors import Conflict, Forbidden, Invalid, ModelogError, NotAllowed, Unavailable
 from modelog_common.events.store import StoredEvent
+from modelog_monitoring.level.events import Targets
 from modelog_monitoring.monitor.events import AlertKind, AlertRaised, ChannelKind
 from modelog_monitoring.react.attempts import Attempts
 from modelog_monitoring.react.bell import Bell
 from modelog_monitoring.react.inbox import Inbox, JobResult, Review
 from modelog_monitoring.react.ledger import Attempted, Ledger
+from modelog_monitoring.react.level_inbox import LevelInbox
 from modelog_monitoring.react.payloads import payload_for
 from modelog_monitoring.react.steps import may_succeed_later
 
@@ -26,9 +28,9 @@ HERE = Progress("modelog.events.training", 0, "one", 5, {"/modelog/training": 5}
 ALERT = AlertRaised("a-1", "m-1", "flights", "w-1", "2013-04", AlertKind.QUALITY, "AUC 0.7 < 0.75 & falling", AT)
 
 
-def event(name: str, position: int = 1, tenant: str = "acme", **payload: Any) -> StoredEvent:
+def event(kind: str, position: int = 1, tenant: str = "acme", **payload: Any) -> StoredEvent:
     return StoredEvent(
-        position, f"e{position}", "x-1", 1, name, 1, AT, tenant, "bob", "", "", "", json.dumps(payload).encode()
+        position, f"e{position}", "x-1", 1, kind, 1, AT, tenant, "bob", "", "", "", json.dumps(payload).encode()
     )
 
 
@@ -68,6 +70,27 @@ def test_attempts_pause_longer_each_time() -> None:
     assert attempts.next_s() == 0.0
     attempts.succeeded("a")
     assert attempts.next_s() == 1.0
+
+
+async def test_reviews_go_along_with_a_model_that_gets_another_name(tmp_path: Path) -> None:
+    """Another model may get its old name, and a version of the same number."""
+    inbox = Inbox(tmp_path / "inbox.db", "this log")
+    renamed = event("registry.ModelRenamed", 4, old_name="flight-delay", name="delays", versions=["1.1.0"])
+    elsewhere = event("registry.ModelRenamed", 5, tenant="other", old_name="delays", name="x", versions=[])
+    await inbox.handle([review(3, "approved"), renamed, elsewhere], HERE)
+    assert inbox.review("acme", "flight-delay", "1.1.0") is None
+    assert inbox.review("acme", "delays", "1.1.0") == Review(True, "bob", "")
+    inbox.close()
+
+
+async def test_targets_go_along_with_a_model_that_gets_another_name(tmp_path: Path) -> None:
+    inbox = LevelInbox(tmp_path / "levels.db", "this log")
+    told = event("registry.SlaSet", 3, model="delay", number=2, targets={"latency_p99_ms": 20.0})
+    await inbox.handle([told, event("registry.ModelRenamed", 7, old_name="delay", name="late")], HERE)
+    held, none = Targets(2, None, 20.0, None), Targets(2)
+    assert [inbox.targets("acme", "delay", at) for at in (7, 8)] == [held, none]
+    assert [inbox.targets("acme", "late", at) for at in (7, 8)] == [None, held]
+    inbox.close()
 
 
 async def test_the_inbox_keeps_what_was_told(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ REJECTED = reviewed(Decision.REJECTED)
 def test_a_model_gets_its_name() -> None:
     scenario(
         MODEL,
-        when=RegisterModel(NAME, "delays", {"team": "air"}),
+        when=RegisterModel(NAME, "delays", {"team": "air"}, model_id=ID),
         then=[ModelRegistered(ID, NAME, "delays", "alice", {"team": "air"}, NOW, request_id="request-1")],
     )
 

@@ -36,6 +36,7 @@ from modelog_registry.model.commands import (
     PromoteVersion,
     RegisterModel,
     RegisterVersion,
+    RenameModel,
     ReviewVersion,
     SetAlias,
     TagVersion,
@@ -91,6 +92,7 @@ COMMANDS: st.SearchStrategy[ModelCommand] = st.one_of(
     st.builds(TagVersion, st.just("m"), VERSIONS, st.just({"k": "v"})),
     st.builds(DeleteVersion, st.just("m"), VERSIONS),
     st.just(DeleteModel("m")),
+    st.sampled_from([RenameModel("m", "n"), RenameModel("n", "m")]),
 )
 
 

@@ -210,7 +210,7 @@ def test_a_deleted_model_may_be_taken_up_again_and_counts_on() -> None:
         error=NotFound,
     )
     again = ModelRegistered(ID, NAME, "", "bob", {}, NOW, request_id="request-1")
-    after = scenario(MODEL, given=[*GIVEN, deleted], when=RegisterModel(NAME), by="bob", then=[again])
+    after = scenario(MODEL, given=[*GIVEN, deleted], when=RegisterModel(NAME, model_id=ID), by="bob", then=[again])
     assert (list(after.live), after.tags, str(after.next_version())) == ([], {}, "1.2.0")
 
 

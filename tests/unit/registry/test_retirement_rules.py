@@ -65,7 +65,7 @@ def announced(
 
 def look(at: datetime, given: list[ModelEvent], then: list[ModelEvent], rules: RetirementRules = UNUSED) -> None:
     ctx = context("service:registry", now=at)
-    scenario(MODEL, given=given, when=ReviewRetirements("m", rules), by=ctx, then=then)
+    scenario(MODEL, given=given, when=ReviewRetirements(rules), by=ctx, then=then)
 
 
 ONE = [*MODEL_MADE, made("1.0.0")]

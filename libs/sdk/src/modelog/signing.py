@@ -51,6 +51,8 @@ class Statement(msgspec.Struct):
     files: Dict[str, str]
     approvals: List[Approval]
     log_key: str
+    # Stays when the model gets another name; empty in statements of before models could.
+    model_id: str = ""
 
 
 def gather(client: Client, model: str, version: str, folder: Path) -> Statement:
@@ -69,7 +71,8 @@ def gather(client: Client, model: str, version: str, folder: Path) -> Statement:
         _write(folder / APPROVALS / f"{approval.position}.json", client.audit.proof(approval.position).encode())
     files = {path: digest_of(folder / path) for path in _files(folder)}
     log_key = client.audit.checkpoint().public_key
-    statement = Statement(FORMAT, model, version, max(found.position, card.position), files, approvals, log_key)
+    position, model_id = max(found.position, card.position), client.models.get(model).id
+    statement = Statement(FORMAT, model, version, position, files, approvals, log_key, model_id)
     _write(folder / STATEMENT, canonical(msgspec.to_builtins(statement)))
     return statement
 
@@ -169,8 +172,9 @@ def _check_approval(folder: Path, statement: Statement, approval: Approval, log_
     except (OSError, ProofsError) as trouble:
         raise Invalid(f"{path}: {trouble}") from None
     told = json.loads(event.payload)
-    said = (told.get("model"), told.get("version"), told.get("decision"), told.get("approval_id"), event.position)
-    wanted = (statement.model, statement.version, "approved", approval.approval_id, approval.position)
+    named, model = ("model_id", statement.model_id) if statement.model_id else ("model", statement.model)
+    said = (told.get(named), told.get("version"), told.get("decision"), told.get("approval_id"), event.position)
+    wanted = (model, statement.version, "approved", approval.approval_id, approval.position)
     if event.type not in APPROVAL_EVENTS or said != wanted or event.actor != approval.by:
         raise Invalid(f"{path} proves no approval of {statement.model} {statement.version} by {approval.by}")
 

@@ -69,12 +69,13 @@ from modelog_registry.handle.links import Links
 from modelog_registry.handle.logged_models import LoggedModels
 from modelog_registry.handle.metrics import Metrics
 from modelog_registry.handle.models import Models
-from modelog_registry.handle.names import Names
+from modelog_registry.handle.names import Named, Names
 from modelog_registry.handle.references import References
 from modelog_registry.handle.registered import Registered
 from modelog_registry.handle.retiring import Retiring
 from modelog_registry.handle.runs import Runs
 from modelog_registry.handle.sealing import Sealing
+from modelog_registry.handle.served import Deployments
 from modelog_registry.handle.uploads import Uploading
 from modelog_registry.handle.webhooks import Webhooks
 from modelog_registry.handle.workspaces import WorkspaceHandler
@@ -127,8 +128,10 @@ async def build(host: Host) -> None:
     experiment, run = Entities(store, EXPERIMENT, EVENTS), Entities(store, RUN, EVENTS, host.snapshots)
     model, space = Entities(store, MODEL, EVENTS, host.snapshots), Entities(store, WORKSPACES, EVENTS)
     logged_model, link = Entities(store, LOGGED_MODEL, EVENTS, host.snapshots), Entities(store, LINK, EVENTS)
-    names = Names(Entities(store, NAME, EVENTS), "experiment")
-    sight = Sight(Looked(space, experiment, names, run, model, logged_model, link))
+    name = Entities(store, NAME, EVENTS)
+    names = Names(name, "experiment")
+    named_models = Named(model, Names(name, "model"), lambda state: state.name)
+    sight = Sight(Looked(space, experiment, names, named_models, run, model, logged_model, link))
     host.guard(sight.check)
     tables = host.project(TABLES, projections(store), seen=sight.rows)
     queries = RegistryQueries(tables)
@@ -145,8 +148,11 @@ async def build(host: Host) -> None:
     references = References(run, dataset, artifacts)
     policy = Entities(store, POLICY, EVENTS)
     workspaces = WorkspaceHandler(space, partial(held, tables, store))
-    models = Models(model, policy, references, workspaces, artifacts)
-    experiments, datasets = Experiments(experiment, names, workspaces, references), Datasets(dataset)
+    serving = partial(host.peer, "serving") if "serving" in host.settings.peers else None
+    models = Models(model, named_models, policy, references, workspaces, artifacts, Deployments(serving).of)
+    named_experiments = Named(experiment, names, lambda state: state.name)
+    experiments = Experiments(experiment, named_experiments, workspaces, references)
+    datasets = Datasets(dataset)
     registered = Registered(store, RegisteredQueries(tables))
     runs = Runs(run, experiments, references, registered, sealing, acknowledged)
     texts = Texts(open_search(host.settings, host.name), store)
@@ -191,7 +197,9 @@ async def build(host: Host) -> None:
         f"{PACKAGE}.ModelSignatures",
     )
     retirements = RetirementQueries(tables)
-    retiring = Retiring(Entities(store, RETIREMENT, EVENTS), models, retirements.tenants, retirements.names, host.clock)
+    retiring = Retiring(
+        Entities(store, RETIREMENT, EVENTS), models, retirements.tenants, retirements.models, host.clock
+    )
     host.background("retirement", retiring.run)
     host.serve(
         add_RetirementsServicer_to_server,

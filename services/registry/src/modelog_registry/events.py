@@ -17,7 +17,7 @@ from modelog_registry.experiment.events import (
     ExperimentTagged,
     created_from_1,
 )
-from modelog_registry.link.events import LinkMade, LinkRevoked
+from modelog_registry.link.events import LinkMade, LinkRevoked, made_from_1
 from modelog_registry.logged_model.events import (
     LoggedModelAddedTo,
     LoggedModelArtifactsRemoved,
@@ -41,6 +41,7 @@ from modelog_registry.model.events import (
     ModelDeleted,
     ModelMoved,
     ModelRegistered,
+    ModelRenamed,
     ModelTagged,
     ModelUpdated,
     VersionDeleted,
@@ -99,6 +100,7 @@ TYPES = (
     ModelUpdated,
     ModelTagged,
     ModelMoved,
+    ModelRenamed,
     ModelDeleted,
     VersionUpdated,
     VersionTagged,
@@ -192,6 +194,7 @@ EVENTS = EventTypes(
         ("registry.ExperimentCreated", 1): created_from_1,
         ("registry.ExperimentCreated", 2): lambda fields: fields,
         ("registry.ExperimentCreated", 3): lambda fields: fields,
+        ("registry.LinkMade", 1): made_from_1,
         ("registry.LoggedModelCreated", 1): lambda fields: fields,
         ("registry.RunStarted", 1): started_from_1,
         ("registry.RunStarted", 2): lambda fields: fields,

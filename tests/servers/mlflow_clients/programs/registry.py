@@ -81,5 +81,15 @@ assert client.get_model_version(name, "1").user_id == "alice"
 moved = client.transition_model_version_stage(name, "2", "Staging", archive_existing_versions=True)
 assert moved.current_stage == "Staging"
 assert client.get_model_version(name, "1").current_stage == "Archived"
+
+renamed = client.rename_registered_model(name, f"{name}, renamed")
+assert (renamed.name, renamed.tags) == (f"{name}, renamed", {"risk": "low"}), renamed
+assert refusal(client.get_registered_model, name).error_code == "RESOURCE_DOES_NOT_EXIST"
+assert {v.version for v in client.search_model_versions(f"name = '{renamed.name}'")} == {"1", "2", "4"}
+assert client.create_registered_model(name).tags == {}
+assert refusal(client.rename_registered_model, renamed.name, name).error_code == "RESOURCE_ALREADY_EXISTS"
+client.delete_registered_model(name)
+assert refusal(client.rename_registered_model, renamed.name, name).error_code == "RESOURCE_ALREADY_EXISTS"
+name = renamed.name
 client.delete_registered_model(name)
 assert not client.search_registered_models(f"name = '{name}'")

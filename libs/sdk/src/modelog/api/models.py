@@ -129,6 +129,10 @@ class Models:
         """Put a model, and its versions, in another project."""
         return self._transport.post(_at(name, "move"), Model, {"workspace": workspace, "project": project})
 
+    def rename(self, name: str, new_name: str) -> Model:
+        """Call a model, and its versions, otherwise; the old name is free then. Not while a deployment serves it."""
+        return self._transport.post(_at(name, "rename"), Model, {"new_name": new_name})
+
     def get(self, name: str, *, as_of: Optional[str] = None, at_least: Optional[int] = None) -> Model:
         """A model with its versions; `as_of` is a position or an RFC 3339 time."""
         return self._transport.get(_at(name), Model, as_of=as_of, at_least=at_least)
@@ -327,15 +331,20 @@ class Models:
         self,
         conditions: Sequence[Condition] = (),
         *,
+        text: str = "",
         values: Optional[int] = None,
         workspace: str = "",
         project: str = "",
         as_of: Optional[str] = None,
     ) -> ModelCounts:
-        """How many models all conditions hold for, by flavor, stage, type and tag; at most so many `values` of each."""
+        """How many models all conditions hold for, by flavor, stage, type and tag; at most so many `values` of each.
+
+        With a text only those that have all its words.
+        """
         read = {"as_of": as_of or self._transport.as_of or ""}
         body = {
             "conditions": list(conditions),
+            "text": text,
             "values": values,
             "workspace": workspace,
             "project": project,

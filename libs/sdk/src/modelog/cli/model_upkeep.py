@@ -1,4 +1,4 @@
-"""modelog model alias, tag, describe, delete, history, search, facets: what can be done with models that are there."""
+"""modelog model alias, tag, describe, rename, delete, history, search, facets: what is done with models there are."""
 
 from __future__ import annotations
 
@@ -69,6 +69,16 @@ def describe(name: str, text: str, version: Optional[str] = typer.Option(None, h
         else:
             client.models.update_version(name, version, description=text)
         say(f"{name}{' ' + version if version else ''} is described anew.")
+
+
+def rename(name: str, new_name: str) -> None:
+    """Call a model otherwise, with its versions; not while a deployment serves it. `--as-of` still shows the old name.
+
+    Example: `modelog model rename flight-delay delays`
+    """
+    with told(), modelog.connect() as client:
+        model = client.models.rename(name, new_name)
+        say(f"{name} is called {model.name} now (position {model.position}).")
 
 
 def delete(
@@ -143,6 +153,7 @@ def facets(
     flavor: Optional[str] = typer.Option(None, help="Models with a version of this framework."),
     kind: Optional[str] = typer.Option(None, "--type", help="Models that learn so."),
     tags: Optional[List[str]] = typer.Option(None, "--tag", help="name=value; may be given more than once."),
+    text: str = typer.Option("", help="Only those that have these words in names, descriptions, tags or aliases."),
     as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
@@ -155,7 +166,7 @@ def facets(
         for key, value in (("stage", stage), ("flavor", flavor), ("type", kind)):
             asked += [where(key, "=", value)] if value else []
         asked += [where(f"tag.{key}", "=", value) for key, value in pairs(tags, "--tag").items()]
-        found = client.models.count(asked, as_of=as_of)
+        found = client.models.count(asked, text=text, as_of=as_of)
         if as_json:
             show_json(found)
             return
@@ -202,5 +213,5 @@ def _rules(file: Path) -> PromotionRules:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `modelog model`."""
-    for command in (alias, tag, describe, delete, history, search, facets, policy):
+    for command in (alias, tag, describe, rename, delete, history, search, facets, policy):
         app.command()(command)

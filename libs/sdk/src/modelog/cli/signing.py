@@ -65,7 +65,9 @@ def _of_platform(name: str, version: str, key: Path, log_key: str) -> signing.St
         client.signatures.download(client.signatures.by_key(name, version, signing.fingerprint(key)), folder)
         client.models.download_files(name, version, folder / signing.MODEL)
         statement = signing.verify(folder, key, log_key)
-    if (statement.model, statement.version) != (name, version):
+        # A signature of before the model got its name is of it still.
+        is_it = statement.model_id == client.models.get(name).id if statement.model_id else statement.model == name
+    if not is_it or statement.version != version:
         fail(f"the signature is of {statement.model} {statement.version}")
     return statement
 

@@ -138,6 +138,7 @@ class _FactKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FactKind.Val
     FACT_KIND_RETIREMENT_OBJECTED: _FactKind.ValueType  # 24
     FACT_KIND_RETIREMENT_CALLED_OFF: _FactKind.ValueType  # 25
     FACT_KIND_MODEL_MOVED: _FactKind.ValueType  # 26
+    FACT_KIND_MODEL_RENAMED: _FactKind.ValueType  # 27
 
 class FactKind(_FactKind, metaclass=_FactKindEnumTypeWrapper):
     """What a fact is about."""
@@ -169,6 +170,7 @@ FACT_KIND_RETIREMENT_ANNOUNCED: FactKind.ValueType  # 23
 FACT_KIND_RETIREMENT_OBJECTED: FactKind.ValueType  # 24
 FACT_KIND_RETIREMENT_CALLED_OFF: FactKind.ValueType  # 25
 FACT_KIND_MODEL_MOVED: FactKind.ValueType  # 26
+FACT_KIND_MODEL_RENAMED: FactKind.ValueType  # 27
 Global___FactKind: _TypeAlias = FactKind  # noqa: Y015
 
 @_typing.final
@@ -854,6 +856,31 @@ class MoveModelRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MoveModelRequest: _TypeAlias = MoveModelRequest  # noqa: Y015
+
+@_typing.final
+class RenameModelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NEW_NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    new_name: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        new_name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "new_name", b"new_name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameModelRequest: _TypeAlias = RenameModelRequest  # noqa: Y015
 
 @_typing.final
 class UpdateModelRequest(_message.Message):
@@ -1592,11 +1619,14 @@ class CountModelsRequest(_message.Message):
     READ_FIELD_NUMBER: _builtins.int
     WORKSPACE_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     values: _builtins.int
     """Most values of a facet; 0 means 20."""
     workspace: _builtins.str
     """Only what is in this workspace, or in one project of it; empty means all."""
     project: _builtins.str
+    text: _builtins.str
+    """Words, all of which a model has; as those of SearchModels."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.Condition]:
         """Of the models that all of them hold for; as those of SearchModels."""
@@ -1611,10 +1641,11 @@ class CountModelsRequest(_message.Message):
         read: _common_pb2.ReadOptions | None = ...,
         workspace: _builtins.str = ...,
         project: _builtins.str = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "project", b"project", "read", b"read", "values", b"values", "workspace", b"workspace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "project", b"project", "read", b"read", "text", b"text", "values", b"values", "workspace", b"workspace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,6 +90,11 @@ class ModelRegistryStub:
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.MoveModelRequest.SerializeToString,
                 response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
                 _registered_method=True)
+        self.RenameModel = channel.unary_unary(
+                '/modelog.registry.v1.ModelRegistry/RenameModel',
+                request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.RenameModelRequest.SerializeToString,
+                response_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
         self.DeleteModel = channel.unary_unary(
                 '/modelog.registry.v1.ModelRegistry/DeleteModel',
                 request_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.DeleteModelRequest.SerializeToString,
@@ -223,6 +228,14 @@ class ModelRegistryServicer:
 
     def MoveModel(self, request, context):
         """Puts a model, with all its versions, in another project.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenameModel(self, request, context):
+        """Calls a model otherwise, with all its versions; the old name is free then, and what was said stays as it was said.
+        Refused while a deployment serves it, and for a name that another model has, be it a deleted one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -362,6 +375,11 @@ def add_ModelRegistryServicer_to_server(servicer, server):
             'MoveModel': grpc.unary_unary_rpc_method_handler(
                     servicer.MoveModel,
                     request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.MoveModelRequest.FromString,
+                    response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'RenameModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameModel,
+                    request_deserializer=modelog_dot_registry_dot_v1_dot_model__pb2.RenameModelRequest.FromString,
                     response_serializer=modelog_dot_registry_dot_v1_dot_model__pb2.Model.SerializeToString,
             ),
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
@@ -717,6 +735,33 @@ class ModelRegistry:
             target,
             '/modelog.registry.v1.ModelRegistry/MoveModel',
             modelog_dot_registry_dot_v1_dot_model__pb2.MoveModelRequest.SerializeToString,
+            modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.registry.v1.ModelRegistry/RenameModel',
+            modelog_dot_registry_dot_v1_dot_model__pb2.RenameModelRequest.SerializeToString,
             modelog_dot_registry_dot_v1_dot_model__pb2.Model.FromString,
             options,
             channel_credentials,

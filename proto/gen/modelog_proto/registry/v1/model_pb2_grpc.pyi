@@ -55,6 +55,10 @@ class ModelRegistryStub:
     """Sets tags of a model, and takes others away."""
     MoveModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.MoveModelRequest, _model_pb2.Model]
     """Puts a model, with all its versions, in another project."""
+    RenameModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RenameModelRequest, _model_pb2.Model]
+    """Calls a model otherwise, with all its versions; the old name is free then, and what was said stays as it was said.
+    Refused while a deployment serves it, and for a name that another model has, be it a deleted one.
+    """
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]
     """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
     the next number.
@@ -107,6 +111,10 @@ class ModelRegistryAsyncStub(ModelRegistryStub):
     """Sets tags of a model, and takes others away."""
     MoveModel: _aio.UnaryUnaryMultiCallable[_model_pb2.MoveModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Puts a model, with all its versions, in another project."""
+    RenameModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RenameModelRequest, _model_pb2.Model]  # type: ignore[assignment]
+    """Calls a model otherwise, with all its versions; the old name is free then, and what was said stays as it was said.
+    Refused while a deployment serves it, and for a name that another model has, be it a deleted one.
+    """
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.DeleteModelRequest, _model_pb2.DeleteModelResponse]  # type: ignore[assignment]
     """Hides a model with all its versions; refused while one is in production. Registering the name again goes on with
     the next number.
@@ -222,6 +230,16 @@ class ModelRegistryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
         """Puts a model, with all its versions, in another project."""
+
+    @_abc_1.abstractmethod
+    def RenameModel(
+        self,
+        request: _model_pb2.RenameModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
+        """Calls a model otherwise, with all its versions; the old name is free then, and what was said stays as it was said.
+        Refused while a deployment serves it, and for a name that another model has, be it a deleted one.
+        """
 
     @_abc_1.abstractmethod
     def DeleteModel(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 from modelog_common.domain.errors import Forbidden, NotAllowed
-from modelog_common.rpc.errors import Unimplemented
 from modelog_proto.common.v1.common_pb2 import Page
 from modelog_proto.registry.v1 import model_pb2 as pb
 from modelog_proto.registry.v1 import search_pb2
@@ -107,7 +106,12 @@ async def update(registry: Registry, asked: Update) -> Answer:
 
 
 async def rename(registry: Registry, asked: Rename) -> Answer:
-    raise Unimplemented(f"{asked.name!r} cannot be renamed: here a model's name is what its history is kept under")
+    """What deployments know by its name keeps it, and whoever asked is told which they are."""
+    request = pb.RenameModelRequest(name=asked.name, new_name=asked.new_name)
+    try:
+        return {"registered_model": model_json(await registry.models.RenameModel(request))}
+    except NotAllowed as rule:
+        raise Forbidden(str(rule)) from rule
 
 
 async def delete(registry: Registry, asked: OfName) -> Answer:

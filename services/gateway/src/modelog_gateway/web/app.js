@@ -4,7 +4,7 @@ import { fromMlflow, to } from "./shell/address.js";
 import { follow, sentence } from "./shell/events.js";
 import { remember, session } from "./shell/session.js";
 import { TimeControl } from "./shell/time.js";
-import { afterActions } from "./parts/action.js";
+import { afterActions, tellBefore } from "./parts/action.js";
 import { h, replace } from "./parts/dom.js";
 import { redraw } from "./parts/plot.js";
 
@@ -137,6 +137,7 @@ async function open() {
   trouble();
   if (page === undefined) await begin();
   await time.open();
+  tellBefore();
 }
 
 afterActions(() => page.show().then(title).catch(report));

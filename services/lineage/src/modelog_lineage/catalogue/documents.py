@@ -13,7 +13,7 @@ from modelog_common.events.store import StoredEvent
 from modelog_common.stores.search import Document
 from modelog_common.stores.search.checks import LONGEST_NAME, LONGEST_TEXT, MOST_TAGS
 
-from modelog_lineage.graph.changes import Change, Describe
+from modelog_lineage.graph.changes import Change, Describe, GoOn
 from modelog_lineage.graph.vocabulary import Kind
 
 KINDS = (
@@ -38,7 +38,8 @@ def described(translated: Translated) -> dict[str, list[str]]:
     """The ids of the things whose documents the events change, by tenant."""
     found: dict[str, dict[str, None]] = {}
     for event, change in _changes(translated):
-        found.setdefault(event.tenant, {})[change.thing.id] = None
+        things = [change.thing, change.to] if isinstance(change, GoOn) else [change.thing]
+        found.setdefault(event.tenant, {}).update(dict.fromkeys(thing.id for thing in things))
     return {tenant: list(ids) for tenant, ids in found.items()}
 
 
@@ -46,20 +47,30 @@ def documents_of(translated: Translated, before: Sequence[Document]) -> list[Doc
     """The documents that end and begin with events in order; `before`: those that were true before the first event."""
     latest = {(d.tenant, d.id): d for d in before}
     changed: dict[tuple[str, str, int], Document] = {}
+
+    def end(known: Document | None, position: int) -> None:
+        if known is not None and known.position < position:
+            changed[known.tenant, known.id, known.position] = replace(known, until=position)
+
     for event, change in _changes(translated):
         known = latest.get((event.tenant, change.thing.id))
-        if known is not None and known.position < event.position:
-            changed[known.tenant, known.id, known.position] = replace(known, until=event.position)
+        end(known, event.position)
+        if isinstance(change, GoOn):
+            # It is not found any more: another thing may come under its name.
+            latest.pop((event.tenant, change.thing.id), None)
+            end(latest.get((event.tenant, change.to.id)), event.position)
+            name = change.name or change.to.key
+            change = Describe(change.to, change.attributes, name)
         after = _after(known, event, change)
         changed[after.tenant, after.id, after.position] = after
         latest[after.tenant, after.id] = after
     return list(changed.values())
 
 
-def _changes(translated: Translated) -> Iterator[tuple[StoredEvent, Describe]]:
+def _changes(translated: Translated) -> Iterator[tuple[StoredEvent, Describe | GoOn]]:
     for event, changes in translated:
         for change in changes:
-            if isinstance(change, Describe) and change.thing.kind in KINDS:
+            if isinstance(change, Describe | GoOn) and change.thing.kind in KINDS:
                 yield event, change
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.store import StoredEvent
 
-from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect, Thing
+from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect, GoOn, Thing
 from modelog_lineage.graph.vocabulary import Kind, Link
 
 Attributes = Mapping[str, str]
@@ -80,12 +80,22 @@ Translated = Sequence[tuple[StoredEvent, Sequence[Change]]]
 def described(translated: Translated) -> list[str]:
     """The uids of the things whose attributes the batch changes."""
     uids = {
-        uid_of(event.tenant, change.thing.id): None
+        uid_of(event.tenant, thing.id): None
         for event, changes in translated
         for change in changes
-        if isinstance(change, Describe)
+        for thing in _things(change)
     }
     return list(uids)
+
+
+def _things(change: Change) -> Sequence[Thing]:
+    match change:
+        case Describe():
+            return [change.thing]
+        case GoOn():
+            return [change.thing, change.to]
+        case _:
+            return []
 
 
 def fold(translated: Translated, current: Mapping[str, Attributes]) -> Batch:
@@ -100,6 +110,8 @@ def fold(translated: Translated, current: Mapping[str, Attributes]) -> Batch:
                     _connect(batch, event, change)
                 case Disconnect():
                     _disconnect(batch, event, change)
+                case GoOn():
+                    _go_on(batch, event, change, current)
     return batch
 
 
@@ -113,9 +125,26 @@ def _describe(batch: Batch, event: StoredEvent, change: Describe, current: Mappi
     uid = _mention(batch, event, change.thing)
     if change.name:
         batch.names[uid] = change.name
+    _become(batch, event, uid, {**_now(batch, uid, current), **change.attributes})
+
+
+def _go_on(batch: Batch, event: StoredEvent, change: GoOn, current: Mapping[str, Attributes]) -> None:
+    uid, to = _mention(batch, event, change.thing), _mention(batch, event, change.to)
+    if change.name:
+        batch.names[to] = change.name
+    before = _now(batch, uid, current)
+    _become(batch, event, to, {**before, **change.attributes})
+    _become(batch, event, uid, {**before, **change.left})
+    _connect(batch, event, Connect(change.to, Link.RENAMED_FROM, change.thing))
+
+
+def _now(batch: Batch, uid: str, current: Mapping[str, Attributes]) -> Attributes:
+    states = batch.states.get(uid)
+    return states[-1].attributes if states else current.get(uid, {})
+
+
+def _become(batch: Batch, event: StoredEvent, uid: str, after: Attributes) -> None:
     states = batch.states.setdefault(uid, [])
-    before = states[-1].attributes if states else current.get(uid, {})
-    after = {**before, **change.attributes}
     if states and states[-1].valid_from == event.position:
         states[-1].attributes = after
         return

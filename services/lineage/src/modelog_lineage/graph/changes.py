@@ -46,4 +46,18 @@ class Disconnect:
     link: Link
 
 
-Change = Describe | Connect | Disconnect
+@dataclass(frozen=True)
+class GoOn:
+    """With this event a thing goes on as another one, which begins with its attributes and these, and comes from it.
+
+    `left` is what the thing itself says from then on.
+    """
+
+    thing: Thing
+    to: Thing
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+
+Change = Describe | Connect | Disconnect | GoOn

@@ -83,6 +83,13 @@ class ModelTagged(Event):
     removed: list[str] = []
 
 
+class ModelRenamed(Event):
+    old_name: str
+    name: str
+    versions: list[str] = []
+    changes: int = 0
+
+
 class ModelDeleted(Event):
     model: str
     reason: str = ""
@@ -378,6 +385,7 @@ RegistryEvent = (
     | VersionPromoted
     | ModelUpdated
     | ModelTagged
+    | ModelRenamed
     | ModelDeleted
     | VersionUpdated
     | VersionTagged

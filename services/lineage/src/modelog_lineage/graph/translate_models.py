@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import assert_never, get_args
 
 from modelog_lineage.graph import translate_changes
-from modelog_lineage.graph.changes import Change, Connect, Describe, Thing
+from modelog_lineage.graph.changes import Change, Connect, Describe, GoOn, Thing
 from modelog_lineage.graph.events import (
     AliasDeleted,
     AliasSet,
@@ -30,6 +30,7 @@ from modelog_lineage.graph.events import (
     JobSucceeded,
     ModelDeleted,
     ModelRegistered,
+    ModelRenamed,
     ModelTagged,
     ModelUpdated,
     RegistryEvent,
@@ -71,6 +72,8 @@ def registry(event: RegistryEvent) -> Iterator[Change]:
             version = model_version(event.model, event.version)
             yield Describe(version, texts(stage=event.to_stage) | {"reason": event.reason})
             yield from by(version, Link.PROMOTED_BY, event.by)
+        case ModelRenamed():
+            yield from _renamed(event)
         case ModelUpdated() | ModelTagged() | ModelDeleted():
             yield Describe(Thing(Kind.MODEL, event.model), _kept_up(event))
         case VersionUpdated() | VersionTagged() | VersionDeleted():
@@ -153,6 +156,20 @@ def _version_registered(event: VersionRegistered) -> Iterator[Change]:
         yield Connect(version, Link.PRODUCED_BY, Thing(Kind.RUN, event.run_id))
     yield from trained_on(version, event.datasets)
     yield from by(version, Link.CREATED_BY, event.author)
+
+
+def _renamed(event: ModelRenamed) -> Iterator[Change]:
+    """The model, its versions and its change requests go on under the new name."""
+    old, new = event.old_name, event.name
+    left = texts(status="renamed", reason=f"to {new}")
+    yield GoOn(Thing(Kind.MODEL, old), Thing(Kind.MODEL, new), left=left)
+    for version in event.versions:
+        after = model_version(new, version)
+        yield GoOn(model_version(old, version), after, texts(model=new), left, f"{new} {version}")
+        yield Connect(after, Link.VERSION_OF, Thing(Kind.MODEL, new))
+    for number in range(1, event.changes + 1):
+        before, after = (Thing(Kind.CHANGE_REQUEST, version_key(name, number)) for name in (old, new))
+        yield GoOn(before, after, texts(model=new), left)
 
 
 def _kept_up(

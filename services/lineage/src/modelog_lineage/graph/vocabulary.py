@@ -52,6 +52,7 @@ class Link(StrEnum):
     TRIGGERED_BY = "TRIGGERED_BY"  # Retraining -> Window
     REPLACES = "REPLACES"  # Retraining -> ModelVersion, the champion
     STARTED_BY = "STARTED_BY"  # Job -> Retraining
+    RENAMED_FROM = "RENAMED_FROM"  # Model, ModelVersion, ChangeRequest -> the same under the name of before
     CREATED_BY = "CREATED_BY"  # anything -> User
 
 

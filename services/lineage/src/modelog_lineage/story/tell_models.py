@@ -155,6 +155,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "registry.VersionPromoted": Sentence(_promoted, _promotions, lambda p: word(p["version"]), with_past=True),
     "registry.ModelUpdated": Sentence(lambda p: f"{word(p['by'])} described the model {word(p['model'])} anew"),
     "registry.ModelTagged": Sentence(lambda p: _tagged(p, f"the model {word(p['model'])}")),
+    "registry.ModelRenamed": Sentence(
+        lambda p: f"{word(p['by'])} renamed the model {word(p['old_name'])} to {word(p['name'])}"
+    ),
     "registry.ModelDeleted": Sentence(
         lambda p: f"{word(p['by'])} deleted the model {word(p['model'])}{because(p['reason'])}"
     ),

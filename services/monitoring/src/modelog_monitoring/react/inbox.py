@@ -53,6 +53,11 @@ class _VersionReviewed(msgspec.Struct):
     comment: str = ""
 
 
+class _ModelRenamed(msgspec.Struct):
+    old_name: str
+    name: str
+
+
 @dataclass(frozen=True)
 class JobResult:
     """How a job ended: the version that it registered, "" for none, or the error."""
@@ -134,6 +139,8 @@ class Inbox:
                     self._keep_job(event.tenant, gone.job_id, "", f"{gone.by} cancelled it. {gone.reason}".strip())
                 case "registry.VersionReviewed":
                     self._keep_review(event, msgspec.json.decode(event.payload, type=_VersionReviewed))
+                case "registry.ModelRenamed":
+                    self._rename(event.tenant, msgspec.json.decode(event.payload, type=_ModelRenamed))
                 case _:
                     return False
         except msgspec.MsgspecError as error:
@@ -155,6 +162,12 @@ class Inbox:
                 review.reviewer,
                 review.comment,
             ),
+        )
+
+    def _rename(self, tenant: str, renamed: _ModelRenamed) -> None:
+        """Its reviews go along: another model may get the old name."""
+        self._db.execute(
+            "UPDATE reviews SET model = ? WHERE tenant = ? AND model = ?", (renamed.name, tenant, renamed.old_name)
         )
 
     def job(self, tenant: str, job_id: str) -> JobResult | None:

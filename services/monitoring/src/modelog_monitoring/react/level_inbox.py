@@ -40,6 +40,11 @@ class _SlaSet(msgspec.Struct):
     targets: _SlaTargets
 
 
+class _ModelRenamed(msgspec.Struct):
+    old_name: str
+    name: str
+
+
 class Traffic(msgspec.Struct):
     """The window of serving.TrafficMeasured."""
 
@@ -115,6 +120,8 @@ class LevelInbox:
                     targets = Targets(told.number, t.latency_p50_ms, t.latency_p99_ms, t.availability_percent)
                     row = (event.tenant, told.model, event.position, msgspec.json.encode(targets).decode())
                     self._db.execute("INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?)", row)
+                case "registry.ModelRenamed":
+                    return self._rename(event, msgspec.json.decode(event.payload, type=_ModelRenamed))
                 case "serving.TrafficMeasured":
                     msgspec.json.decode(event.payload, type=Traffic)
                     row_of_traffic = (event.position, event.tenant, event.payload)
@@ -123,6 +130,16 @@ class LevelInbox:
                     return False
         except msgspec.MsgspecError as error:
             raise PoisonEvent(event, f"its payload cannot be read: {error}") from error
+        return True
+
+    def _rename(self, event: StoredEvent, renamed: _ModelRenamed) -> bool:
+        """Its targets go along; what gets the old name later has none."""
+        held = self.targets(event.tenant, renamed.old_name, event.position)
+        if held is None:
+            return False
+        for model, targets in ((renamed.name, held), (renamed.old_name, Targets(held.number, None, None, None))):
+            row = (event.tenant, model, event.position, msgspec.json.encode(targets).decode())
+            self._db.execute("INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?)", row)
         return True
 
     def next(self) -> Waiting | None:

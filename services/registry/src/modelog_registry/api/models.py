@@ -76,6 +76,11 @@ class ModelServicer(ModelRegistryServicer):
         position = await self._models.move(request.name, request.workspace, request.project, ctx)
         return await self._queries.model(request.name, since(position), ctx.tenant)
 
+    async def RenameModel(self, request: pb.RenameModelRequest, context: Call) -> pb.Model:
+        ctx = command_call(self._clock, request.request_id, "RenameModel")
+        position = await self._models.rename(request.name, request.new_name, ctx)
+        return await self._queries.model(request.new_name, since(position), ctx.tenant)
+
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Call) -> pb.DeleteModelResponse:
         ctx = command_call(self._clock, request.request_id, "DeleteModel")
         position = await self._models.change(parse.delete_model(request), ctx)
@@ -119,7 +124,7 @@ class ModelServicer(ModelRegistryServicer):
         return await self._queries.search_models(request, tenant(), self._words)
 
     async def CountModels(self, request: pb.CountModelsRequest, context: Call) -> pb.CountModelsResponse:
-        return await self._queries.count_models(request, tenant())
+        return await self._queries.count_models(request, tenant(), self._words)
 
     async def SearchVersions(self, request: pb.SearchVersionsRequest, context: Call) -> pb.SearchVersionsResponse:
         found = await self._queries.search_versions(request, tenant())

@@ -56,11 +56,6 @@ class Experiment:
         return created
 
 
-def first_id(tenant: str, name: str) -> str:
-    """The id of the first experiment that has a name."""
-    return derived_id(tenant, name)
-
-
 def evolve(experiment: Experiment, event: ExperimentEvent) -> Experiment:
     """Fold one event."""
     match event:

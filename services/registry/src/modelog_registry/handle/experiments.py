@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelog_common.domain.context import Context
-from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed
+from modelog_common.domain.errors import Invalid, NotAllowed
 from modelog_common.domain.ids import derived_id
-from modelog_common.events.entities import Entities, Loaded
+from modelog_common.events.entities import Entities
 
 from modelog_registry.experiment.commands import (
     AddExperimentArtifacts,
@@ -19,14 +19,12 @@ from modelog_registry.experiment.commands import (
 )
 from modelog_registry.experiment.decide import DEFAULT
 from modelog_registry.experiment.events import ExperimentEvent
-from modelog_registry.experiment.state import Experiment, first_id
-from modelog_registry.handle.names import Names
+from modelog_registry.experiment.state import Experiment
+from modelog_registry.handle.names import Named, first_id
 from modelog_registry.handle.references import References
 from modelog_registry.handle.workspaces import WorkspaceHandler
 from modelog_registry.names import check_name
 from modelog_registry.place import DEFAULT_PLACE, Place
-
-TRIES = 3
 
 
 class Experiments:
@@ -35,18 +33,18 @@ class Experiments:
     def __init__(
         self,
         entities: Entities[Experiment, ExperimentCommand, ExperimentEvent],
-        names: Names,
+        named: Named[Experiment],
         workspaces: WorkspaceHandler,
         references: References,
     ) -> None:
-        self._entities, self._names, self._workspaces = entities, names, workspaces
+        self._entities, self._named, self._workspaces = entities, named, workspaces
         self._references = references
 
     async def create(self, command: CreateExperiment, workspace: str, project: str, ctx: Context) -> tuple[str, int]:
         """The id of the experiment that has the name, and where it stands."""
         check_name(command.name, "name")
         place = await self._place(command.name, workspace, project, ctx)
-        experiment_id = await self._id_for(command.name, ctx)
+        experiment_id = await self._named.id_for(command.name, ctx)
         whole = replace(command, experiment_id=experiment_id, place=place)
         return experiment_id, (await self._entities.handle(experiment_id, whole, ctx)).position
 
@@ -72,7 +70,7 @@ class Experiments:
         loaded = await self._entities.current(experiment_id)
         loaded.state.existing(experiment_id, ctx.tenant)
         if name is not None:
-            loaded = await self._rename(RenameExperiment(experiment_id, name), loaded, ctx)
+            loaded = await self._named.rename(experiment_id, RenameExperiment(experiment_id, name), name, ctx)
         if description is not None:
             also = replace(ctx, request_id=derived_id(ctx.request_id, "describe"))
             loaded = await self._entities.handle(experiment_id, DescribeExperiment(experiment_id, description), also)
@@ -83,7 +81,7 @@ class Experiments:
         if not experiment_id and name in ("", DEFAULT):
             await self._make_default(ctx)
             return first_id(ctx.tenant, DEFAULT), DEFAULT
-        found = experiment_id or await self._holder(name, ctx)
+        found = experiment_id or await self._named.holder(name, ctx)
         state = (await self._entities.recent(found)).state if found else Experiment()
         if state.of(ctx.tenant) is None:
             field, what = ("experiment_id", experiment_id) if experiment_id else ("experiment", name)
@@ -106,46 +104,3 @@ class Experiments:
             await self.create(
                 CreateExperiment("", DEFAULT), "", "", replace(ctx, request_id=derived_id(ctx.request_id, DEFAULT))
             )
-
-    async def _rename(self, command: RenameExperiment, loaded: Loaded[Experiment], ctx: Context) -> Loaded[Experiment]:
-        """Take the new name, rename, let the old one go; see modelog_registry.name.decide."""
-        if not self._entities.decider.decide(loaded.state, command, ctx):
-            return loaded
-        old = loaded.state.name
-        await self._take(command.name, command.experiment_id, ctx)
-        renamed = await self._entities.handle(command.experiment_id, command, ctx)
-        await self._names.release(old, command.experiment_id, ctx)
-        return renamed
-
-    async def _id_for(self, name: str, ctx: Context) -> str:
-        """The id of the experiment that has the name, or will have it: a new one takes it."""
-        for _ in range(TRIES):
-            holder = await self._holder(name, ctx)
-            known = (await self._entities.current(holder)).state if holder else Experiment()
-            if holder and (known.created is None or known.name == name):
-                return holder
-            first = first_id(ctx.tenant, name)
-            used = (await self._entities.current(first)).state.created is not None
-            mine = derived_id(ctx.tenant, name, ctx.request_id) if used else first
-            try:
-                await self._names.take(name, mine, ctx, unused_by=holder)
-            except AlreadyExists:
-                if holder:
-                    raise
-                continue
-            return mine
-        raise AlreadyExists(f"others take and free the name {name!r}; try again")
-
-    async def _take(self, name: str, experiment_id: str, ctx: Context) -> None:
-        holder = await self._holder(name, ctx)
-        unused = holder and (await self._entities.current(holder)).state.name != name
-        await self._names.take(name, experiment_id, ctx, unused_by=holder if unused else "")
-
-    async def _holder(self, name: str, ctx: Context) -> str:
-        """Whose the name is; empty when it is free. What was named before names were kept gets its name here."""
-        owner = await self._names.owner(name, ctx.tenant)
-        first = first_id(ctx.tenant, name)
-        if owner or (await self._entities.current(first)).state.name != name:
-            return owner
-        await self._names.take(name, first, replace(ctx, request_id=derived_id("name of", first)))
-        return first

@@ -16,14 +16,13 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 
 from modelog_registry.handle.models import Models
-from modelog_registry.model.retired import ReviewRetirements
 from modelog_registry.retirement.policy import RetirementPolicy, RetirementPolicySet, SetRetirement, retirement_id
 
 ACTOR = "service:registry"
 PERIOD_S = 3600.0
-# The tenants that have rules, or had, and the names of a tenant's models.
+# The tenants that have rules, or had, and the ids of a tenant's models.
 TenantsOf = Callable[[], Awaitable[Sequence[str]]]
-NamesOf = Callable[[str], Awaitable[Sequence[str]]]
+ModelsOf = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class Retiring:
@@ -34,10 +33,10 @@ class Retiring:
         policies: Entities[RetirementPolicy, SetRetirement, RetirementPolicySet],
         models: Models,
         tenants: TenantsOf,
-        names: NamesOf,
+        ids: ModelsOf,
         clock: Clock,
     ) -> None:
-        self._policies, self._models, self._tenants, self._names = policies, models, tenants, names
+        self._policies, self._models, self._tenants, self._ids = policies, models, tenants, ids
         self._clock = clock
 
     async def set_policy(self, command: SetRetirement, ctx: Context) -> int:
@@ -56,12 +55,12 @@ class Retiring:
     async def check(self, tenant: str) -> tuple[int, int, int]:
         """Look at a tenant's models: how many there are, in how many something happened, and the last position."""
         policy = (await self._policies.load(retirement_id(tenant))).state.in_force
-        names = await self._names(tenant)
+        models = await self._ids(tenant)
         changed, last = 0, 0
-        for name in names:
+        for model_id in models:
             now = self._clock.now()
-            request = derived_id("retirement", tenant, name, str(policy.version), now.date().isoformat())
-            before = await self._models.position(name, tenant)
-            after = await self._models.change(ReviewRetirements(name, policy), Context(now, ACTOR, tenant, request))
-            changed, last = changed + (after != before), max(last, after)
-        return len(names), changed, last
+            request = derived_id("retirement", tenant, model_id, str(policy.version), now.date().isoformat())
+            ctx = Context(now, ACTOR, tenant, request)
+            anything, position = await self._models.review_retirements(model_id, policy, ctx)
+            changed, last = changed + anything, max(last, position)
+        return len(models), changed, last

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
+from modelog_common.domain.ids import derived_id
 from modelog_common.events.types import event
 
 
@@ -13,8 +15,10 @@ class Shared(msgspec.Struct, frozen=True):
 
     experiment_id: str = ""
     run_id: str = ""
+    # As it was called.
     model: str = ""
     version: str = ""
+    model_id: str = ""
 
     def __str__(self) -> str:
         if self.model:
@@ -22,7 +26,7 @@ class Shared(msgspec.Struct, frozen=True):
         return f"run {self.run_id}" if self.run_id else f"experiment {self.experiment_id}"
 
 
-@event("registry.LinkMade")
+@event("registry.LinkMade", version=2)
 class LinkMade:
     """A thing was shared; whoever has the secret, whose SHA-256 this holds, sees it until it expires."""
 
@@ -45,3 +49,11 @@ class LinkRevoked:
 
 
 LinkEvent = LinkMade | LinkRevoked
+
+
+def made_from_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """When no model was ever renamed its id was made of its name."""
+    shared = fields["shared"]
+    if not shared.get("model"):
+        return fields
+    return {**fields, "shared": {**shared, "model_id": derived_id(fields["tenant"], shared["model"])}}

@@ -33,7 +33,8 @@ from modelog_registry.model.change_events import (
 from modelog_registry.model.change_state import ChangeRequest, ChangeState
 from modelog_registry.model.commands import PromoteVersion
 from modelog_registry.model.events import ModelEvent
-from modelog_registry.model.state import Model, told
+from modelog_registry.model.state import Model
+from modelog_registry.model.version import told
 from modelog_registry.rules import RULED
 
 _RUNNING = (ChangeState.OPEN, ChangeState.APPROVED)

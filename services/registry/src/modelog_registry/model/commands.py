@@ -32,6 +32,7 @@ class RegisterModel:
     must_be_new: bool = False
     created_at: datetime | None = None
     place: Place = DEFAULT_PLACE
+    model_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,15 @@ class MoveModel:
 
 
 @dataclass(frozen=True)
+class RenameModel:
+    """Call a model otherwise; the new name is its own already. `deployments` are those that serve it by its name."""
+
+    model: str
+    name: str
+    deployments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DeleteModel:
     """Hide a model with all its versions."""
 
@@ -174,6 +184,7 @@ ModelCommand = (
     | UpdateModel
     | TagModel
     | MoveModel
+    | RenameModel
     | DeleteModel
     | UpdateVersion
     | TagVersion

@@ -9,7 +9,6 @@ from typing import assert_never
 from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid
-from modelog_common.domain.ids import derived_id
 
 from modelog_registry.artifact import Artifact, check_path
 from modelog_registry.model import changes, promotion, retirement, upkeep
@@ -32,6 +31,7 @@ from modelog_registry.model.commands import (
     PromoteVersion,
     RegisterModel,
     RegisterVersion,
+    RenameModel,
     ReviewVersion,
     SetAlias,
     TagModel,
@@ -44,7 +44,7 @@ from modelog_registry.model.retired import ObjectToRetirement, ReviewRetirements
 from modelog_registry.model.signature import Signature, check_signature
 from modelog_registry.model.signed import SignVersion
 from modelog_registry.model.state import Model, evolve
-from modelog_registry.names import check_name
+from modelog_registry.names import check_model_name
 
 # The tag by which a service says in whose name it registers a version.
 SUBMITTED_BY = "submitted_by"
@@ -67,6 +67,8 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
             return upkeep.tag_model(model, command, ctx)
         case MoveModel():
             return upkeep.move_model(model, command, ctx)
+        case RenameModel():
+            return upkeep.rename_model(model, command, ctx)
         case DeleteModel():
             return upkeep.delete_model(model, command, ctx)
         case UpdateVersion():
@@ -109,14 +111,12 @@ def decide(model: Model, command: ModelCommand, ctx: Context) -> Sequence[ModelE
 
 def register_model(model: Model, command: RegisterModel, ctx: Context) -> Sequence[ModelEvent]:
     """The same name with the same description and tags is not an error; a name that was deleted is taken up again."""
-    check_name(command.name, "name")
-    if command.name.strip(".") == "":
-        raise Invalid.field("name", f"{command.name!r} means a folder in an address; use letters or digits too")
+    check_model_name(command.name, "name")
     known = model.registered
     if known is None or model.gone is not None:
         return [
             ModelRegistered(
-                derived_id(ctx.tenant, command.name),
+                command.model_id,
                 command.name,
                 command.description,
                 ctx.actor,

@@ -158,6 +158,23 @@ class ModelMoved:
     at: datetime
 
 
+@event("registry.ModelRenamed")
+class ModelRenamed:
+    """A model is called otherwise from now on, and so is what it holds.
+
+    `versions` are those that are there, `changes` is how many change requests there are.
+    """
+
+    model_id: str
+    old_name: str
+    name: str
+    versions: tuple[str, ...]
+    changes: int
+    by: str
+    at: datetime
+    request_id: str = ""
+
+
 @event("registry.ModelDeleted")
 class ModelDeleted:
     """A model was hidden with all its versions."""
@@ -239,6 +256,7 @@ ModelEvent = (
     | ModelUpdated
     | ModelTagged
     | ModelMoved
+    | ModelRenamed
     | ModelDeleted
     | VersionUpdated
     | VersionTagged

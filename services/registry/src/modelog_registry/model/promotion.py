@@ -12,7 +12,8 @@ from modelog_registry.model.change_state import ChangeRequest
 from modelog_registry.model.commands import PromoteVersion, ReviewVersion
 from modelog_registry.model.events import ModelEvent, VersionPromoted, VersionReviewed
 from modelog_registry.model.stage import Decision, Stage
-from modelog_registry.model.state import Model, Version
+from modelog_registry.model.state import Model
+from modelog_registry.model.version import Version
 from modelog_registry.rules import refusals
 
 _VERBS = {Decision.APPROVED: "approve", Decision.REJECTED: "reject"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -77,7 +77,6 @@ class SlaSet:
 class ReviewRetirements:
     """Announce, call off and carry out retirements of a model's versions, by the rules of `policy`."""
 
-    model: str
     policy: RetirementRules
 
 
@@ -118,3 +117,9 @@ class Retirement:
     ended_by: str = ""
     ended_at: datetime | None = None
     ended_because: str = ""
+
+    def ended(self, event: RetirementObjected | RetirementCalledOff) -> Retirement:
+        """The same after somebody objected, or no rule held any more."""
+        objected = isinstance(event, RetirementObjected)
+        state = RetirementState.OBJECTED if objected else RetirementState.CALLED_OFF
+        return replace(self, state=state, ended_by=event.by, ended_at=event.at, ended_because=event.reason)

@@ -20,7 +20,8 @@ from modelog_registry.model.retired import (
     SlaSet,
 )
 from modelog_registry.model.stage import Stage
-from modelog_registry.model.state import Model, Version, told
+from modelog_registry.model.state import Model
+from modelog_registry.model.version import Version, told
 from modelog_registry.retiring import Condition, RetirementRule, RetirementRules
 
 

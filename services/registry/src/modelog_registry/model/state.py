@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Any, TypeVar, assert_never
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.domain.semver import SemanticVersion
+from msgspec import structs
 
-from modelog_registry.model.card import NOTHING, CardEdited, CardParts
+from modelog_registry.model.card import CardEdited
 from modelog_registry.model.change_events import (
     ChangeApplied,
     ChangeCommented,
@@ -28,6 +29,7 @@ from modelog_registry.model.events import (
     ModelEvent,
     ModelMoved,
     ModelRegistered,
+    ModelRenamed,
     ModelTagged,
     ModelUpdated,
     VersionDeleted,
@@ -46,86 +48,11 @@ from modelog_registry.model.retired import (
     SlaSet,
 )
 from modelog_registry.model.signed import VersionSigned
-from modelog_registry.model.stage import Decision, ModelType, Stage
+from modelog_registry.model.stage import ModelType, Stage
+from modelog_registry.model.version import Gone, Version
 from modelog_registry.place import DEFAULT_PLACE, Place
-from modelog_registry.rules import Candidate
 
-
-@dataclass(frozen=True)
-class Gone:
-    """By whom something was deleted, and when."""
-
-    by: str
-    at: datetime
-
-    def __str__(self) -> str:
-        return f"{self.by} deleted it at {told(self.at)}"
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version: what was registered, and what became of it; `number` counts a model's versions from 1."""
-
-    content: VersionRegistered
-    updated_at: datetime
-    number: int
-    description: str
-    tags: Mapping[str, str]
-    stage: Stage = Stage.DEVELOPMENT
-    moved: VersionPromoted | None = None
-    reviews: tuple[VersionReviewed, ...] = ()
-    card: CardParts = NOTHING
-    card_edited: CardEdited | None = None
-    signatures: tuple[VersionSigned, ...] = ()
-    retirement: Retirement | None = None
-    gone: Gone | None = None
-
-    @property
-    def title(self) -> str:
-        """As messages name it: "flight-delay 1.0.0"."""
-        return f"{self.content.model} {self.content.version}"
-
-    @property
-    def last_review(self) -> VersionReviewed | None:
-        return self.reviews[-1] if self.reviews else None
-
-    @property
-    def approval_id(self) -> str:
-        """The approval in force: that of the last review, empty when it rejected or when there is none."""
-        last = self.last_review
-        return last.approval_id if last is not None and last.decision is Decision.APPROVED else ""
-
-    @property
-    def judged(self) -> Candidate:
-        """What the rules of promotions look at."""
-        return self.judged_for(None)
-
-    def judged_for(self, change: ChangeRequest | None) -> Candidate:
-        """The same with the approvals of the change request that asks for the promotion.
-
-        An approval stands until somebody rejects the version.
-        """
-        approvals = change.approvals if change is not None else ()
-        since = max((n for n, r in enumerate(self.reviews) if r.decision is Decision.REJECTED), default=-1) + 1
-        people = [review.reviewer for review in self.reviews[since:]]
-        people += [given.review.by for given in approvals if given.after >= since]
-        rejection = self.reviews[since - 1] if since and not people else None
-        return Candidate(
-            self.title,
-            self.content.author,
-            self.content.metrics,
-            tuple(dict.fromkeys(people)),
-            rejection.reviewer if rejection is not None else "",
-            rejection.comment if rejection is not None else "",
-            change.requested.change if change is not None else 0,
-        )
-
-    @property
-    def how(self) -> str:
-        """Who brought it to its stage, and when."""
-        if self.moved is None:
-            return f"{self.content.author} registered it at {told(self.content.at)}"
-        return f"{self.moved.by} moved it there at {told(self.moved.at)}"
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True)
@@ -143,10 +70,16 @@ class Model:
     updated_at: datetime | None = None
     gone: Gone | None = None
     place: Place = DEFAULT_PLACE
+    renamed: ModelRenamed | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is called, also when it is deleted."""
+        return self.registered.name if self.registered is not None else ""
 
     def named(self, name: str) -> ModelRegistered:
         """Who registered the model; raises NotFound, which names it, when nobody did or when it was deleted."""
-        if self.registered is None:
+        if self.registered is None or self.registered.name != name:
             raise NotFound(f"there is no model {name!r}; register it first")
         if self.gone is not None:
             raise NotFound(f"there is no model {name!r} any more: {self.gone}; registering it again goes on with it")
@@ -200,11 +133,6 @@ class Model:
         return self.versions[SemanticVersion.parse(version)]
 
 
-def told(at: datetime) -> str:
-    """A time as messages tell it."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def evolve(model: Model, event: ModelEvent) -> Model:
     """Fold one event."""
     return replace(_evolve(model, event), updated_at=event.at)
@@ -217,6 +145,8 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             return replace(named, gone=None, place=place)
         case ModelMoved(place=place):
             return replace(model, place=place)
+        case ModelRenamed():
+            return _renamed(model, event)
         case VersionRegistered(at=at, description=description, tags=tags):
             return model.with_version(Version(event, at, len(model.versions) + 1, description, tags))
         case VersionReviewed(version=version, at=at):
@@ -258,7 +188,8 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             return model.with_version(replace(model.of(version), retirement=Retirement(event)))
         case RetirementObjected(version=version) | RetirementCalledOff(version=version):
             ended = model.of(version)
-            return model.with_version(replace(ended, retirement=_ended(ended.retirement, event)))
+            retirement = ended.retirement.ended(event) if ended.retirement is not None else None
+            return model.with_version(replace(ended, retirement=retirement))
         case ChangeRequested(change=number):
             return replace(model, changes={**model.changes, number: requested(event)})
         case (
@@ -275,12 +206,24 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
             assert_never(event)
 
 
-def _ended(retirement: Retirement | None, event: RetirementObjected | RetirementCalledOff) -> Retirement | None:
-    if retirement is None:
-        return None
-    objected = isinstance(event, RetirementObjected)
-    state = RetirementState.OBJECTED if objected else RetirementState.CALLED_OFF
-    return replace(retirement, state=state, ended_by=event.by, ended_at=event.at, ended_because=event.reason)
+def _renamed(model: Model, event: ModelRenamed) -> Model:
+    """Whatever is said from now on of what was said before names the model as it is called then."""
+    named, name = model.registered, event.name
+    return replace(
+        model,
+        registered=_with(named, name=name) if named is not None else None,
+        versions={key: replace(v, content=_with(v.content, model=name)) for key, v in model.versions.items()},
+        aliases={alias: _with(pointed, model=name) for alias, pointed in model.aliases.items()},
+        changes={n: replace(c, requested=_with(c.requested, model=name)) for n, c in model.changes.items()},
+        renamed=event,
+    )
+
+
+def _with(said: Said, **fields: str) -> Said:
+    """An event with other values."""
+    struct: Any = said
+    other: Said = structs.replace(struct, **fields)
+    return other
 
 
 def _moved_on(retirement: Retirement | None, event: VersionPromoted) -> Retirement | None:

@@ -14,6 +14,7 @@ from modelog_registry.model.commands import (
     DeleteModel,
     DeleteVersion,
     MoveModel,
+    RenameModel,
     SetAlias,
     TagModel,
     TagVersion,
@@ -26,6 +27,7 @@ from modelog_registry.model.events import (
     ModelDeleted,
     ModelEvent,
     ModelMoved,
+    ModelRenamed,
     ModelTagged,
     ModelUpdated,
     VersionDeleted,
@@ -34,7 +36,9 @@ from modelog_registry.model.events import (
 )
 from modelog_registry.model.signed import SignVersion, VersionSigned, check_files
 from modelog_registry.model.stage import Stage
-from modelog_registry.model.state import Model, Version, told
+from modelog_registry.model.state import Model
+from modelog_registry.model.version import Version, told
+from modelog_registry.names import check_model_name
 
 # "latest" and "v1" are how clients of MLflow name versions otherwise.
 _TAKEN = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
@@ -74,6 +78,33 @@ def move_model(model: Model, command: MoveModel, ctx: Context) -> Sequence[Model
     if command.place == model.place:
         return ()
     return [ModelMoved(named.model_id, named.name, model.place, command.place, ctx.actor, ctx.now)]
+
+
+def rename_model(model: Model, command: RenameModel, ctx: Context) -> Sequence[ModelEvent]:
+    """Not while a deployment serves it, for other services know it by its name. As it is called it may be called."""
+    named = model.named(command.model)
+    check_model_name(command.name, "new_name")
+    if command.name == named.name:
+        return ()
+    if command.deployments:
+        which = ", ".join(command.deployments)
+        raise NotAllowed(
+            f"{named.name} is served by {which}, and is known there by its name; stop what serves it, rename, and "
+            "deploy it again under the new name"
+        )
+    versions = tuple(version.content.version for version in model.live)
+    return [
+        ModelRenamed(
+            named.model_id,
+            named.name,
+            command.name,
+            versions,
+            len(model.changes),
+            ctx.actor,
+            ctx.now,
+            ctx.request_id,
+        )
+    ]
 
 
 def tag_version(model: Model, command: TagVersion, ctx: Context) -> Sequence[ModelEvent]:

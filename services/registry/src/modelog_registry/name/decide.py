@@ -26,15 +26,17 @@ class Name:
     """A name; before its first event nobody has it."""
 
     taken: NameTaken | None = None
+    # The ids of all that have it, or had it, in the order in which they got it.
+    owners: tuple[str, ...] = ()
 
 
 def evolve(name: Name, event: NameEvent) -> Name:
     """Fold one event."""
     match event:
         case NameTaken():
-            return Name(event)
+            return Name(event, tuple(dict.fromkeys((*name.owners, event.owner))))
         case NameReleased():
-            return Name()
+            return Name(None, name.owners)
         case _:
             assert_never(event)
 

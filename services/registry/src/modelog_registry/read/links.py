@@ -14,13 +14,14 @@ from modelog_common.rpc.call import calling
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import experiment_pb2
 from modelog_proto.registry.v1 import link_pb2 as pb
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, ColumnElement
 
 from modelog_registry.link.decide import Link
 from modelog_registry.link.events import LinkMade, Shared
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.messages import timestamp
 from modelog_registry.read.models.model_queries import ModelQueries
+from modelog_registry.read.models.model_tables import called
 from modelog_registry.read.queries import TableQueries, existing
 from modelog_registry.read.runs.tracking import TrackingQueries
 from modelog_registry.read.tables import TABLES
@@ -30,6 +31,8 @@ LINKS = temporal_table(
     "links",
     key=["link_id"],
     columns=[
+        # The id of a model; empty for what is none.
+        Column("entity", ByteText(40), nullable=False),
         Column("experiment_id", ByteText(40), nullable=False),
         Column("run_id", ByteText(100), nullable=False),
         Column("model", ByteText(), nullable=False),
@@ -47,6 +50,7 @@ def link_rows(link: Link, stored: StoredEvent) -> Sequence[Change]:
         raise ValueError(f"{stored.stream} has {stored.type} before the link was made")
     shared = link.made.shared
     values = {
+        "entity": shared.model_id,
         "experiment_id": shared.experiment_id,
         "run_id": shared.run_id,
         "model": shared.model,
@@ -93,10 +97,13 @@ class LinkQueries(TableQueries):
         named = (
             (t.experiment_id, request.experiment_id),
             (t.run_id, request.run_id),
-            (t.model, request.model),
             (t.version, request.version),
         )
-        where = [column == name for column, name in named if name]
+
+        def where(at: int | None) -> list[ColumnElement[bool]]:
+            of_model = called(t.entity, request.model, tenant, at) if request.model else []
+            return [*of_model, *(column == name for column, name in named if name)]
+
         return await self._queries.page(
             LINKS, pb.Link, request.read, tenant, request.page, where=where, order_by=[t.made_us.desc()]
         )
@@ -112,7 +119,8 @@ class LinkQueries(TableQueries):
                 return Shared(experiment_id=run.experiment_id, run_id=run.id)
             case (False, False, True, True):
                 version = await self._models.version(request.model, request.version, now, tenant)
-                return Shared(model=version.model, version=version.version)
+                named = await self._models.model(request.model, now, tenant)
+                return Shared(model=version.model, version=version.version, model_id=named.id)
             case _:
                 raise Invalid.field("experiment_id", "name one thing: experiment_id, run_id, or model and version")
 
@@ -123,7 +131,8 @@ class LinkQueries(TableQueries):
         # Nobody's membership is asked for: the link is the permission.
         with calling(None):
             if shared.model:
-                version = await self._models.version(shared.model, shared.version, now, made.tenant)
+                model = await self._models.name_of(shared.model_id, made.tenant) or shared.model
+                version = await self._models.version(model, shared.version, now, made.tenant)
                 answer.version.CopyFrom(version)
             elif shared.run_id:
                 answer.run.CopyFrom(await self._tracking.run_with_points(shared.run_id, now, made.tenant))

@@ -26,7 +26,7 @@ PLACES = temporal_table(
 
 
 def placed(kind: str, thing: str, place: Place) -> Put:
-    """The row of an experiment, by its id, or of a model, by its name."""
+    """The row of an experiment or a model, by its id."""
     return Put(PLACES, {"kind": kind, "thing": thing}, b"", {"workspace": place.workspace, "project": place.project})
 
 
@@ -56,7 +56,7 @@ async def held(queries: Queries, store: EventStore, tenant: str, workspace: str,
             *inside(EXPERIMENT, e.experiment_id, tenant, None, workspace, project),
         ),
         select(func.count()).where(
-            m.tenant == tenant, MODELS.at(None), *inside(MODEL, m.name, tenant, None, workspace, project)
+            m.tenant == tenant, MODELS.at(None), *inside(MODEL, m.entity, tenant, None, workspace, project)
         ),
     ]
     return sum([(await queries.fetch(one))[0][0] for one in counted])

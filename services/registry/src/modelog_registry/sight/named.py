@@ -53,6 +53,8 @@ OF_MESSAGES = {
     "UpdateModelRequest.name": Kind.MODEL,
     "SetModelTagsRequest.name": Kind.MODEL,
     "MoveModelRequest.name": Kind.MODEL,
+    "RenameModelRequest.name": Kind.MODEL,
+    "RenameModelRequest.new_name": Kind.NEW_MODEL,
     "DeleteModelRequest.name": Kind.MODEL,
     "CompareRunsRequest.runs": Kind.RUNS,
     "CompareVersionsRequest.versions": Kind.VERSION,

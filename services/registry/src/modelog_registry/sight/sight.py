@@ -14,7 +14,6 @@ from typing import Any
 
 from google.protobuf.message import Message
 from modelog_common.domain.errors import AlreadyExists, Forbidden, NotFound
-from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.read.tables import TemporalTable
 from modelog_common.rpc.call import call_or_none
@@ -22,12 +21,11 @@ from modelog_common.security.permissions import ADMIN, permissions_of
 from modelog_common.security.tokens import Identity
 from sqlalchemy import ColumnElement, select
 
-from modelog_registry.experiment.state import Experiment, first_id
-from modelog_registry.handle.names import Names
+from modelog_registry.experiment.state import Experiment
+from modelog_registry.handle.names import Named, Names, first_id
 from modelog_registry.link.decide import Link
 from modelog_registry.logged_model.state import LoggedModel
 from modelog_registry.model.state import Model
-from modelog_registry.read.models.model_tables import MODELS
 from modelog_registry.read.places import EXPERIMENT, MODEL, PLACES
 from modelog_registry.run.state import Run
 from modelog_registry.sight.named import Kind, named
@@ -45,6 +43,7 @@ class Looked:
     workspaces: Entities[Workspaces, Any, Any]
     experiments: Entities[Experiment, Any, Any]
     names: Names
+    named_models: Named[Model]
     runs: Entities[Run, Any, Any]
     models: Entities[Model, Any, Any]
     logged_models: Entities[LoggedModel, Any, Any]
@@ -72,8 +71,8 @@ class Sight:
             return ()
         c, p = table.table.c, PLACES.table.c
         holding = [(EXPERIMENT, c.experiment_id)] if "experiment_id" in c else []
-        holding += [(MODEL, c.model)] if "model" in c else []
-        holding += [(MODEL, c.name)] if table is MODELS else []
+        # A model by its id: of the past it may be called otherwise, or another one so.
+        holding += [(MODEL, c.entity)] if "entity" in c else []
         out = [p.tenant == tenant, PLACES.at(None), p.workspace.in_(sorted(hidden))]
         return [column.not_in(select(p.thing).where(*out, p.kind == kind)) for kind, column in holding]
 
@@ -91,7 +90,13 @@ class Sight:
     async def sees(self, kind: Kind, name: str) -> bool:
         """Whether the caller may see one thing; what is not there is nobody's secret."""
         who, hidden = _narrowed(), await self.hidden()
-        return who is None or not hidden or not hidden & set(await self._workspaces_of(kind, name, who.tenant))
+        if who is None or not hidden:
+            return True
+        if kind in (Kind.MODEL, Kind.VERSION):
+            # Other services know models by the names of then.
+            ever = await self._looked.named_models.ids_ever(name.partition("/")[0], who.tenant)
+            return not any([hidden & set(await self._of_model_id(model_id)) for model_id in ever])
+        return not hidden & set(await self._workspaces_of(kind, name, who.tenant))
 
     async def sees_stream(self, stream: str) -> bool:
         """Whether the caller may see the events of a stream of the log."""
@@ -107,13 +112,18 @@ class Sight:
             case "registry.loggedmodel":
                 inside = await self._workspaces_of(Kind.LOGGED_MODEL, entity_id, who.tenant)
             case "registry.model":
-                inside = [(await self._looked.models.current(entity_id)).state.place.workspace]
+                inside = await self._of_model_id(entity_id)
             case "registry.link":
                 inside = await self._of_link(entity_id, who.tenant)
             case "registry.name":
                 # What is free tells who had it.
-                owner = await self._looked.names.owner_of(entity_id)
-                return bool(owner) and not hidden & set(await self._of_experiment(owner, who.tenant))
+                taken = await self._looked.names.taken(entity_id)
+                if taken is None:
+                    return False
+                of_model = taken.kind == MODEL
+                inside = await (
+                    self._of_model_id(taken.owner) if of_model else self._of_experiment(taken.owner, who.tenant)
+                )
             case "registry.workspace":
                 # All workspaces of the tenant are in it.
                 return False
@@ -162,13 +172,16 @@ class Sight:
         made = (await self._looked.links.current(link_id)).state.made
         if made is None or made.tenant != tenant:
             return ()
-        if made.shared.model:
-            return await self._of_model(made.shared.model, tenant)
+        if made.shared.model_id:
+            return await self._of_model_id(made.shared.model_id)
         return await self._of_experiment(made.shared.experiment_id, tenant)
 
     async def _of_model(self, name: str, tenant: str) -> Sequence[str]:
         """Also of one that was deleted: its history is still there."""
-        state = (await self._looked.models.current(derived_id(tenant, name))).state
+        return await self._of_model_id(await self._looked.named_models.id_of(name, tenant))
+
+    async def _of_model_id(self, model_id: str) -> Sequence[str]:
+        state = (await self._looked.models.current(model_id)).state if model_id else Model()
         return [state.place.workspace] if state.registered is not None else ()
 
 

@@ -9,11 +9,23 @@ let showAgain = async () => {};
 // What shows the page anew when something was done.
 export const afterActions = (show) => { showAgain = show; };
 
+// What was done is told on the page that it leads to.
+const key = "told";
+function goOn({ words, at }) {
+  sessionStorage.setItem(key, words);
+  location.assign(at);
+}
+export function tellBefore() {
+  const words = sessionStorage.getItem(key);
+  sessionStorage.removeItem(key);
+  if (words) document.getElementById("told").textContent = words;
+}
+
 // Nothing can be done in the past, nor by who may only look.
 export const mayHere = (permission) => !moment.asOf && may(permission);
 
 // A button, or null for who may not. `of` says what it is about, where several are alike; `final` warns of what cannot be
-// taken back. `form()` gives { parts, send }: the fields, and what sends them by `call(path, body)` and answers in words.
+// taken back. `form()` gives { parts, send }: the fields, and what sends them by `call(path, body)` and answers in words, or with { words, at }.
 export function action(label, { permission, of = "", final, form }) {
   if (!mayHere(permission)) return null;
   const button = h("button", { type: "button", "aria-haspopup": "dialog", "aria-label": of ? `${label} ${of}` : null, onclick: () => open(label, of, final, form(), button) }, label);
@@ -38,9 +50,11 @@ function open(label, of, final, { parts, send }, opener) {
     busy = true;
     refusal.textContent = "";
     try {
-      const words = await send(call);
+      const done = await send(call);
+      // What the page was about is called otherwise, or gone: the answer says where to go on.
+      if (typeof done === "object") return goOn(done);
       dialog.close();
-      document.getElementById("told").textContent = words;
+      document.getElementById("told").textContent = done;
       await showAgain();
       backTo(opener);
     } catch (error) {

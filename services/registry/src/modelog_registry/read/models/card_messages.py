@@ -7,7 +7,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from modelog_proto.registry.v1 import card_pb2 as pb
 
 from modelog_registry.model.card import CardEdited, CardParts
-from modelog_registry.model.state import Version
+from modelog_registry.model.version import Version
 from modelog_registry.read.messages import timestamp
 
 

@@ -12,17 +12,23 @@ from sqlalchemy import ColumnElement, Select, func, select
 from modelog_registry.read.models.model_search import SEARCHED_MODELS, conditions_of
 from modelog_registry.read.models.model_tables import MODEL_TAGS, MODELS, VERSIONS
 from modelog_registry.read.places import MODEL, inside
+from modelog_registry.read.words.text_documents import MODEL as TEXT_OF_MODEL
+from modelog_registry.read.words.texts import Words
 
 USUAL_VALUES = 20
 _M, _V, _T = MODELS.table.c, VERSIONS.table.c, MODEL_TAGS.table.c
 
 
-async def count_models(queries: Queries, request: pb.CountModelsRequest, tenant: str) -> pb.CountModelsResponse:
+async def count_models(
+    queries: Queries, request: pb.CountModelsRequest, tenant: str, words: Words
+) -> pb.CountModelsResponse:
     """How many models the conditions hold for, and how many of them have each value."""
     conditions = conditions_of(SEARCHED_MODELS, request.conditions, queries.dialect)
     at = await queries.position(request.read)
-    place = inside(MODEL, _M.name, tenant, at, request.workspace, request.project)
+    place = inside(MODEL, _M.entity, tenant, at, request.workspace, request.project)
     met = select(_M.name).where(*await queries.rows_of(MODELS, tenant, at), *conditions(tenant, at), *place)
+    if request.text:
+        met = met.where(_M.entity.in_(await words(tenant, request.text, TEXT_OF_MODEL, at)))
     most = request.values or USUAL_VALUES
 
     def of_versions(value: ColumnElement[str]) -> Select[Any]:

@@ -26,6 +26,7 @@ from modelog_registry.model.events import (
     ModelEvent,
     ModelMoved,
     ModelRegistered,
+    ModelRenamed,
     ModelTagged,
     ModelUpdated,
     VersionDeleted,
@@ -39,7 +40,8 @@ from modelog_registry.model.retired import RetirementAnnounced, RetirementCalled
 from modelog_registry.model.signature import Tensor
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.model.stage import Decision, ModelType
-from modelog_registry.model.state import Model, Version
+from modelog_registry.model.state import Model
+from modelog_registry.model.version import Version
 from modelog_registry.read.messages import STAGES, artifact_message, timestamp
 from modelog_registry.read.models import card_messages, change_messages
 
@@ -126,6 +128,9 @@ def fact_message(event: ModelEvent, position: int) -> pb.ModelFact:
         case ModelMoved():
             fact.kind, fact.by = pb.FACT_KIND_MODEL_MOVED, event.by
             fact.reason = f"from {event.old_place} to {event.place}"
+        case ModelRenamed():
+            fact.kind, fact.by = pb.FACT_KIND_MODEL_RENAMED, event.by
+            fact.reason = f"from {event.old_name} to {event.name}"
         case ModelDeleted():
             fact.kind, fact.by, fact.reason = pb.FACT_KIND_MODEL_DELETED, event.by, event.reason
         case AliasSet():

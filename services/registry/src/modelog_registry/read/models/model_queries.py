@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.models.facets import count_models
 from modelog_registry.read.models.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
-from modelog_registry.read.models.model_tables import MODEL_FACTS, MODELS, VERSIONS
+from modelog_registry.read.models.model_tables import MODEL_FACTS, MODELS, VERSIONS, called
 from modelog_registry.read.places import MODEL, inside
 from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
 from modelog_registry.read.words.text_documents import MODEL as TEXT_OF_MODEL
@@ -31,6 +31,12 @@ class ModelQueries(TableQueries):
         model = existing(found, f"there is no model {name!r}", read)
         await self._add_versions([model], tenant)
         return model
+
+    async def name_of(self, model_id: str, tenant: str) -> str:
+        """What a model is called now; empty when it is not there."""
+        c = MODELS.table.c
+        rows = [*await self._queries.rows_of(MODELS, tenant, None), c.entity == model_id]
+        return next((row.name for row in await self._queries.fetch(select(c.name).where(*rows))), "")
 
     async def models(self, request: pb.ListModelsRequest, tenant: str) -> Found[pb.Model]:
         """Models with all their versions, by name."""
@@ -50,13 +56,13 @@ class ModelQueries(TableQueries):
             return [*conditions(tenant, at), *_inside(request, tenant, at)]
 
         async def ids_at(at: int, offset: int, limit: int) -> Sequence[str]:
-            name, best = MODELS.table.c.name, await words(tenant, request.text, TEXT_OF_MODEL, at)
+            c, best = MODELS.table.c, await words(tenant, request.text, TEXT_OF_MODEL, at)
             rows = await self._queries.rows_of(MODELS, tenant, at)
-            asked = select(name).where(*rows, *where(at), name.in_(best)).order_by(*order_by, name)
+            asked = select(c.name, c.entity).where(*rows, *where(at), c.entity.in_(best)).order_by(*order_by, c.name)
             if request.order_by:
                 return [row.name for row in await self._queries.fetch(asked.limit(limit).offset(offset))]
-            met = {row.name for row in await self._queries.fetch(asked)}
-            return [one for one in best if one in met][offset : offset + limit]
+            met = {row.entity: row.name for row in await self._queries.fetch(asked)}
+            return [met[one] for one in best if one in met][offset : offset + limit]
 
         asked = (MODELS, pb.Model, request.read, tenant, request.page)
         if request.text:
@@ -73,8 +79,10 @@ class ModelQueries(TableQueries):
             return pb.SearchModelsResponse(encoded_models=encoded, next_page_token=token)
         return pb.SearchModelsResponse(models=found.items, next_page_token=token)
 
-    async def count_models(self, request: pb.CountModelsRequest, tenant: str) -> pb.CountModelsResponse:
-        return await count_models(self._queries, request, tenant)
+    async def count_models(
+        self, request: pb.CountModelsRequest, tenant: str, words: Words = no_words
+    ) -> pb.CountModelsResponse:
+        return await count_models(self._queries, request, tenant, words)
 
     async def search_versions(self, request: pb.SearchVersionsRequest, tenant: str) -> Found[pb.ModelVersion]:
         """Versions that the conditions hold for."""
@@ -160,9 +168,15 @@ class ModelQueries(TableQueries):
     ) -> Found[pb.ModelFact]:
         """What happened to a model, or to one of its versions, oldest first; also when it is deleted."""
         t = MODEL_FACTS.table.c
-        where = [t.model == model] + ([t.version == version] if version else [])
+        of_version = [t.version == version] if version else []
         found = await self._queries.page(
-            MODEL_FACTS, pb.ModelFact, read, tenant, page, where=where, order_by=[t.ordinal]
+            MODEL_FACTS,
+            pb.ModelFact,
+            read,
+            tenant,
+            page,
+            where=lambda at: [*called(t.entity, model, tenant, at), *of_version],
+            order_by=[t.ordinal],
         )
         if not found.items and not page.token:
             raise NotFound(f"nothing ever happened to {f'version {version!r} of ' if version else ''}a model {model!r}")
@@ -172,7 +186,7 @@ class ModelQueries(TableQueries):
 def _inside(
     request: pb.ListModelsRequest | pb.SearchModelsRequest, tenant: str, at: int | None
 ) -> list[ColumnElement[bool]]:
-    return inside(MODEL, MODELS.table.c.name, tenant, at, request.workspace, request.project)
+    return inside(MODEL, MODELS.table.c.entity, tenant, at, request.workspace, request.project)
 
 
 def _last_of(models: Sequence[pb.Model]) -> int:

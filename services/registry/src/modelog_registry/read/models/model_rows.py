@@ -18,6 +18,7 @@ from modelog_registry.model.events import (
     ModelEvent,
     ModelMoved,
     ModelRegistered,
+    ModelRenamed,
     ModelTagged,
     VersionDeleted,
     VersionPromoted,
@@ -26,7 +27,8 @@ from modelog_registry.model.events import (
 )
 from modelog_registry.model.retired import RetirementAnnounced, RetirementCalledOff, RetirementObjected, SlaSet
 from modelog_registry.model.signed import VersionSigned
-from modelog_registry.model.state import Gone, Model, Version
+from modelog_registry.model.state import Model
+from modelog_registry.model.version import Gone, Version
 from modelog_registry.read.columns import microseconds
 from modelog_registry.read.models import card_messages, change_messages, model_messages, policy_messages, retirements
 from modelog_registry.read.models.model_tables import (
@@ -35,6 +37,7 @@ from modelog_registry.read.models.model_tables import (
     CHANGES,
     KEY_LENGTH,
     MODEL_FACTS,
+    MODEL_NAMES,
     MODEL_TAGS,
     MODELS,
     PROMOTIONS,
@@ -56,12 +59,15 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
     if registered is None:
         raise ValueError(f"{stored.stream} has {stored.type} before the model was registered")
     event: ModelEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
-    name = registered.name
-    changes: list[Change] = [_fact(name, event, stored)]
+    name, entity = registered.name, registered.model_id
+    changes: list[Change] = [_fact(entity, event, stored)]
     if isinstance(event, ModelDeleted):
         return [*changes, *_without_model(model, name, Gone(event.by, event.at))]
+    if isinstance(event, ModelRenamed):
+        changes += _renamed(model, event, stored.position)
     row = model_messages.model_message(model, registered, stored.position).SerializeToString()
     values = {
+        "entity": entity,
         "folded": name.casefold()[:500],
         "type": model.type.value,
         "author": registered.author,
@@ -69,27 +75,29 @@ def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
         "updated_us": microseconds(event.at),
     }
     changes.append(Put(MODELS, {"name": name}, row, values))
+    if isinstance(event, ModelRegistered | ModelRenamed):
+        changes.append(Put(MODEL_NAMES, {"name": name}, b"", {"entity": entity}))
     if isinstance(event, ModelRegistered | ModelMoved):
-        changes.append(placed(MODEL, name, model.place))
+        changes.append(placed(MODEL, entity, model.place))
     changes += (_version_row(model, model.of(text), stored.position) for text in _versions_of(event))
     changes += _searched(model, event)
     if isinstance(event, VersionPromoted) and event.to_stage in RULED:
         judged = model.of(event.version).judged_for(model.changes.get(event.change))
         body = policy_messages.promotion_message(judged, event, stored.position).SerializeToString()
-        key = {"model": name, "told": str(stored.version)}
+        key = {"entity": entity, "told": str(stored.version)}
         changes.append(Put(PROMOTIONS, key, body, {"at_position": stored.position}))
     if isinstance(event, SlaSet):
         body = retirements.sla_message(event, stored.position).SerializeToString()
-        changes.append(Put(SLAS, {"model": name, "number": str(event.number)}, body, {"at_position": stored.position}))
+        key = {"entity": entity, "number": str(event.number)}
+        changes.append(Put(SLAS, key, body, {"at_position": stored.position}))
     if isinstance(event, RetirementAnnounced | RetirementObjected | RetirementCalledOff | VersionPromoted):
         changes += _retirement_rows(model.of(event.version), stored.position)
     if isinstance(event, VersionSigned):
         body = signature_message(event, stored.position).SerializeToString()
         values = {"version": event.version, "ordinal": stored.version}
-        changes.append(Put(SIGNATURES, {"model": name, "told": str(stored.version)}, body, values))
+        changes.append(Put(SIGNATURES, {"entity": entity, "told": str(stored.version)}, body, values))
     if isinstance(event, CardEdited):
-        body = card_messages.written_message(model.of(event.version), stored.position).SerializeToString()
-        changes.append(Put(CARDS, {"model": name, "version": event.version}, body, {}))
+        changes.append(_card_row(model.of(event.version), stored.position))
     if isinstance(event, ChangeEvent):
         changes.append(_change_row(model.changes[event.change], stored.position))
     return changes
@@ -115,6 +123,7 @@ def _versions_of(event: ModelEvent) -> Sequence[str]:
 def _version_row(model: Model, version: Version, position: int) -> Change:
     content = version.content
     values = {
+        "entity": content.model_id,
         "folded": content.model.casefold()[:500],
         "stage": version.stage.value,
         "author": content.author,
@@ -133,6 +142,7 @@ def _version_row(model: Model, version: Version, position: int) -> Change:
 def _change_row(change: ChangeRequest, position: int) -> Change:
     asked = change.requested
     values = {
+        "entity": asked.model_id,
         "version": asked.version,
         "state": change.state.value,
         "created_us": microseconds(asked.at),
@@ -146,9 +156,48 @@ def _retirement_rows(version: Version, position: int) -> Iterator[Change]:
     retirement = version.retirement
     if retirement is None:
         return
-    values = {"state": retirement.state.value, "due_us": microseconds(retirement.announced.due)}
+    due = microseconds(retirement.announced.due)
+    values = {"entity": version.content.model_id, "state": retirement.state.value, "due_us": due}
     body = retirements.retirement_message(version, retirement, position).SerializeToString()
     yield Put(RETIREMENTS, {"model": version.content.model, "version": version.content.version}, body, values)
+
+
+def _card_row(version: Version, position: int) -> Change:
+    content = version.content
+    body = card_messages.written_message(version, position).SerializeToString()
+    return Put(CARDS, {"model": content.model, "version": content.version}, body, {"entity": content.model_id})
+
+
+def _renamed(model: Model, event: ModelRenamed, position: int) -> Iterator[Change]:
+    """All rows that name the model begin anew under its new name; what is kept under its id stays as it was said."""
+    old, new = event.old_name, event.name
+    yield Remove(MODELS, {"name": old})
+    yield Remove(MODEL_NAMES, {"name": old})
+    yield from _tags(MODEL_TAGS, old, {}, list(model.tags))
+    yield from _tags(MODEL_TAGS, new, model.tags)
+    for alias, pointed in model.aliases.items():
+        yield Remove(ALIASES, {"model": old, "alias": alias})
+        yield Put(ALIASES, {"model": new, "alias": alias}, b"", {"version": pointed.version})
+    for change in model.changes.values():
+        yield Remove(CHANGES, {"model": old, "change": str(change.requested.change)})
+        yield _change_row(change, position)
+    for version in model.versions.values():
+        yield from _version_renamed(model, version, old, position)
+
+
+def _version_renamed(model: Model, version: Version, old: str, position: int) -> Iterator[Change]:
+    key = {"model": old, "version": version.content.version}
+    if version.gone is None:
+        yield Remove(VERSIONS, key)
+        yield _version_row(model, version, position)
+        yield from _tags(VERSION_TAGS, f"{old}/{version.content.version}", {}, list(version.tags))
+        yield from _tags(VERSION_TAGS, tagged(version), version.tags)
+    if version.card_edited is not None:
+        yield Remove(CARDS, key)
+        yield _card_row(version, position)
+    if version.retirement is not None:
+        yield Remove(RETIREMENTS, key)
+        yield from _retirement_rows(version, position)
 
 
 def _searched(model: Model, event: ModelEvent) -> Iterator[Change]:
@@ -190,7 +239,7 @@ def _tags(table: TemporalTable, of: str, tags: Mapping[str, str], removed: Seque
         yield Remove(table, {"tagged": of, "tag": key[:KEY_LENGTH]})
 
 
-def _fact(name: str, event: ModelEvent, stored: StoredEvent) -> Change:
+def _fact(entity: str, event: ModelEvent, stored: StoredEvent) -> Change:
     body = model_messages.fact_message(event, stored.position).SerializeToString()
     values = {"version": getattr(event, "version", ""), "ordinal": stored.version}
-    return Put(MODEL_FACTS, {"model": name, "told": str(stored.version)}, body, values)
+    return Put(MODEL_FACTS, {"entity": entity, "told": str(stored.version)}, body, values)

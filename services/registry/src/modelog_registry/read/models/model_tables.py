@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelog_common.read.tables import temporal_table
 from modelog_common.read.text import ByteText
-from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, select
 
 from modelog_registry.read.tables import TABLES
 
@@ -12,11 +12,21 @@ from modelog_registry.read.tables import TABLES
 TAG_LENGTH = 4096
 KEY_LENGTH = 250
 
+
+def _entity() -> Column[str]:
+    """The id of the model that a row belongs to: it stays when the model gets another name, which ends most rows."""
+    return Column("entity", ByteText(40), nullable=False)
+
+
+# Whose a name is; it stays so when the model is deleted, until it gets another name.
+MODEL_NAMES = temporal_table(TABLES, "model_names", key=["name"], columns=[_entity()])
+
 MODELS = temporal_table(
     TABLES,
     "models",
     key=["name"],
     columns=[
+        _entity(),
         # The name as it compares when capital letters do not count.
         Column("folded", ByteText(500), nullable=False),
         Column("type", ByteText(20), nullable=False),
@@ -31,6 +41,7 @@ VERSIONS = temporal_table(
     "model_versions",
     key=["model", "version"],
     columns=[
+        _entity(),
         Column("folded", ByteText(500), nullable=False),
         Column("stage", ByteText(20), nullable=False),
         Column("author", ByteText(200), nullable=False),
@@ -72,7 +83,7 @@ VERSION_TAGS = temporal_table(
 
 # Promotions to staging and production, with what the rules looked at: they are replayed under other rules.
 PROMOTIONS = temporal_table(
-    TABLES, "promotions", key=["model", "told"], columns=[Column("at_position", BigInteger, nullable=False)]
+    TABLES, "promotions", key=["entity", "told"], columns=[Column("at_position", BigInteger, nullable=False)]
 )
 
 POLICIES = temporal_table(
@@ -83,7 +94,7 @@ POLICIES = temporal_table(
 MODEL_FACTS = temporal_table(
     TABLES,
     "model_facts",
-    key=["model", "told"],
+    key=["entity", "told"],
     columns=[Column("version", ByteText(40), nullable=False), Column("ordinal", BigInteger, nullable=False)],
 )
 
@@ -93,6 +104,7 @@ CHANGES = temporal_table(
     "change_requests",
     key=["model", "change"],
     columns=[
+        _entity(),
         Column("version", ByteText(40), nullable=False),
         Column("state", ByteText(20), nullable=False),
         Column("created_us", BigInteger, nullable=False),
@@ -101,13 +113,13 @@ CHANGES = temporal_table(
 )
 
 # What people wrote in the card of a version.
-CARDS = temporal_table(TABLES, "model_cards", key=["model", "version"])
+CARDS = temporal_table(TABLES, "model_cards", key=["model", "version"], columns=[_entity()])
 
 # The signatures of versions.
 SIGNATURES = temporal_table(
     TABLES,
     "model_signatures",
-    key=["model", "told"],
+    key=["entity", "told"],
     columns=[Column("version", ByteText(40), nullable=False), Column("ordinal", BigInteger, nullable=False)],
 )
 
@@ -116,7 +128,7 @@ RETIREMENTS = temporal_table(
     TABLES,
     "retirements",
     key=["model", "version"],
-    columns=[Column("state", ByteText(20), nullable=False), Column("due_us", BigInteger, nullable=False)],
+    columns=[_entity(), Column("state", ByteText(20), nullable=False), Column("due_us", BigInteger, nullable=False)],
 )
 
 RETIREMENT_POLICIES = temporal_table(
@@ -125,5 +137,11 @@ RETIREMENT_POLICIES = temporal_table(
 
 # Every version of the targets of each model.
 SLAS = temporal_table(
-    TABLES, "model_slas", key=["model", "number"], columns=[Column("at_position", BigInteger, nullable=False)]
+    TABLES, "model_slas", key=["entity", "number"], columns=[Column("at_position", BigInteger, nullable=False)]
 )
+
+
+def called(entity: ColumnElement[str], name: str, tenant: str, at: int | None) -> list[ColumnElement[bool]]:
+    """That something belongs to the model that has a name, or had it as of a position."""
+    n = MODEL_NAMES.table.c
+    return [entity.in_(select(n.entity).where(n.tenant == tenant, MODEL_NAMES.at(at), n.name == name))]

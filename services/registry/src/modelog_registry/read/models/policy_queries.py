@@ -62,7 +62,7 @@ class PolicyQueries:
             request.read,
             tenant,
             request.page,
-            where=lambda at: inside(MODEL, PROMOTIONS.table.c.model, tenant, at, request.workspace, ""),
+            where=lambda at: inside(MODEL, PROMOTIONS.table.c.entity, tenant, at, request.workspace, ""),
             order_by=[PROMOTIONS.table.c.at_position],
         )
         judged = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from modelog_common.domain.errors import Invalid
 from modelog_common.read.moment import ReadOptions
@@ -13,9 +14,9 @@ from modelog_proto.registry.v1 import retire_pb2 as pb
 from sqlalchemy import select
 
 from modelog_registry.model.retired import Retirement, RetirementState, SlaSet, SlaTargets
-from modelog_registry.model.state import Version
+from modelog_registry.model.version import Version
 from modelog_registry.read.messages import STAGE_OF, STAGES, timestamp
-from modelog_registry.read.models.model_tables import MODELS, RETIREMENT_POLICIES, RETIREMENTS, SLAS
+from modelog_registry.read.models.model_tables import MODELS, RETIREMENT_POLICIES, RETIREMENTS, SLAS, called
 from modelog_registry.read.queries import TableQueries, existing
 from modelog_registry.retirement.policy import RetirementPolicySet
 from modelog_registry.retiring import Condition, RetirementRule
@@ -37,7 +38,7 @@ _CONDITION_OF = {number: condition for condition, number in CONDITIONS.items()}
 def retirement_message(version: Version, retirement: Retirement, position: int) -> pb.Retirement:
     announced = retirement.announced
     return pb.Retirement(
-        model=announced.model,
+        model=version.content.model,
         version=announced.version,
         stage=STAGES[version.stage],
         state=STATES[retirement.state],
@@ -150,7 +151,7 @@ class RetirementQueries(TableQueries):
     async def slas(self, model: str, page: Page, read: ReadOptions, tenant: str) -> Found[sla_pb2.ModelSla]:
         """All versions of one model's targets or, for an empty name, of all; newest first."""
         t = SLAS.table.c
-        where = [t.model == model] if model else []
+        where = partial(called, t.entity, model, tenant) if model else ()
         order_by = [t.at_position.desc()]
         return await self._queries.page(SLAS, sla_pb2.ModelSla, read, tenant, page, where=where, order_by=order_by)
 
@@ -161,8 +162,8 @@ class RetirementQueries(TableQueries):
         found = await self._queries.fetch(select(t.tenant).where(RETIREMENT_POLICIES.at(None)).distinct())
         return sorted(row.tenant for row in found)
 
-    async def names(self, tenant: str) -> Sequence[str]:
-        """The models of a tenant."""
+    async def models(self, tenant: str) -> Sequence[str]:
+        """The ids of a tenant's models, by name."""
         t = MODELS.table.c
-        found = await self._queries.fetch(select(t.name).where(MODELS.at(None), t.tenant == tenant))
-        return sorted(row.name for row in found)
+        found = select(t.entity).where(MODELS.at(None), t.tenant == tenant).order_by(t.name)
+        return [row.entity for row in await self._queries.fetch(found)]

@@ -8,7 +8,7 @@ from modelog_proto.registry.v1 import sign_pb2 as pb
 
 from modelog_registry.model.signed import VersionSigned
 from modelog_registry.read.messages import artifact_message, timestamp
-from modelog_registry.read.models.model_tables import SIGNATURES
+from modelog_registry.read.models.model_tables import SIGNATURES, called
 
 
 def signature_message(event: VersionSigned, position: int) -> pb.ModelSignature:
@@ -35,7 +35,12 @@ class SignatureQueries:
     ) -> Found[pb.ModelSignature]:
         """Those of a version, newest first."""
         t = SIGNATURES.table.c
-        where = [t.model == model, t.version == version]
         return await self._queries.page(
-            SIGNATURES, pb.ModelSignature, read, tenant, page, where=where, order_by=[t.ordinal.desc()]
+            SIGNATURES,
+            pb.ModelSignature,
+            read,
+            tenant,
+            page,
+            where=lambda at: [*called(t.entity, model, tenant, at), t.version == version],
+            order_by=[t.ordinal.desc()],
         )

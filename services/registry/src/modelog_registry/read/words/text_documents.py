@@ -14,7 +14,7 @@ from modelog_registry.run.state import Run
 
 MODEL, RUN = "model", "run"
 # What is written, and how: an index of another format is filled again.
-FORMAT = 1
+FORMAT = 2
 
 
 def run_document(run: Run, stored: StoredEvent) -> Document:
@@ -32,7 +32,7 @@ def model_document(model: Model, stored: StoredEvent) -> Document:
     told = [model.description, *_pairs(model.tags.items()), *model.aliases]
     for version in model.live:
         told += [version.content.version, version.description, *_pairs(version.tags.items())]
-    return _document(MODEL, model.registered.name, model.registered.name, told, stored)
+    return _document(MODEL, model.registered.model_id, model.registered.name, told, stored)
 
 
 def _document(kind: str, key: str, title: str, told: Iterable[str], stored: StoredEvent) -> Document:

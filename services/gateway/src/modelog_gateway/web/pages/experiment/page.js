@@ -21,6 +21,7 @@ export function build(main, { id, report }) {
   const runs = new Runs({ sort });
   const parallel = new Parallel();
   const filter = h("input", { type: "search", name: "filter", id: "filter", spellcheck: false, placeholder: "metric.auc > 0.7 and parameter.depth = 6", "aria-describedby": "filter-help" });
+  const words = h("input", { type: "search", name: "words", placeholder: "words of names, tags, parameters" });
   const wrong = h("p", { class: "wrong", role: "alert", hidden: true });
   const picking = h("div", { class: "picker" });
   const ways = h("div", { class: "tabs", role: "group", "aria-label": "Show the runs as" });
@@ -28,10 +29,10 @@ export function build(main, { id, report }) {
   const size = choice(sizes.map((one) => [one, one]), usual, () => change({ size: size.value === usual ? "" : size.value }));
   const listed = h("div");
   const head = h("div", { class: "wide" });
-  const form = h("form", { class: "toolbar", role: "search", "aria-label": "Runs", onsubmit: (event) => { event.preventDefault(); change({ filter: filter.value.trim() }); } },
-    field("Filter", filter, { class: "field grow" }), h("button", {}, "Search"), field("Rows", size), h("label", { class: "check" }, deleted, " deleted too"));
+  const form = h("form", { class: "toolbar", role: "search", "aria-label": "Runs", onsubmit: (event) => { event.preventDefault(); change({ filter: filter.value.trim(), words: words.value.trim() }); } },
+    field("Words", words), field("Filter", filter, { class: "field grow" }), h("button", {}, "Search"), field("Rows", size), h("label", { class: "check" }, deleted, " deleted too"));
   replace(main, head, section("Runs", { aside: ways }, form, wrong,
-    h("p", { class: "quiet help", id: "filter-help" }, "Words alone look for a run by its name. Comparisons: = != < <= > >= like ilike in (…) is null; joined by and."),
+    h("p", { class: "quiet help", id: "filter-help" }, "In the filter, words alone look for a run by its name. Comparisons: = != < <= > >= like ilike in (…) is null; joined by and."),
     h("details", { class: "columns-of" }, h("summary", {}, "Columns"), picking), listed));
 
   const shown = () => chosen(experiment.id, found);
@@ -61,6 +62,7 @@ export function build(main, { id, report }) {
     const query = asked(), inParallel = query.get("view") === "parallel";
     experiment = await theExperiment();
     filter.value = query.get("filter") ?? "";
+    words.value = query.get("words") ?? "";
     const rows = /^[1-9]\d{0,2}$/.test(query.get("size") ?? "") ? query.get("size") : usual;
     if (!sizes.includes(rows)) size.append(h("option", { value: rows }, rows));
     size.value = rows;
@@ -80,7 +82,7 @@ export function build(main, { id, report }) {
     }
     const order = query.get("order"), [kind, key] = order ? partsOf(order) : [];
     const asked_for = {
-      experiment_ids: [experiment.id], conditions: wanted, view: deleted.checked ? "VIEW_ALL" : "VIEW_ACTIVE",
+      experiment_ids: [experiment.id], conditions: wanted, text: words.value, view: deleted.checked ? "VIEW_ALL" : "VIEW_ACTIVE",
       order_by: order ? [{ field: `FIELD_${kind.toUpperCase()}`, key, descending: query.get("descending") === "1" }] : [],
       page: { size: inParallel ? mostLines : rows, token: query.get("page") ?? "" },
     };
@@ -94,7 +96,7 @@ export function build(main, { id, report }) {
     replace(ways, [["", "Table"], ["parallel", "Parallel coordinates"]].map(([view, label]) =>
       h("button", { type: "button", "aria-pressed": String((view === "parallel") === inParallel), onclick: () => change({ view }) }, label)));
     replace(picking, picker(found, columns, columnsAre));
-    const none = query.get("filter") ? quiet("No run meets the filter.") : started();
+    const none = query.get("words") ? quiet("No run has these words and meets the filter.") : query.get("filter") ? quiet("No run meets the filter.") : started();
     replace(listed, !found.length ? none : inParallel ? parallel.show(found, columns, Boolean(next)) : runs.show(found, columns, experiment.name), !inParallel && pager(next, { report, show }));
   }
 

@@ -1,8 +1,9 @@
 // What can be done with a model and a version of it.
 import { action, actions } from "../../parts/action.js";
 import { check, choice, field } from "../../parts/dom.js";
-import { area, describing, line, tagging } from "../../parts/forms.js";
+import { area, describing, line, renaming, tagging } from "../../parts/forms.js";
 import { stageOf } from "../../parts/format.js";
+import { to } from "../../shell/address.js";
 
 const part = encodeURIComponent;
 const write = "model.write", promote = "model.promote", review = "model.review";
@@ -13,9 +14,18 @@ const names = (text) => text.value.split(",").map((name) => name.trim()).filter(
 export function modelActs(model) {
   const path = `/api/v1/models/${part(model.name)}`, of = `of ${model.name}`;
   return actions(`Change ${model.name}`,
+    renaming("Rename model", { permission: write, now: model.name, save: async (call, name) => called(await call(`${path}/rename`, { new_name: name })) }),
     describing("Edit description", { of, permission: write, now: model.description, save: async (call, description) => { await call(`${path}/update`, { description }); return "The description is changed."; } }),
-    tagging("Edit tags", { of, permission: write, tags: model.tags, save: async (call, tags, removed) => { await call(`${path}/tags`, { tags, removed }); return "The tags are changed."; } }));
+    tagging("Edit tags", { of, permission: write, tags: model.tags, save: async (call, tags, removed) => { await call(`${path}/tags`, { tags, removed }); return "The tags are changed."; } }),
+    deleting("Delete model", model.name, `${model.name} is hidden with all its versions and keeps its name. As of before it can be seen; registering it again goes on with the next number.`, {
+      async save(call, reason) {
+        await call(`${path}/delete`, { reason });
+        return { words: `${model.name} is deleted.`, at: to.models() };
+      },
+    }));
 }
+
+const called = ({ name }) => ({ words: `The model is called ${name}.`, at: to.model(name) });
 
 export function versionActs(v) {
   const path = `/api/v1/models/${part(v.model)}/versions/${v.version}`, of = v.version, further = next[v.stage];
@@ -24,8 +34,22 @@ export function versionActs(v) {
     v.stage !== "STAGE_ARCHIVED" && [reviewing("Approve", "REVIEW_DECISION_APPROVED", v, path), reviewing("Reject", "REVIEW_DECISION_REJECTED", v, path), archiving(v, path)],
     describing("Edit description", { of: `of ${of}`, permission: write, now: v.description, save: async (call, description) => { await call(`${path}/update`, { description }); return "The description is changed."; } }),
     tagging("Edit tags", { of: `of ${of}`, permission: write, tags: v.tags, save: async (call, tags, removed) => { await call(`${path}/tags`, { tags, removed }); return "The tags are changed."; } }),
-    pointing(v), v.aliases.length > 0 && unpointing(v));
+    pointing(v), v.aliases.length > 0 && unpointing(v),
+    deleting("Delete version", of, `${v.version} is hidden with its aliases, and its number is never used again. As of before it can be seen.`, {
+      async save(call, reason) {
+        await call(`${path}/delete`, { reason });
+        return `${of} is deleted.`;
+      },
+    }));
 }
+
+const deleting = (label, of, final, { save }) => action(label, {
+  permission: write, of, final,
+  form() {
+    const reason = area();
+    return { parts: field("Why", reason), send: (call) => save(call, reason.value) };
+  },
+});
 
 const asking = (v, path, stage) => action("Ask for promotion", {
   permission: promote, of: `of ${v.version} to ${stageOf(stage)}`,

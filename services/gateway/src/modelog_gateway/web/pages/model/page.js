@@ -48,7 +48,7 @@ export function build(main, { name, report }) {
   }
 
   const again = calmly(show, report);
-  const concerns = (event) => event.stream.startsWith("registry.model-") ? event.payload?.name === name || event.payload?.model === name || event.stream === `registry.model-${name}`
+  const concerns = (event) => event.stream.startsWith("registry.model-") ? [event.payload?.name, event.payload?.model, event.payload?.old_name].includes(name) || event.stream === `registry.model-${name}`
     : /^(serving\.deployment|monitoring\.level)-/.test(event.stream) && event.payload?.model === name;
   return { show, happened: (event) => { if (concerns(event)) again(); } };
 }

@@ -14,16 +14,17 @@ const stages = [["", "any"], ["production", "production"], ["staging", "staging"
 
 export function build(main, { report }) {
   const text = h("input", { type: "search", name: "text", placeholder: "part of the name" });
+  const words = h("input", { type: "search", name: "words", placeholder: "words of names, descriptions, tags" });
   const tag = h("input", { type: "search", name: "tag", placeholder: "team=air" });
   const stage = choice(stages, "", () => change());
   const form = h("form", { class: "toolbar", role: "search", "aria-label": "Models", onsubmit: (event) => { event.preventDefault(); change(); } },
-    field("Name", text), field("Stage of a version", stage), field("Tag", tag), h("button", {}, "Search"));
+    field("Words", words), field("Name", text), field("Stage of a version", stage), field("Tag", tag), h("button", {}, "Search"));
   const facets = new Facets((fields) => narrow(fields));
   const found = h("div");
   const place = h("div");
   replace(main, h("h1", {}, "Models"), section("Search", { id: "s-models" }, form, place, facets.element, found));
 
-  const change = () => narrow({ text: text.value.trim(), stage: stage.value, tag: tag.value.trim() });
+  const change = () => narrow({ words: words.value.trim(), text: text.value.trim(), stage: stage.value, tag: tag.value.trim() });
 
   function narrow(fields) {
     put({ ...fields, page: "" });
@@ -42,18 +43,19 @@ export function build(main, { report }) {
 
   async function show() {
     const query = asked();
+    words.value = query.get("words") ?? "";
     text.value = query.get("text") ?? "";
     tag.value = query.get("tag") ?? "";
     stage.value = stages.some(([one]) => one === query.get("stage")) ? query.get("stage") : "";
     const wanted = conditions(query);
     replace(place, within(to.models));
-    const inside = { workspace: query.get("workspace") ?? "", project: query.get("project") ?? "" };
+    const among = { text: words.value, workspace: query.get("workspace") ?? "", project: query.get("project") ?? "" };
     const [{ models, next_page_token: next }, counted] = await Promise.all([
-      search("/api/v1/models/search", { conditions: wanted, ...inside, page: { size: pageSize, token: query.get("page") ?? "" } }),
-      search("/api/v1/models/count", { conditions: wanted, ...inside, values: mostValues }),
+      search("/api/v1/models/search", { conditions: wanted, ...among, page: { size: pageSize, token: query.get("page") ?? "" } }),
+      search("/api/v1/models/count", { conditions: wanted, ...among, values: mostValues }),
     ]);
     facets.show(counted.facets, query);
-    const none = wanted.length ? "No model is like that. Search for less, or for another moment."
+    const none = wanted.length || words.value ? "No model is like that. Search for less, or for another moment."
       : ["No model is registered yet. ", h("code", {}, "modelog model create NAME"), " makes one, and so does MLflow's client."];
     replace(found, models.length ? table("Models", [{ head: "Model", row: true }, { head: "Versions" }, { head: "Latest" }, { head: "Aliases" }, { head: "Tags" }, { head: "Author" }, { head: "Changed" }], models.map(line))
       : quiet(none), pager(next, { report, show }));
