@@ -19,8 +19,14 @@ from modelog.moving import Source
 from small_platform import SmallPlatform
 
 # What has no place here, and what is elsewhere.
-LEFT = {("prompts", "1"), ("artifacts", "version späte Flüge 4")}
-KILLS_APART = 12
+EXPERIMENT = "späte Flüge/северный 'x' \"q\" %20 #?"
+LEFT = {
+    ("prompts", "prompt"),
+    ("artifacts", "version späte Flüge 4"),
+    ("traces", EXPERIMENT),
+    ("assessments", f"{EXPERIMENT}: correct"),
+}
+KILLS_APART = 30
 PATIENCE_S = 300
 
 
@@ -42,7 +48,7 @@ class Importer:
     """The command line, as alice of a tenant; bob may approve."""
 
     def __init__(self, platform: SmallPlatform, folder: Path, tenant: str) -> None:
-        self.platform, self.tenant = platform, tenant
+        self.platform, self.folder, self.tenant = platform, folder, tenant
         self.token = platform.token("alice", "developer", tenant=tenant)
         users = {"alice": self.token, "bob": platform.token("bob", "reviewer", tenant=tenant)}
         profile = folder / "profile.json"
@@ -100,6 +106,7 @@ def test_mlflows_client_finds_here_what_it_finds_there_though_the_import_was_kil
     assert kills >= 2
 
     there = told(server, tmp_path, server.url)
+    assert len(there["experiments"][EXPERIMENT]["files"]) == 2
     assert len(there["experiments"]) == 5
     assert told(server, tmp_path, importer.platform.url, importer.token) == there
 
@@ -167,6 +174,37 @@ def test_what_a_run_got_since_comes_when_it_is_asked_for_again(
         assert run.parameters is not None
         assert run.parameters[f"since {importer.tenant}"] == "then"
         assert run.status == "RUN_STATUS_FAILED"
+
+
+def test_a_file_that_was_changed_in_a_run_that_was_not_comes_when_it_is_asked_for_again(
+    server: MlflowServer, running: str, importer: Importer
+) -> None:
+    def there(name: str, content: bytes) -> None:
+        path = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{running}/artifacts/{name}"
+        httpx.put(path, content=content).raise_for_status()
+
+    def here(name: str) -> bytes:
+        with importer.client() as client:
+            run = next(r for r in client.runs.search(view="all") if r.name == "many points")
+            assert run.status == "RUN_STATUS_FAILED"
+            file = next(file for file in run.artifacts if file.path == name)
+            return client.artifacts.download(file.digest, importer.folder / file.digest).read_bytes()
+
+    about = httpx.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": running}).json()
+    experiment = about["run"]["info"]["experiment_id"]
+    there("grown", b"short")
+    there("same size", b"before")
+    importer.run(server.url, "--no-models")
+    there("grown", b"longer")
+    there("same size", b"after!")
+    counts, _ = importer.run(server.url, "--no-models")
+    assert (counts["runs"]["moved"], counts["artifacts"]["moved"]) == (1, 1)
+    assert (here("grown"), here("same size")) == (b"longer", b"before")
+    counts, _ = importer.run(server.url, "--no-models", "--compare-files")
+    assert (counts["runs"]["moved"], counts["artifacts"]["moved"]) == (1, 1)
+    assert here("same size") == b"after!"
+    counts, _ = importer.run(server.url, "--no-models", "--compare-files", "--jobs", "1")
+    assert {kind: count["moved"] for kind, count in counts.items()} == dict.fromkeys(counts, 0)
 
 
 def test_credentials_are_those_of_mlflows_clients(server: MlflowServer) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from modelog_common.bus.topics import EVENTS
 from modelog_common.events.sqlite import SqliteEventStore
-from modelog_common.events.store import NewEvent
-from modelog_lineage.audit.listing import Wanted, find
+from modelog_common.events.store import NewEvent, StoredEvent
+from modelog_lineage.audit.listing import Wanted, find, follow
 from modelog_lineage.covered import Coverage
 
 
@@ -48,6 +49,33 @@ async def test_both_directions_find_the_same(
             if newest_first and after == 1:
                 break
         assert found == (forwards[::-1] if newest_first else forwards)
+
+
+async def test_events_that_are_there_are_followed_together_and_none_is_left_out(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelog_lineage.audit import listing
+
+    monkeypatch.setattr(listing, "TOGETHER", 8)
+    await fill(store, ["a.x-1"] * 30)
+    over = asyncio.Event()
+
+    async def ended() -> None:
+        await over.wait()
+
+    pages = [page async for page in _until(17, follow(store, Wanted("acme"), 3, ended))]
+    mine = [e.position async for e in store.read_all(after=3) if e.tenant == "acme"]
+    assert [event.position for page in pages for event in page][:17] == mine[:17]
+    assert len(pages) < 10, "most events were there at once"
+
+
+async def _until(count: int, pages: AsyncIterator[Sequence[StoredEvent]]) -> AsyncIterator[Sequence[StoredEvent]]:
+    """The pages up to that with the `count`-th event."""
+    async for page in pages:
+        yield page
+        count -= len(page)
+        if count <= 0:
+            return
 
 
 async def test_a_position_is_covered_when_every_topic_was_read_up_to_it(store: SqliteEventStore) -> None:

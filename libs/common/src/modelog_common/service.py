@@ -43,6 +43,7 @@ from modelog_common.rpc.admin import AdminServicer, add_admin
 from modelog_common.rpc.client import connect
 from modelog_common.rpc.pipeline import Guard
 from modelog_common.rpc.server import GrpcServer
+from modelog_common.rpc.sight import Sight
 from modelog_common.security.tokens import TokenVerifier
 from modelog_common.telemetry import logs, metrics, traces
 
@@ -161,6 +162,11 @@ class Host:
     def guard(self, check: Guard) -> None:
         """Have every request checked, with the permission of its method, before its handler runs."""
         self.server.guard(check)
+
+    def narrow(self, sight: Sight) -> None:
+        """Keep from callers what is in workspaces that they may not look into."""
+        self.server.guard(sight.check)
+        self.server.veil(sight.left_of)
 
     def background(self, name: str, work: Work, *, before: Work | None = None) -> None:
         """Run `work` until the process stops; it must not return. `before` runs first, ahead of serving.

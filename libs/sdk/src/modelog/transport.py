@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Type, TypeVar
+from threading import Lock
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Set, Type, TypeVar
 
 import httpx
 import msgspec
@@ -26,6 +27,8 @@ E = TypeVar("E")
 RETRIES = 6
 FIRST_PAUSE_S = 0.1
 PIECE_BYTES = 1024 * 1024
+_MET: Set[type] = set()
+_MEETING = Lock()
 # What the platform gives at once, at most.
 PAGE = 1000
 
@@ -187,7 +190,13 @@ class _Pieces:
 
 def convert(plain: Any, answer: Type[T]) -> T:
     """JSON into a record; proto3 JSON writes int64 as text, which is read as a number here."""
-    return msgspec.convert(plain, answer, strict=False)
+    if answer in _MET:
+        return msgspec.convert(plain, answer, strict=False)
+    # msgspec 0.22 looks at a type when it first meets it, and a second thread that meets it meanwhile crashes.
+    with _MEETING:
+        found = msgspec.convert(plain, answer, strict=False)
+        _MET.add(answer)
+        return found
 
 
 def _problem(response: httpx.Response) -> ModelogError:

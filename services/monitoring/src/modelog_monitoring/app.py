@@ -11,6 +11,7 @@ from modelog_common.bus.topics import OUTCOMES, sender_of
 from modelog_common.domain.errors import NotFound
 from modelog_common.events.entities import Entities
 from modelog_common.outbound.reach import Reach, networks_of
+from modelog_common.rpc.sight import Sight
 from modelog_common.service import Host
 from modelog_proto.monitoring.v1.abtest_pb2_grpc import add_AbTestsServicer_to_server
 from modelog_proto.monitoring.v1.level_pb2_grpc import add_ServiceLevelsServicer_to_server
@@ -53,6 +54,7 @@ from modelog_monitoring.read.series import SeriesProjection
 from modelog_monitoring.read.tables import TABLES
 from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.scoring import Scorer
+from modelog_monitoring.sight import VOCABULARY, Watched
 
 SERVICE = "modelog.monitoring.v1.MonitoringService"
 AB_SERVICE = "modelog.monitoring.v1.AbTests"
@@ -93,6 +95,9 @@ async def build(host: Host) -> None:
     for bell in (deliverer.bell, watch.bell, retrainer.bell, ab_watch.bell):
         catalog.on_change(bell.ring)
     ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring, ab_watch.bell.ring)
+
+    watched = Watched(monitors, policies, ab_tests, serving)
+    host.narrow(Sight(lambda: host.peer("registry"), VOCABULARY, watched.things_of))
 
     projected = SeriesProjection(store, series)
     tables = host.project(TABLES, projections(store))

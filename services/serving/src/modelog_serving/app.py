@@ -13,6 +13,7 @@ from modelog_common.bus.source import Consumer
 from modelog_common.bus.topics import INFERENCE_REQUESTS, PREDICTIONS
 from modelog_common.events.entities import Entities
 from modelog_common.read.project import EntityProjection
+from modelog_common.rpc.sight import Sight
 from modelog_common.security.permissions import PUBLIC
 from modelog_common.service import Host
 from modelog_common.stores.blobs.folder import FolderBlobStore
@@ -41,6 +42,7 @@ from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
 from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.settings import load_serving_settings
+from modelog_serving.sight import VOCABULARY, models_of
 from modelog_serving.stream.consumer import CONSUMER, RequestStream
 from modelog_serving.traffic.decide import TRAFFIC
 
@@ -81,7 +83,9 @@ def _control_plane(
     host: Host, log: PredictionLog, routes: Routes, models: Models, live: Live, versions: RegistryVersions
 ) -> None:
     queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows)])
-    control = Control(Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots), versions, models, routes)
+    deployments = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
+    host.narrow(Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments)))
+    control = Control(deployments, versions, models, routes)
     servicer = DeploymentServicer(control, queries, live, log, host.clock)
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from modelog_common.events.entities import Entities
+from modelog_common.rpc.sight import Sight
 from modelog_common.service import Host
 from modelog_proto.training.v1.training_pb2_grpc import add_TrainingServiceServicer_to_server
 
@@ -21,6 +24,7 @@ from modelog_training.read.queries import JobQueries
 from modelog_training.read.tables import TABLES
 from modelog_training.registry import Registry
 from modelog_training.settings import training_cpus
+from modelog_training.sight import VOCABULARY, things_of
 
 
 async def build(host: Host) -> None:
@@ -31,6 +35,7 @@ async def build(host: Host) -> None:
     files = Files(host.data_dir / "files", registry)
     folders = JobFolders(host.data_dir / "jobs")
     entities = Entities(host.store, JOB, EVENTS, host.snapshots)
+    host.narrow(Sight(partial(host.peer, "registry"), VOCABULARY, partial(things_of, entities)))
     jobs = Jobs(entities, registry, files, cpus, host.verifier.verify(host.token).tenant)
     host.serve(
         add_TrainingServiceServicer_to_server,

@@ -8,6 +8,7 @@ import mlflow.data
 import mlflow.sklearn
 import pandas
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from sklearn.linear_model import LinearRegression
 
 T0 = 1_600_000_000_000
@@ -69,5 +70,24 @@ for version, stage in (("1", "Production"), ("3", "Staging"), ("4", "Archived"))
 client.set_registered_model_alias(name, "champion", "1")
 client.set_registered_model_alias(name, "challenger", "3")
 client.create_registered_model("without versions", {"k": "v"}, "nothing yet")
+location = client.get_experiment(experiment).artifact_location
+with tempfile.TemporaryDirectory() as folder:
+    (Path(folder) / "ü" / "models").mkdir(parents=True)
+    (Path(folder) / "ü" / "a b.txt").write_text("of nobody")
+    (Path(folder) / "ü" / "models" / "c.bin").write_bytes(b"c" * 5000)
+    get_artifact_repository(f"{location}/of nobody").log_artifacts(folder)
+
+
+@mlflow.trace
+def traced(x):
+    return x
+
+
+for n in range(3):
+    traced(n)
+mlflow.flush_trace_async_logging()
+trace_ids = [trace.info.trace_id for trace in client.search_traces([experiment])]
+for trace_id in trace_ids[:2]:
+    mlflow.log_feedback(trace_id=trace_id, name="correct", value=True)
 mlflow.genai.register_prompt("prompt", "hello {{x}}")
 print(run_id)

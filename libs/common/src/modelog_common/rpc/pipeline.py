@@ -35,6 +35,8 @@ OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 Work = Callable[[], Awaitable[Any]]
 # (request, permission of the method); it raises what refuses the call.
 Guard = Callable[[Message, str], Awaitable[None]]
+# What the caller may know of an answer.
+Veil = Callable[[Message], Awaitable[Message]]
 log = structlog.get_logger()
 
 
@@ -49,6 +51,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._verifier, self._methods, self._unary_deadline_s = verifier, methods, unary_deadline_s
         self._wrapped: dict[str, Any] = {}
         self.guard: Guard | None = None
+        self.veil: Veil | None = None
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         path = handler_call_details.method
@@ -81,7 +84,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
     ) -> Callable[[Any, Any], Awaitable[Any]]:
         async def serve(request: Any, context: Any) -> Any:
             async def work() -> Any:
-                return await _implemented(handle, method)(await self._admitted(checked(request), method), context)
+                answer = await _implemented(handle, method)(await self._admitted(checked(request), method), context)
+                return await self.veil(answer) if self.veil is not None else answer
 
             return await self._run(method, context, deadline_s, work, request)
 

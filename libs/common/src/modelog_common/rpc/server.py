@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from modelog_common.domain.errors import Unavailable
 from modelog_common.rpc.methods import Method, methods_of
-from modelog_common.rpc.pipeline import Guard, Pipeline
+from modelog_common.rpc.pipeline import Guard, Pipeline, Veil
 from modelog_common.security.tokens import TokenVerifier
 
 MESSAGE_BYTES = 32 << 20
@@ -45,6 +45,10 @@ class GrpcServer:
     def guard(self, check: Guard) -> None:
         """Check every request that is one message, as its caller, when its fields are known to be sound."""
         self._pipeline.guard = check
+
+    def veil(self, left_of: Veil) -> None:
+        """Send of every answer that is one message what is left of it for its caller."""
+        self._pipeline.veil = left_of
 
     def add(
         self,

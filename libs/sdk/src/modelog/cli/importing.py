@@ -31,6 +31,10 @@ def from_mlflow(
     reviewer: Optional[str] = typer.Option(
         None, help="A user of the profile who approves what is in Production there. Without one it waits in Staging."
     ),
+    jobs: int = typer.Option(4, min=1, max=64, help="How many things are moved at a time."),
+    compare_files: bool = typer.Option(
+        False, "--compare-files", help="Fetch files that are here with the same size, too, and compare their SHA-256."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Count what there is, and write nothing."),
     as_json: bool = AsJson,
 ) -> None:
@@ -51,7 +55,7 @@ def from_mlflow(
             else:
                 with modelog.connect() as client:
                     second = modelog.connect(user=reviewer) if reviewer else None
-                    move(source, client, choice, ledger, second)
+                    move(source, client, choice, ledger, second, jobs=jobs, compare=compare_files)
         finally:
             source.close()
     _show(ledger, dry_run, as_json)

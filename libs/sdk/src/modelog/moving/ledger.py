@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import count
+from threading import Lock
 from typing import Callable, Dict, Iterator, List
 
 from modelog.errors import Forbidden, ModelogError, Unauthenticated, Unavailable
@@ -19,6 +21,8 @@ class NotMoved(Record):
     kind: str
     name: str
     why: str
+    # More than one where they are only told together.
+    count: int = 1
 
 
 class Count(Record):
@@ -27,21 +31,29 @@ class Count(Record):
 
 
 class Ledger:
-    """The count of an import; `tell` is called with each new step, for people who wait."""
+    """The count of an import, kept by all its threads; `tell` is called with each new step, for people who wait."""
 
     def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
         self.counts: Dict[str, Count] = {kind: Count() for kind in KINDS}
         self.not_moved: List[NotMoved] = []
         self.tell = tell
+        self._lock = Lock()
 
     def moved(self, kind: str, count: int = 1) -> None:
-        self.counts[kind].moved += count
+        with self._lock:
+            self.counts[kind].moved += count
 
     def known(self, kind: str, count: int = 1) -> None:
-        self.counts[kind].known += count
+        with self._lock:
+            self.counts[kind].known += count
 
-    def refuse(self, kind: str, name: str, why: str) -> None:
-        self.not_moved.append(NotMoved(kind=kind, name=name, why=why))
+    def refuse(self, kind: str, name: str, why: str, count: int = 1) -> None:
+        self.not_moved.append(NotMoved(kind=kind, name=name, why=why, count=count))
+
+    def counting(self, what: str, of: int) -> Callable[[], None]:
+        """Tells at each call how many of them have begun."""
+        begun = count(1)
+        return lambda: self.tell(f"{what} {next(begun)} of {of}")
 
     @contextmanager
     def trying(self, kind: str, name: str) -> Iterator[None]:
@@ -54,4 +66,4 @@ class Ledger:
             self.refuse(kind, name, str(error))
 
     def refused(self, kind: str) -> int:
-        return sum(1 for each in self.not_moved if each.kind == kind)
+        return sum(each.count for each in self.not_moved if each.kind == kind)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import List, Mapping
 
-import modelog
-from modelog.moving.files import move_files
-from modelog.moving.ledger import Ledger
+from modelog.moving.files import Carrier
 from modelog.moving.marks import SOURCE_ID, WHOLE, fingerprint, moment, request_of, tidied
-from modelog.moving.source import Json, Source, mapped
-from modelog.types import LoggedModelMetric
+from modelog.moving.source import Json, mapped
+from modelog.types import Artifact, LoggedModelMetric
 
 STATUSES = {"LOGGED_MODEL_READY": "ready", "LOGGED_MODEL_UPLOAD_FAILED": "failed"}
 
 
-def move_logged_model(
-    source: Source, client: modelog.Client, experiment_id: str, there: Json, runs: Mapping[str, str], ledger: Ledger
-) -> str:
-    """Its id here."""
+def move_logged_model(carrier: Carrier, experiment_id: str, there: Json, runs: Mapping[str, str]) -> str:
+    """Its id here. Of one that is here wholly only the files are looked at."""
+    source, client, ledger = carrier.source, carrier.client, carrier.ledger
     info, data = there["info"], there.get("data", {})
     model_id, state = info["model_id"], fingerprint(there)
     tags = mapped(info.get("tags"))
@@ -31,13 +28,17 @@ def move_logged_model(
         created_at=moment(info.get("creation_timestamp_ms")),
         request_id=request_of("logged model", model_id),
     )
+    added: List[Artifact] = []
+
+    def add(files: List[Artifact]) -> None:
+        client.logged_models.add(here.id, artifacts=files)
+        added.extend(files)
+
+    root = info["artifact_uri"]
+    carrier.move(source.files(root), root, here.artifacts, add, f"logged model {model_id}")
     if here.tags.get(WHOLE) == state:
-        ledger.known("logged models")
+        (ledger.moved if added else ledger.known)("logged models")
         return here.id
-    move_files(
-        source, client, info["artifact_uri"], here.artifacts,
-        lambda files: client.logged_models.add(here.id, artifacts=files), f"logged model {model_id}", ledger,
-    )  # fmt: skip
     metrics = [_metric(metric, runs) for metric in data.get("metrics", [])]
     status = STATUSES.get(info.get("status", ""))
     if status and here.status == "LOGGED_MODEL_STATUS_PENDING":

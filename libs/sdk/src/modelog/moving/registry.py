@@ -7,10 +7,9 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import modelog
 from modelog.errors import AlreadyExists, NotFound
-from modelog.moving.files import move_files
-from modelog.moving.ledger import Ledger
+from modelog.moving.files import Carrier
 from modelog.moving.marks import SOURCE_ID, moment, request_of
-from modelog.moving.source import Json, Source, mapped
+from modelog.moving.source import Json, mapped
 from modelog.types import Artifact, Model, ModelVersion
 
 STAGES = {"Staging": ("staging",), "Production": ("staging", "production"), "Archived": ("archived",)}
@@ -30,14 +29,13 @@ class Registry:
 
     def __init__(
         self,
-        source: Source,
-        client: modelog.Client,
+        carrier: Carrier,
         runs: Callable[[str], str],
         models: Callable[[str], str],
         reviewer: Optional[modelog.Client],
-        ledger: Ledger,
     ) -> None:
-        self._source, self._client, self._reviewer, self._ledger = source, client, reviewer, ledger
+        self._source, self._client, self._ledger = carrier.source, carrier.client, carrier.ledger
+        self._carrier, self._reviewer = carrier, reviewer
         self._runs, self._models = runs, models
 
     def move(self, there: Json) -> None:
@@ -140,7 +138,7 @@ class Registry:
         found: List[Artifact] = []
         root = self._source.root_of(address)
         if root:
-            move_files(self._source, self._client, root, (), found.extend, f"version {title}", self._ledger)
+            self._carrier.move(self._source.files(root), root, (), found.extend, f"version {title}")
         if found:
             why = "what it was registered from is not here: `modelog model download` has its files, MLflow's client not"
             self._ledger.refuse("sources", title, why)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 import modelog
-from modelog.moving.files import move_files
+from modelog.moving.files import Carrier
 from modelog.moving.ledger import Ledger
 from modelog.moving.marks import SOURCE_ID, SOURCE_NAME, WHOLE, fingerprint, moment, request_of, tidied
 from modelog.moving.source import Json, Source, mapped
-from modelog.types import DatasetInput, MetricColumn, Run, RunModel
+from modelog.types import Artifact, DatasetInput, MetricColumn, Run, RunModel
 
 STATUSES = {
     "RUNNING": "running", "SCHEDULED": "scheduled", "FINISHED": "completed", "FAILED": "failed", "KILLED": "cancelled",
@@ -37,15 +37,9 @@ class Open:
         return [m["model_id"] for m in (*_outputs(self.there), *_model_inputs(self.there))]
 
 
-def fill(
-    source: Source,
-    client: modelog.Client,
-    experiment: str,
-    there: Json,
-    parents: Mapping[str, str],
-    ledger: Ledger,
-) -> "tuple[Run, Optional[Open]]":
-    """The run here, and what is left to do for it: nothing when it was moved wholly before."""
+def fill(carrier: Carrier, experiment: str, there: Json, parents: Mapping[str, str]) -> "tuple[Run, Optional[Open]]":
+    """The run here, and what is left to do for it: nothing when it was moved wholly before, and so were its files."""
+    source, client, ledger = carrier.source, carrier.client, carrier.ledger
     info, data = there["info"], there.get("data", {})
     run_id, name = info["run_id"], info.get("run_name") or ""
     tags = mapped(data.get("tags"))
@@ -63,12 +57,8 @@ def fill(
         request_id=request_of("run", run_id),
     )
     if here.tags.get(WHOLE) == state:
-        ledger.known("runs")
-        return here, None
-    if here.deleted_at is not None:
-        here = client.runs.restore(here.id)
-    if here.status not in OPEN:
-        here = client.runs.resume(here.id)
+        return _only_files(carrier, here, there, state)
+    here = _reopened(client, here)
     if HISTORY_TAG in tags:
         tags[HISTORY_TAG] = tags[HISTORY_TAG].replace(run_id, here.id)
     _parameters(client, here, mapped(data.get("params")))
@@ -76,12 +66,43 @@ def fill(
     for metric in data.get("metrics", []):
         _points(source, client, here, run_id, metric["key"], ledger)
     _datasets(client, here, there)
-    owner = f"run {run_id}"
-    move_files(
-        source, client, info["artifact_uri"], here.artifacts,
-        lambda files: client.runs.log(here.id, artifacts=files), owner, ledger,
-    )  # fmt: skip
+    root = info["artifact_uri"]
+    carrier.move(
+        source.files(root),
+        root,
+        here.artifacts,
+        lambda files: client.runs.log(here.id, artifacts=files),
+        f"run {run_id}",
+    )
     return here, Open(here, there, state)
+
+
+def _only_files(carrier: Carrier, here: Run, there: Json, state: str) -> "tuple[Run, Optional[Open]]":
+    """The server tells nothing of a file that was changed: a run that is here wholly is opened when one was."""
+    client = carrier.client
+    added: List[Artifact] = []
+
+    def add(files: List[Artifact]) -> None:
+        if not added:
+            _reopened(client, here)
+        client.runs.log(here.id, artifacts=files)
+        added.extend(files)
+
+    root, owner = there["info"]["artifact_uri"], f"run {there['info']['run_id']}"
+    carrier.move(carrier.source.files(root), root, here.artifacts, add, owner)
+    if added:
+        return here, Open(here, there, state)
+    carrier.ledger.known("runs")
+    return here, None
+
+
+def _reopened(client: modelog.Client, here: Run) -> Run:
+    """Without its mark first: an import that is broken off from here on begins the run anew."""
+    if here.deleted_at is not None:
+        here = client.runs.restore(here.id)
+    if here.tags.get(WHOLE):
+        here = client.runs.tag(here.id, {WHOLE: ""})
+    return here if here.status in OPEN else client.runs.resume(here.id)
 
 
 def close(client: modelog.Client, run: Open, runs: Mapping[str, str], models: Mapping[str, str]) -> None:

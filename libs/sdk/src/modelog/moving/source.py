@@ -6,7 +6,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 from urllib.parse import quote
 
 import httpx
@@ -15,7 +15,9 @@ from modelog.errors import Forbidden, ModelogError, NotFound, Unauthenticated, U
 
 API = "/api/2.0/mlflow"
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+API_3 = "/api/3.0/mlflow"
 PAGE = 1000
+TRACES_PAGE = 500
 MODELS_PAGE = 50
 POINTS = 25_000
 RETRIES = 5
@@ -23,6 +25,8 @@ FIRST_PAUSE_S = 0.2
 TRUE = ("true", "1")
 # What the proxy serves: the path within it.
 PROXIED = re.compile(r"mlflow-artifacts:(?://[^/]*)?/(.*)")
+# Folders under the root of an experiment whose files are a run's, a logged model's or a trace's.
+OWNED = re.compile(r"(?:(?:models|traces)/)?[^/]+/artifacts")
 PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
 Json = Dict[str, Any]
 
@@ -63,7 +67,7 @@ class Source:
     def experiments(self) -> Iterator[Json]:
         """All of them, the deleted ones too."""
         body = {"view_type": "ALL", "max_results": PAGE, "order_by": ["experiment_id ASC"]}
-        return self._search("/experiments/search", body, "experiments")
+        return self._search(f"{API}/experiments/search", body, "experiments")
 
     def runs(self, experiment_id: str) -> Iterator[Json]:
         """Those of an experiment, the deleted ones too, in the order in which they began."""
@@ -73,7 +77,7 @@ class Source:
             "max_results": PAGE,
             "order_by": ["attributes.start_time ASC"],
         }
-        return self._search("/runs/search", body, "runs")
+        return self._search(f"{API}/runs/search", body, "runs")
 
     def history(self, run_id: str, key: str) -> List[Json]:
         """All points of a metric."""
@@ -84,7 +88,7 @@ class Source:
         """Those of an experiment; none on a server that knows none. MLflow lists no deleted ones."""
         try:
             yield from self._search(
-                "/logged-models/search", {"experiment_ids": [experiment_id], "max_results": MODELS_PAGE}, "models"
+                f"{API}/logged-models/search", {"experiment_ids": [experiment_id], "max_results": MODELS_PAGE}, "models"
             )
         except NotFound:
             return
@@ -99,19 +103,32 @@ class Source:
         found = self._pages(f"{API}/model-versions/search", query, "model_versions")
         return sorted(found, key=lambda version: int(version["version"]))
 
-    def prompts(self) -> int:
-        """How many prompts there are; a server that knows none has none."""
+    def prompts(self) -> List[str]:
+        """The names of prompts; a server that knows none has none."""
         try:
             query = {"max_results": 100, "filter": PROMPT}
-            return sum(1 for _ in self._pages(f"{API}/registered-models/search", query, "registered_models"))
+            return [p["name"] for p in self._pages(f"{API}/registered-models/search", query, "registered_models")]
         except ModelogError:
-            return 0
+            return []
 
-    def webhooks(self) -> int:
+    def webhooks(self) -> List[str]:
         try:
-            return sum(1 for _ in self._pages(f"{API}/webhooks", {"max_results": 100}, "webhooks"))
+            return [hook["name"] for hook in self._pages(f"{API}/webhooks", {"max_results": 100}, "webhooks")]
         except ModelogError:
-            return 0
+            return []
+
+    def traces(self, experiment_id: str) -> Iterator[Json]:
+        """Those of an experiment, with what was assessed of them; a server before MLflow 3 assesses nothing."""
+        place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment_id}}
+        body = {"locations": [place], "max_results": TRACES_PAGE}
+        try:
+            yield from self._search(f"{API_3}/traces/search", body, "traces")
+        except NotFound:
+            try:
+                query = {"experiment_ids": [experiment_id], "max_results": TRACES_PAGE}
+                yield from self._pages(f"{API}/traces", query, "traces")
+            except NotFound:
+                return
 
     def root_of(self, address: str) -> str:
         """The artifact URI that a version's source means; empty when the server does not know it, or not serve it."""
@@ -129,7 +146,20 @@ class Source:
 
     def files(self, root: str) -> Iterator[Tuple[str, int]]:
         """Path and size of every file under an artifact URI. Raises NotServed for one that is not the proxy's."""
-        yield from self._files(_in_proxy(root), "")
+        yield from self._files(_in_proxy(root), "", lambda _: False)
+
+    def files_of_none(self, root: str, besides: Sequence[str]) -> Iterator[Tuple[str, int]]:
+        """The same of those under the root of an experiment that belong to no run, logged model or trace.
+
+        What is in the roots `besides` is another experiment's.
+        """
+        inside = _in_proxy(root).strip("/")
+        others = {_in_proxy(other).strip("/") for other in besides if PROXIED.fullmatch(other)} - {inside}
+
+        def owned(folder: str) -> bool:
+            return OWNED.fullmatch(folder) is not None or f"{inside}/{folder}".strip("/") in others
+
+        yield from self._files(inside, "", owned)
 
     def download(self, root: str, path: str, target: Path) -> None:
         """Fetch one of those files, piece by piece."""
@@ -147,18 +177,18 @@ class Source:
             except (httpx.TransportError, Unavailable) as error:
                 self._wait(attempt, error)
 
-    def _files(self, root: str, folder: str) -> Iterator[Tuple[str, int]]:
+    def _files(self, root: str, folder: str, left_out: Callable[[str], bool]) -> Iterator[Tuple[str, int]]:
         for entry in self._get(PROXY, {"path": f"{root}/{folder}" if folder else root}).get("files", []):
             # Some servers tell paths from the folder, some only names.
             name = str(entry["path"]).rsplit("/", 1)[-1]
             path = f"{folder}/{name}" if folder else name
-            if entry.get("is_dir"):
-                yield from self._files(root, path)
-            else:
+            if not entry.get("is_dir"):
                 yield path, int(entry.get("file_size") or 0)
+            elif not left_out(path):
+                yield from self._files(root, path, left_out)
 
     def _search(self, path: str, body: Json, what: str) -> Iterator[Json]:
-        return self._paged(lambda page: self._answer("POST", API + path, json={**body, **page}), what)
+        return self._paged(lambda page: self._answer("POST", path, json={**body, **page}), what)
 
     def _pages(self, path: str, query: Json, what: str) -> Iterator[Json]:
         return self._paged(lambda page: self._get(path, {**query, **page}), what)

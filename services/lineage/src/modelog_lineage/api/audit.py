@@ -60,9 +60,11 @@ class AuditServicer(AuditServiceServicer):
 
     async def StreamEvents(self, request: pb.StreamEventsRequest, context: Call) -> AsyncIterator[pb.AuditEvent]:
         wanted = Wanted(current_call().identity.tenant)
-        async for event in follow(self.store, wanted, request.after, self.draining):
-            if not await self.sight.streams([event.stream]):
-                yield message_of(event)
+        async for page in follow(self.store, wanted, request.after, self.draining):
+            hidden = await self.sight.streams(event.stream for event in page)
+            for event in page:
+                if event.stream not in hidden:
+                    yield message_of(event)
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Call) -> pb.Checkpoint:
         return await self._checkpoint(await self.audit.checkpoint())

@@ -14,6 +14,8 @@ DEFAULT_LIMIT = 100
 ANSWER_BYTES = 8 << 20
 FIRST_STEP = 500
 LONGEST_STEP = 16_000
+# At most so many events are told together.
+TOGETHER = 500
 
 # Which streams are hidden from the caller.
 HiddenOf = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
@@ -108,8 +110,8 @@ async def _backwards(store: EventStore, wanted: Wanted, before: int) -> AsyncIte
 
 async def follow(
     store: EventStore, wanted: Wanted, after: int, until: Callable[[], Awaitable[None]]
-) -> AsyncIterator[StoredEvent]:
-    """Matching events above `after`, and then as they happen, until `until` is over."""
+) -> AsyncIterator[Sequence[StoredEvent]]:
+    """Matching events above `after`, and then as they happen, until `until` is over: those together that are there."""
     ended = asyncio.ensure_future(until())
     events = aiter(store.subscribe(after=after, categories=wanted.categories))
     coming: asyncio.Future[StoredEvent] | None = None
@@ -119,9 +121,14 @@ async def follow(
             await asyncio.wait((coming, ended), return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 return
-            event, coming = coming.result(), None
-            if wanted.matches(event):
-                yield event
+            found = [coming.result()]
+            coming = asyncio.ensure_future(anext(events))
+            while len(found) < TOGETHER and (await asyncio.wait((coming,), timeout=0))[0]:
+                found.append(coming.result())
+                coming = asyncio.ensure_future(anext(events))
+            matching = [event for event in found if wanted.matches(event)]
+            if matching:
+                yield matching
     finally:
         await _cancelled(ended)
         if coming is not None:

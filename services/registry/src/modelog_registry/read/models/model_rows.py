@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from modelog_common.events.store import StoredEvent
@@ -51,6 +52,12 @@ from modelog_registry.read.models.model_tables import (
 from modelog_registry.read.models.signatures import signature_message
 from modelog_registry.read.places import MODEL, placed
 from modelog_registry.rules import RULED
+
+# "runs:/<run>/<path>", "models:/<logged model>", and where MLflow's clients find their files.
+SOURCE = re.compile(
+    r"runs:/([^/]+)/.+|models:/([^/@]+)/?|mlflow-artifacts:(?://[^/]*)?/[^/]+/(?:models/)?([^/]+)/artifacts(?:/.*)?"
+)
+LONGEST_ID = 100
 
 
 def model_rows(model: Model, stored: StoredEvent) -> Sequence[Change]:
@@ -120,6 +127,12 @@ def _versions_of(event: ModelEvent) -> Sequence[str]:
             return [version] if version else []
 
 
+def named_in(source: str) -> str:
+    """The id of the run or logged model that a source is of; "" for one elsewhere."""
+    match = SOURCE.fullmatch(source)
+    return next((part for part in match.groups() if part), "")[:LONGEST_ID] if match is not None else ""
+
+
 def _version_row(model: Model, version: Version, position: int) -> Change:
     content = version.content
     values = {
@@ -130,6 +143,7 @@ def _version_row(model: Model, version: Version, position: int) -> Change:
         "run_id": content.run_id,
         "flavor": content.flavor,
         "source": content.source,
+        "source_id": named_in(content.source),
         "created_us": microseconds(content.created_at or content.at),
         "updated_us": microseconds(version.updated_at),
         "ordinal": version.number,

@@ -48,13 +48,15 @@ VERSIONS = temporal_table(
         Column("run_id", ByteText(100), nullable=False),
         Column("flavor", ByteText(50), nullable=False),
         Column("source", ByteText(2000), nullable=False),
+        # The run or logged model that the source names, "" when it names none.
+        Column("source_id", ByteText(100), nullable=False),
         Column("created_us", BigInteger, nullable=False),
         Column("updated_us", BigInteger, nullable=False),
         Column("ordinal", Integer, nullable=False),
         # What its tags are found by: "model/version".
         Column("tagged", ByteText(), nullable=False),
     ],
-    orders=[["model", "stage", "ordinal"]],
+    orders=[["model", "stage", "ordinal"], ["run_id"], ["source_id"]],
 )
 
 ALIASES = temporal_table(

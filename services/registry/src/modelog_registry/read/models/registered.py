@@ -14,20 +14,22 @@ from modelog_registry.read.queries import TableQueries
 
 
 class RegisteredQueries(TableQueries):
-    """Looks at all versions of a tenant: files are seldom taken away."""
+    """Finds them by index, whatever else is registered."""
 
     async def versions_from(
         self, run_id: str, source: str, read: ReadOptions, tenant: str
     ) -> Sequence[pb.ModelVersion]:
-        """Versions that a run made, or whose source holds a text, in sight or not; an empty text is that of none."""
+        """Versions that a run made, or whose source is of a run or logged model; also those out of sight."""
         t, at = VERSIONS.table.c, await self._queries.moment(read)
-        where = (t.tenant == tenant, VERSIONS.at(at))
-        rows = await self._queries.fetch(select(t.run_id, t.source, t.body).where(*where))
-        return [
-            pb.ModelVersion.FromString(row.body)
-            for row in rows
-            if (run_id and row.run_id == run_id) or (source and source in row.source)
-        ]
+        found: dict[int, pb.ModelVersion] = {}
+        # Two questions: of an "or" a database makes one look at all rows.
+        for column, wanted in ((t.run_id, run_id), (t.source_id, source)):
+            if wanted:
+                rows = await self._queries.fetch(
+                    select(t.row, t.body).where(t.tenant == tenant, column == wanted, VERSIONS.at(at))
+                )
+                found |= {row.row: pb.ModelVersion.FromString(row.body) for row in rows}
+        return list(found.values())
 
     async def sees(self, version: pb.ModelVersion, tenant: str) -> bool:
         """Whether the caller may know of a version."""
