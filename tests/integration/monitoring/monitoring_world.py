@@ -16,10 +16,11 @@ from modelog_proto.inference.grpc_predict_v2_pb2_grpc import (
     GRPCInferenceServiceServicer,
     add_GRPCInferenceServiceServicer_to_server,
 )
-from modelog_proto.registry.v1 import artifact_pb2, dataset_pb2, model_pb2
+from modelog_proto.registry.v1 import artifact_pb2, dataset_pb2, model_pb2, workspace_pb2
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreServicer, add_ArtifactStoreServicer_to_server
 from modelog_proto.registry.v1.dataset_pb2_grpc import DatasetRegistryServicer, add_DatasetRegistryServicer_to_server
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryServicer, add_ModelRegistryServicer_to_server
+from modelog_proto.registry.v1.workspace_pb2_grpc import WorkspacesServicer, add_WorkspacesServicer_to_server
 from modelog_proto.serving.v1 import deployment_pb2
 from modelog_proto.serving.v1.deployment_pb2_grpc import (
     DeploymentServiceServicer,
@@ -118,6 +119,7 @@ class World:
         add_DatasetRegistryServicer_to_server(_Datasets(self), server)
         add_ArtifactStoreServicer_to_server(_Files(self), server)
         add_ModelRegistryServicer_to_server(_Models(self), server)
+        add_WorkspacesServicer_to_server(_Workspaces(), server)
         add_TrainingServiceServicer_to_server(_Training(self), server)
         add_DeploymentServiceServicer_to_server(_Serving(self), server)
         add_GRPCInferenceServiceServicer_to_server(_Inference(self), server)
@@ -153,6 +155,13 @@ class _Files(ArtifactStoreServicer):
         content = self.world.files[request.digest]
         for start in range(0, len(content), 1000):
             yield artifact_pb2.DownloadArtifactResponse(chunk=content[start : start + 1000])
+
+
+class _Workspaces(WorkspacesServicer):
+    """None is restricted."""
+
+    async def FindHidden(self, request: Any, context: Any) -> Any:
+        return workspace_pb2.FindHiddenResponse()
 
 
 class _Models(ModelRegistryServicer):

@@ -48,13 +48,13 @@ PEOPLE = ("developer", "reviewer", "admin")
 
 
 @cache
-def model_file(seed: int = 0, trees: int = 5) -> bytes:
+def model_file(seed: int = 0, trees: int = 5, objective: str = "binary:logistic") -> bytes:
     """A small model of four features, always the same for a seed."""
     draw = np.random.default_rng(seed)
     features = draw.normal(size=(400, len(COLUMNS))).astype(np.float32)
     labels = (features[:, 3] + seed * features[:, 1] + draw.normal(size=400) > 0).astype(int)
     data = xgboost.DMatrix(features, labels, feature_names=list(COLUMNS))
-    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1, "seed": seed}, data, trees)
+    booster = xgboost.train({"objective": objective, "max_depth": 3, "nthread": 1, "seed": seed}, data, trees)
     return bytes(booster.save_raw("ubj"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from modelog_common.domain.errors import NotFound
+from modelog_common.domain.errors import NotAllowed, NotFound
 from modelog_proto.registry.v1 import model_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from numpy.typing import NDArray
@@ -128,12 +128,18 @@ async def test_a_prediction_is_found_as_of_when_it_was_answered(alice: Caller, h
 async def test_a_model_with_two_outputs_of_whole_numbers(alice: Caller, http: aiohttp.ClientSession) -> None:
     tensors = [model_pb2.TensorSpec(name=name, datatype="FP32", shape=[-1, 1]) for name in COLUMNS]
     late = model_pb2.TensorSpec(name="late", datatype="INT64", shape=[-1, 1])
-    version = await alice.version(model_file(0), signed=model_pb2.Signature(inputs=tensors, outputs=[late]))
-    await alice.deploy(version, name="whole")
+    signed = model_pb2.Signature(inputs=tensors, outputs=[late])
+    cut = await alice.version(model_file(0), signed=signed)
+    with pytest.raises(NotAllowed, match="answers with the numbers of binary:logistic, its signature says INT64"):
+        await alice.deploy(cut, name="whole")
+    content = model_file(0, objective="binary:hinge")
+    await alice.deploy(await alice.version(content, signed=signed), name="whole")
     sent = [tensor(name=name, shape=[2, 1], data=ROWS[:, n].tolist()) for n, name in enumerate(COLUMNS)]
     status, answer = await post(http, "/v2/models/whole/infer", {"inputs": sent})
     assert status == 200, answer
-    assert answer["outputs"] == [{"name": "late", "datatype": "INT64", "shape": [2, 1], "data": [0, 0]}]
+    assert answer["outputs"] == [
+        {"name": "late", "datatype": "INT64", "shape": [2, 1], "data": answers_of(content, ROWS).tolist()}
+    ]
 
 
 INFER, PREDICT = "/v2/models/flights/infer", "/v1/models/flights/predict"
