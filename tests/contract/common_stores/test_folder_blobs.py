@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -70,6 +73,30 @@ async def test_a_large_blob_goes_to_the_disk_while_it_comes(tmp_path: Path) -> N
     stored = await blobs.put(chunks(*[piece] * count))
     assert stored.size_bytes == len(piece) * count
     assert await blobs.verify(stored.digest)
+
+
+async def test_what_the_disk_did_not_take_is_not_stored_though_it_takes_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs, failed = FolderBlobStore(tmp_path), threading.Event()
+
+    def sync(_: int) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+
+    async def content() -> AsyncIterator[bytes]:
+        for _ in range(2 * SYNC_BYTES // MOST_WAITING_BYTES):
+            yield bytes(MOST_WAITING_BYTES)
+        assert await asyncio.to_thread(failed.wait, 60)
+        for _ in range(2 * SYNC_BYTES // MOST_WAITING_BYTES):
+            yield bytes(MOST_WAITING_BYTES)
+
+    with pytest.raises(Unavailable, match="cannot be used: Input/output error"):
+        await blobs.put(content())
+    assert files(tmp_path) == []
 
 
 async def test_whoever_goes_away_in_the_middle_leaves_nothing(tmp_path: Path) -> None:

@@ -114,6 +114,9 @@ class _Writing:
         pieces, self._waiting, self._waiting_bytes = self._waiting, [], 0
         self._write = asyncio.create_task(_awaited(self._on_disk(lambda: self._written(pieces))))
         if self._size - self._synced >= SYNC_BYTES and (self._sync is None or self._sync.done()):
+            if self._sync is not None:
+                # The kernel tells once of what it could not write; the next call would say that all is well.
+                self._sync.result()
             self._synced = self._size
             self._sync = asyncio.create_task(_awaited(self._on_disk(lambda: os.fdatasync(self._file.fileno()))))
 
