@@ -82,7 +82,8 @@ moved = client.transition_model_version_stage(name, "2", "Staging", archive_exis
 assert moved.current_stage == "Staging"
 assert client.get_model_version(name, "1").current_stage == "Archived"
 
-renamed = client.rename_registered_model(name, f"{name}, renamed")
+client.rename_registered_model(name, f"{name}, renamed")
+renamed = client.get_registered_model(f"{name}, renamed")
 assert (renamed.name, renamed.tags) == (f"{name}, renamed", {"risk": "low"}), renamed
 assert refusal(client.get_registered_model, name).error_code == "RESOURCE_DOES_NOT_EXIST"
 assert {v.version for v in client.search_model_versions(f"name = '{renamed.name}'")} == {"1", "2", "4"}
