@@ -37,7 +37,7 @@ async def test_commands_are_accepted_and_answered_later(tmp_path: Path, registry
             await alice.run("nothing")
         status = await alice.admin.GetStatus(common_pb2.GetStatusRequest())
         assert "cannot be used" in status.projections[0].error
-        assert status.log_position == 5
+        assert status.log_position == 6
     shutil.rmtree(tmp_path / "keys")  # each registry makes its own
     async with registry_with(tmp_path) as back:
         alice = back.person("alice")
@@ -46,4 +46,4 @@ async def test_commands_are_accepted_and_answered_later(tmp_path: Path, registry
         again = await alice.experiments.StartRun(start)
         assert again == started, "it was answered from its state, which needs no table"
         assert await alice.experiments.GetRun(experiment_pb2.GetRunRequest(run_id=started.id)) == started
-        assert (await alice.admin.GetStatus(common_pb2.GetStatusRequest())).log_position == 5
+        assert (await alice.admin.GetStatus(common_pb2.GetStatusRequest())).log_position == 6
