@@ -23,15 +23,24 @@ REQUIREMENTS = {
     "3.17.2": ("mlflow-skinny==3.17.2", "skops==0.16.0", *FLAVOURS),
     "2.22.5": ("mlflow-skinny==2.22.5", "setuptools<81", *FLAVOURS),
 }
-# Several gigabytes, since PyTorch comes with CUDA: for one client only.
+# Several gigabytes, since PyTorch comes with CUDA; with uv the clients share its files.
+_DEEP = (
+    "torch==2.15.0", "accelerate==1.15.0", "lightning==2.6.6", "keras==3.15.1", "onnx==1.23.2", "onnxruntime==1.32.0",
+    "skl2onnx==1.20.0",
+)  # fmt: skip
 DEEP_LEARNING = {
     "3.17.2 with PyTorch": (
-        *REQUIREMENTS["3.17.2"], "torch==2.15.0", "transformers==5.24.0", "accelerate==1.15.0", "lightning==2.6.6",
-        "keras==3.15.1", "onnx==1.23.2", "onnxruntime==1.32.0", "skl2onnx==1.20.0",
+        *REQUIREMENTS["3.17.2"], *_DEEP, "transformers==5.24.0",
         # What our SDK needs.
         "httpx==0.28.1", "msgspec==0.22.0", "typer==0.29.2", "psutil==7.2.2",
-    )
+    ),
+    "2.22.5 with PyTorch": (*REQUIREMENTS["2.22.5"], *_DEEP, "transformers==4.57.6"),
 }  # fmt: skip
+# Apart from PyTorch: Hugging Face's library looks for TensorFlow, and does not know Keras 3 with it.
+TENSORFLOW = {
+    f"{version} with TensorFlow": (*REQUIREMENTS[version], "tensorflow-cpu==2.21.0", "tensorboard==2.21.0")
+    for version in REQUIREMENTS
+}
 PROGRAM_TIMEOUT_S = 480
 
 
@@ -74,7 +83,7 @@ class MlflowClient:
 def client(version: str) -> MlflowClient:
     """The client of this version, installed if it is not there yet."""
     home = servers_home() / f"mlflow-{version.replace(' ', '-')}"
-    wanted = (REQUIREMENTS | DEEP_LEARNING)[version]
+    wanted = (REQUIREMENTS | DEEP_LEARNING | TENSORFLOW)[version]
     with installing(home, repr((sys.version_info[:2], wanted)).encode()) as missing:
         if missing:
             uv = find_uv_bin()

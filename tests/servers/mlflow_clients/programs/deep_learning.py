@@ -19,6 +19,8 @@ from sklearn.linear_model import LinearRegression
 from torch.utils.data import DataLoader, TensorDataset
 
 torch.set_num_threads(1)
+# A model's name is its path in a run with the clients before 3.
+NAMED = "name" if int(mlflow.__version__.split(".")[0]) >= 3 else "artifact_path"
 client = MlflowClient()
 draw = np.random.default_rng(7)
 x = draw.normal(size=(64, 3)).astype(np.float32)
@@ -34,14 +36,14 @@ def last():
 module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1)).eval()
 expected = module(torch.from_numpy(x)).detach().numpy()
 with mlflow.start_run():
-    logged = mlflow.pytorch.log_model(module, name="module", input_example=x[:2], pip_requirements=["torch"])
+    logged = mlflow.pytorch.log_model(module, **{NAMED: "module"}, input_example=x[:2], pip_requirements=["torch"])
 assert np.allclose(mlflow.pytorch.load_model(logged.model_uri)(torch.from_numpy(x)).detach().numpy(), expected)
 assert np.allclose(mlflow.pyfunc.load_model(logged.model_uri).predict(x), expected)
 
 # ONNX.
 linear = LinearRegression().fit(x, y)
 with mlflow.start_run():
-    logged = mlflow.onnx.log_model(to_onnx(linear, x[:1]), name="onnx", signature=infer_signature(x, y))
+    logged = mlflow.onnx.log_model(to_onnx(linear, x[:1]), **{NAMED: "onnx"}, signature=infer_signature(x, y))
 answer = mlflow.pyfunc.load_model(logged.model_uri).predict(x)
 assert np.allclose(next(iter(answer.values())), linear.predict(x), atol=1e-4)
 
@@ -56,7 +58,7 @@ assert run.data.params["epochs"] == "3", run.data.params
 mlflow.keras.autolog(disable=True)
 with mlflow.start_run():
     logged = mlflow.keras.log_model(
-        network, name="network", signature=infer_signature(x, network.predict(x, verbose=0))
+        network, **{NAMED: "network"}, signature=infer_signature(x, network.predict(x, verbose=0))
     )
 assert np.allclose(mlflow.keras.load_model(logged.model_uri).predict(x, verbose=0), network.predict(x, verbose=0))
 
@@ -100,7 +102,7 @@ tiny = transformers.BertConfig(
 classifier = transformers.BertForSequenceClassification(tiny).eval()
 pipeline = transformers.pipeline("text-classification", model=classifier, tokenizer=tokenizer, device="cpu")
 with mlflow.start_run():
-    logged = mlflow.transformers.log_model(pipeline, name="text", task="text-classification", pip_requirements=[])
+    logged = mlflow.transformers.log_model(pipeline, **{NAMED: "text"}, task="text-classification", pip_requirements=[])
 again = mlflow.transformers.load_model(logged.model_uri)
 assert again("late on time") == pipeline("late on time")
 
@@ -119,7 +121,7 @@ assert run.data.params["num_train_epochs"] == "2", run.data.params
 frame = pd.DataFrame(x, columns=list("abc")).assign(y=y[:, 0])
 with mlflow.start_run() as active:
     logged = mlflow.sklearn.log_model(
-        LinearRegression().fit(frame[list("abc")], frame["y"]), name="linear", pip_requirements=["scikit-learn"]
+        LinearRegression().fit(frame[list("abc")], frame["y"]), **{NAMED: "linear"}, pip_requirements=["scikit-learn"]
     )
     evaluated = mlflow.models.evaluate(
         logged.model_uri, frame, targets="y", model_type="regressor", evaluator_config={"log_explainer": False}
