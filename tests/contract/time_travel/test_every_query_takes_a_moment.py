@@ -57,6 +57,7 @@ OF_NOW = {
     # Parts are held beside the store until they are a file.
     "registry.ArtifactStore.GetUpload": "what is on its way now",
     "registry.Webhooks.ReplayDelivery": "acts",
+    "registry.ExperimentRegistry.StartRuns": "acts; each of its runs has a request id of its own",
     "common.AdminService.Rebuild": "acts",
     "common.AdminService.ReplayDeadLetter": "acts",
     "gateway.PlatformService.ReplayDeadLetter": "acts",
@@ -79,13 +80,15 @@ SDK_OF_NOW = {
     "Webhooks.deliveries",
     "Webhooks.delivery",
 }
-# An event is the same whenever it is looked at; a head that a message names, or that is followed from, is that of now.
+# An event is the same whenever it is looked at; a head that a message names, or that is followed from, is that of now;
+# a signature is checked with the files that are held now.
 CLI_OF_NOW = {
     ("events.py", "show"),
     ("events.py", "follow"),
     ("bisect.py", "bisect"),
     ("dead.py", "list_letters"),
     ("dead.py", "show"),
+    ("signing.py", "_of_platform"),
 }
 
 
