@@ -24,7 +24,7 @@ from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_common.service import Host
 from modelog_common.telemetry import logs
-from modelog_platform.parts.ports import free_port
+from modelog_platform.parts.ports import free_ports
 
 
 async def build_training(host: Host) -> None:
@@ -65,8 +65,8 @@ class SmallPlatform:
         keys = folder / "keys"
         self._signer = TokenSigner(create_key_pair(keys / "signing.pem", keys / "public.pem"), SystemClock())
         write_secret(folder / "data" / "keys" / "master.key", new_master_key().encode())
-        self._ports = {name: free_port() for name in BUILDERS}
-        self.http_port, self._oip_port = free_port(), free_port()
+        self.http_port, self._oip_port, *ports = free_ports(2 + len(BUILDERS))
+        self._ports = dict(zip(BUILDERS, ports, strict=True))
         self.url = f"http://127.0.0.1:{self.http_port}"
         logs.configure("test", "error")
 

@@ -49,13 +49,15 @@ def test_events_stream_from_where_the_caller_left_off(http: httpx.Client) -> Non
     for name in ("streamed-1", "streamed-2", "streamed-3"):
         http.post("/api/v1/models", json={"name": name}).raise_for_status()
     head = int(http.get("/api/v1/events", params={"limit": 1}).json()["head"])
-    after = {"after": head - 3}
-    first = read_events(http, 3, params=after)
-    assert [position for position, _ in first] == [head - 2, head - 1, head]
-    assert [int(event["position"]) for _, event in first] == [head - 2, head - 1, head]
-    assert [event["payload"]["name"] for _, event in first] == ["streamed-1", "streamed-2", "streamed-3"]
-    again = read_events(http, 1, params=after, headers={"Last-Event-ID": str(head - 1)})
-    assert again == first[2:]
+    # Each takes its name, and is registered.
+    after, expected = {"after": head - 6}, list(range(head - 5, head + 1))
+    first = read_events(http, 6, params=after)
+    assert [position for position, _ in first] == expected
+    assert [int(event["position"]) for _, event in first] == expected
+    registered = [event["payload"]["name"] for _, event in first if event["type"] == "registry.ModelRegistered"]
+    assert registered == ["streamed-1", "streamed-2", "streamed-3"]
+    again = read_events(http, 2, params=after, headers={"Last-Event-ID": str(head - 2)})
+    assert again == first[4:]
 
 
 @pytest.mark.parametrize("text", ["-1", "soon", "1" * 19, "\u00b2"])

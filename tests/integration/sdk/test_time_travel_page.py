@@ -26,12 +26,12 @@ def block(language: str) -> str:
 
 @pytest.fixture(scope="module")
 def environment(platform: SmallPlatform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Position 6: in staging; 7: in production; 8: deployed."""
+    """Position 7: in staging; 8: in production; 9: deployed."""
     folder = tmp_path_factory.mktemp("page")
     with platform.client("alice") as alice, platform.client("bob") as bob:
         deployed(alice, bob, "flight-delay", folder)
         promoted = [e.position for e in alice.audit.events(type="registry.VersionPromoted")]
-    assert promoted == [6, 7]
+    assert promoted == [7, 8]
     return {
         "MODELOG_URL": platform.url,
         "MODELOG_TOKEN": platform.token("carol", "viewer"),
