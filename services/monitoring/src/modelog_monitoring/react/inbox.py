@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
-from modelog_common.bus.progress import Progress, SqliteProgress
-from modelog_common.bus.source import PoisonEvent
-from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import StoredEvent
+
+from modelog_monitoring.react.inbox_file import InboxFile
 
 CONSUMER = "monitoring.inbox"
 _SCHEMA = """
@@ -25,7 +21,6 @@ CREATE TABLE IF NOT EXISTS reviews (
   PRIMARY KEY (tenant, model, version, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS considered (only INTEGER PRIMARY KEY CHECK (only = 1), position INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS history (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL);
 """
 
 
@@ -75,76 +70,31 @@ class Review:
     comment: str
 
 
-class Inbox:
-    """A small SQLite file, used in the event loop's thread.
+class Inbox(InboxFile):
+    """What a retraining asks for."""
 
-    What it holds belongs to one `history` of the log; for another one it begins again.
-    """
-
-    def __init__(self, path: Path, history: str) -> None:
-        self._listeners: list[Callable[[], None]] = []
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # All of this can be read from the topics again; the position goes with it.
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-            self.progress = SqliteProgress(self._db, CONSUMER)
-            self._belong_to(history)
-        except sqlite3.Error as error:
-            raise Unavailable(f"the inbox of monitoring in {path} cannot be used: {error}") from error
-
-    def _belong_to(self, history: str) -> None:
-        if self._db.execute("SELECT id FROM history").fetchone() == (history,):
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        for table in ("jobs", "reviews", "considered", "history"):
-            self._db.execute(f"DELETE FROM {table}")
-        self.progress.forget()
-        self._db.execute("INSERT INTO history VALUES (1, ?)", (history,))
-        self._db.execute("COMMIT")
-
-    async def handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
-        """Keep what matters, with the position; raises PoisonEvent for an event that cannot be read."""
-        kept = 0
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for event in events:
-                kept += self._keep(event)
-            self.progress.save(progress)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        if kept:
-            for listener in self._listeners:
-                listener()
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each change."""
-        self._listeners.append(listener)
+    consumer = CONSUMER
+    what = "the inbox of monitoring"
+    schema = _SCHEMA
+    tables = ("jobs", "reviews", "considered")
 
     def _keep(self, event: StoredEvent) -> bool:
-        try:
-            match event.type:
-                case "training.JobSucceeded":
-                    done = msgspec.json.decode(event.payload, type=_JobSucceeded)
-                    self._keep_job(event.tenant, done.job_id, done.registered_version, "")
-                case "training.JobFailed":
-                    failed = msgspec.json.decode(event.payload, type=_JobFailed)
-                    self._keep_job(event.tenant, failed.job_id, "", failed.error or "it failed")
-                case "training.JobCancelled":
-                    gone = msgspec.json.decode(event.payload, type=_JobCancelled)
-                    self._keep_job(event.tenant, gone.job_id, "", f"{gone.by} cancelled it. {gone.reason}".strip())
-                case "registry.VersionReviewed":
-                    self._keep_review(event, msgspec.json.decode(event.payload, type=_VersionReviewed))
-                case "registry.ModelRenamed":
-                    self._rename(event.tenant, msgspec.json.decode(event.payload, type=_ModelRenamed))
-                case _:
-                    return False
-        except msgspec.MsgspecError as error:
-            raise PoisonEvent(event, f"its payload cannot be read: {error}") from error
+        match event.type:
+            case "training.JobSucceeded":
+                done = msgspec.json.decode(event.payload, type=_JobSucceeded)
+                self._keep_job(event.tenant, done.job_id, done.registered_version, "")
+            case "training.JobFailed":
+                failed = msgspec.json.decode(event.payload, type=_JobFailed)
+                self._keep_job(event.tenant, failed.job_id, "", failed.error or "it failed")
+            case "training.JobCancelled":
+                gone = msgspec.json.decode(event.payload, type=_JobCancelled)
+                self._keep_job(event.tenant, gone.job_id, "", f"{gone.by} cancelled it. {gone.reason}".strip())
+            case "registry.VersionReviewed":
+                self._keep_review(event, msgspec.json.decode(event.payload, type=_VersionReviewed))
+            case "registry.ModelRenamed":
+                self._rename(event.tenant, msgspec.json.decode(event.payload, type=_ModelRenamed))
+            case _:
+                return False
         return True
 
     def _keep_job(self, tenant: str, job_id: str, version: str, error: str) -> None:
@@ -198,7 +148,3 @@ class Inbox:
             "INSERT INTO considered VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET position = excluded.position",
             (position,),
         )
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
-from modelog_common.bus.progress import Progress, SqliteProgress
-from modelog_common.bus.source import PoisonEvent
-from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import StoredEvent
 
 from modelog_monitoring.level.commands import Requests
 from modelog_monitoring.level.events import Targets
+from modelog_monitoring.react.inbox_file import InboxFile
 
 CONSUMER = "monitoring.levels"
 _SCHEMA = """
@@ -24,7 +19,6 @@ CREATE TABLE IF NOT EXISTS targets (
   PRIMARY KEY (tenant, model, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS traffic (position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS history (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL);
 """
 
 
@@ -64,72 +58,30 @@ class Waiting:
     traffic: Traffic
 
 
-class LevelInbox:
-    """A small SQLite file, used in the event loop's thread; of one `history` of the log, begun again for another."""
+class LevelInbox(InboxFile):
+    """What is held against each other: targets, and windows of traffic."""
 
-    def __init__(self, path: Path, history: str) -> None:
-        self._listeners: list[Callable[[], None]] = []
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # All of this can be read from the topics again; the position goes with it.
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-            self.progress = SqliteProgress(self._db, CONSUMER)
-            self._belong_to(history)
-        except sqlite3.Error as error:
-            raise Unavailable(f"the inbox of service levels in {path} cannot be used: {error}") from error
-
-    def _belong_to(self, history: str) -> None:
-        if self._db.execute("SELECT id FROM history").fetchone() == (history,):
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        for table in ("targets", "traffic", "history"):
-            self._db.execute(f"DELETE FROM {table}")
-        self.progress.forget()
-        self._db.execute("INSERT INTO history VALUES (1, ?)", (history,))
-        self._db.execute("COMMIT")
-
-    async def handle(self, events: Sequence[StoredEvent], progress: Progress) -> None:
-        """Keep what matters, with the position; raises PoisonEvent for an event that cannot be read."""
-        kept = 0
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for event in events:
-                kept += self._keep(event)
-            self.progress.save(progress)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        if kept:
-            for listener in self._listeners:
-                listener()
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each change."""
-        self._listeners.append(listener)
+    consumer = CONSUMER
+    what = "the inbox of service levels"
+    schema = _SCHEMA
+    tables = ("targets", "traffic")
 
     def _keep(self, event: StoredEvent) -> bool:
-        try:
-            match event.type:
-                case "registry.SlaSet":
-                    told = msgspec.json.decode(event.payload, type=_SlaSet)
-                    t = told.targets
-                    targets = Targets(told.number, t.latency_p50_ms, t.latency_p99_ms, t.availability_percent)
-                    row = (event.tenant, told.model, event.position, msgspec.json.encode(targets).decode())
-                    self._db.execute("INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?)", row)
-                case "registry.ModelRenamed":
-                    return self._rename(event, msgspec.json.decode(event.payload, type=_ModelRenamed))
-                case "serving.TrafficMeasured":
-                    msgspec.json.decode(event.payload, type=Traffic)
-                    row_of_traffic = (event.position, event.tenant, event.payload)
-                    self._db.execute("INSERT OR REPLACE INTO traffic VALUES (?, ?, ?)", row_of_traffic)
-                case _:
-                    return False
-        except msgspec.MsgspecError as error:
-            raise PoisonEvent(event, f"its payload cannot be read: {error}") from error
+        match event.type:
+            case "registry.SlaSet":
+                told = msgspec.json.decode(event.payload, type=_SlaSet)
+                t = told.targets
+                targets = Targets(told.number, t.latency_p50_ms, t.latency_p99_ms, t.availability_percent)
+                row = (event.tenant, told.model, event.position, msgspec.json.encode(targets).decode())
+                self._db.execute("INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?)", row)
+            case "registry.ModelRenamed":
+                return self._rename(event, msgspec.json.decode(event.payload, type=_ModelRenamed))
+            case "serving.TrafficMeasured":
+                msgspec.json.decode(event.payload, type=Traffic)
+                row_of_traffic = (event.position, event.tenant, event.payload)
+                self._db.execute("INSERT OR REPLACE INTO traffic VALUES (?, ?, ?)", row_of_traffic)
+            case _:
+                return False
         return True
 
     def _rename(self, event: StoredEvent, renamed: _ModelRenamed) -> bool:
@@ -158,7 +110,3 @@ class LevelInbox:
             (tenant, model, position),
         ).fetchone()
         return None if row is None else msgspec.json.decode(row[0], type=Targets)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
