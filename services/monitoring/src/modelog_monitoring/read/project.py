@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelog_common.domain.ids import derived_id
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_common.read.project import EntityProjection, Projection
 from modelog_common.read.tables import Change, Put
@@ -113,8 +114,9 @@ def level_rows(level: Level, stored: StoredEvent) -> Sequence[Change]:
         changes.append(_level_row(level, name, stored.position))
         start = event.start.replace(minute=0, second=0, microsecond=0)
         hour = next(s for s in level.versions[name].sums if s.start == start)
-        key = {"deployment": level.deployment, "version": name, "hour": label(start)}
-        changes.append(Put(LEVEL_HOURS, key, hour_message(hour).SerializeToString(), {"start_us": to_micros(start)}))
+        key = {"hour_id": derived_id(level.deployment, name, label(start))}
+        values = {"deployment": level.deployment, "version": name, "start_us": to_micros(start)}
+        changes.append(Put(LEVEL_HOURS, key, hour_message(hour).SerializeToString(), values))
     return changes
 
 

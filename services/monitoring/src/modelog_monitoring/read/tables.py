@@ -44,7 +44,12 @@ LEVELS = temporal_table(
 LEVEL_HOURS = temporal_table(
     TABLES,
     "level_hours",
-    key=["deployment", "version", "hour"],
-    columns=[Column("start_us", BigInteger, nullable=False)],
+    # Of deployment, version and hour: with the tenant they would be more than an index of MariaDB holds.
+    key=["hour_id"],
+    columns=[
+        Column("deployment", ByteText(200), nullable=False),
+        Column("version", ByteText(200), nullable=False),
+        Column("start_us", BigInteger, nullable=False),
+    ],
     orders=[["deployment", "version", "start_us"]],
 )
