@@ -133,14 +133,19 @@ class Host:
         return self._store
 
     def project(
-        self, tables: MetaData, projections: Sequence[Projection], name: str = "tables", seen: Seen | None = None
+        self,
+        tables: MetaData,
+        projections: Sequence[Projection],
+        name: str = "tables",
+        seen: Seen | None = None,
+        rest_s: float = 0.0,
     ) -> Queries:
         """Keep read tables up to date with this service's own events; returns the queries over them.
 
-        With `seen` they find only what the caller may see.
+        With `seen` they find only what the caller may see; events that come within `rest_s` are written together.
         """
         engine = open_read_tables(self.settings, self.name, name)
-        projector = Projector(f"{self.name}.{name}", self.store, engine, tables, projections)
+        projector = Projector(f"{self.name}.{name}", self.store, engine, tables, projections, rest_s)
         self._engines.append(engine)
         self._categories.extend(p.category for p in projections)
         self.rebuildable(name, projector)

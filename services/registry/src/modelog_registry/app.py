@@ -120,6 +120,8 @@ from modelog_registry.workspace.decide import WORKSPACES
 
 PACKAGE = "modelog.registry.v1"
 log = structlog.get_logger()
+# Many small events, such as starts of runs, come close together.
+GATHER_S = 0.05
 
 
 async def build(host: Host) -> None:
@@ -133,7 +135,7 @@ async def build(host: Host) -> None:
     named_models = Named(model, Names(name, "model"), lambda state: state.name)
     sight = Sight(Looked(space, experiment, names, named_models, run, model, logged_model, link))
     host.guard(sight.check)
-    tables = host.project(TABLES, projections(store), seen=sight.rows)
+    tables = host.project(TABLES, projections(store), seen=sight.rows, rest_s=GATHER_S)
     queries = RegistryQueries(tables)
     artifacts = Artifacts(_stores_of(host.settings))
     curves = open_curves(host.settings, host.name)

@@ -25,8 +25,6 @@ from modelog_common.read.tables import Change, Dated, write
 State = TypeVar("State")
 BATCH = 5000
 CACHED = 5000
-# Events that come within so long are written together, unless somebody waits: a transaction costs more than its rows.
-REST_S = 0.05
 # Stands in place of a schema while tables are being made.
 UNFINISHED = "unfinished"
 log = structlog.get_logger()
@@ -104,7 +102,10 @@ class EntityProjection(Generic[State]):
 
 
 class Projector:
-    """Keeps the tables of `tables` up to date with the event store."""
+    """Keeps the tables of `tables` up to date with the event store.
+
+    Events that come within `rest_s` are written together, unless somebody waits: a transaction costs more than rows do.
+    """
 
     def __init__(
         self,
@@ -113,9 +114,11 @@ class Projector:
         engine: AsyncEngine,
         tables: MetaData,
         projections: Sequence[Projection],
+        rest_s: float = 0.0,
     ) -> None:
         self.name = name
         self.error = ""
+        self._rest_s = rest_s
         self._store, self._engine, self._tables = store, engine, tables
         self._projections = {p.category: p for p in projections}
         self._schema = _digest(tables, store.history)
@@ -183,7 +186,8 @@ class Projector:
                 await self.catch_up()
                 self.error = ""
                 await self._store.wait_beyond(self._position, timeout_s=30)
-                await self._rest()
+                if self._rest_s:
+                    await self._rest()
             except Unavailable as error:
                 await self._report(error)
                 await asyncio.sleep(1)
@@ -195,7 +199,7 @@ class Projector:
 
     async def _rest(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(REST_S):
+            async with asyncio.timeout(self._rest_s):
                 await self._asked.wait()
         self._asked.clear()
 
