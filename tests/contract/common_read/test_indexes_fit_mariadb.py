@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from modelog_common.read.text import UTF8_BYTES
 from modelog_monitoring.read.tables import TABLES as MONITORING
@@ -18,10 +20,9 @@ def size_bytes(table: Table, columns: list[str]) -> int:
     """What the largest entry of an index takes: a length in VARBINARY is in bytes, in VARCHAR in characters."""
     dialect, size = mysql.dialect(), 0
     for name in columns:
-        kind = table.c[name].type.dialect_impl(dialect)
-        length = getattr(kind.impl_instance if hasattr(kind, "impl_instance") else kind, "length", None)
-        is_bytes = kind.compile(dialect=dialect).startswith("VARBINARY")
-        size += NUMBER_BYTES if length is None else length * (1 if is_bytes else UTF8_BYTES)
+        text = re.fullmatch(r"(VARBINARY|VARCHAR)\((\d+)\)", table.c[name].type.compile(dialect))
+        bytes_each = 1 if text and text[1] == "VARBINARY" else UTF8_BYTES
+        size += int(text[2]) * bytes_each if text else NUMBER_BYTES
     return size
 
 

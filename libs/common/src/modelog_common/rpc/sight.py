@@ -33,6 +33,8 @@ OF_REGISTRY = frozenset({"model", "experiment-name", "run"})
 OUT_OF_SIGHT = ""
 # (kind, name, tenant) to things of the registry, such as "model:flight-delay".
 Resolve = Callable[[str, str, str], Awaitable[Sequence[str]]]
+# What a message names, by kind and name, and the things of the registry that each is about.
+About = Sequence[tuple[tuple[str, str], Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,7 @@ class Sight:
         if not await self._narrowed():
             return
         about = await self._about(request)
-        hidden = await self._hidden([thing for _, things in about for thing in things])
-        for (kind, name), things in about:
-            if hidden.intersection(things):
-                raise NotFound(f"there is no {kind.replace('-name', '')} {name!r}")
+        _refuse(about, await self._hidden([thing for _, things in about for thing in things]))
 
     async def left_of(self, answer: Message) -> Message:
         """The answer without those of its entries that are hidden. Raises NotFound when it is itself about such."""
@@ -77,9 +76,7 @@ class Sight:
         whole = await self._about(answer, besides={f.name for f in lists})
         things = [thing for found in (*about, whole) for _, inside in found for thing in inside]
         hidden = await self._hidden(things)
-        for (kind, name), inside in whole:
-            if hidden.intersection(inside):
-                raise NotFound(f"there is no {kind.replace('-name', '')} {name!r}")
+        _refuse(whole, hidden)
         # From the last one on, so that the places of the others stay.
         for (field, n, _), found in reversed(list(zip(entries, about, strict=True))):
             if any(hidden.intersection(inside) for _, inside in found):
@@ -103,9 +100,7 @@ class Sight:
         self._free[who] = now
         return False
 
-    async def _about(
-        self, message: Any, besides: set[str] | None = None
-    ) -> list[tuple[tuple[str, str], Sequence[str]]]:
+    async def _about(self, message: Any, besides: set[str] | None = None) -> About:
         """What a message names, with the things of the registry that it is about."""
         call = call_or_none()
         tenant = call.identity.tenant if call is not None else ""
@@ -121,6 +116,13 @@ class Sight:
             request = FindHiddenRequest(things=[thing for thing in asked[start : start + AT_ONCE] if thing])
             hidden.update((await WorkspacesStub(self._registry()).FindHidden(request)).hidden)
         return frozenset(hidden)
+
+
+def _refuse(about: About, hidden: frozenset[str]) -> None:
+    """Raises NotFound for the first that is about something hidden."""
+    for (kind, name), things in about:
+        if hidden.intersection(things):
+            raise NotFound(f"there is no {kind.replace('-name', '')} {name!r}")
 
 
 def named(message: Any, vocabulary: Vocabulary, besides: set[str]) -> Iterator[tuple[str, str]]:

@@ -59,12 +59,10 @@ def unservable(signature: Signature) -> str:
     """Why no request could be answered with this signature; "" when all is well."""
     for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
         if not specs:
-            return (
-                f"its signature names no {side}; an MLmodel file holds one when the model is logged with signature= or "
-                "input_example="
-                if not signature.inputs and not signature.outputs
-                else f"its signature names no {side}"
-            )
+            problem = f"its signature names no {side}"
+            if signature.inputs or signature.outputs:
+                return problem
+            return f"{problem}; an MLmodel file holds one when the model is logged with signature= or input_example="
         for spec in specs:
             if spec.datatype not in NUMERIC:
                 return (
