@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from modelog_common.service import Host
 from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
 from small_platform import BUILDERS, SmallPlatform
 from typer.testing import CliRunner
+from webhook_receiver import receiving
 
 sys.path.append(str(Path(__file__).parents[2] / "e2e"))
 
@@ -81,15 +82,8 @@ def receiver(bodies: list[dict[str, Any]]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with receiving(Taker) as address:
+        yield f"{address}/"
 
 
 class Story:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from modelog.types import Signature, TensorSpec
 from small_platform import SmallPlatform
 from typer.testing import Result
+from webhook_receiver import receiving
 
 PATIENCE_S = 60
 SIGNATURE = Signature(inputs=[TensorSpec(name="x", datatype="FP32")], outputs=[TensorSpec(name="y", datatype="FP32")])
@@ -48,13 +48,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallPlatform
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with receiving(Receiver) as address:
+        yield address
 
 
 def until(found: Callable[[], Any], what: str) -> Any:

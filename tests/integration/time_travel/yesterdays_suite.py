@@ -18,9 +18,10 @@ from asking import Caller, Fields, Questions, queries, take_live
 from google.protobuf.descriptor import MethodDescriptor
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from life import Life, receiver
+from life import Life, Receiver
 from modelog_proto.common.v1.common_pb2 import ReadOptions
 from small_platform import SmallPlatform
+from webhook_receiver import receiving
 from whole_platform import whole_platform
 
 EXAMPLES = int(os.environ.get("MODELOG_TIME_TRAVEL_EXAMPLES", "1"))
@@ -138,13 +139,13 @@ class YesterdaysAnswersSuite:
         """As of its position and as of its time; at once, after everything was built again, and after a restart."""
         with (
             tempfile.TemporaryDirectory() as folder,
-            receiver() as webhook,
+            receiving(Receiver) as webhook,
             whole_platform(Path(folder), **fresh_parts()) as platform,
             platform.client("alice") as alice,
             platform.client("bob") as bob,
         ):
             memory = Memory(Caller(platform.address, platform.token("alice", "admin")))
-            live(Life(alice, bob, Path(folder), webhook), memory, Random(f"{SEED}/{number}"))
+            live(Life(alice, bob, Path(folder), f"{webhook}/"), memory, Random(f"{SEED}/{number}"))
             assert {m.full_name for m in queries()} == memory.found, "every question found something at least once"
             memory.check("position")
             alice.rebuild()
