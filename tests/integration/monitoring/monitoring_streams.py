@@ -12,7 +12,7 @@ from modelog_common.bus.clients import new_producer
 from modelog_common.bus.envelope import counted_headers, source_of_service, to_entry
 from modelog_common.events.store import StoredEvent
 from modelog_proto.serving.v1.data_pb2 import Answerer, OutcomeBatch, PredictionBatch
-from monitoring_world import CHAMPION, COLUMNS, World, truth
+from monitoring_world import CHALLENGER, CHAMPION, COLUMNS, World, truth
 
 START = datetime(2013, 4, 1, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -37,7 +37,7 @@ class Streams:
 
     def __init__(self, bootstrap: str, world: World, seed: int = 7) -> None:
         self.world = world
-        self.random = np.random.default_rng(seed)
+        self.random, self.random_amounts = np.random.default_rng(seed), np.random.default_rng(seed + 1)
         self.predictions = self.outcomes = 0
         self.log_id = f"log-{uuid4()}"
         self.times: list[int] = []
@@ -57,10 +57,14 @@ class Streams:
         versions = [answered] if answered else list(self.world.traffic)
         shares = [1.0] if answered else [p / 100 for p in self.world.traffic.values()]
         by = self.random.choice(len(versions), rows, p=shares)
+        # Minutes that were waited, none by half of them, and half as many where the challenger had foretold it.
+        shorter = np.where(np.asarray(versions)[by] == CHALLENGER, 0.5, 1.0)
+        amounts = labels * shorter * self.random_amounts.exponential(40, rows)
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             self.send_predictions(ids[part], times[part], features[part], versions, by[part])
-            self.send_outcomes(ids[part], labels[part].tolist(), [t + 1_800_000_000 for t in times[part]])
+            known = [t + 1_800_000_000 for t in times[part]]
+            self.send_outcomes(ids[part], labels[part].tolist(), known, amounts[part].tolist())
         self.flush()
 
     def rows_before(self, moment: datetime) -> int:
@@ -87,7 +91,7 @@ class Streams:
         )
         self.send(f"modelog.{TENANT}.predictions", batch.SerializeToString())
 
-    def send_outcomes(self, ids: Any, labels: Any, times: Any) -> None:
+    def send_outcomes(self, ids: Any, labels: Any, times: Any, amounts: Any = ()) -> None:
         self.outcomes += 1
         batch = OutcomeBatch(
             deployment="flights",
@@ -95,6 +99,7 @@ class Streams:
             sequence=self.outcomes,
             prediction_ids=ids,
             labels=labels,
+            amounts=amounts,
             event_times_us=times,
             watermark_us=times[-1] + 1,
         )

@@ -102,6 +102,54 @@ async def test_a_better_version_is_found_and_the_way_can_be_looked_at(bench: Any
         assert not (await stub(bench).ListAbTests(pb.ListAbTestsRequest(deployment="trains"))).tests
 
 
+async def test_amounts_are_measured_before_and_the_version_with_less_of_them_is_found(bench: Any) -> None:
+    world, streams = bench.world, bench.streams
+    world.split(HALVES)
+    plan = {"metric": pb.AB_METRIC_AMOUNT, "min_effect": 4, "sd": 0, "measure_s": 7200}
+    async with bench.monitoring():
+        with pytest.raises(Invalid, match=r"found 0 predictions of 1\.0\.0 with a known amount"):
+            await planned(bench, **plan)
+        streams.hour(0)
+        streams.hour(1)
+
+        async def enough() -> bool:
+            try:
+                await planned(bench, **plan)
+            except Invalid:
+                return False
+            return True
+
+        await bench.until(enough, "enough amounts have come to be measured")
+        draft = await get(bench)
+        assert draft.measured.events >= 100
+        assert 10 < draft.measured.mean < 30 < draft.measured.sd < 60
+        assert (draft.baseline, draft.sd) == (draft.measured.mean, draft.measured.sd)
+        assert draft.method == pb.AB_METHOD_CONFIDENCE_SEQUENCE
+        streams.hour(2)
+        assert await planned(bench, **plan) == draft, "measured again it would be another number, and is the same plan"
+        await stub(bench).StartAbTest(pb.StartAbTestRequest(name="newer"))
+        for hour in range(3, 7):
+            streams.hour(hour)
+        done = await until_state(bench, pb.AB_STATE_DECIDED)
+        assert done.verdict == pb.AB_VERDICT_B_BETTER
+        assert done.reason.startswith("1.1.0 is better than 1.0.0: amount")
+        assert 4 < done.latest.mean_b < 15 < done.latest.mean_a < 25
+        assert done.latest.high < 0
+
+
+async def test_a_test_that_gets_no_requests_any_more_ends_by_itself(bench: Any) -> None:
+    bench.world.split(HALVES)
+    async with bench.monitoring():
+        await planned(bench, longest_s=1)
+        started = await stub(bench).StartAbTest(pb.StartAbTestRequest(name="newer"))
+        assert started.ends_by.ToMicroseconds() - started.started_at.ToMicroseconds() == 1_000_000
+        done = await until_state(bench, pb.AB_STATE_DECIDED)
+        assert done.verdict == pb.AB_VERDICT_INCONCLUSIVE
+        assert done.reason.endswith("not enough for a decision: no prediction with an outcome was counted")
+        assert done.ended_at.ToMicroseconds() >= done.ends_by.ToMicroseconds()
+        assert not done.HasField("latest")
+
+
 async def test_a_test_whose_traffic_is_changed_is_stopped_and_says_so(bench: Any) -> None:
     world, streams = bench.world, bench.streams
     world.models[CHALLENGER] = world.models[CHAMPION]
@@ -161,6 +209,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"alpha": 0.7}, "alpha"),
     ({"sd": 0}, "sd"),
     ({"metric": pb.AB_METRIC_ERROR}, "baseline"),
+    ({"metric": pb.AB_METRIC_ERROR, "baseline": 12.5}, "baseline"),
+    ({"sd": float("inf")}, "sd"),
+    ({"sd": float("nan")}, "sd"),
+    ({"baseline": float("nan")}, "baseline"),
+    ({"longest_s": -1}, "longest_s"),
+    ({"measure_s": 60}, "sd"),
+    ({"lowest": 0}, "lowest"),
+    ({"metric": pb.AB_METRIC_AMOUNT, "method": pb.AB_METHOD_EXACT, "lowest": 0}, "highest"),
+    ({"metric": pb.AB_METRIC_AMOUNT, "method": pb.AB_METHOD_MIXTURE_SPRT}, "method"),
 ]
 
 

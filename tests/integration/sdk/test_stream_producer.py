@@ -46,16 +46,18 @@ def test_batches_come_in_order_each_once_and_as_they_were_sent(fresh_broker: Any
                 send(stream, number)
             times = np.array(["2013-01-01T00:00:00.000000001"], "datetime64[ns]")
             stream.send_outcomes(["p-1-0"], [1], times, watermark_us=5)
-            stream.send_outcomes([], [], [], watermark_us=6)
+            stream.send_outcomes(["p-1-1"], None, [2], watermark_us=6, amounts=[12.5])
+            stream.send_outcomes([], [], [], watermark_us=7)
         assert [b.sequence for b in asked.taken] == list(range(1, 41))
         batch = asked.taken[6]
         assert (batch.deployment, batch.producer, batch.watermark_us) == ("flight-delay", stream.id, 7 * HOUR_US)
         assert list(batch.prediction_ids) == list(batch.keys) == ["p-7-0", "p-7-1", "p-7-2"]
         assert list(batch.event_times_us) == [7 * HOUR_US, 7 * HOUR_US + 1, 7 * HOUR_US + 2]
         assert np.frombuffer(batch.features, "<f4").reshape(3, 2).tolist() == [[7.0, 7.0]] * 3
-        first, watermark = known.taken
+        first, second, watermark = known.taken
         assert (list(first.labels), list(first.event_times_us)) == ([1.0], [1_356_998_400_000_000])
-        assert (len(watermark.prediction_ids), watermark.watermark_us, watermark.sequence) == (0, 6, 2)
+        assert (len(watermark.prediction_ids), watermark.watermark_us, watermark.sequence) == (0, 7, 3)
+        assert (list(second.labels), list(second.amounts)) == ([], [12.5])
 
 
 def test_a_producer_never_gets_far_ahead(fresh_broker: Any) -> None:
@@ -156,6 +158,10 @@ def test_requests_that_do_not_fit_are_refused_by_name(wrong: dict[str, Any], fie
         ({"labels": [1]}, "labels", r"shape \(1,\); expected \(2,\)"),
         ({"labels": [0.5, 1]}, "labels", "holds 0.5; labels are 0 or 1"),
         ({"labels": [np.nan, 1]}, "labels", "holds nan"),
+        ({"labels": None}, "labels", "are None; give labels of 0 and 1, or amounts"),
+        ({"amounts": [1.5]}, "amounts", r"shape \(1,\); expected \(2,\)"),
+        ({"amounts": [1.5, np.inf]}, "amounts", r"holds inf; numbers from -1e\+100 to 1e\+100 are fine"),
+        ({"labels": None, "amounts": [np.nan, 1]}, "amounts", "holds nan"),
         ({"known_at_us": [[1, 2]]}, "known_at_us", r"shape \(1, 2\)"),
     ],
 )

@@ -64,6 +64,7 @@ def outcomes(
     sequence: int = 1,
     producer: str = "airport",
     watermark: float | None = None,
+    amounts: Sequence[float] = (),
 ) -> OutcomeBatch:
     return OutcomeBatch(
         deployment="flights",
@@ -71,6 +72,7 @@ def outcomes(
         sequence=sequence,
         prediction_ids=ids,
         labels=labels,
+        amounts=amounts,
         event_times_us=[us(s) for s in seconds],
         watermark_us=0 if watermark is None else us(watermark),
     )

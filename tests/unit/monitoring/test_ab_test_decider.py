@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,15 @@ import pytest
 from modelog_common.domain.errors import AlreadyExists, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.testing.scenario import NOW, scenario
-from modelog_monitoring.abtest.commands import CreateAbTest, RecordLook, Split, StartAbTest, StopAbTest
-from modelog_monitoring.abtest.decide import AB_TEST, verdict_of
+from modelog_monitoring.abtest.commands import (
+    ConcludeAbTest,
+    CreateAbTest,
+    RecordLook,
+    Split,
+    StartAbTest,
+    StopAbTest,
+)
+from modelog_monitoring.abtest.decide import AB_TEST, NOTHING, verdict_of
 from modelog_monitoring.abtest.events import (
     AbMethod,
     AbMetric,
@@ -23,6 +31,7 @@ from modelog_monitoring.abtest.events import (
     AbTestStopped,
     ArmSum,
     Figures,
+    Measured,
     SampleSize,
     SprtState,
     Verdict,
@@ -55,6 +64,39 @@ def test_a_test_is_planned_once() -> None:
     scenario(
         AB_TEST, given=[CREATED], when=other, refused="exists already with another plan; alice", error=AlreadyExists
     )
+
+
+def test_what_is_measured_is_another_number_each_time_and_the_same_plan() -> None:
+    plan = msgspec.structs.replace(PLAN, measure_s=3600.0)
+    measured = Measured(NOW, LATER, 500, 0.2, 0.4)
+    created = msgspec.structs.replace(CREATED, plan=plan, measured=measured)
+    scenario(AB_TEST, when=replace(CREATE, plan=plan, measured=measured), then=[created])
+    again = replace(
+        CREATE, plan=msgspec.structs.replace(plan, baseline=0.21), measured=Measured(NOW, LATER, 9, 0.21, 0.4)
+    )
+    scenario(AB_TEST, given=[created], when=again, then=[])
+    longer = replace(CREATE, plan=msgspec.structs.replace(plan, measure_s=7200.0))
+    scenario(AB_TEST, given=[created], when=longer, refused="with another plan", error=AlreadyExists)
+
+
+def test_a_test_whose_time_is_over_ends_with_what_it_has() -> None:
+    created = msgspec.structs.replace(CREATED, plan=msgspec.structs.replace(PLAN, longest_s=3600.0))
+    started = msgspec.structs.replace(STARTED, ends_by=LATER)
+    scenario(AB_TEST, given=[created], when=START, then=[started])
+    over = msgspec.structs.replace(started, ends_by=NOW)
+    first = looked(1, NOW, UNDECIDED)
+    reason = f"it had until {NOW:%Y-%m-%d %H:%M:%S} UTC, and that was not enough for a decision: "
+    seen = "error rate 0.2 of 300 predictions against 0.19 of 70, difference -0.01 (-0.1 to +0.08), always-valid p 0.8"
+    ended = AbTestDecided(ID, "newer", Verdict.INCONCLUSIVE, UNDECIDED, reason + seen, NOW)
+    scenario(AB_TEST, given=[created, over, first], when=ConcludeAbTest(), then=[ended])
+    none = "no prediction with an outcome was counted"
+    empty = AbTestDecided(ID, "newer", Verdict.INCONCLUSIVE, NOTHING, reason + none, NOW)
+    scenario(AB_TEST, given=[created, over], when=ConcludeAbTest(), then=[empty])
+    # Not before its time, not without one, and only once.
+    scenario(AB_TEST, given=[created, started, first], when=ConcludeAbTest(), then=[])
+    scenario(AB_TEST, given=[CREATED, STARTED], when=ConcludeAbTest(), then=[])
+    scenario(AB_TEST, given=[created, over, ended], when=ConcludeAbTest(), then=[])
+    scenario(AB_TEST, given=[created, over, ended], when=StopAbTest("late"), refused="is decided", error=NotAllowed)
 
 
 def test_a_test_starts_once_and_with_traffic_for_both() -> None:

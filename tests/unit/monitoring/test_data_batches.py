@@ -60,6 +60,11 @@ def test_wrong_predictions(fields: dict[str, Any], reason: str) -> None:
         ({"labels": [1.0]}, "labels has 1 entries; 2 are needed"),
         ({"labels": [1.0, 0.5]}, "labels holds 0.5; labels are 0 or 1"),
         ({"labels": [1.0, float("nan")]}, "labels holds nan"),
+        ({"labels": []}, "labels has 0 entries; 2 are needed"),
+        ({"amounts": [1.0]}, "amounts has 1 entries; 2 are needed"),
+        ({"amounts": [1.0, float("nan")]}, "amounts holds nan; amounts are numbers from -1e+100 to 1e+100"),
+        ({"amounts": [float("-inf"), 1.0]}, "amounts holds -inf"),
+        ({"amounts": [1e101, 1.0]}, "amounts holds 1e+101"),
         ({"event_times_us": []}, "event_times_us has 0 entries"),
         ({"prediction_ids": ["a", "b" * 201]}, "prediction_ids[1]"),
         ({"watermark_us": -1}, "watermark_us is -1"),
@@ -69,6 +74,12 @@ def test_wrong_outcomes(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(WrongBatch) as wrong:
         outcome_batch(changed(outcomes(["a", "b"], [0, 1], [1, 2]), **fields))
     assert reason in str(wrong.value)
+
+
+def test_outcomes_are_labels_amounts_or_both() -> None:
+    for labels, amounts in (([0, 1], []), ([], [12.5, -3]), ([0, 1], [12.5, -3])):
+        batch = outcome_batch(outcomes(["a", "b"], labels, [1, 2], amounts=amounts).SerializeToString())
+        assert (list(batch.labels), list(batch.amounts)) == (labels, amounts)
 
 
 def test_bytes_that_are_no_message() -> None:

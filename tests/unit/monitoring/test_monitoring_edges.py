@@ -171,7 +171,7 @@ def rows_of(features: Any, scores: Any, labels: Any) -> Rows:
     count = len(features)
     return Rows(
         np.arange(count), ("hour", "day"), np.asarray(features, np.float32), np.asarray(scores, np.float32),
-        ("1.0.0", "1.1.0"), np.arange(count) % 2, np.asarray(labels, np.float64),
+        ("1.0.0", "1.1.0"), np.arange(count) % 2, np.asarray(labels, np.float64), np.full(count, np.nan),
     )  # fmt: skip
 
 

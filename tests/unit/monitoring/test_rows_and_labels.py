@@ -107,6 +107,20 @@ def test_of_labels_that_come_twice_the_first_counts(store: WindowStore) -> None:
     assert labels_of(store) == [1]
 
 
+def test_labels_and_amounts_are_joined_each_for_itself(store: WindowStore) -> None:
+    store.add([stored(predictions(["a", "b", "c"], [1, 2, 3]))], HERE)
+    store.add([stored(outcomes(["a", "b"], [], [20, 21], amounts=[12.5, 7], sequence=1))], HERE)
+    store.add([stored(outcomes(["b", "c"], [1, 0], [22, 23], amounts=[8, 9], sequence=2))], HERE)
+    store.add([stored(outcomes(["a"], [1], [30], sequence=3))], HERE)
+    rows = read_rows(store, FLOW, EVER, FEATURES)
+    assert rows.labels.tolist() == [1, 1, 0]
+    assert rows.amounts.tolist() == [12.5, 7, 9]
+    early = read_rows(store, FLOW, Span(us(0), us(10), us(22)), FEATURES)
+    assert np.isnan(early.labels).all()
+    assert early.outcome(amounts=True).tolist()[:2] == [12.5, 7]
+    assert np.isnan(early.outcome(amounts=False)).all()
+
+
 ID = st.integers(0, 12).map(lambda n: f"p{n}")
 KNOWN = st.tuples(ID, st.sampled_from([0.0, 1.0]), st.integers(0, 100))
 

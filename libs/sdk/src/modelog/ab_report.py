@@ -6,13 +6,14 @@ import html
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from modelog.ab_test import AbLook, AbTest
+from modelog.ab_test import AbLook, AbMeasured, AbTest
 from modelog.report import drawn, number, page_of, plotly, table, write_page
 
 VERDICTS = {
     "AB_VERDICT_A_BETTER": "a is better",
     "AB_VERDICT_B_BETTER": "b is better",
     "AB_VERDICT_NO_DIFFERENCE": "no difference that matters",
+    "AB_VERDICT_INCONCLUSIVE": "inconclusive",
 }
 
 
@@ -47,13 +48,31 @@ def facts(test: AbTest) -> List[List[str]]:
         ["compared", test.metric.replace("AB_METRIC_", "").lower().replace("_", " ")],
         ["smallest difference that matters", f"{test.min_effect:g}"],
         ["level and power", f"{test.alpha:g}, {test.power:g}"],
-        ["method", test.method.replace("AB_METHOD_", "").lower().replace("_", " ")],
+        ["method", test.method.replace("AB_METHOD_", "").lower().replace("_", " ") + bounds(test)],
+        ["mean of a, standard deviation", guesses(test)],
         ["predictions needed for one look", "" if needed is None else f"{needed.a:,} of a, {needed.b:,} of b"],
         ["watched all the time", "" if needed is None else f"about {needed.watched:,}"],
         ["planned", f"{test.author}, {test.created_at}"],
         ["started", f"{test.started_by}, {test.started_at}" if test.started_at else ""],
+        ["ends by", str(test.ends_by or "")],
         ["ended", str(test.ended_at or "")],
     ]
+
+
+def bounds(test: AbTest) -> str:
+    """The range that an exact test of amounts was told of."""
+    return "" if test.lowest is None or test.highest is None else f", from {test.lowest:g} to {test.highest:g}"
+
+
+def guesses(test: AbTest) -> str:
+    """What the plan takes the figure of a to be, and how it knows."""
+    if test.measured is not None:
+        return "measured: " + measured(test.measured)
+    return f"{test.baseline:g}, {test.sd:.4g}" if test.baseline else f"not given, {test.sd:.4g}"
+
+
+def measured(found: AbMeasured) -> str:
+    return f"{found.mean:.4g}, {found.sd:.4g} of {found.events:,} predictions from {found.since} to {found.until}"
 
 
 def rows(looks: Sequence[AbLook]) -> List[List[str]]:

@@ -16,6 +16,16 @@ class AbSampleSize(Record):
     watched: int = 0
 
 
+class AbMeasured(Record):
+    """What was measured of version a before the test: its predictions with outcomes, by event time."""
+
+    since: Optional[datetime] = None
+    until: Optional[datetime] = None
+    events: int = 0
+    mean: float = 0.0
+    sd: float = 0.0
+
+
 class AbLook(Record):
     """What a test said at a look: `estimate` is the mean of b minus that of a, `low` and `high` hold at any time."""
 
@@ -65,3 +75,9 @@ class AbTest(Record):
     verdict: str = ""
     reason: str = ""
     position: int = 0
+    lowest: Optional[float] = None
+    highest: Optional[float] = None
+    longest_s: float = 0.0
+    ends_by: Optional[datetime] = None
+    measure_s: float = 0.0
+    measured: Optional[AbMeasured] = None

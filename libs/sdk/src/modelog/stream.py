@@ -26,6 +26,7 @@ RESEND_AFTER_S = 3.0
 GIVE_UP_AFTER_S = 120.0
 MAX_ROWS = 10_000
 MAX_BYTES = 4_000_000
+LARGEST_AMOUNT = 1e100
 Array = Any
 
 
@@ -94,19 +95,32 @@ class StreamProducer:
         )
 
     def send_outcomes(
-        self, prediction_ids: Sequence[str], labels: Array, known_at_us: Array, *, watermark_us: int
+        self,
+        prediction_ids: Sequence[str],
+        labels: Optional[Array],
+        known_at_us: Array,
+        *,
+        watermark_us: int,
+        amounts: Optional[Array] = None,
     ) -> None:
-        """Tell what really happened: one label (0 or 1) a prediction id, and when it came to be known.
+        """Tell what really happened, and when it came to be known: one label (0 or 1) a prediction id, or `amounts`.
 
-        Without prediction ids it only moves the watermark. Raises Invalid and Unavailable as `send_requests` does.
+        `amounts` are any numbers, such as revenues, ratings, or the values that a regression foretold; `labels` are
+        None where there are only amounts. Without prediction ids it only moves the watermark. Raises Invalid and
+        Unavailable as `send_requests` does.
         """
         rows = _rows(prediction_ids, fewest=0)
-        values = np.asarray(labels, dtype=float)
-        if values.shape != (rows,):
-            raise _wrong("labels", f"has the shape {values.shape}; expected ({rows},), one for each prediction id")
-        if not np.isin(values, (0.0, 1.0)).all():
-            wrong = values[~np.isin(values, (0.0, 1.0))][0]
-            raise _wrong("labels", f"holds {wrong:g}; labels are 0 or 1")
+        if labels is None and amounts is None:
+            raise _wrong("labels", "are None; give labels of 0 and 1, or amounts, or both")
+        told = [] if labels is None else _column("labels", labels, rows)
+        wrong = next((value for value in told if value not in (0.0, 1.0)), None)
+        if wrong is not None:
+            raise _wrong("labels", f"holds {wrong:g}; labels are 0 or 1, other numbers are amounts")
+        counted = [] if amounts is None else _column("amounts", amounts, rows)
+        # NaN fails the comparison too.
+        wrong = next((value for value in counted if not abs(value) <= LARGEST_AMOUNT), None)
+        if wrong is not None:
+            raise _wrong("amounts", f"holds {wrong:g}; numbers from -{LARGEST_AMOUNT:g} to {LARGEST_AMOUNT:g} are fine")
         times = _times("known_at_us", known_at_us, rows)
         self._lanes[OUTCOMES].send(
             lambda sequence: data_pb2.OutcomeBatch(
@@ -114,7 +128,8 @@ class StreamProducer:
                 producer=self.id,
                 sequence=sequence,
                 prediction_ids=prediction_ids,
-                labels=values.tolist(),
+                labels=told,
+                amounts=counted,
                 event_times_us=times,
                 watermark_us=watermark_us,
             )
@@ -231,6 +246,14 @@ def _rows(prediction_ids: Sequence[str], fewest: int = 1) -> int:
     if len(set(prediction_ids)) != rows:
         raise _wrong("prediction_ids", "names an id twice")
     return rows
+
+
+def _column(name: str, values: Array, rows: int) -> List[float]:
+    column = np.asarray(values, dtype=float)
+    if column.shape != (rows,):
+        raise _wrong(name, f"has the shape {column.shape}; expected ({rows},), one for each prediction id")
+    found: List[float] = column.tolist()
+    return found
 
 
 def _times(name: str, values: Array, rows: int) -> List[int]:

@@ -42,15 +42,21 @@ class AbTests:
         higher_is_better: bool = False,
         alpha: float = 0.0,
         power: float = 0.0,
-        method: str = "mixture_sprt",
+        method: str = "",
         allowed_lateness_s: float = 0.0,
+        lowest: Optional[float] = None,
+        highest: Optional[float] = None,
+        longest_s: float = 0.0,
+        measure_s: float = 0.0,
     ) -> AbTest:
         """Plan a test of version b against a; its `needed` says how many predictions it takes.
 
-        `metric` is error, squared_error, log_loss or outcome; `min_effect` the smallest difference of its means that
-        matters. The error rate and the outcome need `baseline`, the mean of a as far as it is known, the others `sd`.
-        `method` is mixture_sprt, confidence_sequence or exact. 0 means 0.5 for `threshold`, 0.05 for `alpha` and 0.8
-        for `power`.
+        `metric` is error, squared_error, log_loss or outcome, which are of labels, or amount or absolute_error, of
+        amounts; `min_effect` the smallest difference of its means that matters. The error rate and the outcome need
+        `baseline`, the mean of a as far as it is known, the others `sd`; `measure_s` has both measured, over the last
+        so many seconds of predictions of a. `method` is mixture_sprt, confidence_sequence (which amounts take where
+        none is named) or exact, for amounts with their `lowest` and `highest`. After `longest_s` the test ends with
+        what it has. 0 means 0.5 for `threshold`, 0.05 for `alpha`, 0.8 for `power`, and no limit for `longest_s`.
         """
         body = {
             "name": name,
@@ -65,8 +71,11 @@ class AbTests:
             "power": power,
             "baseline": baseline,
             "sd": sd,
-            "method": f"AB_METHOD_{method.upper()}",
+            "method": f"AB_METHOD_{(method or 'unspecified').upper()}",
             "allowed_lateness_s": allowed_lateness_s,
+            "longest_s": longest_s,
+            "measure_s": measure_s,
+            **{name: end for name, end in (("lowest", lowest), ("highest", highest)) if end is not None},
         }
         return self._transport.post(PATH, AbTest, body)
 

@@ -8,7 +8,7 @@ from typing import Any, List, Optional
 import typer
 
 import modelog
-from modelog.ab_report import conclusion, facts, interval, write_ab_report
+from modelog.ab_report import conclusion, facts, interval, measured, write_ab_report
 from modelog.ab_test import AbTest
 from modelog.cli.output import AsJson, AsOf, say, show_fields, show_json, show_table, told, word
 
@@ -23,14 +23,22 @@ def create(
     a: str = typer.Argument(..., help="The version that b is compared with."),
     b: str = typer.Argument(...),
     effect: float = typer.Option(..., help="The smallest difference of the means that matters."),
-    metric: str = typer.Option("error", help="error, squared_error, log_loss or outcome"),
+    metric: str = typer.Option("error", help="error, squared_error, log_loss, outcome; amount, absolute_error"),
     baseline: float = typer.Option(0.0, help="Of error and outcome: the mean of a, as far as it is known."),
-    sd: float = typer.Option(0.0, help="Of squared_error and log_loss: about their standard deviation."),
+    sd: float = typer.Option(0.0, help="Of all other metrics: about their standard deviation."),
     threshold: float = typer.Option(0.5, help="Of error: from which score on a prediction says 1."),
-    higher_is_better: bool = typer.Option(False, help="Of outcome: more of it is better."),
+    higher_is_better: bool = typer.Option(False, help="Of outcome and amount: more of it is better."),
     alpha: float = typer.Option(0.05, help="How often equal versions may be found different."),
     power: float = typer.Option(0.8, help="How often the smallest difference that matters is to be found."),
-    method: str = typer.Option("mixture_sprt", help="mixture_sprt, confidence_sequence or exact"),
+    method: str = typer.Option(
+        "", help="mixture_sprt, confidence_sequence or exact; by default the second for amounts, else the first"
+    ),
+    lowest: Optional[float] = typer.Option(None, help="Of amounts and the method exact: the least that there can be."),
+    highest: Optional[float] = typer.Option(None, help="Of amounts and the method exact: the most."),
+    longest_s: float = typer.Option(0.0, help="After how long it ends by itself; 0 means never."),
+    measure_s: float = typer.Option(
+        0.0, help="Measure baseline and sd over so many seconds of a's predictions, instead of giving them."
+    ),
     lateness_s: float = typer.Option(0.0, help="How long an outcome is awaited after its prediction."),
     as_json: bool = AsJson,
 ) -> None:
@@ -42,12 +50,15 @@ def create(
         found = client.ab_tests.create(
             name, deployment, a, b, min_effect=effect, metric=metric, baseline=baseline, sd=sd, threshold=threshold,
             higher_is_better=higher_is_better, alpha=alpha, power=power, method=method, allowed_lateness_s=lateness_s,
+            lowest=lowest, highest=highest, longest_s=longest_s, measure_s=measure_s,
         )  # fmt: skip
         if as_json:
             show_json(found)
             return
         needed = found.needed
         assert needed is not None  # noqa: S101 - every plan has one
+        if found.measured is not None:
+            say(f"Measured of {a}: {measured(found.measured)}.")
         say(
             f"{name} needs {needed.a:,} predictions with outcomes of {a} and {needed.b:,} of {b} for one look at the "
             f"end, and watched all the time about {needed.watched:,}. Start it: modelog abtest start {name}"
@@ -59,9 +70,9 @@ def start(name: str) -> None:
     """Count predictions from now on. Both versions must have traffic, and keep their shares."""
     with told(), modelog.connect() as client:
         found = client.ab_tests.start(name)
-        say(
-            f"{name} is {word(found.state, 'AB_STATE_')}; {100 * found.share_b:.3g} % of its traffic goes to {found.b}."
-        )
+        ends = f" It ends by {found.ends_by:%Y-%m-%d %H:%M:%S} UTC." if found.ends_by else ""
+        state = word(found.state, "AB_STATE_")
+        say(f"{name} is {state}; {100 * found.share_b:.3g} % of its traffic goes to {found.b}.{ends}")
 
 
 @app.command()

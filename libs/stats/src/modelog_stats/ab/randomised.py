@@ -130,11 +130,14 @@ class RandomisedTest:
         """The confidence sequence's interval now."""
         if self.scored < (self.minimum if self.outcomes is None else 1):
             return -math.inf, math.inf
-        if self.outcomes is None:
-            margin = float(normal_bound(self.spread, self.rho, self.alpha)) / self.scored
-        else:
-            margin = gamma_exponential_bound(self.spread, self.rho, self.scale, self.alpha / 2) / self.scored
+        margin = self.bound(self.spread) / self.scored
         return self.estimate - margin, self.estimate + margin
+
+    def bound(self, spread: float) -> float:
+        """How far the sum of scores is from that of the true differences at most, at any time, with this spread."""
+        if self.outcomes is None:
+            return float(normal_bound(spread, self.rho, self.alpha))
+        return gamma_exponential_bound(spread, self.rho, self.scale, self.alpha / 2)
 
     def report(self, what: str = "mean outcome") -> Result:
         """What the test says now; it may be asked at any time and as often as one likes."""

@@ -35,6 +35,10 @@ class _AbMetricEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbMetric.Val
     AB_METRIC_LOG_LOSS: _AbMetric.ValueType  # 3
     AB_METRIC_OUTCOME: _AbMetric.ValueType  # 4
     """The outcome itself, 0 or 1: a conversion rate, a rate of complaints."""
+    AB_METRIC_AMOUNT: _AbMetric.ValueType  # 5
+    """The amount that came of it, any number: a revenue, a rating."""
+    AB_METRIC_ABSOLUTE_ERROR: _AbMetric.ValueType  # 6
+    """|score - amount|: how far off a model of amounts is."""
 
 class AbMetric(_AbMetric, metaclass=_AbMetricEnumTypeWrapper):
     """What is compared of two versions: a figure of each prediction whose outcome is known. Its mean decides."""
@@ -47,6 +51,10 @@ AB_METRIC_SQUARED_ERROR: AbMetric.ValueType  # 2
 AB_METRIC_LOG_LOSS: AbMetric.ValueType  # 3
 AB_METRIC_OUTCOME: AbMetric.ValueType  # 4
 """The outcome itself, 0 or 1: a conversion rate, a rate of complaints."""
+AB_METRIC_AMOUNT: AbMetric.ValueType  # 5
+"""The amount that came of it, any number: a revenue, a rating."""
+AB_METRIC_ABSOLUTE_ERROR: AbMetric.ValueType  # 6
+"""|score - amount|: how far off a model of amounts is."""
 Global___AbMetric: _TypeAlias = AbMetric  # noqa: Y015
 
 class _AbMethod:
@@ -56,24 +64,28 @@ class _AbMethod:
 class _AbMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     AB_METHOD_UNSPECIFIED: _AbMethod.ValueType  # 0
-    """Means the mixture SPRT."""
+    """Means the mixture SPRT; for amounts the confidence sequence."""
     AB_METHOD_MIXTURE_SPRT: _AbMethod.ValueType  # 1
-    """Johari, Koomen, Pekelis and Walsh 2022; the metric does not drift while the test runs."""
+    """Johari, Koomen, Pekelis and Walsh 2022; the metric does not drift while the test runs. Not for amounts."""
     AB_METHOD_CONFIDENCE_SEQUENCE: _AbMethod.ValueType  # 2
     """Waudby-Smith et al. 2024: an asymptotic confidence sequence; the metric may drift."""
     AB_METHOD_EXACT: _AbMethod.ValueType  # 3
-    """Howard et al. 2021: exact from the first event on, wider; not for the log loss, which has no bound."""
+    """Howard et al. 2021: exact from the first event on, wider; not for the log loss, which has no bound. Amounts need
+    their range.
+    """
 
 class AbMethod(_AbMethod, metaclass=_AbMethodEnumTypeWrapper): ...
 
 AB_METHOD_UNSPECIFIED: AbMethod.ValueType  # 0
-"""Means the mixture SPRT."""
+"""Means the mixture SPRT; for amounts the confidence sequence."""
 AB_METHOD_MIXTURE_SPRT: AbMethod.ValueType  # 1
-"""Johari, Koomen, Pekelis and Walsh 2022; the metric does not drift while the test runs."""
+"""Johari, Koomen, Pekelis and Walsh 2022; the metric does not drift while the test runs. Not for amounts."""
 AB_METHOD_CONFIDENCE_SEQUENCE: AbMethod.ValueType  # 2
 """Waudby-Smith et al. 2024: an asymptotic confidence sequence; the metric may drift."""
 AB_METHOD_EXACT: AbMethod.ValueType  # 3
-"""Howard et al. 2021: exact from the first event on, wider; not for the log loss, which has no bound."""
+"""Howard et al. 2021: exact from the first event on, wider; not for the log loss, which has no bound. Amounts need
+their range.
+"""
 Global___AbMethod: _TypeAlias = AbMethod  # noqa: Y015
 
 class _AbState:
@@ -108,6 +120,8 @@ class _AbVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbVerdict.V
     AB_VERDICT_B_BETTER: _AbVerdict.ValueType  # 2
     AB_VERDICT_NO_DIFFERENCE: _AbVerdict.ValueType  # 3
     """The difference is smaller than the smallest one that matters."""
+    AB_VERDICT_INCONCLUSIVE: _AbVerdict.ValueType  # 4
+    """The time that the test had was over before the evidence was enough."""
 
 class AbVerdict(_AbVerdict, metaclass=_AbVerdictEnumTypeWrapper): ...
 
@@ -116,6 +130,8 @@ AB_VERDICT_A_BETTER: AbVerdict.ValueType  # 1
 AB_VERDICT_B_BETTER: AbVerdict.ValueType  # 2
 AB_VERDICT_NO_DIFFERENCE: AbVerdict.ValueType  # 3
 """The difference is smaller than the smallest one that matters."""
+AB_VERDICT_INCONCLUSIVE: AbVerdict.ValueType  # 4
+"""The time that the test had was over before the evidence was enough."""
 Global___AbVerdict: _TypeAlias = AbVerdict  # noqa: Y015
 
 @_typing.final
@@ -146,6 +162,41 @@ class AbSampleSize(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AbSampleSize: _TypeAlias = AbSampleSize  # noqa: Y015
+
+@_typing.final
+class AbMeasured(_message.Message):
+    """What was measured of version a before the test: its predictions with outcomes from one event time to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    SD_FIELD_NUMBER: _builtins.int
+    events: _builtins.int
+    mean: _builtins.float
+    sd: _builtins.float
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        events: _builtins.int = ...,
+        mean: _builtins.float = ...,
+        sd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "mean", b"mean", "sd", b"sd", "since", b"since", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbMeasured: _TypeAlias = AbMeasured  # noqa: Y015
 
 @_typing.final
 class AbLook(_message.Message):
@@ -251,6 +302,12 @@ class AbTest(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    LONGEST_S_FIELD_NUMBER: _builtins.int
+    ENDS_BY_FIELD_NUMBER: _builtins.int
+    MEASURE_S_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     deployment: _builtins.str
@@ -276,6 +333,13 @@ class AbTest(_message.Message):
     reason: _builtins.str
     """Why it was decided or stopped."""
     position: _builtins.int
+    lowest: _builtins.float
+    """Of exact tests of amounts: the range of the figure."""
+    highest: _builtins.float
+    longest_s: _builtins.float
+    """How long it may run, in seconds, 0 without a limit; and when a test that was started ends by itself."""
+    measure_s: _builtins.float
+    """Over how many seconds baseline and standard deviation were measured, 0 when they were given, and what was found."""
     @_builtins.property
     def needed(self) -> Global___AbSampleSize: ...
     @_builtins.property
@@ -286,6 +350,10 @@ class AbTest(_message.Message):
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def latest(self) -> Global___AbLook: ...
+    @_builtins.property
+    def ends_by(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def measured(self) -> Global___AbMeasured: ...
     def __init__(
         self,
         *,
@@ -317,12 +385,25 @@ class AbTest(_message.Message):
         verdict: Global___AbVerdict.ValueType = ...,
         reason: _builtins.str = ...,
         position: _builtins.int = ...,
+        lowest: _builtins.float | None = ...,
+        highest: _builtins.float | None = ...,
+        longest_s: _builtins.float = ...,
+        ends_by: _timestamp_pb2.Timestamp | None = ...,
+        measure_s: _builtins.float = ...,
+        measured: Global___AbMeasured | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "ended_at", b"ended_at", "latest", b"latest", "needed", b"needed", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_lowest", b"_lowest", "created_at", b"created_at", "ended_at", b"ended_at", "ends_by", b"ends_by", "highest", b"highest", "latest", b"latest", "lowest", b"lowest", "measured", b"measured", "needed", b"needed", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "allowed_lateness_s", b"allowed_lateness_s", "alpha", b"alpha", "author", b"author", "b", b"b", "baseline", b"baseline", "created_at", b"created_at", "deployment", b"deployment", "ended_at", b"ended_at", "higher_is_better", b"higher_is_better", "id", b"id", "latest", b"latest", "method", b"method", "metric", b"metric", "min_effect", b"min_effect", "model", b"model", "name", b"name", "needed", b"needed", "position", b"position", "power", b"power", "reason", b"reason", "sd", b"sd", "share_b", b"share_b", "started_at", b"started_at", "started_by", b"started_by", "state", b"state", "threshold", b"threshold", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_lowest", b"_lowest", "a", b"a", "allowed_lateness_s", b"allowed_lateness_s", "alpha", b"alpha", "author", b"author", "b", b"b", "baseline", b"baseline", "created_at", b"created_at", "deployment", b"deployment", "ended_at", b"ended_at", "ends_by", b"ends_by", "higher_is_better", b"higher_is_better", "highest", b"highest", "id", b"id", "latest", b"latest", "longest_s", b"longest_s", "lowest", b"lowest", "measure_s", b"measure_s", "measured", b"measured", "method", b"method", "metric", b"metric", "min_effect", b"min_effect", "model", b"model", "name", b"name", "needed", b"needed", "position", b"position", "power", b"power", "reason", b"reason", "sd", b"sd", "share_b", b"share_b", "started_at", b"started_at", "started_by", b"started_by", "state", b"state", "threshold", b"threshold", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__highest: _TypeAlias = _typing.Literal["highest"]  # noqa: Y015
+    _WhichOneofArgType__highest: _TypeAlias = _typing.Literal["_highest", b"_highest"]  # noqa: Y015
+    _WhichOneofReturnType__lowest: _TypeAlias = _typing.Literal["lowest"]  # noqa: Y015
+    _WhichOneofArgType__lowest: _TypeAlias = _typing.Literal["_lowest", b"_lowest"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__highest) -> _WhichOneofReturnType__highest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lowest) -> _WhichOneofReturnType__lowest | None: ...
 
 Global___AbTest: _TypeAlias = AbTest  # noqa: Y015
 
@@ -345,6 +426,10 @@ class CreateAbTestRequest(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     ALLOWED_LATENESS_S_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    LONGEST_S_FIELD_NUMBER: _builtins.int
+    MEASURE_S_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     deployment: _builtins.str
     a: _builtins.str
@@ -354,7 +439,7 @@ class CreateAbTestRequest(_message.Message):
     threshold: _builtins.float
     """Of the error rate: from which score on a prediction says 1; 0 means 0.5."""
     higher_is_better: _builtins.bool
-    """Of the outcome only: whether more of it is better."""
+    """Of outcome and amount only: whether more of it is better."""
     min_effect: _builtins.float
     """The smallest difference of the means that matters."""
     alpha: _builtins.float
@@ -362,13 +447,22 @@ class CreateAbTestRequest(_message.Message):
     power: _builtins.float
     """How often the smallest difference that matters is to be found; 0 means 0.8."""
     baseline: _builtins.float
-    """The mean of a, as far as it is known: needed for the error rate and the outcome."""
+    """The mean of a, as far as it is known: needed for the error rate and the outcome, between 0 and 1."""
     sd: _builtins.float
-    """Standard deviation of the figure: needed for the squared error and the log loss."""
+    """Standard deviation of the figure: needed for all others."""
     method: Global___AbMethod.ValueType
     allowed_lateness_s: _builtins.float
     """How long after a prediction its outcome is awaited, in seconds."""
     request_id: _builtins.str
+    lowest: _builtins.float
+    """The range of the figure: needed for amounts that the method exact tests, and for nothing else."""
+    highest: _builtins.float
+    longest_s: _builtins.float
+    """How long it may run, in seconds; then it ends with what it has. 0 means until somebody stops it."""
+    measure_s: _builtins.float
+    """Instead of giving baseline and sd: measure them, over the last so many seconds of version a's predictions whose
+    outcomes are due.
+    """
     def __init__(
         self,
         *,
@@ -387,12 +481,23 @@ class CreateAbTestRequest(_message.Message):
         method: Global___AbMethod.ValueType = ...,
         allowed_lateness_s: _builtins.float = ...,
         request_id: _builtins.str = ...,
+        lowest: _builtins.float | None = ...,
+        highest: _builtins.float | None = ...,
+        longest_s: _builtins.float = ...,
+        measure_s: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_lowest", b"_lowest", "highest", b"highest", "lowest", b"lowest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "allowed_lateness_s", b"allowed_lateness_s", "alpha", b"alpha", "b", b"b", "baseline", b"baseline", "deployment", b"deployment", "higher_is_better", b"higher_is_better", "method", b"method", "metric", b"metric", "min_effect", b"min_effect", "name", b"name", "power", b"power", "request_id", b"request_id", "sd", b"sd", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_highest", b"_highest", "_lowest", b"_lowest", "a", b"a", "allowed_lateness_s", b"allowed_lateness_s", "alpha", b"alpha", "b", b"b", "baseline", b"baseline", "deployment", b"deployment", "higher_is_better", b"higher_is_better", "highest", b"highest", "longest_s", b"longest_s", "lowest", b"lowest", "measure_s", b"measure_s", "method", b"method", "metric", b"metric", "min_effect", b"min_effect", "name", b"name", "power", b"power", "request_id", b"request_id", "sd", b"sd", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__highest: _TypeAlias = _typing.Literal["highest"]  # noqa: Y015
+    _WhichOneofArgType__highest: _TypeAlias = _typing.Literal["_highest", b"_highest"]  # noqa: Y015
+    _WhichOneofReturnType__lowest: _TypeAlias = _typing.Literal["lowest"]  # noqa: Y015
+    _WhichOneofArgType__lowest: _TypeAlias = _typing.Literal["_lowest", b"_lowest"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__highest) -> _WhichOneofReturnType__highest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lowest) -> _WhichOneofReturnType__lowest | None: ...
 
 Global___CreateAbTestRequest: _TypeAlias = CreateAbTestRequest  # noqa: Y015
 

@@ -183,7 +183,7 @@ Global___PredictionBatch: _TypeAlias = PredictionBatch  # noqa: Y015
 
 @_typing.final
 class OutcomeBatch(_message.Message):
-    """Topics "modelog.<tenant>.outcomes": what really happened, later, by prediction id."""
+    """Topics "modelog.<tenant>.outcomes": what really happened, later, by prediction id: a label, an amount, or both."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -194,6 +194,7 @@ class OutcomeBatch(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     EVENT_TIMES_US_FIELD_NUMBER: _builtins.int
     WATERMARK_US_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     producer: _builtins.str
     sequence: _builtins.int
@@ -202,10 +203,16 @@ class OutcomeBatch(_message.Message):
     @_builtins.property
     def prediction_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
-    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """0 or 1 for each prediction id; none where the batch holds amounts only."""
+
     @_builtins.property
     def event_times_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """When each outcome came to be known, in microseconds since 1970-01-01 UTC."""
+
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """A number for each prediction id, such as a revenue, a rating, the value that a regression foretold; or none."""
 
     def __init__(
         self,
@@ -217,10 +224,11 @@ class OutcomeBatch(_message.Message):
         labels: _abc.Iterable[_builtins.float] | None = ...,
         event_times_us: _abc.Iterable[_builtins.int] | None = ...,
         watermark_us: _builtins.int = ...,
+        amounts: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "event_times_us", b"event_times_us", "labels", b"labels", "prediction_ids", b"prediction_ids", "producer", b"producer", "sequence", b"sequence", "watermark_us", b"watermark_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amounts", b"amounts", "deployment", b"deployment", "event_times_us", b"event_times_us", "labels", b"labels", "prediction_ids", b"prediction_ids", "producer", b"producer", "sequence", b"sequence", "watermark_us", b"watermark_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

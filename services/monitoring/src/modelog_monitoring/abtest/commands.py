@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelog_monitoring.abtest.events import AbPlan, Figures, SampleSize, SequenceState, SprtState
+from modelog_monitoring.abtest.events import AbPlan, Figures, Measured, SampleSize, SequenceState, SprtState
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class CreateAbTest:
     plan: AbPlan
     share_b: float
     needed: SampleSize
+    measured: Measured | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,15 @@ class RecordLook:
 
 
 @dataclass(frozen=True)
+class ConcludeAbTest:
+    """Its time may be over: end it with what it has."""
+
+
+@dataclass(frozen=True)
 class StopAbTest:
     """End it without a decision."""
 
     reason: str
 
 
-AbTestCommand = CreateAbTest | StartAbTest | RecordLook | StopAbTest
+AbTestCommand = CreateAbTest | StartAbTest | RecordLook | ConcludeAbTest | StopAbTest

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import assert_never
 
+import msgspec
 from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, NotAllowed
 from modelog_common.domain.ids import derived_id
 
-from modelog_monitoring.abtest.commands import AbTestCommand, CreateAbTest, RecordLook, StartAbTest, StopAbTest
+from modelog_monitoring.abtest.commands import (
+    AbTestCommand,
+    ConcludeAbTest,
+    CreateAbTest,
+    RecordLook,
+    StartAbTest,
+    StopAbTest,
+)
 from modelog_monitoring.abtest.events import (
+    AbMetric,
     AbPlan,
     AbTestCreated,
     AbTestDecided,
@@ -34,6 +44,8 @@ def decide(test: AbTest, command: AbTestCommand, ctx: Context) -> Sequence[AbTes
             return start(test, command, ctx)
         case RecordLook():
             return record_look(test, command, ctx)
+        case ConcludeAbTest():
+            return conclude(test, ctx)
         case StopAbTest(reason):
             return stop(test, reason, ctx)
         case _:
@@ -47,12 +59,18 @@ def create(test: AbTest, command: CreateAbTest, ctx: Context) -> Sequence[AbTest
         test_id = derived_id(ctx.tenant, command.name)
         return [
             AbTestCreated(
-                test_id, command.name, command.model, command.plan, command.share_b, command.needed, ctx.actor, ctx.now
+                test_id, command.name, command.model, command.plan, command.share_b, command.needed, ctx.actor, ctx.now,
+                command.measured,
             )
-        ]
-    if known.plan == command.plan:
+        ]  # fmt: skip
+    if asked(known.plan) == asked(command.plan):
         return ()
     raise AlreadyExists(f"A/B test {known.name!r} exists already with another plan; {known.author} created it")
+
+
+def asked(plan: AbPlan) -> AbPlan:
+    """The plan as somebody asked for it: what is measured is another number each time."""
+    return msgspec.structs.replace(plan, baseline=0.0, sd=0.0) if plan.measure_s else plan
 
 
 def start(test: AbTest, command: StartAbTest, ctx: Context) -> Sequence[AbTestEvent]:
@@ -80,6 +98,7 @@ def start(test: AbTest, command: StartAbTest, ctx: Context) -> Sequence[AbTestEv
             since=command.since,
             by=ctx.actor,
             at=ctx.now,
+            ends_by=ctx.now + timedelta(seconds=plan.longest_s) if plan.longest_s else None,
         )
     ]
 
@@ -96,6 +115,17 @@ def record_look(test: AbTest, command: RecordLook, ctx: Context) -> Sequence[AbT
         return [looked]
     reason = reason_of(about.plan, verdict, command.figures)
     return [looked, AbTestDecided(about.test_id, about.name, verdict, command.figures, reason, ctx.now)]
+
+
+def conclude(test: AbTest, ctx: Context) -> Sequence[AbTestEvent]:
+    """Looks that were enough for a decision have ended it already."""
+    about, started = test.definition, test.started
+    if test.phase is not AbPhase.RUNNING or started is None or started.ends_by is None or ctx.now < started.ends_by:
+        return ()
+    found = NOTHING if test.looked is None else test.looked.figures
+    seen = evidence_of(about.plan, found) if test.looked else "no prediction with an outcome was counted"
+    reason = f"it had until {started.ends_by:%Y-%m-%d %H:%M:%S} UTC, and that was not enough for a decision: {seen}"
+    return [AbTestDecided(about.test_id, about.name, Verdict.INCONCLUSIVE, found, reason, ctx.now)]
 
 
 def stop(test: AbTest, reason: str, ctx: Context) -> Sequence[AbTestEvent]:
@@ -129,11 +159,24 @@ def reason_of(plan: AbPlan, verdict: Verdict, found: Figures) -> str:
         Verdict.B_BETTER: f"{plan.b} is better than {plan.a}",
         Verdict.NO_DIFFERENCE: f"{plan.a} and {plan.b} differ by less than {plan.min_effect:g}",
     }[verdict]
+    return f"{said}: {evidence_of(plan, found)}"
+
+
+def evidence_of(plan: AbPlan, found: Figures) -> str:
     interval = "" if found.low is None or found.high is None else f" ({found.low:+.4g} to {found.high:+.4g})"
     seen = f"{found.mean_a:.4g} of {found.events_a:,} predictions against {found.mean_b:.4g} of {found.events_b:,}"
     found_out = f"difference {found.estimate:+.4g}{interval}, always-valid p {found.p_value:.2g}"
-    return f"{said}: {_WORDS[plan.metric]} {seen}, {found_out}"
+    return f"{_WORDS[plan.metric]} {seen}, {found_out}"
 
 
-_WORDS = {"error": "error rate", "squared_error": "squared error", "log_loss": "log loss", "outcome": "outcome"}
+_WORDS = {
+    AbMetric.ERROR: "error rate",
+    AbMetric.SQUARED_ERROR: "squared error",
+    AbMetric.LOG_LOSS: "log loss",
+    AbMetric.OUTCOME: "outcome",
+    AbMetric.AMOUNT: "amount",
+    AbMetric.ABSOLUTE_ERROR: "absolute error",
+}
+# What there is before any outcome was counted.
+NOTHING = Figures(0, 0, 0.0, 0.0, 0.0, None, None, 1.0)
 AB_TEST: Decider[AbTest, AbTestCommand, AbTestEvent] = Decider("monitoring.abtest", AbTest, decide, evolve)

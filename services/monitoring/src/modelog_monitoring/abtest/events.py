@@ -16,6 +16,12 @@ class AbMetric(StrEnum):
     SQUARED_ERROR = "squared_error"
     LOG_LOSS = "log_loss"
     OUTCOME = "outcome"
+    AMOUNT = "amount"
+    ABSOLUTE_ERROR = "absolute_error"
+
+
+SHARES = (AbMetric.ERROR, AbMetric.OUTCOME)
+AMOUNTS = (AbMetric.AMOUNT, AbMetric.ABSOLUTE_ERROR)
 
 
 class AbMethod(StrEnum):
@@ -32,13 +38,15 @@ class Verdict(StrEnum):
     A_BETTER = "a_better"
     B_BETTER = "b_better"
     NO_DIFFERENCE = "no_difference"
+    INCONCLUSIVE = "inconclusive"
 
 
-class AbPlan(msgspec.Struct, frozen=True):
+class AbPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is compared, and what is asked of the answer; it cannot be changed once outcomes were seen.
 
     `min_effect` is the smallest difference of the means that matters; `sd` the standard deviation of the figure, a
-    guess that costs events and never validity.
+    guess that costs events and never validity. `lowest` and `highest` bound the figures of an exact test of amounts.
+    The test ends by itself after `longest_s`, 0 for never. With `measure_s`, baseline and sd were measured over that.
     """
 
     deployment: str
@@ -54,6 +62,25 @@ class AbPlan(msgspec.Struct, frozen=True):
     sd: float
     method: AbMethod
     allowed_lateness_s: float
+    lowest: float | None = None
+    highest: float | None = None
+    longest_s: float = 0.0
+    measure_s: float = 0.0
+
+    @property
+    def of_amounts(self) -> bool:
+        """Whether its figures are of amounts; all others are of labels, 0 or 1."""
+        return self.metric in AMOUNTS
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What the predictions of version a said before the test, those with event times from `since` up to `until`."""
+
+    since: datetime
+    until: datetime
+    events: int
+    mean: float
+    sd: float
 
 
 class SampleSize(msgspec.Struct, frozen=True):
@@ -118,13 +145,15 @@ class AbTestCreated:
     needed: SampleSize
     author: str
     at: datetime
+    measured: Measured | None = None
 
 
 @event("monitoring.AbTestStarted")
 class AbTestStarted:
     """Predictions count from the event time `since` on, if they were answered after `split_at`.
 
-    `split_at` is when the traffic was split as it is, `split_position` the position of that event.
+    `split_at` is when the traffic was split as it is, `split_position` the position of that event. It ends by itself at
+    `ends_by`.
     """
 
     test_id: str
@@ -136,6 +165,7 @@ class AbTestStarted:
     since: datetime
     by: str
     at: datetime
+    ends_by: datetime | None = None
 
 
 @event("monitoring.AbTestLooked")
@@ -153,7 +183,7 @@ class AbTestLooked:
 
 @event("monitoring.AbTestDecided")
 class AbTestDecided:
-    """The evidence is enough."""
+    """The evidence is enough, or the time that the test had is over."""
 
     test_id: str
     name: str

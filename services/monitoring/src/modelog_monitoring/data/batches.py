@@ -11,6 +11,8 @@ from modelog_proto.serving.v1.data_pb2 import OutcomeBatch, PredictionBatch
 
 LATEST_US = 253_402_300_800_000_000  # the year 10000
 MAX_ID = 200
+# Larger amounts are mistakes; squares of these, summed, are still numbers.
+LARGEST_AMOUNT = 1e100
 Micros = npt.NDArray[np.int64]
 
 
@@ -84,11 +86,18 @@ def _check_predictions(batch: PredictionBatch) -> None:
 def _check_outcomes(batch: OutcomeBatch) -> None:
     _check_text(batch.deployment, "deployment")
     rows = len(batch.prediction_ids)
-    _check_length("labels", len(batch.labels), rows)
+    if batch.labels or not batch.amounts:
+        _check_length("labels", len(batch.labels), rows)
+    if batch.amounts:
+        _check_length("amounts", len(batch.amounts), rows)
     _check_length("event_times_us", len(batch.event_times_us), rows)
     wrong = next((label for label in batch.labels if label not in (0.0, 1.0)), None)
     if wrong is not None:
-        raise WrongBatch(f"labels holds {wrong}; labels are 0 or 1")
+        raise WrongBatch(f"labels holds {wrong}; labels are 0 or 1, other numbers are amounts")
+    # NaN fails the comparison too.
+    wrong = next((amount for amount in batch.amounts if not abs(amount) <= LARGEST_AMOUNT), None)
+    if wrong is not None:
+        raise WrongBatch(f"amounts holds {wrong}; amounts are numbers from -{LARGEST_AMOUNT:g} to {LARGEST_AMOUNT:g}")
     _check_ids(batch.prediction_ids)
     _check_times("event_times_us", batch.event_times_us)
     _check_watermark(batch.watermark_us)

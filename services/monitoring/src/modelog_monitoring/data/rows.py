@@ -1,8 +1,8 @@
-"""Rows of a deployment by event time: what was asked and answered, and the label where it is known."""
+"""Rows of a deployment by event time: what was asked and answered, and the outcome where it is known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,8 +27,8 @@ class Rows:
     """Predictions, each id once, in the order of event time and then id.
 
     `features` is (rows, features) float32 with the columns of `feature_names`, NaN where a batch lacks one; `scores` is
-    (rows,), a model's last output; `answered_by` is (rows,), an index into `versions`; `labels` is (rows,) with NaN
-    where the outcome is not known.
+    (rows,), a model's last output; `answered_by` is (rows,), an index into `versions`; `labels` and `amounts` are
+    (rows,) with NaN where that of the outcome is not known.
     """
 
     event_times_us: Micros
@@ -38,6 +38,7 @@ class Rows:
     versions: tuple[str, ...]
     answered_by: npt.NDArray[np.int64]
     labels: Floats64
+    amounts: Floats64
 
     def __len__(self) -> int:
         return len(self.event_times_us)
@@ -52,12 +53,17 @@ class Rows:
             self.versions,
             self.answered_by[which],
             self.labels[which],
+            self.amounts[which],
         )
 
     @property
     def labelled(self) -> Rows:
         """The rows whose label is known."""
         return self.take(~np.isnan(self.labels))
+
+    def outcome(self, *, amounts: bool) -> Floats64:
+        """The amount or the label of each row, NaN where it is not known."""
+        return self.amounts if amounts else self.labels
 
     def first(self, count: int) -> Rows:
         """The earliest rows."""
@@ -103,6 +109,7 @@ def read_rows(store: WindowStore, flow: Flow, span: Span, feature_names: Sequenc
     pick = order["row"].to_numpy()
     features = [np.empty((0, len(feature_names)), np.float32), *(_features(b, feature_names) for b in batches)]
     scores = [np.empty(0, np.float32), *(_scores(b) for b in batches)]
+    outcomes = _outcomes(store, flow, span)
     return Rows(
         times[pick],
         tuple(feature_names),
@@ -110,25 +117,33 @@ def read_rows(store: WindowStore, flow: Flow, span: Span, feature_names: Sequenc
         np.concatenate(scores)[pick],
         versions,
         codes[pick],
-        _labels(store, flow, span, order["id"]),
+        _known([b for b in outcomes if b.labels], lambda b: b.labels, span, order["id"]),
+        _known([b for b in outcomes if b.amounts], lambda b: b.amounts, span, order["id"]),
     )
 
 
-def _labels(store: WindowStore, flow: Flow, span: Span, ids: pl.Series) -> Floats64:
-    """Labels (rows,) by prediction id: of those known in time, the one that came first."""
+def _outcomes(store: WindowStore, flow: Flow, span: Span) -> list[OutcomeBatch]:
     outcomes = Flow(Kind.OUTCOMES, flow.deployment, flow.tenant)
     messages = store.messages(outcomes, span.since_us - CLOCK_SKEW_US, span.known_us)
-    batches = [OutcomeBatch.FromString(m) for m in messages]
+    return [OutcomeBatch.FromString(m) for m in messages]
+
+
+def _known(
+    batches: Sequence[OutcomeBatch], values_of: Callable[[OutcomeBatch], Iterable[float]], span: Span, ids: pl.Series
+) -> Floats64:
+    """Labels or amounts (rows,) by prediction id: of those known in time, the one that came first."""
+    if not batches:
+        return np.full(len(ids), np.nan)
     known = pl.DataFrame(
         {
             "id": pl.Series([i for b in batches for i in b.prediction_ids], dtype=pl.String),
-            "label": np.asarray([label for b in batches for label in b.labels], np.float64),
+            "value": np.asarray([value for b in batches for value in values_of(b)], np.float64),
             "time": _joined(micros(b.event_times_us) for b in batches),
         }
     )
     first = known.filter(pl.col("time") < span.known_us).unique("id", keep="first", maintain_order=True)
     joined = pl.DataFrame({"id": ids}).join(first, on="id", how="left", maintain_order="left")
-    return joined["label"].fill_null(float("nan")).to_numpy()
+    return joined["value"].fill_null(float("nan")).to_numpy()
 
 
 def _answered_by(batch: PredictionBatch, versions: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -13,14 +13,15 @@ from modelog_common.events.entities import Entities
 from modelog_proto.serving.v1 import deployment_pb2
 
 from modelog_monitoring.abtest.commands import AbTestCommand, CreateAbTest, Split, StartAbTest, StopAbTest
-from modelog_monitoring.abtest.events import AbMethod, AbMetric, AbPlan, AbTestEvent, SampleSize
+from modelog_monitoring.abtest.events import SHARES, AbPlan, AbTestEvent, SampleSize
 from modelog_monitoring.abtest.state import AbTest
 from modelog_monitoring.data.rows import to_moment
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
+from modelog_monitoring.handle.ab_plan import check_asked, check_to_be_measured
+from modelog_monitoring.handle.baseline import measure
 from modelog_monitoring.peers import Serving
 
 AbTestEntities = Entities[AbTest, AbTestCommand, AbTestEvent]
-SHARES = (AbMetric.ERROR, AbMetric.OUTCOME)
 HALF = 0.5
 
 
@@ -37,11 +38,17 @@ class AbTests:
         """
         if ctx.tenant != self._tenant:
             raise Invalid.field("name", f"this monitoring service runs A/B tests of the tenant {self._tenant!r} only")
-        plan = checked(plan)
+        check_asked(plan)
         deployment = await self._serving.deployment(plan.deployment)
+        measured = None
+        if plan.measure_s:
+            check_to_be_measured(plan)
+            measured = await asyncio.to_thread(measure, self._data, plan, ctx.tenant)
+            plan = msgspec.structs.replace(plan, baseline=measured.mean, sd=measured.sd)
+        plan = checked(plan)
         share_b = share_of(deployment, plan) or HALF
         needed = await asyncio.to_thread(_sample_size, plan, share_b)
-        command = CreateAbTest(name, deployment.model, plan, share_b, needed)
+        command = CreateAbTest(name, deployment.model, plan, share_b, needed, measured)
         return (await self._entities.handle(derived_id(ctx.tenant, name), command, ctx)).position
 
     async def start(self, name: str, ctx: Context) -> int:
@@ -75,22 +82,17 @@ def share_of(deployment: deployment_pb2.Deployment, plan: AbPlan) -> float | Non
 
 def checked(plan: AbPlan) -> AbPlan:
     """The plan with what follows from it filled in; raises Invalid, naming the field."""
-    if plan.a == plan.b:
-        raise Invalid.field("b", f"is {plan.b}, as a is; name two versions")
-    if plan.min_effect <= 0:
-        raise Invalid.field("min_effect", "is needed: the smallest difference that matters, above 0")
-    if not plan.alpha < plan.power < 1:
-        raise Invalid.field("power", f"is {plan.power:g}; it must lie between alpha, {plan.alpha:g}, and 1")
-    if plan.method is AbMethod.EXACT and plan.metric is AbMetric.LOG_LOSS:
-        raise Invalid.field("method", "is exact, which needs figures with a bound, and the log loss has none")
-    if plan.higher_is_better and plan.metric is not AbMetric.OUTCOME:
-        raise Invalid.field("higher_is_better", f"is for the outcome; less of the {plan.metric} is always better")
+    check_asked(plan)
     if plan.metric not in SHARES:
         if plan.sd <= 0:
             raise Invalid.field("sd", f"is needed for the {plan.metric}: about its standard deviation, above 0")
         return plan
     if not 0 < plan.baseline < 1:
-        raise Invalid.field("baseline", f"is needed for the {plan.metric}: about the share of a, between 0 and 1")
+        found = "" if plan.baseline == 0 else f" and is {plan.baseline:g}"
+        raise Invalid.field(
+            "baseline", f"is needed for the {plan.metric}: about the share of a, between 0 and 1{found}; for amounts, "
+            "test the amount",
+        )  # fmt: skip
     if not (plan.baseline + plan.min_effect < 1 or plan.baseline - plan.min_effect > 0):
         raise Invalid.field("min_effect", f"is {plan.min_effect:g}; from {plan.baseline:g} no share is so far")
     return msgspec.structs.replace(plan, sd=math.sqrt(plan.baseline * (1 - plan.baseline)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 from modelog_common.events.store import EventStore
 
-from modelog_monitoring.abtest.commands import AbTestCommand, RecordLook, StopAbTest
+from modelog_monitoring.abtest.commands import AbTestCommand, ConcludeAbTest, RecordLook, StopAbTest
 from modelog_monitoring.abtest.events import AbPlan, AbTestEvent, AbTestStarted
 from modelog_monitoring.abtest.state import AbPhase, AbTest
 from modelog_monitoring.data.rows import Rows, Span, read_rows, to_micros, to_moment
@@ -61,46 +62,68 @@ class AbWatch:
         """Watch until cancelled. A test that cannot be looked at is tried again; the others go on."""
         attempts = Attempts(asyncio.get_running_loop().time)
         while True:
+            began = self._clock.now()
             for owned in self._catalog.ab_tests:
                 if owned.state.phase is AbPhase.RUNNING:
                     look, told = partial(self.look, owned), log.bind(test=owned.id)
                     await attempts.attempt(owned.id, look, told, "A/B test was not looked at")
-            await self.bell.wait(attempts.next_s())
+            waits = [wait for wait in (attempts.next_s(), self._next_end_s(began)) if wait is not None]
+            await self.bell.wait(min(waits, default=None))
+
+    def _next_end_s(self, after: datetime) -> float | None:
+        """Seconds from this moment until the first running test's time is over that was not over then."""
+        running = [owned.state.started for owned in self._catalog.ab_tests if owned.state.phase is AbPhase.RUNNING]
+        ends = [(s.ends_by - after).total_seconds() for s in running if s is not None and s.ends_by is not None]
+        return min((wait for wait in ends if wait > 0), default=None)
 
     async def look(self, owned: Owned[AbTest]) -> None:
-        """Count what is due, if it is enough for a look."""
+        """Count what is due, if it is enough for a look, or the test's time is over and this is its last."""
         test = (await self._tests.current(owned.id)).state
-        started, plan = test.started, test.definition.plan
+        started = test.started
         if started is None or test.phase is not AbPhase.RUNNING:
             return
-        rows = await asyncio.to_thread(self._rows, owned, test, started)
-        if rows is None:
+        over = started.ends_by is not None and started.ends_by <= self._clock.now()
+        rows = await asyncio.to_thread(self._rows, owned, test, started, last=over)
+        if rows is not None and not await self._count(owned, test, started, rows):
             return
-        span, counted = rows
+        if over:
+            ctx = Context(self._clock.now(), ACTOR, owned.tenant, derived_id("ab end", owned.id))
+            await self._tests.handle(owned.id, ConcludeAbTest(), ctx)
+
+    async def _count(self, owned: Owned[AbTest], test: AbTest, started: AbTestStarted, rows: tuple[Span, Rows]) -> bool:
+        """Count these rows in; False when they no longer belong to the test, which is stopped then."""
+        plan, (span, counted) = test.definition.plan, rows
         number = 1 if test.looked is None else test.looked.number + 1
         ended = await self._why_ended(plan, started)
         if ended:
             await self._tests.handle(owned.id, StopAbTest(ended), self._ctx(owned, number))
-            return
+            return False
         command = await asyncio.to_thread(_look, test, started, span, counted)
         await self._tests.handle(owned.id, command, self._ctx(owned, number))
+        return True
 
-    def _rows(self, owned: Owned[AbTest], test: AbTest, started: AbTestStarted) -> tuple[Span, Rows] | None:
-        """The rows of both versions whose outcomes are due and were not counted yet; None while they are too few."""
+    def _rows(
+        self, owned: Owned[AbTest], test: AbTest, started: AbTestStarted, *, last: bool
+    ) -> tuple[Span, Rows] | None:
+        """The rows of both versions whose outcomes are due and were not counted yet; None while they are too few.
+
+        For the last look one is enough.
+        """
         plan = test.definition.plan
         flow = Flow(Kind.PREDICTIONS, plan.deployment, owned.tenant)
         span = _span(self._data, flow, test, started)
         if span is None:
             return None
         seen = 0 if test.looked is None else test.looked.figures.events_a + test.looked.figures.events_b
-        wanted = max(FEWEST_ROWS, max(started.needed.watched, seen) // LOOKS)
+        wanted = 1 if last else max(FEWEST_ROWS, max(started.needed.watched, seen) // LOOKS)
         most = sum(self._data.rows_between(flow, span.since_us, span.until_us, v) for v in (plan.a, plan.b))
         waiting = self._waiting.get(owned.id, _Waiting(wanted, 0))
-        if most - waiting.most < waiting.missing:
+        if most - waiting.most < waiting.missing and not last:
             return None
         rows = read_rows(self._data, flow, span, ())
         which = [n for n, version in enumerate(rows.versions) if version in (plan.a, plan.b)]
-        counted = rows.take(np.isin(rows.answered_by, which)).labelled
+        known = ~np.isnan(rows.outcome(amounts=plan.of_amounts))
+        counted = rows.take(np.isin(rows.answered_by, which) & known)
         if len(counted) < wanted:
             self._waiting[owned.id] = _Waiting(wanted - len(counted), most)
             return None
@@ -151,7 +174,7 @@ def _look(test: AbTest, started: AbTestStarted, span: Span, rows: Rows) -> Recor
     from modelog_monitoring.stats.ab import looked, values_of
 
     plan = test.definition.plan
-    values = values_of(plan, rows.scores.astype(np.float64), rows.labels)
+    values = values_of(plan, rows.scores.astype(np.float64), rows.outcome(amounts=plan.of_amounts))
     in_b = np.asarray([version == plan.b for version in rows.versions])[rows.answered_by]
     before = None if test.looked is None else test.looked.state
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelog_proto.monitoring.v1 import abtest_pb2 as pb
 
-from modelog_monitoring.abtest.events import AbMethod, AbMetric, AbTestLooked, Verdict
+from modelog_monitoring.abtest.events import AbMethod, AbMetric, AbTestLooked, Measured, Verdict
 from modelog_monitoring.abtest.state import AbPhase, AbTest
 from modelog_monitoring.read.messages import timestamp
 
@@ -13,6 +13,8 @@ METRICS = {
     AbMetric.SQUARED_ERROR: pb.AB_METRIC_SQUARED_ERROR,
     AbMetric.LOG_LOSS: pb.AB_METRIC_LOG_LOSS,
     AbMetric.OUTCOME: pb.AB_METRIC_OUTCOME,
+    AbMetric.AMOUNT: pb.AB_METRIC_AMOUNT,
+    AbMetric.ABSOLUTE_ERROR: pb.AB_METRIC_ABSOLUTE_ERROR,
 }
 METHODS = {
     AbMethod.MIXTURE_SPRT: pb.AB_METHOD_MIXTURE_SPRT,
@@ -29,6 +31,7 @@ VERDICTS = {
     Verdict.A_BETTER: pb.AB_VERDICT_A_BETTER,
     Verdict.B_BETTER: pb.AB_VERDICT_B_BETTER,
     Verdict.NO_DIFFERENCE: pb.AB_VERDICT_NO_DIFFERENCE,
+    Verdict.INCONCLUSIVE: pb.AB_VERDICT_INCONCLUSIVE,
 }
 
 
@@ -59,10 +62,17 @@ def ab_test_message(test: AbTest, position: int) -> pb.AbTest:
         author=about.author,
         created_at=timestamp(about.at),
         position=position,
+        lowest=plan.lowest,
+        highest=plan.highest,
+        longest_s=plan.longest_s,
+        measure_s=plan.measure_s,
+        measured=None if about.measured is None else measured_message(about.measured),
     )
     if started is not None:
         message.started_by = started.by
         message.started_at.CopyFrom(timestamp(started.at))
+        if started.ends_by is not None:
+            message.ends_by.CopyFrom(timestamp(started.ends_by))
     if test.looked is not None:
         message.latest.CopyFrom(look_message(test.looked))
     if test.decided is not None:
@@ -72,6 +82,12 @@ def ab_test_message(test: AbTest, position: int) -> pb.AbTest:
         message.reason = f"stopped by {test.stopped.by}: {test.stopped.reason}"
         message.ended_at.CopyFrom(timestamp(test.stopped.at))
     return message
+
+
+def measured_message(found: Measured) -> pb.AbMeasured:
+    return pb.AbMeasured(
+        since=timestamp(found.since), until=timestamp(found.until), events=found.events, mean=found.mean, sd=found.sd
+    )
 
 
 def look_message(looked: AbTestLooked, position: int = 0) -> pb.AbLook:

@@ -8,6 +8,7 @@ McAuliffe, J. Sekhon, Annals of Statistics 49 (2021) 1055-1080.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -16,10 +17,12 @@ from modelog_common.domain.errors import Invalid
 from modelog_stats.ab.arm import Arm, arm_of
 from modelog_stats.ab.msprt import MixtureSprt
 from modelog_stats.ab.randomised import RandomisedTest
+from modelog_stats.ab.size import watched_size
 from modelog_stats.checks import BadInput
 from modelog_stats.power import means_size, proportions_size
 
 from modelog_monitoring.abtest.events import (
+    SHARES,
     AbMethod,
     AbMetric,
     AbPlan,
@@ -32,11 +35,14 @@ from modelog_monitoring.abtest.events import (
 from modelog_monitoring.stats.quality import row_log_loss
 
 Floats = npt.NDArray[np.float64]
-SHARES = (AbMetric.ERROR, AbMetric.OUTCOME)
 # A test that is watched all the time takes 1.5 to 2 times the events of one look where the effect is as planned.
 WATCHED = 2
-# The range that an exact test is told of.
+# The range that an exact test of labels is told of.
 BOUNDS = (0.0, 1.0)
+# Sequences of amounts are tightest not before the smaller arm has so many. Amounts are skewed, and in an uneven split
+# that shows: simulated tests of purchases that one customer in twenty makes, tuned for 800 of the smaller
+# arm, missed the true difference in 7.5 % of cases instead of 5, for 100 in 15 %, for 2,000 in 5 % (log-normal: 4 %).
+LEAST_TUNED = 2_000
 
 
 def sample_size(plan: AbPlan, share_b: float) -> SampleSize:
@@ -55,20 +61,25 @@ def sample_size(plan: AbPlan, share_b: float) -> SampleSize:
     except BadInput as error:
         raise Invalid.field("min_effect", f"{plan.min_effect:g} has no sample size: {error}") from error
     b = math.ceil(a * ratio)
-    return SampleSize(a, b, WATCHED * (a + b))
+    watched = WATCHED * (a + b)
+    if plan.of_amounts:
+        watched = max(watched, watched_size(_sequence(plan, share_b, watched), plan.min_effect, power=plan.power))
+    return SampleSize(a, b, watched)
 
 
-def values_of(plan: AbPlan, scores: Floats, labels: Floats) -> Floats:
-    """The figure of each prediction: scores (rows,) in [0, 1], labels (rows,) of 0 and 1."""
+def values_of(plan: AbPlan, scores: Floats, outcomes: Floats) -> Floats:
+    """The figure of each prediction: scores (rows,); outcomes (rows,), labels of 0 and 1 or amounts."""
     match plan.metric:
         case AbMetric.ERROR:
-            return np.asarray((scores >= plan.threshold) != (labels == 1), np.float64)
+            return np.asarray((scores >= plan.threshold) != (outcomes == 1), np.float64)
         case AbMetric.SQUARED_ERROR:
-            return (scores - labels) ** 2
+            return (scores - outcomes) ** 2
         case AbMetric.LOG_LOSS:
-            return row_log_loss(labels == 1, scores)
-        case AbMetric.OUTCOME:
-            return labels
+            return row_log_loss(outcomes == 1, scores)
+        case AbMetric.ABSOLUTE_ERROR:
+            return np.abs(scores - outcomes)
+        case AbMetric.OUTCOME | AbMetric.AMOUNT:
+            return outcomes
         case _:
             assert_never(plan.metric)
 
@@ -103,6 +114,16 @@ def _by_sprt(
     return figures, state
 
 
+def _sequence(plan: AbPlan, share_b: float, planned: int) -> RandomisedTest:
+    """The sequence of a plan before its first event."""
+    bounds = None
+    if plan.method is AbMethod.EXACT:
+        bounds = BOUNDS if plan.lowest is None or plan.highest is None else (plan.lowest, plan.highest)
+    elif plan.of_amounts:
+        planned = max(planned, math.ceil(LEAST_TUNED / min(share_b, 1 - share_b)))
+    return RandomisedTest(planned, plan.sd, share_b, plan.alpha, bounds)
+
+
 def _by_sequence(
     plan: AbPlan,
     share_b: float,
@@ -111,12 +132,10 @@ def _by_sequence(
     in_b: npt.NDArray[np.bool_],
     values: Floats,
 ) -> tuple[Figures, SequenceState]:
-    bounds = BOUNDS if plan.method is AbMethod.EXACT else None
-    test = RandomisedTest(planned, plan.sd, share_b, plan.alpha, bounds)
+    test = _sequence(plan, share_b, planned)
     if isinstance(before, SequenceState):
-        test = RandomisedTest(
-            planned, plan.sd, share_b, plan.alpha, bounds,
-            events=before.events, totals=before.totals, scored=before.scored, score=before.score,
+        test = replace(
+            test, events=before.events, totals=before.totals, scored=before.scored, score=before.score,
             spread=before.spread, evidence=before.evidence,
         )  # fmt: skip
     test = test.add(in_b.astype(np.float64), values)

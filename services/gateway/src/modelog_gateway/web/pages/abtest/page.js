@@ -11,6 +11,13 @@ import { stateOf, toneOf, verdictOf } from "./state.js";
 
 const mostLooks = 1000;
 
+const bounds = (test) => test.lowest === undefined ? "" : `, from ${number(test.lowest)} to ${number(test.highest)}`;
+
+function guesses({ baseline, sd, measured }) {
+  if (!measured) return `${baseline ? number(baseline) : "not given"}, ${number(sd)}`;
+  return [`${number(measured.mean)}, ${number(measured.sd)}, measured of ${count(measured.events, "prediction")} from `, when(measured.since), " to ", when(measured.until)];
+}
+
 export function build(main, { name, report }) {
   async function show() {
     const path = `/api/v1/ab-tests/${encodeURIComponent(name)}`;
@@ -21,10 +28,10 @@ export function build(main, { name, report }) {
       h("div", { class: "lead" }, h("p", {}, verdictOf(test), " ", said(test.reason)), facts([
         ["a", link(to.model(test.model, test.a), test.a)], ["b", [link(to.model(test.model, test.b), test.b), `, ${number(100 * test.share_b)} % of the traffic of both`]],
         ["Compared", words(test.metric, "AB_METRIC_")], ["Smallest difference that matters", number(test.min_effect)], ["Level", number(test.alpha)],
-        ["Power", number(test.power)], ["Method", words(test.method, "AB_METHOD_")],
+        ["Power", number(test.power)], ["Method", [words(test.method, "AB_METHOD_"), bounds(test)]], ["Mean of a, standard deviation", guesses(test)],
         ["Needed for one look", `${count(test.needed.a, "prediction")} of a, ${Number(test.needed.b).toLocaleString("en")} of b`],
         ["Needed when watched", `about ${Number(test.needed.watched).toLocaleString("en")}`],
-        ["Planned by", said(test.author)], ["Started", when(test.started_at)], ["Ended", when(test.ended_at)]])),
+        ["Planned by", said(test.author)], ["Started", when(test.started_at)], ["Ends by", when(test.ends_by)], ["Ended", when(test.ended_at)]])),
       section("Difference", {}, looks.length ? sequence(test, looks) : quiet("It was not looked at yet.")),
       section("Versions", {}, seen ? table("Versions", [{ head: "Version", row: true }, { head: "Predictions", number: true }, { head: "Mean", number: true }],
         [[test.a, Number(seen.events_a).toLocaleString("en"), number(seen.mean_a)], [test.b, Number(seen.events_b).toLocaleString("en"), number(seen.mean_b)]]) : quiet("No outcome was counted yet.")));
