@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
+import coverage
 import pytest
 from hypothesis import settings
 from modelog_platform.parts.broker import bootstrap_of, start_broker
@@ -36,6 +37,18 @@ class FreshBroker:
     def restart(self) -> None:
         self.kill()
         self.start()
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """No coverage of what a test does a hundred thousand times: it takes twice as long, and shorter tests run the same."""
+    measuring = coverage.Coverage.current()
+    if measuring is None:
+        yield
+        return
+    measuring.stop()
+    yield
+    measuring.start()
 
 
 @pytest.fixture(scope="session")

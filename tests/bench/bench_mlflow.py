@@ -303,11 +303,10 @@ def copied(folder: Path, size_mb: int) -> float:
     return size_mb / (time.perf_counter() - began)
 
 
-def told(name: str, loads: dict[str, Load], rest: tuple[float, ...], moved: tuple[float, ...]) -> None:
+def told(name: str, loads: dict[str, Load], moved: tuple[float, ...]) -> None:
     """What one server came to, as soon as it is known: the other one may fail."""
     each = "; ".join(f"{kind} {one.per_s:.1f}/s" for kind, one in loads.items())
-    start = "{:.1f} s, {:.1f} CPU s, {:.0f} MB, {:.0f} MB shared out".format(*rest)
-    print(f"{name}: {each}; start {start}; up {moved[0]:.0f}, down {moved[1]:.0f} MB/s", flush=True)
+    print(f"{name}: {each}; up {moved[0]:.0f}, down {moved[1]:.0f} MB/s", flush=True)
 
 
 def print_starts(rest: dict[str, tuple[float, ...]]) -> None:
@@ -319,7 +318,7 @@ def print_starts(rest: dict[str, tuple[float, ...]]) -> None:
 
 
 def starts(alone: bool) -> None:
-    """Only how long starts take and what is taken at rest: medians. The first start of each writes bytecode."""
+    """How long starts take and what is taken at rest: medians. The first start of each writes bytecode."""
     rest: dict[str, tuple[float, ...]] = {}
     for make in (ours,) if alone else (ours, peer):
         tries = []
@@ -344,21 +343,19 @@ def main() -> None:
         starts(asked.alone)
         return
     loads: dict[str, dict[str, Load]] = {}
-    rest: dict[str, tuple[float, ...]] = {}
     moved: dict[str, tuple[float, float]] = {}
     size_mb = 32 if asked.quick else 1024
     runs, models = (QUICK_RUNS, QUICK_MODELS) if asked.quick else (RUNS, MODELS)
     for make in (ours,) if asked.alone else (ours, peer):
         with tempfile.TemporaryDirectory(prefix="bench-mlflow-") as folder, ExitStack() as stack:
             server = stack.enter_context(make(Path(folder), runs, models))
-            rest[server.name] = server.at_rest()
             searched = server.searched or fill(server, runs, models)
             loads[server.name] = measured(server, searched, asked.quick)
             large = Path(folder) / "large.bin"
             large.write_bytes(os.urandom(MB) * size_mb)
             moved[server.name] = files(server, Path(folder), size_mb)
             copy_mb_s = copied(Path(folder), size_mb)
-            told(server.name, loads[server.name], rest[server.name], moved[server.name])
+            told(server.name, loads[server.name], moved[server.name])
     rows = []
     for name, load_ in loads["modelog"].items():
         theirs = loads["mlflow"][name] if "mlflow" in loads else None
@@ -371,7 +368,8 @@ def main() -> None:
         rows.append(row)
     columns = ["", "requests/s", "p50 ms", "p99 ms", "mlflow's requests/s", "its p50 ms", "its failures", "to mlflow"]
     print_table("Loads (median of the rounds)", columns, rows)
-    print_starts(rest)
+    if not asked.quick:
+        starts(asked.alone)
     rows = [[name, f"{up:.0f}", f"{down:.0f}", ratio(up, copy_mb_s)] for name, (up, down) in moved.items()]
     rows.append(["cp and fsync (limit)", f"{copy_mb_s:.0f}", "", ""])
     print_table(f"A file of {size_mb} MB", ["", "up MB/s", "down MB/s", "up to the limit"], rows)

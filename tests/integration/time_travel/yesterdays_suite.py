@@ -27,7 +27,7 @@ from whole_platform import whole_platform
 EXAMPLES = int(os.environ.get("MODELOG_TIME_TRAVEL_EXAMPLES", "1"))
 SEED = int(os.environ.get("MODELOG_TIME_TRAVEL_SEED", "20130401"))
 PATIENCE_S = 60
-STEPS = 30
+STEPS = int(os.environ.get("MODELOG_TIME_TRAVEL_STEPS", "20"))
 Question = tuple[MethodDescriptor, Fields]
 Answer = bytes | str
 
@@ -126,6 +126,7 @@ class YesterdaysAnswersSuite:
 
     @pytest.mark.slow
     @pytest.mark.timeout(1200)
+    @pytest.mark.usefixtures("unmeasured")
     @seed(SEED)
     @settings(
         max_examples=EXAMPLES,
