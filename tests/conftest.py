@@ -41,7 +41,7 @@ class FreshBroker:
 
 @pytest.fixture
 def unmeasured() -> Iterator[None]:
-    """No coverage of what a test does a hundred thousand times: it takes twice as long, and shorter tests run the same."""
+    """No coverage of what a test does a hundred thousand times: it takes half of the time, and others run the same."""
     measuring = coverage.Coverage.current()
     if measuring is None:
         yield

@@ -95,6 +95,28 @@ class ReadTablesSuite(ABC):
         )
         assert [m.name for m in filtered.items] == ["changed"]
 
+    @pytest.mark.parametrize("descending", [False, True], ids=["least first", "most first"])
+    @pytest.mark.parametrize("size", [1, 2, 3, 7])
+    async def test_pages_by_a_column_hold_every_row_once(self, parts: Parts, size: int, descending: bool) -> None:
+        """Also where many rows have one value, and a page ends among them."""
+        times = {n: 1 + n * n % 3 for n in range(7)}
+        for n, count in times.items():
+            for change in range(count):
+                last = await parts.rename(str(n), f"n{n} {change}")
+        then = ReadOptions(as_of=str(last))
+        await parts.projector.wait_for(await parts.rename("0", "changed"))
+        column = TABLE.table.c.times
+        order = [column.desc() if descending else column]
+        found, token = [], ""
+        while not found or token:
+            page = Page(size=size, token=token)
+            part = await parts.queries.page(TABLE, Model, then, "acme", page, order_by=order)
+            found += [m.name for m in part.items]
+            token = part.next_page_token
+            assert len(part.items) == size or not token
+        in_order = sorted(times, key=lambda n: (-times[n] if descending else times[n], n))
+        assert found == [f"n{n} {times[n] - 1}" for n in in_order]
+
     @pytest.mark.parametrize("token", ["x", "bm9uZQ==", "Og=="])
     async def test_a_token_that_nobody_gave(self, parts: Parts, token: str) -> None:
         with pytest.raises(Invalid, match=r"page\.token"):

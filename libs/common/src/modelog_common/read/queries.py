@@ -16,7 +16,9 @@ from modelog_common.events.store import EventStore
 from modelog_common.read.database import fetch, progress
 from modelog_common.read.moment import ReadOptions, as_of_time, moment_of
 from modelog_common.read.project import Projector
+from modelog_common.read.reach import reach_of
 from modelog_common.read.tables import TemporalTable
+from modelog_common.read.text import MYSQL
 
 Message = TypeVar("Message", bound="Parsed")
 # What rows must be: conditions, or, where they look into other tables as of the same position, what gives them for it.
@@ -113,15 +115,19 @@ class Queries:
     ) -> Found[Message]:
         """Rows that match, in order. The token holds the moment: a later page sees the same world."""
         offset, at = place_of(page.token)
+        reach = reach_of(order_by) if order_by and self.dialect in MYSQL else None
         if at is None:
-            at = await self.moment(read)
+            at = await (self.position(read) if reach else self.moment(read))
         size = page.size or DEFAULT_PAGE
         t = table.table
 
-        conditions = where(at) if callable(where) else where
+        conditions = [*await self.rows_of(table, tenant, at), *(where(at) if callable(where) else where)]
+        if reach is not None:
+            last = await fetch(self._engine, reach.asked(conditions, offset + size))
+            conditions += [reach.within(row[0]) for row in last]
         statement = (
             select(t.c.body, *([] if at is not None else [self._reached()]))
-            .where(*await self.rows_of(table, tenant, at), *conditions)
+            .where(*conditions)
             .order_by(*order_by, *(t.c[k] for k in table.key))
             .limit(size + 1)
             .offset(offset)
