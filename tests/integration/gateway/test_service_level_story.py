@@ -24,7 +24,8 @@ from modelog.service_level import LevelAttainment, ServiceLevel
 from modelog.types import AlertChannel
 from modelog_common.domain.clock import ManualClock
 from modelog_common.service import Host
-from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
+from modelog_serving.runtimes.find import LazyRuntimes
+from modelog_serving.runtimes.xgboost_runtime import XGBoostRuntime
 from small_platform import BUILDERS, SmallPlatform
 from typer.testing import CliRunner
 from webhook_receiver import receiving
@@ -44,8 +45,8 @@ class Breakable(XGBoostRuntime):
 
     broken = threading.Event()
 
-    def load(self, content: bytes, signature: Any) -> Any:
-        return _Model(super().load(content, signature))
+    def load(self, content: bytes, signature: Any, approved: bool) -> Any:
+        return _Model(super().load(content, signature, approved))
 
 
 class _Model:
@@ -58,12 +59,17 @@ class _Model:
         return self._model.predict(rows)
 
 
+class Breaking(LazyRuntimes):
+    def of(self, flavor: str) -> Any:
+        return Breakable()
+
+
 async def build_serving(host: Host) -> None:
-    real, modelog_serving.app.XGBoostRuntime = modelog_serving.app.XGBoostRuntime, Breakable  # type: ignore[misc]
+    real, modelog_serving.app.LazyRuntimes = modelog_serving.app.LazyRuntimes, Breaking  # type: ignore[misc]
     try:
         await modelog_serving.app.build(host)
     finally:
-        modelog_serving.app.XGBoostRuntime = real  # type: ignore[misc]
+        modelog_serving.app.LazyRuntimes = real  # type: ignore[misc]
 
 
 @contextmanager

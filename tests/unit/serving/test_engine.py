@@ -16,7 +16,8 @@ from modelog_serving.engine import batcher as batcher_module
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix
-from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
+from modelog_serving.runtimes.find import LazyRuntimes
+from modelog_serving.runtimes.xgboost_runtime import XGBoostRuntime
 from serving_rig import COLUMNS, answers_of, model_file
 
 SIGNATURE = Signature(
@@ -47,7 +48,7 @@ def ref(content: bytes, signature: Signature = SIGNATURE, flavor: str = "xgboost
 
 async def test_a_model_is_fetched_once_for_many() -> None:
     files = Files(model_file(0))
-    models = Models(files, [XGBoostRuntime()], 2)
+    models = Models(files, LazyRuntimes(), 2)
     wanted = ref(model_file(0))
     assert models.loaded(wanted) is None
     found = await asyncio.gather(*(models.get(wanted) for _ in range(5)))
@@ -59,7 +60,7 @@ async def test_a_model_is_fetched_once_for_many() -> None:
 
 async def test_the_longest_unused_model_is_dropped_unless_traffic_needs_it() -> None:
     contents = [model_file(seed) for seed in range(4)]
-    models = Models(Files(*contents), [XGBoostRuntime()], 2)
+    models = Models(Files(*contents), LazyRuntimes(), 2)
     refs = [ref(content) for content in contents]
     models.keep(lambda: [refs[0].digest])
     for each in (refs[0], refs[1], refs[2]):
@@ -71,7 +72,7 @@ async def test_the_longest_unused_model_is_dropped_unless_traffic_needs_it() -> 
 
 async def test_what_is_wrong_with_a_model_is_told_and_remembered() -> None:
     files = Files(model_file(0), b"{}")
-    models = Models(files, [XGBoostRuntime()], 2)
+    models = Models(files, LazyRuntimes(), 2)
     with pytest.raises(NotFound):
         await models.get(ref(b"nowhere"))
     assert "there is no blob" in models.error(ref(b"nowhere").digest)
@@ -89,7 +90,7 @@ async def test_what_is_wrong_with_a_model_is_told_and_remembered() -> None:
 
 
 async def test_a_caller_who_gives_up_does_not_take_the_model_from_others() -> None:
-    models = Models(Files(model_file(0)), [XGBoostRuntime()], 2)
+    models = Models(Files(model_file(0)), LazyRuntimes(), 2)
     first = asyncio.create_task(models.get(ref(model_file(0))))
     second = asyncio.create_task(models.get(ref(model_file(0))))
     await asyncio.sleep(0)
@@ -99,12 +100,12 @@ async def test_a_caller_who_gives_up_does_not_take_the_model_from_others() -> No
 
 async def test_a_model_without_column_names_takes_the_signature_s() -> None:
     plain = Signature((TensorSpec("x", "FP32", (-1, 4)),), SIGNATURE.outputs)
-    model = XGBoostRuntime(threads=2).load(model_file(0), plain)
+    model = XGBoostRuntime(threads=2).load(model_file(0), plain, False)
     assert model.predict(ROWS).shape == (50, 1)
 
 
 def test_threads_do_not_disturb_each_other_s_predictions() -> None:
-    model = XGBoostRuntime().load(model_file(0, 50), SIGNATURE)
+    model = XGBoostRuntime().load(model_file(0, 50), SIGNATURE, False)
     parts = [ROWS[n : n + 1 + n % 7] for n in range(40)]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(model.predict, parts * 5))
@@ -117,7 +118,7 @@ def test_a_model_of_several_classes_answers_a_row_with_several_numbers() -> None
     data = xgboost.DMatrix(ROWS, draw.integers(0, 3, 50), feature_names=list(COLUMNS))
     content = bytes(xgboost.train({"objective": "multi:softprob", "num_class": 3}, data, 2).save_raw("json"))
     three = Signature(SIGNATURE.inputs, (TensorSpec("class", "FP32", (-1, 3)),))
-    answers = XGBoostRuntime().load(content, three).predict(ROWS[:4, :].copy())
+    answers = XGBoostRuntime().load(content, three, False).predict(ROWS[:4, :].copy())
     assert answers.shape == (4, 3)
     assert np.allclose(answers.sum(axis=1), 1)
 

@@ -27,7 +27,6 @@ from modelog_serving.control import Control
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
-from modelog_serving.engine.xgboost_runtime import XGBoostRuntime
 from modelog_serving.events import EVENTS
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.listen import GrpcListener, HttpListener
@@ -41,6 +40,7 @@ from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
 from modelog_serving.routing.windows import TrafficWindows
+from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.settings import load_serving_settings
 from modelog_serving.sight import VOCABULARY, models_of
 from modelog_serving.stream.consumer import CONSUMER, RequestStream
@@ -59,7 +59,7 @@ async def build(host: Host) -> None:
     log = await PredictionLog.open(host.data_dir / PREDICTION_FILE, host.clock, own.log_max_bytes)
     routes, counters, batcher = Routes(host.store), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(host.data_dir / MODEL_FOLDER), partial(host.peer, "registry"))
-    models = Models(files, [XGBoostRuntime(own.threads)], own.models)
+    models = Models(files, LazyRuntimes(own.threads), own.models)
     models.keep(routes.digests)
     warmup = Warmup(routes, models)
     versions = RegistryVersions(partial(host.peer, "registry"))

@@ -64,7 +64,7 @@ class Control:
         if problem:
             raise NotAllowed(f"{candidate.model} {candidate.version} cannot be served: {problem}")
         try:
-            await self._models.get(ModelRef(candidate.digest, candidate.flavor, candidate.signature))
+            await self._models.get(ModelRef(candidate.digest, candidate.flavor, candidate.signature, candidate.vouched))
         except Unavailable as error:
             raise Unavailable(_not_loaded(candidate, error)) from error
         except ModelogError as error:

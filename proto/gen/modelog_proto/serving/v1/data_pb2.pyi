@@ -123,6 +123,8 @@ class PredictionBatch(_message.Message):
     SOURCE_SEQUENCE_FIELD_NUMBER: _builtins.int
     WATERMARK_US_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    EXACT_FEATURES_FIELD_NUMBER: _builtins.int
+    EXACT_OUTPUTS_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     model: _builtins.str
     sequence: _builtins.int
@@ -142,6 +144,9 @@ class PredictionBatch(_message.Message):
     watermark_us: _builtins.int
     """No later batch holds an event time below this; 0 when unknown."""
     tenant: _builtins.str
+    exact_features: _builtins.bytes
+    """(rows, features) and (rows, outputs) float64, where float32 does not hold the numbers; otherwise empty."""
+    exact_outputs: _builtins.bytes
     @_builtins.property
     def prediction_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -172,10 +177,12 @@ class PredictionBatch(_message.Message):
         source_sequence: _builtins.int = ...,
         watermark_us: _builtins.int = ...,
         tenant: _builtins.str = ...,
+        exact_features: _builtins.bytes = ...,
+        exact_outputs: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "answered_by", b"answered_by", "answerers", b"answerers", "deployment", b"deployment", "event_times_us", b"event_times_us", "feature_names", b"feature_names", "features", b"features", "keys", b"keys", "log_id", b"log_id", "model", b"model", "outputs", b"outputs", "prediction_ids", b"prediction_ids", "sequence", b"sequence", "source_producer", b"source_producer", "source_sequence", b"source_sequence", "tenant", b"tenant", "watermark_us", b"watermark_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "answered_by", b"answered_by", "answerers", b"answerers", "deployment", b"deployment", "event_times_us", b"event_times_us", "exact_features", b"exact_features", "exact_outputs", b"exact_outputs", "feature_names", b"feature_names", "features", b"features", "keys", b"keys", "log_id", b"log_id", "model", b"model", "outputs", b"outputs", "prediction_ids", b"prediction_ids", "sequence", b"sequence", "source_producer", b"source_producer", "source_sequence", b"source_sequence", "tenant", b"tenant", "watermark_us", b"watermark_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from modelog_serving.deployment.signature import Signature
 
+SERVABLE_STAGES = ("staging", "production")
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -22,6 +24,11 @@ class Candidate:
     signature: Signature
     stage: str
     approved: bool
+
+    @property
+    def vouched(self) -> bool:
+        """Whether somebody approved it and it is in use or about to be: then its file may run what is in it."""
+        return self.approved and self.stage in SERVABLE_STAGES
 
 
 @dataclass(frozen=True)

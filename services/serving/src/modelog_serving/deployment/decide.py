@@ -10,7 +10,7 @@ from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 
-from modelog_serving.deployment.commands import Candidate, Create, DeploymentCommand, SetTraffic, Stop
+from modelog_serving.deployment.commands import SERVABLE_STAGES, Candidate, Create, DeploymentCommand, SetTraffic, Stop
 from modelog_serving.deployment.events import (
     DeploymentCreated,
     DeploymentEvent,
@@ -22,7 +22,6 @@ from modelog_serving.deployment.signature import difference, unservable
 from modelog_serving.deployment.state import PRODUCTION, STOPPED, Deployment, evolve
 
 TOLERANCE = 0.001
-SERVABLE_STAGES = ("staging", "production")
 
 
 def deployment_id(tenant: str, name: str) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 from modelog_common.domain.errors import ModelogError, NotAllowed
 
 from modelog_serving.deployment.signature import Signature
-from modelog_serving.engine.runtime import Model, Runtime
+from modelog_serving.engine.runtime import Model, Runtime, Runtimes
 
 log = structlog.get_logger()
 
@@ -28,22 +28,27 @@ class ModelFiles(Protocol):
 
 @dataclass(frozen=True)
 class ModelRef:
-    """What must be loaded to answer for a version."""
+    """What must be loaded to answer for a version.
+
+    `approved` says that somebody approved the version for staging or production. A file that is in memory was allowed
+    to be there, whichever version it is asked for as.
+    """
 
     digest: str
     flavor: str
     signature: Signature
+    approved: bool = field(default=False, compare=False)
 
 
 class Models:
     """Loads models off the event loop; at most `capacity` stay that no traffic needs."""
 
-    def __init__(self, files: ModelFiles, runtimes: Sequence[Runtime], capacity: int) -> None:
+    def __init__(self, files: ModelFiles, runtimes: Runtimes, capacity: int) -> None:
         self._files = files
-        self._runtimes = {runtime.flavor: runtime for runtime in runtimes}
+        self._runtimes = runtimes
         self._capacity = capacity
         self._loaded: OrderedDict[ModelRef, Model] = OrderedDict()
-        self._loading: dict[ModelRef, asyncio.Task[Model]] = {}
+        self._loading: dict[tuple[ModelRef, bool], asyncio.Task[Model]] = {}
         self._errors: dict[str, str] = {}
         self._needed: Callable[[], Iterable[str]] = tuple
 
@@ -67,20 +72,17 @@ class Models:
         model = self.loaded(ref)
         if model is not None:
             return model
-        task = self._loading.get(ref)
+        key = (ref, ref.approved)
+        task = self._loading.get(key)
         if task is None:
-            task = self._loading[ref] = asyncio.create_task(self._load(ref), name=f"load {ref.digest[:12]}")
-            task.add_done_callback(lambda _: self._loading.pop(ref, None))
+            task = self._loading[key] = asyncio.create_task(self._load(ref), name=f"load {ref.digest[:12]}")
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
         # A caller that gives up must not take the model from the others that wait for it.
         return await asyncio.shield(task)
 
     async def _load(self, ref: ModelRef) -> Model:
-        runtime = self._runtimes.get(ref.flavor)
-        if runtime is None:
-            raise NotAllowed(
-                f"models of flavor {ref.flavor!r} cannot be served; this server runs {', '.join(self._runtimes)}"
-            )
         try:
+            runtime = await asyncio.to_thread(self._runtimes.of, ref.flavor)
             content = await self._files.fetch(ref.digest)
             model = await asyncio.to_thread(_checked_load, runtime, content, ref)
         except ModelogError as error:
@@ -112,4 +114,4 @@ def _checked_load(runtime: Runtime, content: bytes, ref: ModelRef) -> Model:
         raise NotAllowed(
             f"the model file's SHA-256 is {found}, not {ref.digest}: the stored file was damaged or replaced"
         )
-    return runtime.load(content, ref.signature)
+    return runtime.load(content, ref.signature, ref.approved)

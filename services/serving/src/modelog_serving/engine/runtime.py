@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature
 
-Matrix = NDArray[np.float32]
+# float32, or float64 where float32 does not hold what the signature's datatypes do.
+Matrix = NDArray[np.floating[Any]]
 AnyArray = NDArray[Any]
 
 
@@ -17,18 +18,28 @@ class Model(Protocol):
     """A model in memory. `predict` may be called from several threads at once."""
 
     def predict(self, rows: Matrix) -> Matrix:
-        """Answer (rows, features) float32 with (rows, outputs) float32; NaN stands for a missing value."""
+        """Answer (rows, features) with (rows, outputs), each float32 or float64; NaN stands for a missing value.
+
+        Raises Invalid for rows that a model of this kind cannot take.
+        """
         ...
 
 
 class Runtime(Protocol):
     """Runs the models of one flavor."""
 
-    @property
-    def flavor(self) -> str:
-        """The flavor as the registry names it, such as "xgboost"."""
+    def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
+        """Read a model file's bytes; raises NotAllowed when it is broken or does not fit the signature.
+
+        `approved` says that somebody approved the version for staging or production: only then may reading the file run
+        what is written in it.
+        """
         ...
 
-    def load(self, content: bytes, signature: Signature) -> Model:
-        """Read a model file's bytes; raises NotAllowed when it is broken or does not fit the signature."""
+
+class Runtimes(Protocol):
+    """All that this process can run."""
+
+    def of(self, flavor: str) -> Runtime:
+        """The runtime of a flavor as the registry names it, such as "xgboost"; raises NotAllowed, saying why."""
         ...

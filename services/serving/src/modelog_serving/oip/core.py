@@ -171,7 +171,11 @@ class Inference:
             problem = unservable(candidate.signature)
             if problem:
                 raise NotFound(f"{deployment.model} {version} cannot be served: {problem}")
-            self._given[key] = ModelRef(candidate.digest, candidate.flavor, candidate.signature)
+            ref = ModelRef(candidate.digest, candidate.flavor, candidate.signature, candidate.vouched)
+            if self._models.loaded(ref) is None:
+                # Until it is loaded it may be approved: then it is asked for again.
+                return ref
+            self._given[key] = ref
         return self._given[key]
 
     def _answers(

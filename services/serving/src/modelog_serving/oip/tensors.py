@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 from modelog_common.domain.errors import Invalid
@@ -14,6 +15,12 @@ from modelog_serving.engine.runtime import AnyArray, Matrix
 
 MAX_ROWS = 10_000
 MAX_INPUT_BYTES = 4_000_000
+# The largest number that the log's columns, which are float32, hold; and the largest whole one that float64 holds
+# together with all that are smaller.
+LARGEST = float(np.finfo(np.float32).max)
+LARGEST_WHOLE = 2**53
+# What float32 holds exactly.
+SINGLE = frozenset(("BOOL", "UINT8", "UINT16", "INT8", "INT16", "FP16", "FP32"))
 DTYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype("?"),
     "UINT8": np.dtype("u1"),
@@ -67,7 +74,7 @@ def size_of(field: str, shape: Sequence[int]) -> int:
 
 
 def matrix_of(signature: Signature, inputs: Sequence[Tensor]) -> Matrix:
-    """The (rows, features) float32 matrix that inputs make.
+    """The (rows, features) matrix that inputs make: float32 if that holds all their datatypes, else float64.
 
     They are either the tensors that the signature names, or one tensor for each of its columns. NaN stands for a
     missing value. Raises Invalid, naming the input and what is expected.
@@ -91,6 +98,7 @@ def matrix_of(signature: Signature, inputs: Sequence[Tensor]) -> Matrix:
 
 def _by_tensor(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> Matrix:
     parts: list[Matrix] = []
+    dtype = dtype_of_rows(signature)
     for spec in signature.inputs:
         if spec.name not in inputs:
             raise Invalid.field("inputs", f"lack the tensor {spec.name!r}: expected {_described(spec)}")
@@ -101,7 +109,7 @@ def _by_tensor(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
             raise Invalid.field(
                 f"inputs[{number}].shape", f"{tensor.name!r} has shape {list(tensor.shape)}; expected {_shape(spec)}"
             )
-        parts.append(tensor.values.reshape(tensor.shape[0], spec.width).astype(np.float32, copy=False))
+        parts.append(_carried(number, tensor, dtype).reshape(tensor.shape[0], spec.width))
         _check_rows(number, tensor, len(parts[0]))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -122,6 +130,7 @@ def _by_column(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
             f"lack {len(missing)} of {len(specs)} columns: {', '.join(missing[:10])}{', ...' * (len(missing) > 10)}",
         )
     parts: list[Matrix] = []
+    dtype = dtype_of_rows(signature)
     for name, spec in specs.items():
         number, tensor = inputs[name]
         _check_datatype(number, tensor, spec)
@@ -129,9 +138,27 @@ def _by_column(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
             raise Invalid.field(
                 f"inputs[{number}].shape", f"{name!r} has shape {list(tensor.shape)}; expected [rows] or [rows, 1]"
             )
-        parts.append(tensor.values.astype(np.float32, copy=False))
+        parts.append(_carried(number, tensor, dtype))
         _check_rows(number, tensor, len(parts[0]))
     return np.ascontiguousarray(np.stack(parts, axis=1))
+
+
+def dtype_of_rows(signature: Signature) -> np.dtype[np.floating[Any]]:
+    """What holds all that the signature's inputs can be, short of whole numbers beyond LARGEST_WHOLE."""
+    single = all(spec.datatype in SINGLE for spec in signature.inputs)
+    return np.dtype(np.float32) if single else np.dtype(np.float64)
+
+
+def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> Matrix:
+    if tensor.datatype in ("INT64", "UINT64"):
+        beyond = (tensor.values > LARGEST_WHOLE) | (tensor.values < -LARGEST_WHOLE)
+        if beyond.any():
+            raise Invalid.field(
+                f"inputs[{number}]",
+                f"{tensor.name!r} holds {tensor.values[beyond][0]}; whole numbers up to {LARGEST_WHOLE} are allowed",
+            )
+    values: Matrix = tensor.values.astype(dtype, copy=False)
+    return values
 
 
 def _check_datatype(number: int, tensor: Tensor, spec: TensorSpec) -> None:
@@ -150,7 +177,7 @@ def _check_rows(number: int, tensor: Tensor, rows: int) -> None:
 
 
 def _check_finite(signature: Signature, matrix: Matrix) -> None:
-    infinite = np.isinf(matrix)
+    infinite = np.isinf(matrix) if matrix.dtype == np.float32 else np.abs(matrix) > LARGEST
     if infinite.any():
         row, column = (int(n) for n in np.argwhere(infinite)[0])
         raise Invalid.field(
@@ -179,7 +206,7 @@ def _shape(spec: TensorSpec) -> str:
 def outputs_of(signature: Signature, outputs: Matrix, wanted: Sequence[str]) -> list[Tensor]:
     """The output tensors that were asked for, all when none was named; raises Invalid for a name there is not.
 
-    `outputs` is (rows, outputs) float32.
+    `outputs` is (rows, outputs), float32 or float64.
     """
     known = [spec.name for spec in signature.outputs]
     for number, name in enumerate(wanted):

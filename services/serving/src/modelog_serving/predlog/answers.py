@@ -35,9 +35,9 @@ class Source:
 class Answers:
     """Answered rows of one deployment.
 
-    `features` is (rows, features) float32, `outputs` (rows, outputs) float32, `answered_by` (rows,) uint8, an index
-    into `answerers`. `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller chose the
-    ids: the same id again is then answered from the log.
+    `features` is (rows, features) and `outputs` (rows, outputs), each float32 or float64; `answered_by` (rows,) uint8,
+    an index into `answerers`. `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller
+    chose the ids: the same id again is then answered from the log.
     """
 
     tenant: str
@@ -67,8 +67,8 @@ class Recorded:
     answerer: Answerer
     key: str
     feature_names: Sequence[str]
-    features: NDArray[np.float32]
-    outputs: NDArray[np.float32]
+    features: Matrix
+    outputs: Matrix
     event_time_us: int
     answered_at_us: int
 
@@ -133,6 +133,8 @@ def join(parts: Sequence[Answers]) -> Answers:
 
 def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> PredictionBatch:
     """The batch that is stored and published."""
+    features, exact_features = _columns(answers.features)
+    outputs, exact_outputs = _columns(answers.outputs)
     return PredictionBatch(
         deployment=answers.deployment,
         model=answers.model,
@@ -144,14 +146,31 @@ def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) 
         answerers=[AnswererMessage(version=a.version, model_digest=a.digest) for a in answers.answerers],
         answered_by=answers.answered_by.tobytes(),
         feature_names=answers.feature_names,
-        features=np.ascontiguousarray(answers.features, "<f4").tobytes(),
-        outputs=np.ascontiguousarray(answers.outputs, "<f4").tobytes(),
+        features=features,
+        outputs=outputs,
+        exact_features=exact_features,
+        exact_outputs=exact_outputs,
         answered_at_us=answered_at_us,
         source_producer=answers.source.producer if answers.source else "",
         source_sequence=answers.source.sequence if answers.source else 0,
         watermark_us=answers.watermark_us,
         tenant=answers.tenant,
     )
+
+
+def _columns(values: Matrix) -> tuple[bytes, bytes]:
+    """As float32, which all readers take; and as float64 where float32 does not hold them, else nothing."""
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(values, "<f4")
+    if values.dtype == np.float32 or np.array_equal(single, values, equal_nan=True):
+        return single.tobytes(), b""
+    return single.tobytes(), np.ascontiguousarray(values, "<f8").tobytes()
+
+
+def _row(single: bytes, exact: bytes, rows: int, row: int) -> Matrix:
+    values = np.frombuffer(exact, "<f8") if exact else np.frombuffer(single, "<f4")
+    found: Matrix = values.reshape(rows, -1)[row]
+    return found
 
 
 def row_of(batch: PredictionBatch, row: int) -> Recorded:
@@ -166,8 +185,8 @@ def row_of(batch: PredictionBatch, row: int) -> Recorded:
         answerer=Answerer(answerer.version, answerer.model_digest),
         key=batch.keys[row] if batch.keys else batch.prediction_ids[row],
         feature_names=list(batch.feature_names),
-        features=np.frombuffer(batch.features, "<f4").reshape(rows, -1)[row],
-        outputs=np.frombuffer(batch.outputs, "<f4").reshape(rows, -1)[row],
+        features=_row(batch.features, batch.exact_features, rows, row),
+        outputs=_row(batch.outputs, batch.exact_outputs, rows, row),
         event_time_us=batch.event_times_us[row],
         answered_at_us=batch.answered_at_us,
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import AlreadyExists, ModelogError, Unavailable
@@ -151,7 +152,7 @@ class PredictionLog:
         before: list[Recorded] = []
         for row, place in enumerate(places):
             known = None if place is None else file.recorded(self._write, *place)
-            if known is None or known.features.tobytes() != answers.features[row].tobytes():
+            if known is None or not np.array_equal(known.features, answers.features[row], equal_nan=True):
                 taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
                 return AlreadyExists(
                     f"id: prediction {taken!r} of {answers.deployment} was already answered for other features; "

@@ -30,8 +30,11 @@ class Route:
     variants: dict[str, Variant]
 
     def ref(self, variant: Variant) -> ModelRef:
-        """What must be loaded to answer for a variant."""
-        return ModelRef(variant.digest, variant.flavor, self.deployment.signature)
+        """What must be loaded to answer for a variant.
+
+        It was loaded when the traffic was set, as approved or not as it was then, and may be loaded again.
+        """
+        return ModelRef(variant.digest, variant.flavor, self.deployment.signature, approved=True)
 
     def drawn(self, key: str) -> Variant:
         """The variant that answers a key: always the same one while the split stays."""

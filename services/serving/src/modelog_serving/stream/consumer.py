@@ -15,7 +15,7 @@ from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
 from modelog_serving.deployment.state import Variant
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
-from modelog_serving.engine.runtime import Model
+from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.predlog.answers import Answerer, Answers
 from modelog_serving.predlog.log import PredictionLog, StreamCommit
 from modelog_serving.routing.counters import Counters
@@ -119,10 +119,14 @@ class RequestStream:
         route, matrix = checked(asked, self._routes)
         batch = asked.batch
         variants, drawn = route.drawn_all(batch.keys or batch.prediction_ids)
-        outputs = np.empty((len(matrix), route.deployment.signature.output_width), np.float32)
-        for number, variant in enumerate(variants):
-            chosen = slice(None) if len(variants) == 1 else drawn == number
-            outputs[chosen] = await self._batcher.predict_alone(await self._model(route, variant), matrix[chosen])
+        chosen = [slice(None) if len(variants) == 1 else drawn == number for number in range(len(variants))]
+        parts = [
+            await self._batcher.predict_alone(await self._model(route, variant), matrix[rows])
+            for variant, rows in zip(variants, chosen, strict=True)
+        ]
+        outputs: Matrix = np.empty((len(matrix), parts[0].shape[1]), np.result_type(*parts))
+        for rows, part in zip(chosen, parts, strict=True):
+            outputs[rows] = part
         return Answers(
             tenant=route.tenant,
             deployment=batch.deployment,

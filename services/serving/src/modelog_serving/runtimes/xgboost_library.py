@@ -60,7 +60,7 @@ class Booster:
         return str(configuration.get("learner", {}).get("objective", {}).get("name", ""))
 
     def predict(self, rows: Matrix) -> Matrix:
-        """Answer (rows, features) float32 with (rows, outputs) float32."""
+        """Answer (rows, features) with (rows, outputs) float32; the library takes float32."""
         data = np.ascontiguousarray(rows, "<f4")
         shape = ctypes.POINTER(ctypes.c_uint64)()
         dimensions = ctypes.c_uint64()

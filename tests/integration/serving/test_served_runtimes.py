@@ -1,0 +1,127 @@
+"""Models of other frameworks than XGBoost, from their registration to the log of what they answered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+from aiohttp import ClientSession
+from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed
+from modelog_proto.inference import grpc_predict_v2_pb2 as oip
+from modelog_proto.registry.v1 import model_pb2
+from modelog_proto.serving.v1 import deployment_pb2 as pb
+from serving_rig import COLUMNS, Caller, Rig, model_file
+
+# Numbers that float32 does not hold.
+ROWS = np.random.default_rng(4).normal(size=(6, len(COLUMNS)))
+DOUBLES = model_pb2.Signature(
+    inputs=[model_pb2.TensorSpec(name="features", datatype="FP64", shape=[-1, len(COLUMNS)], columns=COLUMNS)],
+    outputs=[model_pb2.TensorSpec(name="late", datatype="FP64", shape=[-1])],
+)
+
+
+@cache
+def booster() -> lightgbm.Booster:
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(300, len(COLUMNS)))
+    data = lightgbm.Dataset(features, (features[:, 3] > 0).astype(int), feature_name=list(COLUMNS))
+    return lightgbm.train({"objective": "binary", "num_threads": 1, "verbosity": -1, "num_leaves": 6}, data, 5)
+
+
+def request(rows: np.ndarray[Any, Any], name: str = "trees", prediction_id: str = "") -> oip.ModelInferRequest:
+    message = oip.ModelInferRequest(
+        model_name=name,
+        inputs=[{"name": "features", "datatype": "FP64", "shape": rows.shape}],
+        raw_input_contents=[rows.astype("<f8").tobytes()],
+    )
+    if prediction_id:
+        message.parameters["prediction_id"].string_param = prediction_id
+    return message
+
+
+async def test_a_lightgbm_model_answers_in_its_own_precision_also_from_the_log(rig: Rig, alice: Caller) -> None:
+    version = await alice.version(booster().model_to_string().encode(), flavor="lightgbm", signed=DOUBLES)
+    await alice.deploy(version, "trees")
+    expected = booster().predict(ROWS)
+    for _ in range(2):
+        answer = await alice.inference.ModelInfer(request(ROWS, prediction_id="p"))
+        found = np.frombuffer(answer.raw_output_contents[0], "<f8")
+        np.testing.assert_array_equal(found, expected)
+    logged = await alice.deployments.GetPrediction(pb.GetPredictionRequest(deployment="trees", prediction_id="p.1"))
+    assert list(logged.outputs) == [expected[1]]
+    assert dict(logged.features) == dict(zip(COLUMNS, ROWS[1].tolist(), strict=True))
+    headers = {"authorization": f"Bearer {alice.token}"}
+    body = {"instances": [dict(zip(COLUMNS, row, strict=True)) for row in ROWS.tolist()]}
+    async with ClientSession(headers=headers) as session:
+        async with session.post(f"{rig.http}/v1/models/trees/predict", json=body) as response:
+            assert (await response.json())["predictions"] == expected.tolist()
+        async with session.get(f"{rig.http}/v2/models/trees") as response:
+            assert (await response.json())["platform"] == "lightgbm"
+
+
+async def test_an_id_that_comes_with_other_features_is_refused_however_close_they_are(alice: Caller) -> None:
+    version = await alice.version(booster().model_to_string().encode(), flavor="lightgbm", signed=DOUBLES)
+    await alice.deploy(version, "trees")
+    await alice.inference.ModelInfer(request(ROWS[:1], prediction_id="p"))
+    with pytest.raises(AlreadyExists, match="was already answered for other features"):
+        await alice.inference.ModelInfer(request(np.nextafter(ROWS[:1], 9), prediction_id="p"))
+
+
+async def test_a_whole_number_that_is_too_large_to_be_carried_is_refused(alice: Caller) -> None:
+    whole = model_pb2.Signature(
+        inputs=[model_pb2.TensorSpec(name="features", datatype="INT64", shape=[-1, 4], columns=COLUMNS)],
+        outputs=DOUBLES.outputs,
+    )
+    version = await alice.version(booster().model_to_string().encode(), flavor="lightgbm", signed=whole)
+    await alice.deploy(version, "trees")
+    asked = oip.ModelInferRequest(
+        model_name="trees",
+        inputs=[{"name": "features", "datatype": "INT64", "shape": [1, 4]}],
+        raw_input_contents=[np.array([1, 2, 3, 2**53 + 1], "<i8").tobytes()],
+    )
+    with pytest.raises(Invalid, match="holds 9007199254740993; whole numbers up to 9007199254740992"):
+        await alice.inference.ModelInfer(asked)
+
+
+async def test_a_version_whose_package_is_missing_is_named_with_what_to_install(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = await alice.version(booster().model_to_string().encode(), flavor="lightgbm", signed=DOUBLES)
+    # This is how Python is told that a package cannot be imported.
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(NotAllowed) as refused:
+        await alice.deploy(version, "trees")
+    assert f"flight-delay {version} cannot be loaded, so nothing was changed" in str(refused.value)
+    assert "pip install 'modelog-serving[lightgbm]'" in str(refused.value)
+
+
+USED = """
+import json, sys
+from modelog_serving.__main__ import main
+from modelog_serving.app import LazyRuntimes
+from modelog_serving.deployment.signature import Signature, TensorSpec
+signature = Signature((TensorSpec("x", "FP32", (-1, 4)),), (TensorSpec("y", "FP32", (-1,)),))
+LazyRuntimes().of("xgboost").load(open(sys.argv[1], "rb").read(), signature, False)
+print(json.dumps(sorted(sys.modules)))
+"""
+OTHERS = {"lightgbm", "onnxruntime", "pandas", "scipy", "sklearn", "skops", "xgboost"}
+
+
+def test_a_process_that_serves_xgboost_loads_nothing_of_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "model.ubj"
+    file.write_bytes(model_file())
+    done = subprocess.run([sys.executable, "-c", USED, str(file)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout))
+    assert loaded & OTHERS == set()
+    assert {name for name in loaded if name.startswith("modelog_serving.runtimes.")} == {
+        f"modelog_serving.runtimes.{name}"
+        for name in ("find", "fitting", "ubjson", "xgboost_library", "xgboost_runtime")
+    }
