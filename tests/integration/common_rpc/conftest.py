@@ -112,6 +112,7 @@ class Served:
         self.signer = TokenSigner(self.key, clock)
         self.verifier = TokenVerifier(self.key.public_key(), clock)
         self.models, self.artifacts, self.audit = Models(), Artifacts(), Audit()
+        self.edge = options["edge"]
         self.server = GrpcServer("127.0.0.1", 0, self.verifier, **options)
         self.server.add(model_pb2_grpc.add_ModelRegistryServicer_to_server, self.models, MODELS)
         self.server.add(artifact_pb2_grpc.add_ArtifactStoreServicer_to_server, self.artifacts, ARTIFACTS)
@@ -139,13 +140,13 @@ class Served:
 Start = Callable[..., Any]
 
 
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
+@pytest.fixture(params=["own", "grpcio"])
+async def start(request: pytest.FixtureRequest) -> AsyncIterator[Start]:
     """Start a server; any number of them."""
     async with AsyncExitStack() as stack:
 
         async def begin(**options: Any) -> Served:
-            made = Served(ManualClock(), **options)
+            made = Served(ManualClock(), edge=request.param, **options)
             stack.push_async_callback(made.closing.aclose)
             await made.start()
             return made

@@ -126,7 +126,7 @@ async def foreign(served):
     """Serve a contract that names no permissions."""
 
     async def serve(**options):
-        server = GrpcServer("127.0.0.1", 0, served.verifier)
+        server = GrpcServer("127.0.0.1", 0, served.verifier, edge=served.edge)
         adder = grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server
         server.add(adder, Oip(), "inference.GRPCInferenceService", **options)
         served.address = f"127.0.0.1:{await server.start()}"

@@ -81,7 +81,7 @@ async def test_anybody_may_ask_what_is_served(stranger) -> None:
 
 async def test_a_port_in_use_is_named(served) -> None:
     port = int(served.address.rpartition(":")[2])
-    second = GrpcServer("127.0.0.1", port, served.verifier)
+    second = GrpcServer("127.0.0.1", port, served.verifier, edge=served.edge)
     with pytest.raises(
         Unavailable, match=rf"cannot listen on 127\.0\.0\.1:{port}: the port is in use .*MODELOG_GRPC_PORT"
     ):
@@ -97,7 +97,7 @@ async def test_a_channel_finds_a_server_that_was_away_and_came_back(start) -> No
     asked = asyncio.create_task(_status(stub))
     with pytest.raises(Unavailable):
         await gone.registry().GetModel(GET)
-    again = GrpcServer("127.0.0.1", port, gone.verifier)
+    again = GrpcServer("127.0.0.1", port, gone.verifier, edge=gone.edge)
     add_admin(again, AdminServicer(**status_parts()))
     assert await again.start() == port
     gone.closing.push_async_callback(again.stop, 0)
@@ -133,7 +133,7 @@ def status_parts(**other):
 async def admin(served):
     """The operations of a process, with its clock and what it was told to rebuild: (stub, clock, rebuilt)."""
     clock, rebuilt = ManualClock(), []
-    server = GrpcServer("127.0.0.1", 0, served.verifier)
+    server = GrpcServer("127.0.0.1", 0, served.verifier, edge=served.edge)
     add_admin(server, AdminServicer(**status_parts(clock=clock, rebuilt=rebuilt)))
     served.address = f"127.0.0.1:{await server.start()}"
     served.closing.push_async_callback(server.stop, 0)

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 from modelog_common.domain.errors import Forbidden, Invalid, NotAllowed
+from modelog_common.rpc.edges import server_on
 from modelog_common.rpc.errors import PeerFailed
 from modelog_common.rpc.methods import Method
 from modelog_common.rpc.pipeline import Pipeline
@@ -160,10 +161,9 @@ async def echo(served):
         each, pb.UploadArtifactRequest.FromString, pb.UploadArtifactResponse.SerializeToString
     )
     pipeline = Pipeline(served.verifier, {ECHO: Method(ECHO, "artifact.read")}, 60)
-    server = grpc.aio.server(interceptors=[pipeline])
+    server = server_on(served.edge, pipeline)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("modelog.tests.Echo", {"Echo": handler})])
-    served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
+    served.address = f"127.0.0.1:{await server.listen('127.0.0.1', 0)}"
     served.closing.push_async_callback(server.stop, 0)
     serialize, parse = pb.UploadArtifactRequest.SerializeToString, pb.UploadArtifactResponse.FromString
     return lambda *roles: served.channel(served.token(*roles)).stream_stream(ECHO, serialize, parse)

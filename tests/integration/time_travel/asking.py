@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from modelog_common.rpc.server import MESSAGE_BYTES
+from modelog_common.rpc.edges import MESSAGE_BYTES
 from modelog_gateway.rest.contracts import FILES
 from modelog_proto.common.v1 import options_pb2
 from modelog_proto.lineage.v1 import lineage_pb2

@@ -36,6 +36,7 @@ EVENT_STORE = (
     "empty means sqlite:///<data_dir>/events.db"
 )
 PORT = Field(default=0, ge=0, le=65535, description="a port from 0 to 65535; 0 takes a free one")
+Edge = Literal["own", "grpcio"]
 ADDRESS = 'a JSON object of service names and addresses such as {"registry": "127.0.0.1:7001"}'
 
 # Somebody may put the secret itself where its place is asked for.
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(description="the folder that holds the service's files, such as /var/lib/modelog")
     service_host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     grpc_port: int = PORT
+    grpc_edge: Edge = Field(default="grpcio", description="own or grpcio: what speaks gRPC with clients")
     http_port: int = PORT
     oip_grpc_port: int = PORT
     event_store: str = Field(default="", repr=False, description=EVENT_STORE)

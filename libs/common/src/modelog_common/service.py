@@ -111,7 +111,7 @@ class Host:
         self._stop = asyncio.Event()
         self.snapshots = open_snapshots(settings, name)
         self.subjects = open_subjects(settings)
-        self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier)
+        self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier, edge=settings.grpc_edge)
 
     def own_process(self) -> None:
         """This service is all that the process does: it is ended by force when work that should end does not."""

@@ -93,7 +93,7 @@ def _control_plane(
 def _data_plane(host: Host, inference: Inference, warmup: Warmup) -> None:
     settings = host.settings
     servicer = inference_api.InferenceServicer(inference, warmup, host.verifier)
-    grpc = GrpcListener(settings.service_host, settings.oip_grpc_port, host.verifier, settings.drain_s)
+    grpc = GrpcListener(settings, host.verifier)
     # The tokens are looked at by the servicer, because the protocol lets anybody ask whether the server lives.
     grpc.server.add(
         add_GRPCInferenceServiceServicer_to_server,

@@ -12,9 +12,9 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
 from modelog_common.domain.ids import uuid7
 from modelog_common.rpc.call import call_or_none
+from modelog_common.rpc.edges import MESSAGE_BYTES
 from modelog_common.rpc.errors import error_of
 from modelog_common.rpc.pipeline import AUTHORIZATION_KEY, CORRELATION_KEY, REQUEST_KEY
-from modelog_common.rpc.server import MESSAGE_BYTES
 from modelog_common.telemetry import metrics, traces
 
 UNARY_DEADLINE_S = 30.0

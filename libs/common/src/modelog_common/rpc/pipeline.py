@@ -45,7 +45,7 @@ class Malformed:
 
 
 class Pipeline(grpc.aio.ServerInterceptor):
-    """Wraps each method's handler once; gRPC asks for the handler at every call."""
+    """Wraps each method's handler once; grpcio asks for the handler at every call."""
 
     def __init__(self, verifier: TokenVerifier, methods: Mapping[str, Method], unary_deadline_s: float) -> None:
         self._verifier, self._methods, self._unary_deadline_s = verifier, methods, unary_deadline_s
@@ -57,10 +57,16 @@ class Pipeline(grpc.aio.ServerInterceptor):
         path = handler_call_details.method
         if path not in self._wrapped:
             handler = await continuation(handler_call_details)
-            if handler is None or path.startswith(OPEN_SERVICES):
-                return handler
-            self._wrapped[path] = self._wrap(handler, self._methods.get(path) or Method(path, ""))
+            if handler is None:
+                return None
+            self._wrapped[path] = self.around(path, handler)
         return self._wrapped[path]
+
+    def around(self, path: str, handler: Any) -> Any:
+        """The handler of a path with the pipeline around it; that of gRPC's own services as it is."""
+        if path.startswith(OPEN_SERVICES):
+            return handler
+        return self._wrap(handler, self._methods.get(path) or Method(path, ""))
 
     def _wrap(self, handler: Any, method: Method) -> Any:
         deserializer, serializer = _tolerant(handler.request_deserializer), handler.response_serializer

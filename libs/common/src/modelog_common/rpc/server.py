@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from modelog_common.config import Edge
 from modelog_common.domain.errors import Unavailable
+from modelog_common.rpc.edges import GRPCIO, server_on
 from modelog_common.rpc.methods import Method, methods_of
 from modelog_common.rpc.pipeline import Guard, Pipeline, Veil
 from modelog_common.security.tokens import TokenVerifier
 
-MESSAGE_BYTES = 32 << 20
 UNARY_DEADLINE_S = 60.0
-OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MESSAGE_BYTES),
-    # Otherwise a second process would share the port and take half the calls.
-    ("grpc.so_reuseport", 0),
-)
 HEALTH = "grpc.health.v1.Health"
 
 
@@ -33,14 +27,20 @@ class GrpcServer:
     """
 
     def __init__(
-        self, host: str, port: int, verifier: TokenVerifier, *, unary_deadline_s: float = UNARY_DEADLINE_S
+        self,
+        host: str,
+        port: int,
+        verifier: TokenVerifier,
+        *,
+        unary_deadline_s: float = UNARY_DEADLINE_S,
+        edge: Edge = GRPCIO,
     ) -> None:
         self._host, self._port = host, port
         self._methods: dict[str, Method] = {}
         self._services: list[str] = []
         self._health = health.HealthServicer()
         self._pipeline = Pipeline(verifier, self._methods, unary_deadline_s)
-        self._server = grpc.aio.server(interceptors=[self._pipeline], options=OPTIONS)
+        self._server = server_on(edge, self._pipeline)
 
     def guard(self, check: Guard) -> None:
         """Check every request that is one message, as its caller, when its fields are known to be sound."""
@@ -72,15 +72,15 @@ class GrpcServer:
         """Listen and answer; returns the port. Raises Unavailable when the address cannot be had."""
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [*self._services, HEALTH, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server)
+        reflected = reflection.aio.ReflectionServicer(names)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, self._server)
         try:
-            port = self._server.add_insecure_port(f"{self._host}:{self._port}")
-        except RuntimeError as error:
+            port = await self._server.listen(self._host, self._port)
+        except OSError as error:
             raise Unavailable(
                 f"cannot listen on {self._host}:{self._port}: the port is in use or the address is not this machine's; "
                 "choose others with MODELOG_GRPC_PORT (0 takes a free port) and MODELOG_SERVICE_HOST"
             ) from error
-        await self._server.start()
         await self.set_serving(True)
         return port
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 
 from aiohttp import web
+from modelog_common.config import Settings
 from modelog_common.domain.errors import Unavailable
 from modelog_common.rpc.server import GrpcServer
 from modelog_common.security.tokens import TokenVerifier
@@ -15,9 +16,9 @@ Endpoints = MutableMapping[str, str]
 class GrpcListener:
     """A gRPC server beside the control plane's."""
 
-    def __init__(self, host: str, port: int, verifier: TokenVerifier, drain_s: float) -> None:
-        self._host, self._port, self._drain_s = host, port, drain_s
-        self.server = GrpcServer(host, port, verifier)
+    def __init__(self, settings: Settings, verifier: TokenVerifier) -> None:
+        self._host, self._port, self._drain_s = settings.service_host, settings.oip_grpc_port, settings.drain_s
+        self.server = GrpcServer(self._host, self._port, verifier, edge=settings.grpc_edge)
 
     async def start(self, endpoints: Endpoints, name: str) -> None:
         """Listen, and tell under `name` where; raises Unavailable when the port cannot be had."""

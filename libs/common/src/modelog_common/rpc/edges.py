@@ -1,0 +1,67 @@
+"""The two servers that speak gRPC, behind one port: grpcio's, and our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import grpc
+
+from modelog_common.config import Edge
+from modelog_common.edge.limits import Limits
+from modelog_common.edge.server import EdgeServer
+from modelog_common.rpc.pipeline import Pipeline
+
+GRPCIO: Edge = "grpcio"
+MESSAGE_BYTES = 32 << 20
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    # Otherwise a second process would share the port and take half the calls.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class Server(Protocol):
+    """What serves gRPC: generated code adds servicers to it."""
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None: ...
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None: ...
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listen and answer; returns the port. Raises OSError when the address cannot be had."""
+        ...
+
+    async def stop(self, drain_s: float) -> None:
+        """Take no new calls, let the running ones end for `drain_s` seconds, cancel the rest."""
+        ...
+
+
+class GrpcioServer:
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._server = grpc.aio.server(interceptors=[pipeline], options=OPTIONS)
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
+        self._server.add_generic_rpc_handlers(tuple(handlers))
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        self._server.add_registered_method_handlers(service, handlers)
+
+    async def listen(self, host: str, port: int) -> int:
+        try:
+            found = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+        await self._server.start()
+        return int(found)
+
+    async def stop(self, drain_s: float) -> None:
+        await self._server.stop(drain_s)
+
+
+def server_on(edge: Edge, pipeline: Pipeline) -> Server:
+    """A server whose calls go through the pipeline."""
+    if edge == GRPCIO:
+        return GrpcioServer(pipeline)
+    return EdgeServer(pipeline.around, Limits(message_bytes=MESSAGE_BYTES))
