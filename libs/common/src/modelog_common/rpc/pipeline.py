@@ -29,6 +29,8 @@ REQUEST_KEY = "x-request-id"
 AUTHORIZATION_KEY = "authorization"
 ID_LONGEST = 100
 READ_OUT_S = 1.0
+# A client that streams both ways may wait for an answer before it sends more.
+READ_OUT_BOTH_WAYS_S = 0.1
 # gRPC's own services: anybody may ask them.
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 # Requests in, answer out; `Any` because gRPC has no types for messages of any method.
@@ -112,7 +114,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 finally:
                     await answers.aclose()
 
-            await self._run(method, context, None, work, None)
+            await self._run(method, context, None, work, request, READ_OUT_BOTH_WAYS_S)
 
         return serve
 
@@ -123,7 +125,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return request
 
     async def _run(
-        self, method: Method, context: Any, default_deadline_s: float | None, work: Work, request: Any
+        self,
+        method: Method,
+        context: Any,
+        default_deadline_s: float | None,
+        work: Work,
+        request: Any,
+        read_out_s: float = READ_OUT_S,
     ) -> Any:
         """Do the work as the caller, and tell how it ended: to the caller, the trace, the metrics and the log."""
         started = time.perf_counter()
@@ -163,19 +171,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 seen |= {"code": code.name, "error": text}
                 if not isinstance(error, ModelogError):
                     log.exception("call failed", method=seen["method"])
-                await _read_out(request)
+                await _read_out(request, read_out_s)
                 await context.abort(code, text, trailers)
             finally:
                 _tell(seen, time.perf_counter() - started, span)
 
 
-async def _read_out(request: Any) -> None:
+async def _read_out(request: Any, patience_s: float) -> None:
     """Read what of a stream still comes, for a moment: gRPC's client may miss a status that comes while it writes."""
     if not hasattr(request, "__aiter__"):
         return
     # What comes is of no interest, nor that it breaks off.
     with suppress(Exception):
-        async with asyncio.timeout(READ_OUT_S):
+        async with asyncio.timeout(patience_s):
             async for _ in request:
                 pass
 
