@@ -36,8 +36,10 @@ def test_the_better_of_two_served_versions_is_found(platform: RunningPlatform, t
         alice.ab_tests.create("newer", "two", "1.0.0", newer, min_effect=0.1, baseline=0.2, allowed_lateness_s=60)
         with pytest.raises(modelog.NotAllowed, match=r"modelog deploy traffic two 1\.0\.0=50 1\.1\.0=50"):
             alice.ab_tests.start("newer")
+        alice.ab_tests.create("off", "two", "1.0.0", newer, metric="absolute_error", min_effect=0.3, sd=0.3)
         alice.deployments.set_traffic("two", {"1.0.0": 50, newer: 50})
-        alice.ab_tests.start("newer")
+        for name in ("newer", "off"):
+            alice.ab_tests.start(name)
         stream = StreamProducer(alice, "two")
         for n in range(BATCHES):
             rows = toy_rows(seed=n + 1, rows=ROWS)
@@ -45,7 +47,10 @@ def test_the_better_of_two_served_versions_is_found(platform: RunningPlatform, t
             ids = [f"two-{n}-{row}" for row in range(ROWS)]
             end_us = FIRST_US + (n + 1) * HOUR_US
             stream.send_requests(ids, times, rows.select(FEATURES).to_numpy(), FEATURES, watermark_us=end_us)
-            stream.send_outcomes(ids, rows["label"].to_numpy(), times + 1_000_000, watermark_us=end_us + 60_000_000)
+            labels = rows["label"].to_numpy()
+            stream.send_outcomes(
+                ids, labels, times + 1_000_000, watermark_us=end_us + 60_000_000, amounts=labels.astype(float)
+            )
         stream.flush()
         found = until("it is decided", lambda: (t := alice.ab_tests.get("newer")).state == "AB_STATE_DECIDED" and t)
         assert found.verdict == "AB_VERDICT_A_BETTER"
@@ -56,5 +61,8 @@ def test_the_better_of_two_served_versions_is_found(platform: RunningPlatform, t
         looks = alice.ab_tests.looks("newer")
         assert looks[-1].p_value <= 0.05
         assert [look.number for look in looks] == list(range(1, len(looks) + 1))
+        off = until("amounts decide, too", lambda: (t := alice.ab_tests.get("off")).state == "AB_STATE_DECIDED" and t)
+        assert (off.verdict, off.method) == ("AB_VERDICT_A_BETTER", "AB_METHOD_CONFIDENCE_SEQUENCE")
+        assert off.reason.startswith("1.0.0 is better than 1.1.0: absolute error")
         before = alice.ab_tests.get("newer", as_of=str(looks[0].position - 1))
         assert (before.state, before.latest) == ("AB_STATE_RUNNING", None)

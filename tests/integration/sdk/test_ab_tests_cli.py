@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import modelog
 import pytest
 from modelog.ab_report import write_ab_report
-from modelog.ab_test import AbLook, AbSampleSize, AbTest
+from modelog.ab_test import AbLook, AbMeasured, AbSampleSize, AbTest
 from modelog.types import Signature, TensorSpec
 from typer.testing import Result
 from xgboost import DMatrix, train
@@ -26,15 +27,16 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 @pytest.fixture
 def served(alice: modelog.Client, tmp_path: Path) -> str:
     """A deployment with two versions, of which one has the traffic."""
+    name = f"tested-{uuid4().hex[:8]}"
     file = tmp_path / "model.ubj"
     data = DMatrix([[0.0], [1.0]], [0, 1], feature_names=["x"])
     train({"objective": "binary:logistic", "nthread": 1}, data, 1).save_model(file)
     stored = alice.artifacts.upload(file)
-    alice.models.create("tested")
+    alice.models.create(name)
     for _ in range(2):
-        alice.models.register("tested", stored, flavor="xgboost", signature=SIGNATURE)
-    alice.deployments.create("tested", "tested", "1.0.0", "dev")
-    return "tested"
+        alice.models.register(name, stored, flavor="xgboost", signature=SIGNATURE)
+    alice.deployments.create(name, name, "1.0.0", "dev")
+    return name
 
 
 def test_a_test_is_planned_started_and_stopped(run_as: Callable[..., Result], served: str) -> None:
@@ -43,7 +45,7 @@ def test_a_test_is_planned_started_and_stopped(run_as: Callable[..., Result], se
     planned = run_as("alice", *create, "--baseline", "0.2").output
     assert "for one look at the end, and watched all the time about" in planned
     refused = run_as("alice", "abtest", "start", "newer", status=1).stderr
-    assert "`modelog deploy traffic tested 1.0.0=50 1.1.0=50`" in refused
+    assert f"`modelog deploy traffic {served} 1.0.0=50 1.1.0=50`" in refused
     draft = json.loads(run_as("bob", "abtest", "show", "newer", "--json").output)
     run_as("alice", "deploy", "traffic", served, "1.0.0=80", "1.1.0=20")
     assert "20 % of its traffic goes to 1.1.0" in run_as("alice", "abtest", "start", "newer").output
@@ -56,6 +58,33 @@ def test_a_test_is_planned_started_and_stopped(run_as: Callable[..., Result], se
     assert json.loads(run_as("bob", "abtest", "list", "other", "--json").output) == []
     then = run_as("bob", "abtest", "show", "newer", "--json", "--as-of", draft["position"])
     assert json.loads(then.output) == draft
+
+
+def test_a_test_of_amounts_is_planned_with_its_range_and_its_end(run_as: Callable[..., Result], served: str) -> None:
+    create = ("abtest", "create", "richer", served, "1.0.0", "1.1.0", "--effect", "0.5", "--metric", "amount")
+    assert "sd: is needed for the amount" in run_as("alice", *create, status=1).stderr
+    nothing = run_as("alice", *create, "--measure-s", "3600", status=1).stderr
+    assert "measure_s: found 0 predictions of 1.0.0 with a known amount" in nothing
+    exact = (*create, "--sd", "1.4", "--method", "exact", "--longest-s", "3600", "--higher-is-better")
+    assert "lowest: is needed: an exact test of the amount" in run_as("alice", *exact, status=1).stderr
+    assert "watched all the time about" in run_as("alice", *exact, "--lowest", "1", "--highest", "5").output
+    run_as("alice", "deploy", "traffic", served, "1.0.0=50", "1.1.0=50")
+    assert "% of its traffic goes to 1.1.0. It ends by 20" in run_as("alice", "abtest", "start", "richer").output
+    shown = run_as("bob", "abtest", "show", "richer").output
+    for told in ("amount", "exact, from 1 to 5", "not given, 1.4", "ends by"):
+        assert told in shown
+    run_as("alice", "abtest", "stop", "richer", "-m", "a defect")
+
+
+def test_the_report_says_what_was_measured_and_that_nothing_came_of_it(tmp_path: Path) -> None:
+    measured = AbMeasured(since=AT, until=AT, events=15_000, mean=12.5, sd=40.1)
+    test = AbTest(
+        name="richer", metric="AB_METRIC_AMOUNT", state="AB_STATE_DECIDED", verdict="AB_VERDICT_INCONCLUSIVE",
+        reason="it had until 2026-01-02", measure_s=3600, measured=measured, ends_by=AT,
+    )  # fmt: skip
+    page = write_ab_report(test, [], tmp_path / "ab.html").read_text()
+    for told in ("inconclusive: it had until", "measured: 12.5, 40.1 of 15,000 predictions from 2026-01-02", "ends by"):
+        assert told in page
 
 
 def look(number: int, **more: Any) -> AbLook:
