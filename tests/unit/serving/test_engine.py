@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import xgboost
-from modelog_common.domain.errors import NotAllowed, NotFound, Unavailable
+from modelog_common.domain.errors import Invalid, NotAllowed, NotFound, Unavailable
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine import batcher as batcher_module
 from modelog_serving.engine.batcher import Batcher
@@ -176,6 +176,25 @@ async def test_a_failure_is_told_to_those_it_concerns_and_calls_have_a_size(monk
         "ndarray",
     ]
     assert model.calls == [2, 2, 1]
+    await batcher.close()
+
+
+class Picky:
+    """A model that cannot take negative rows, and says so."""
+
+    def predict(self, rows: Matrix) -> Matrix:
+        if (rows < 0).any():
+            raise Invalid.field("inputs", "are negative")
+        return rows[:, :1]
+
+
+async def test_rows_that_a_model_cannot_take_do_not_spoil_what_is_asked_beside_them() -> None:
+    batcher, model = Batcher(), Picky()
+    answers = await asyncio.gather(
+        *(batcher.predict(model, row(value)) for value in (1, -2, 3)), return_exceptions=True
+    )
+    assert [isinstance(answer, Invalid) for answer in answers] == [False, True, False]
+    assert np.asarray(answers[2]).tolist() == [[3]]
     await batcher.close()
 
 

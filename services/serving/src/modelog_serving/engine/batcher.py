@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.errors import Invalid, Unavailable
 
 from modelog_serving.engine.runtime import Matrix, Model
 
@@ -61,6 +61,14 @@ class Batcher:
         rows = together[0].rows if len(together) == 1 else np.concatenate([w.rows for w in together])
         try:
             answers = await self.predict_alone(together[0].model, rows)
+        except Invalid as error:
+            if len(together) > 1:
+                # The rows of one of them cannot be taken: the others have nothing to do with it.
+                for waiting in together:
+                    await self._answer([waiting])
+            elif not together[0].answer.done():
+                together[0].answer.set_exception(error)
+            return
         except Exception as error:
             for waiting in together:
                 if not waiting.answer.done():

@@ -24,6 +24,7 @@ class Kind:
 KINDS = {
     "xgboost": Kind("xgboost_runtime", ("xgboost",)),
     "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm"),
+    "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
 }
 
 
