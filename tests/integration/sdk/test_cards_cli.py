@@ -40,6 +40,11 @@ def test_a_model_card(run_as: Callable[..., Result], alice: modelog.Client, tmp_
     alice.cards.edit("carded", "1.0.0", CardParts(), clear=["users"])
     assert "users" not in alice.cards.get("carded", "1.0.0").card["considerations"]
     assert alice.cards.rendered("carded", "1.0.0").digest == alice.cards.get("carded", "1.0.0").digest
+    alice.models.register("carded", stored, flavor="xgboost", signature=SIGNATURE, metrics={"auc": 0.8})
+    run_as("alice", "model", "card", "carded", "1.1.0", "--from", "last", "--set", "diff=a year more")
+    newer = alice.cards.get("carded", "1.1.0")
+    assert (newer.taken_from, newer.missing) == ("1.0.0", ["use_cases"])
+    assert (newer.parts.limitations, newer.parts.diff) == (["no snow", "no fog"], "a year more")
     told = run_as("alice", "model", "bom", "carded", "1.0.0").output
     assert json.loads(told)["bomFormat"] == "CycloneDX"
     assert "is in" in run_as("alice", "model", "bom", "carded", "1.0.0", "--out", tmp_path / "bom.json").output
@@ -50,6 +55,7 @@ def test_a_model_card(run_as: Callable[..., Result], alice: modelog.Client, tmp_
         (("--set", "overview=@/nowhere"), "/nowhere cannot be read"),
         (("--parts", "/nowhere.json"), "/nowhere.json"),
         (("--clear", "colour"), "is no part of a card"),
+        (("--from", "1.0.0"), "from_version: is 1.0.0, whose card it is"),
         (("--set", "references=javascript:x"), "is no address"),
     ):
         assert said in run_as("alice", "model", "card", "carded", "1.0.0", *wrong, status=1).stderr

@@ -8,11 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from modelog_common.domain.errors import Invalid
+from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.domain.semver import SemanticVersion
 from modelog_common.testing.scenario import NOW, scenario
 from modelog_proto.common.v1 import common_pb2 as common
@@ -195,6 +196,56 @@ def test_parts_are_written_one_by_one() -> None:
     more = CardParts(limitations=("fog",))
     model = scenario(MODEL, given=given, when=EditCard("m", V1, more, ("owners",)), then=[edited(more, ("owners",))])
     assert model.versions[V1].card == CardParts(overview="a", limitations=("fog",))
+
+
+def second(number: str = "1.1.0") -> VersionRegistered:
+    first = REGISTERED[1]
+    assert isinstance(first, VersionRegistered)
+    return msgspec.structs.replace(first, version=number, request_id=number)
+
+
+def test_what_was_written_for_another_version_is_taken_over_on_demand() -> None:
+    first = CardParts(overview="a", limitations=("snow",), diff="the first", owners=(Owner("air"),), users=("crews",))
+    given = [*REGISTERED, edited(first), second(), second("1.2.0")]
+    into = SemanticVersion(1, 2, 0)
+    own = CardEdited("m", "m", "1.2.0", CardParts(limitations=("fog",)), (), "bob", NOW)
+
+    def taken(parts: CardParts, cleared: tuple[str, ...] = ()) -> CardEdited:
+        return CardEdited("m", "m", "1.2.0", parts, cleared, "alice", NOW, "1.0.0")
+
+    written = CardParts(diff="more data", overview="b")
+    whole = CardParts(diff="more data", overview="b", owners=(Owner("air"),))
+    # Of the last version that has a card: not what is written here, written now or cleared, nor what changed before.
+    for source in ("last", "1.0.0"):
+        command = EditCard("m", into, written, ("users",), source)
+        model = scenario(MODEL, given=[*given, own], when=command, then=[taken(whole, ("users",))])
+        assert model.versions[into].card == msgspec.structs.replace(whole, limitations=("fog",))
+        assert model.versions[into].card_taken_from == "1.0.0"
+    scenario(MODEL, given=[*given, taken(first)], when=EditCard("m", into, CardParts(), (), "last"), then=[])
+    later = scenario(
+        MODEL,
+        given=[*given, taken(whole)],
+        when=EditCard("m", into, CardParts(overview="c")),
+        then=[CardEdited("m", "m", "1.2.0", CardParts(overview="c"), (), "alice", NOW)],
+    )
+    assert later.versions[into].card_taken_from == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("last", "is last, and no version before m 1.1.0 has a card that was written"),
+        ("1.1.0", "whose card it is; name another version"),
+        ("1.0.0", "in whose card nobody has written anything"),
+        ("first", "'first' is not a semantic version"),
+    ],
+)
+def test_a_card_that_cannot_be_taken_over(source: str, said: str) -> None:
+    command = EditCard("m", SemanticVersion(1, 1, 0), CardParts(), (), source)
+    given = [*REGISTERED, second()]
+    scenario(MODEL, given=given, when=command, refused=said, error=Invalid, field="from_version")
+    gone = EditCard("m", SemanticVersion(1, 1, 0), CardParts(), (), "9.0.0")
+    scenario(MODEL, given=given, when=gone, refused="m has no version 9.0.0", error=NotFound)
 
 
 @pytest.mark.parametrize(

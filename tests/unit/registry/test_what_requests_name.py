@@ -15,7 +15,7 @@ WORDS = ("experiment", "run", "model", "version", "workspace")
 # Fields with such words, or requests with a name, that name nothing of the kind.
 OTHERS = frozenset({
     # Which version of what is named beside it, or of a policy or of a dataset.
-    "version", "expected_version", "newest_versions_only",
+    "version", "from_version", "expected_version", "newest_versions_only",
     # Facts about a logged model, and a part of a card.
     "model_type", "model_architecture",
 })  # fmt: skip

@@ -139,6 +139,7 @@ class ModelCard(Record):
     edited_by: str = ""
     edited_at: Optional[datetime] = None
     position: int = 0
+    taken_from: str = ""
 
 
 class RenderedModelCard(Record):

@@ -27,9 +27,16 @@ class Cards:
         """The bill of materials: `json` is a document of CycloneDX 1.6."""
         return self._transport.get(_at(model, version, "bom"), ModelBom, as_of=as_of)
 
-    def edit(self, model: str, version: str, parts: CardParts, *, clear: Sequence[str] = ()) -> ModelCard:
-        """Write parts: each that is not empty takes the place of what was there; those of `clear` are emptied."""
-        return self._transport.post(_at(model, version), ModelCard, {"parts": parts, "cleared": list(clear)})
+    def edit(
+        self, model: str, version: str, parts: CardParts, *, clear: Sequence[str] = (), from_version: str = ""
+    ) -> ModelCard:
+        """Write parts: each that is not empty takes the place of what was there; those of `clear` are emptied.
+
+        With `from_version`, a version or "last" for the last one before it that has a card, what was written there and
+        not here is taken over, but for `diff`.
+        """
+        body = {"parts": parts, "cleared": list(clear), "from_version": from_version}
+        return self._transport.post(_at(model, version), ModelCard, body)
 
 
 def _at(model: str, version: str, what: str = "card") -> str:

@@ -40,7 +40,8 @@ class Changes:
     ) -> ChangeRequest:
         """Ask for a version to go to staging or production.
 
-        `risk` is low, medium or high. All of `reviewers` must approve; those of `asked` may.
+        `risk` is low, medium or high. All of `reviewers` must approve; those of `asked` may. `deployment` says where
+        it is to be served afterwards; applying the request starts nothing there.
         """
         body: Dict[str, Any] = {
             "version": version,

@@ -27,6 +27,9 @@ def card(
     ),
     clear: Optional[List[str]] = typer.Option(None, help="Empty this part."),
     parts: Optional[Path] = typer.Option(None, help="Write the parts of this JSON file."),
+    source: str = typer.Option(
+        "", "--from", help="Take over what was written for this version, or for the `last` one, and not yet here."
+    ),
     as_of: Optional[str] = AsOf,
     as_json: bool = AsJson,
 ) -> None:
@@ -35,8 +38,9 @@ def card(
     Example: `modelog model card flight-delay 1.0.0 --set limitations="no snow in the data" --html card.html`
     """
     with told(), modelog.connect() as client:
-        if texts or clear or parts:
-            client.cards.edit(name, version, _parts(parts, texts or []), clear=clear or [])
+        if texts or clear or parts or source:
+            written = _parts(parts, texts or [])
+            client.cards.edit(name, version, written, clear=clear or [], from_version=source)
         if html is not None or markdown is not None:
             rendered = client.cards.rendered(name, version, as_of=as_of)
             for file, text in ((html, rendered.html), (markdown, rendered.markdown)):

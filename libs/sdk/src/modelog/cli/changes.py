@@ -54,7 +54,9 @@ def open_change(
     risk: str = typer.Option(..., help="low, medium or high"),
     reasons: List[str] = typer.Option(..., "--because", help="Why that risk; may be given more than once."),
     description: str = typer.Option("", help="Markdown."),
-    deployment: str = typer.Option("", help="The deployment that is to serve it afterwards."),
+    deployment: str = typer.Option(
+        "", help="The deployment that is to serve it afterwards; applying changes no traffic."
+    ),
     reviewers: Optional[List[str]] = typer.Option(None, "--reviewer", help="Who must approve."),
     asked: Optional[List[str]] = typer.Option(None, "--ask", help="Who is asked to look."),
     files: Optional[List[str]] = Files,

@@ -196,6 +196,7 @@ class ModelCard(_message.Message):
     EDITED_BY_FIELD_NUMBER: _builtins.int
     EDITED_AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    TAKEN_FROM_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     digest: _builtins.str
@@ -204,6 +205,8 @@ class ModelCard(_message.Message):
     """Who last wrote a part, and when."""
     position: _builtins.int
     """Position of the last event that the card is made of."""
+    taken_from: _builtins.str
+    """The version whose card the parts were taken over from that were not written for this one; the last one, if any."""
     @_builtins.property
     def card(self) -> _struct_pb2.Struct:
         """JSON after the schema 0.0.2 of Google's Model Card Toolkit: model_details, model_parameters, quantitative_analysis,
@@ -237,10 +240,11 @@ class ModelCard(_message.Message):
         edited_by: _builtins.str = ...,
         edited_at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        taken_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "edited_at", b"edited_at", "facts", b"facts", "parts", b"parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "digest", b"digest", "edited_at", b"edited_at", "edited_by", b"edited_by", "facts", b"facts", "missing", b"missing", "model", b"model", "parts", b"parts", "position", b"position", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "digest", b"digest", "edited_at", b"edited_at", "edited_by", b"edited_by", "facts", b"facts", "missing", b"missing", "model", b"model", "parts", b"parts", "position", b"position", "taken_from", b"taken_from", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,16 +393,21 @@ class EditModelCardRequest(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     CLEARED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     request_id: _builtins.str
+    from_version: _builtins.str
+    """Take over what was written for this version of the model, as far as nobody has written it for the one that is
+    edited, and without `diff`; "last" means the last version before it that has a written card.
+    """
     @_builtins.property
     def parts(self) -> Global___CardParts:
         """Every part that is not empty takes the place of what was there."""
 
     @_builtins.property
     def cleared(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of parts to empty."""
+        """Names of parts to empty; they are not taken over either."""
 
     def __init__(
         self,
@@ -408,10 +417,11 @@ class EditModelCardRequest(_message.Message):
         parts: Global___CardParts | None = ...,
         cleared: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        from_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "model", b"model", "parts", b"parts", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "from_version", b"from_version", "model", b"model", "parts", b"parts", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -283,7 +283,7 @@ class ChangeRequest(_message.Message):
     description: _builtins.str
     to_stage: _model_pb2.Stage.ValueType
     deployment: _builtins.str
-    """The deployment that is to serve it afterwards, if any."""
+    """The deployment that is to serve it afterwards, if any: for people to know. Applying the request changes no traffic."""
     risk: Global___Risk.ValueType
     state: Global___ChangeState.ValueType
     by: _builtins.str
@@ -387,6 +387,9 @@ class OpenChangeRequestRequest(_message.Message):
     to_stage: _model_pb2.Stage.ValueType
     """Staging or production: the next one of the version."""
     deployment: _builtins.str
+    """The deployment that is to serve it afterwards, for people to know: applying the request starts none and changes no
+    traffic.
+    """
     risk: Global___Risk.ValueType
     request_id: _builtins.str
     @_builtins.property

@@ -37,6 +37,8 @@ class CardServicer(ModelCardsServicer):
     async def EditModelCard(self, request: pb.EditModelCardRequest, context: Call) -> pb.ModelCard:
         ctx = command_call(self._clock, request.request_id, "EditModelCard")
         version = SemanticVersion.parse(request.version)
-        command = EditCard(request.model, version, parts_of(request.parts), tuple(request.cleared))
+        command = EditCard(
+            request.model, version, parts_of(request.parts), tuple(request.cleared), request.from_version
+        )
         position = await self._models.change(command, ctx)
         return await self._queries.card(request.model, request.version, since(position), ctx.tenant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -60,13 +61,15 @@ class CardParts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def with_edit(self, edited: CardEdited) -> CardParts:
         """The parts after an edit."""
-        written = {name: value for name, value in msgspec.structs.asdict(edited.parts).items() if value}
-        return msgspec.structs.replace(self, **{name: EMPTY[name] for name in edited.cleared}, **written)
+        return msgspec.structs.replace(self, **{name: EMPTY[name] for name in edited.cleared}, **_written(edited.parts))
 
 
 @event("registry.CardEdited")
 class CardEdited:
-    """Parts of a version's card were written; those of `cleared` were emptied."""
+    """Parts of a version's card were written; those of `cleared` were emptied.
+
+    Some of the parts may have been taken over, as they stood then, from the card of the version `taken_from`.
+    """
 
     model_id: str
     model: str
@@ -75,21 +78,36 @@ class CardEdited:
     cleared: tuple[str, ...]
     by: str
     at: datetime
+    taken_from: str = ""
 
 
 @dataclass(frozen=True)
 class EditCard:
-    """Write parts of a version's card."""
+    """Write parts of a version's card, after taking over those of `taken_from`: a version, LAST, or "" for none."""
 
     model: str
     version: SemanticVersion
     parts: CardParts
     cleared: tuple[str, ...] = ()
+    taken_from: str = ""
+
+
+LAST = "last"
 
 
 NOTHING = CardParts()
 PARTS = tuple(field.name for field in msgspec.structs.fields(CardParts))
 EMPTY = {field.name: field.default for field in msgspec.structs.fields(CardParts)}
+
+
+def taken_over(source: CardParts, into: CardParts, command: EditCard) -> CardParts:
+    """What the command writes, and of `source` what nobody has written; what changed before is no longer news."""
+    left = {*command.cleared, "diff", *_written(into), *_written(command.parts)}
+    return msgspec.structs.replace(command.parts, **{k: v for k, v in _written(source).items() if k not in left})
+
+
+def _written(parts: CardParts) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(parts).items() if value}
 
 
 def check_card(command: EditCard) -> None:

@@ -178,7 +178,10 @@ def _evolve(model: Model, event: ModelEvent) -> Model:
         case CardEdited(version=version, at=at):
             edited = model.of(version)
             card = edited.card.with_edit(event)
-            return model.with_version(replace(edited, card=card, card_edited=event, updated_at=at))
+            source = event.taken_from or edited.card_taken_from
+            return model.with_version(
+                replace(edited, card=card, card_edited=event, card_taken_from=source, updated_at=at)
+            )
         case VersionSigned(version=version, at=at):
             signed = model.of(version)
             return model.with_version(replace(signed, signatures=(*signed.signatures, event), updated_at=at))

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Conflict, Invalid, NotAllowed
+from modelog_common.domain.semver import SemanticVersion
 
-from modelog_registry.model.card import CardEdited, EditCard, check_card
+from modelog_registry.model.card import LAST, NOTHING, CardEdited, EditCard, check_card, taken_over
 from modelog_registry.model.commands import (
     DeleteAlias,
     DeleteModel,
@@ -121,11 +122,29 @@ def edit_card(model: Model, command: EditCard, ctx: Context) -> Sequence[ModelEv
     """Saying what it says already is not an error."""
     known = model.version(command.model, command.version)
     check_card(command)
-    content = known.content
+    content, parts, source = known.content, command.parts, None
+    if command.taken_from:
+        source = _card_to_take_over(model, known, command)
+        parts = taken_over(source.card, known.card, command)
     edited = CardEdited(
-        content.model_id, content.model, content.version, command.parts, command.cleared, ctx.actor, ctx.now
-    )
+        content.model_id, content.model, content.version, parts, command.cleared, ctx.actor, ctx.now,
+        "" if source is None else source.content.version,
+    )  # fmt: skip
     return [edited] if known.card.with_edit(edited) != known.card else ()
+
+
+def _card_to_take_over(model: Model, known: Version, command: EditCard) -> Version:
+    if command.taken_from != LAST:
+        source = model.version(command.model, SemanticVersion.parse(command.taken_from, "from_version"))
+        if source is known:
+            raise Invalid.field("from_version", f"is {command.taken_from}, whose card it is; name another version")
+        if source.card == NOTHING:
+            raise Invalid.field("from_version", f"is {command.taken_from}, in whose card nobody has written anything")
+        return source
+    before = [v for v in model.live if v.number < known.number and v.card != NOTHING]
+    if not before:
+        raise Invalid.field("from_version", f"is last, and no version before {known.title} has a card that was written")
+    return before[-1]
 
 
 def sign_version(model: Model, command: SignVersion, ctx: Context) -> Sequence[ModelEvent]:

@@ -40,6 +40,7 @@ class Version:
     reviews: tuple[VersionReviewed, ...] = ()
     card: CardParts = NOTHING
     card_edited: CardEdited | None = None
+    card_taken_from: str = ""
     signatures: tuple[VersionSigned, ...] = ()
     retirement: Retirement | None = None
     gone: Gone | None = None

@@ -21,6 +21,7 @@ def written_message(version: Version, position: int) -> pb.ModelCard:
         edited_by=edited.by if edited is not None else "",
         edited_at=timestamp(edited.at) if edited is not None else None,
         position=position,
+        taken_from=version.card_taken_from,
     )
 
 

@@ -80,6 +80,7 @@ def card_message(known: Known) -> pb.ModelCard:
         missing=missing_of(known),
         edited_by=written.edited_by,
         position=_position(known),
+        taken_from=written.taken_from,
     )
     if written.HasField("edited_at"):
         message.edited_at.CopyFrom(written.edited_at)

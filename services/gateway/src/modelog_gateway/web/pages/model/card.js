@@ -14,7 +14,7 @@ export function card(model, version) {
   return place;
 }
 
-function shown({ parts, missing, edited_by: by, edited_at: at, model, version }, path) {
+function shown({ parts, missing, edited_by: by, edited_at: at, taken_from: source, model, version }, path) {
   const name = `${model}-${version}`, wrong = quiet("");
   const button = (label, made) => h("button", { type: "button", onclick: () => made().then((content) => saved(content, label.name)).catch((error) => { if (!wasGivenUp(error)) wrong.textContent = error.message; }) }, label.text);
   const rendered = async (kind, type) => new Blob([(await get(`${path}/card/rendered`))[kind]], { type });
@@ -25,7 +25,7 @@ function shown({ parts, missing, edited_by: by, edited_at: at, model, version },
       ["Owners", said((parts?.owners ?? []).map((o) => [o.name, o.contact].filter(Boolean).join(", ")).join("; "))],
       ["Licences", said((parts?.licenses ?? []).map((l) => l.identifier || "a text of its own").join(", "))],
       ["Architecture", parts?.model_architecture && text(parts.model_architecture)], ["Changed since the version before", parts?.diff && text(parts.diff)],
-      ["Written", at && [said(by), ", ", when(at)]],
+      ["Written", at && [said(by), ", ", when(at)]], ["Taken over from", source],
     ]),
     lists.map(([key, title]) => parts?.[key]?.length > 0 && [h("h3", {}, title), h("ul", {}, parts[key].map((one) => h("li", {}, text(one))))]),
     parts?.ethical_considerations?.length > 0 && [h("h3", {}, "Risks"), h("ul", {}, parts.ethical_considerations.map((r) => h("li", {}, said(r.name), r.mitigation_strategy && [": ", text(r.mitigation_strategy)])))],

@@ -24,7 +24,7 @@ export function changes(found) {
 
 const whole = (c) => h("div", { class: "within" },
   c.description && h("p", { class: "note" }, said(c.description)),
-  facts([["Asked for", when(c.at)], ["Risk", said(c.risk_reasons.join("; "))], ["Asked to look", said(c.asked.join(", "))], ["Deployment", c.deployment && link(to.deployment(c.deployment), said(c.deployment))],
+  facts([["Asked for", when(c.at)], ["Risk", said(c.risk_reasons.join("; "))], ["Asked to look", said(c.asked.join(", "))], ["To be served afterwards by", c.deployment && link(to.deployment(c.deployment), said(c.deployment))],
     ["Ended", c.ended_at && [said(c.ended_by), ", ", when(c.ended_at), c.ended_because && [": ", said(c.ended_because)]]]]),
   table(`Evidence of request ${c.number}`, [{ head: "Evidence", row: true }, { head: "Kind" }, { head: "Where" }, { head: "By" }, { head: "When" }],
     c.evidence.map((e) => [said(e.name), words(e.kind, "EVIDENCE_KIND_"), [e.link && text(e.link), " ", e.digest && h("code", { title: e.digest }, short(e.digest))], said(e.by), when(e.at)]), "No evidence was attached."),
