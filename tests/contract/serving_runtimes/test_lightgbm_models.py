@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pytest
+import skops.io
 from modelog_common.domain.errors import NotAllowed
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine.runtime import Model
@@ -98,3 +101,39 @@ def test_a_tree_that_is_longer_than_it_says_is_not_read() -> None:
     first, *rest = sizes.split()
     with pytest.raises(NotAllowed, match="the model file is damaged: tree 1 is not where it says"):
         case_of(trained(), SIGNATURE).load(content.replace(sizes, " ".join([f"{first}0", *rest])).encode())
+
+
+class TestLightGBMClassifierInApprovedSkops(RuntimeSuite):
+    """As MLflow 3 writes what has scikit-learn's interface."""
+
+    @pytest.fixture
+    def case(self) -> Case:
+        model = classifier()
+        outputs = (TensorSpec("label", "INT64", (-1,)), TensorSpec("probabilities", "FP64", (-1, 2)))
+        return Case(
+            "lightgbm",
+            skops.io.dumps(model),
+            Signature(SIGNATURE.inputs, outputs),
+            ROWS,
+            lambda rows: np.column_stack([model.predict(rows), model.predict_proba(rows)]),
+            checks_names=False,
+            approved=True,
+        )
+
+    def test_it_is_not_read_before_it_is_approved(self, case: Case) -> None:
+        with pytest.raises(NotAllowed, match="holds collections.OrderedDict, lightgbm.basic.Booster"):
+            replace(case, approved=False).load()
+
+
+@cache
+def classifier() -> lightgbm.LGBMClassifier:
+    return lightgbm.LGBMClassifier(n_estimators=3, num_leaves=4, n_jobs=1, verbose=-1).fit(ROWS, ROWS[:, 0] > 0)
+
+
+def test_the_interface_of_scikit_learn_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = skops.io.dumps(classifier())
+    for name in [name for name in sys.modules if name.startswith("modelog_serving.runtimes.sklearn")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(NotAllowed, match=r"pip install 'modelog-serving\[sklearn\]', or register the booster"):
+        case_of(trained(), SIGNATURE).load(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from functools import cache
@@ -12,12 +13,14 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+import skops.io
 from aiohttp import ClientSession
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.registry.v1 import model_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
-from serving_rig import COLUMNS, Caller, Rig, model_file
+from serving_rig import COLUMNS, Caller, Rig, model_file, registry_of, serving_of
+from sklearn.linear_model import LinearRegression
 
 # Numbers that float32 does not hold.
 ROWS = np.random.default_rng(4).normal(size=(6, len(COLUMNS)))
@@ -100,6 +103,68 @@ async def test_a_version_whose_package_is_missing_is_named_with_what_to_install(
         await alice.deploy(version, "trees")
     assert f"flight-delay {version} cannot be loaded, so nothing was changed" in str(refused.value)
     assert "pip install 'modelog-serving[lightgbm]'" in str(refused.value)
+
+
+class Writes:
+    """Whoever reads its pickle makes a folder, and gets a model of scikit-learn."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return eval, (f"[__import__('os').mkdir({str(self._path)!r}), model][1]", {"model": linear()})
+
+
+@cache
+def linear() -> LinearRegression:
+    return LinearRegression().fit(ROWS, ROWS[:, 0])
+
+
+async def test_a_pickle_runs_nothing_in_a_version_that_nobody_approved(tmp_path: Path) -> None:
+    """Neither when it is deployed, nor when it is asked by its version; after its approval it is served."""
+    trace = tmp_path / "it-ran"
+    async with registry_of(Rig(tmp_path)) as rig:
+        async with serving_of(rig):
+            alice, bob = rig.caller("alice"), rig.caller("bob")
+            safe = await alice.version(skops.io.dumps(linear()), flavor="sklearn", signed=DOUBLES)
+            version = await alice.version(pickle.dumps(Writes(trace)), flavor="sklearn", signed=DOUBLES)
+            await alice.deploy(safe, "lines")
+            asked = request(ROWS, "lines")
+            asked.model_version = version
+            for attempt in (
+                alice.deploy(version, "harmful"),
+                alice.split("lines", **{f"v{version.replace('.', '_')}": 100}),
+                alice.inference.ModelInfer(asked),
+            ):
+                with pytest.raises(NotAllowed, match="reading a pickle runs the code in it"):
+                    await attempt
+            ready = oip.ModelReadyRequest(name="lines", version=version)
+            assert not (await alice.inference.ModelReady(ready)).ready
+            await bob.approve(version)
+            # Approved, but not where it would be used.
+            with pytest.raises(NotAllowed, match="reading a pickle runs the code in it"):
+                await alice.deploy(version, "harmful")
+            assert not trace.exists()
+            await alice.promote(version, "staging")
+            answer = await alice.inference.ModelInfer(asked)
+            assert trace.exists()
+            np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], "<f8"), linear().predict(ROWS))
+            await alice.deploy(version, "approved")
+        trace.rmdir()
+        async with serving_of(rig):
+            # What was approved when it was deployed is loaded again.
+            answer = await rig.caller("alice").inference.ModelInfer(request(ROWS, "approved"))
+            assert trace.exists()
+            np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], "<f8"), linear().predict(ROWS))
+
+
+async def test_rows_that_a_model_cannot_take_are_the_caller_s_mistake(alice: Caller) -> None:
+    version = await alice.version(skops.io.dumps(linear()), flavor="sklearn", signed=DOUBLES)
+    await alice.deploy(version, "lines")
+    rows = ROWS.copy()
+    rows[0, 0] = np.nan
+    with pytest.raises(Invalid, match="inputs: hold a missing value, which this model cannot take"):
+        await alice.inference.ModelInfer(request(rows, "lines"))
 
 
 USED = """

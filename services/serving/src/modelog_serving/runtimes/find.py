@@ -25,6 +25,7 @@ KINDS = {
     "xgboost": Kind("xgboost_runtime", ("xgboost",)),
     "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm"),
     "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
+    "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn"),
 }
 
 

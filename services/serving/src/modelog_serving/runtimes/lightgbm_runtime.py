@@ -8,9 +8,11 @@ import numpy as np
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.runtime import Model
 from modelog_serving.runtimes.fitting import check_features, check_no_labels, check_width
 from modelog_serving.runtimes.lightgbm_library import Booster, LightGBMFailed
 
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 _SIZES = re.compile(rb"^tree_sizes=([0-9 ]*)$", re.MULTILINE)
 _OBJECTIVE = re.compile(r"^objective=(.+)$", re.MULTILINE)
 _UNNAMED = re.compile(r"Column_\d+")
@@ -23,7 +25,9 @@ class LightGBMRuntime:
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
 
-    def load(self, content: bytes, signature: Signature, approved: bool) -> Booster:
+    def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
+        if content.startswith((ZIP, PICKLE)):
+            return _estimator(content, signature, approved)
         _check_text(content)
         try:
             booster = Booster(content, self._threads)
@@ -35,6 +39,18 @@ class LightGBMRuntime:
         objective = _OBJECTIVE.search(content.decode(errors="replace"))
         check_no_labels(objective[1].split()[0] if objective else "a custom objective", signature)
         return booster
+
+
+def _estimator(content: bytes, signature: Signature, approved: bool) -> Model:
+    """What has scikit-learn's interface, such as LGBMClassifier, MLflow writes as it writes scikit-learn's models."""
+    try:
+        from modelog_serving.runtimes.sklearn_runtime import SklearnRuntime
+    except ImportError as error:
+        raise NotAllowed(
+            f"the model file is of LightGBM's interface for scikit-learn, which needs {error.name}: "
+            "pip install 'modelog-serving[sklearn]', or register the booster itself (booster_)"
+        ) from error
+    return SklearnRuntime().load(content, signature, approved)
 
 
 def _check_text(content: bytes) -> None:
