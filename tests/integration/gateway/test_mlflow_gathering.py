@@ -12,7 +12,7 @@ from modelog_common.domain.errors import NotAllowed, Unavailable
 from modelog_common.rpc.call import Call, calling
 from modelog_common.security.tokens import Identity
 from modelog_gateway.mlflow import gathering as gathering_module
-from modelog_gateway.mlflow.gathering import gathered_points
+from modelog_gateway.mlflow.gathering import ENOUGH, Gathering, gathered_points
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 from small_platform import SmallPlatform
 
@@ -81,18 +81,22 @@ class Stub:
 
     def __init__(self) -> None:
         self.let_go = asyncio.Event()
+        self.broken = False
         self.alone: list[str] = []
         self.together: list[list[str]] = []
 
-    async def LogMetrics(self, request: pb.LogMetricsRequest) -> None:
+    async def LogMetrics(self, request: pb.LogMetricsRequest) -> pb.LogMetricsResponse:
         self.alone.append(request.run_id)
         await self.let_go.wait()
         if request.run_id == "bad":
             raise NotAllowed("bad")
+        return pb.LogMetricsResponse()
 
     async def LogMetricsOfRuns(self, request: pb.LogMetricsOfRunsRequest) -> None:
         self.together.append([run.run_id for run in request.runs])
         await self.let_go.wait()
+        if self.broken:
+            raise RuntimeError("broken")
         if "bad" in self.together[-1]:
             raise Unavailable("one of them")
 
@@ -101,16 +105,42 @@ def by(user: str) -> Call:
     return Call(Identity(user, "t", frozenset()), "c", token=user)
 
 
+Tasks = list[asyncio.Task[pb.LogMetricsResponse]]
+
+
+async def sent(gathering: Gathering[pb.LogMetricsRequest, pb.LogMetricsResponse], stub: Stub, *runs: str) -> Tasks:
+    """Writes of one caller, as far as they get while no call is answered."""
+    calls = len(stub.alone) + len(stub.together)
+    with calling(by("alice")):
+        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=run_id))) for run_id in runs]
+        while len(stub.alone) + len(stub.together) == calls:
+            await asyncio.sleep(0)
+    return tasks
+
+
 async def test_what_comes_while_a_call_is_under_way_goes_with_the_next() -> None:
     stub = Stub()
     gathering = gathered_points(stub)  # type: ignore[arg-type]
+    tasks = await sent(gathering, stub, "r0")
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
-        while not stub.alone:
-            await asyncio.sleep(0)
+        tasks += [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(1, ENOUGH)]
+    await asyncio.sleep(0.01)
+    assert (stub.alone, stub.together) == (["r0"], [])
     stub.let_go.set()
     await asyncio.gather(*tasks)
-    assert (stub.alone, stub.together) == (["r0"], [["r1", "r2", "r3", "r4"]])
+    assert (stub.alone, stub.together) == (["r0"], [[f"r{n}" for n in range(1, ENOUGH)]])
+
+
+async def test_when_many_wait_a_second_call_takes_its_share_and_no_third_one_goes() -> None:
+    stub = Stub()
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
+    tasks = await sent(gathering, stub, "r0")
+    tasks += await sent(gathering, stub, *(f"r{n}" for n in range(1, 16)))
+    await asyncio.sleep(0.01)
+    assert (stub.alone, stub.together) == (["r0"], [[f"r{n}" for n in range(1, 9)]])
+    stub.let_go.set()
+    await asyncio.gather(*tasks)
+    assert sorted(run for runs in stub.together for run in runs) == sorted(f"r{n}" for n in range(1, 16))
 
 
 async def test_callers_do_not_go_together_and_a_refusal_is_told_to_its_own() -> None:
@@ -132,12 +162,13 @@ async def test_callers_do_not_go_together_and_a_refusal_is_told_to_its_own() -> 
 async def test_a_client_that_goes_away_leaves_the_others_in_place() -> None:
     stub = Stub()
     gathering = gathered_points(stub)  # type: ignore[arg-type]
+    tasks = await sent(gathering, stub, "r0")
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(4)]
-        while not stub.alone:
-            await asyncio.sleep(0)
+        tasks += [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(1, 4)]
+    await asyncio.sleep(0)
     tasks[0].cancel()
     tasks[2].cancel()
+    await asyncio.sleep(0)
     stub.let_go.set()
     told = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(one, asyncio.CancelledError) for one in told] == [True, False, True, False]
@@ -145,32 +176,40 @@ async def test_a_client_that_goes_away_leaves_the_others_in_place() -> None:
 
 
 async def test_who_went_together_is_waited_for_to_go_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering_module, "GATHER_S", 60.0)
     stub = Stub()
     gathering = gathered_points(stub)  # type: ignore[arg-type]
+    tasks = await sent(gathering, stub, *(f"r{n}" for n in range(ENOUGH)))
+    stub.let_go.set()
+    await asyncio.gather(*tasks)
+    monkeypatch.setattr(gathering_module, "GATHER_S", 60.0)
+    again: Tasks = []
     with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
-        while not stub.alone:
-            await asyncio.sleep(0)
-        stub.let_go.set()
-        await asyncio.gather(*tasks)
-        again = []
-        for n in range(4):
+        for n in range(ENOUGH):
             again.append(asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))))
             await asyncio.sleep(0.01)
-        await asyncio.gather(*again)
-    assert stub.together[1:] == [["r0", "r1", "r2", "r3"]]
+    await asyncio.gather(*again)
+    assert stub.together[1:] == [[f"r{n}" for n in range(ENOUGH)]]
 
 
 async def test_nobody_waits_long_for_those_who_do_not_come() -> None:
     stub = Stub()
     gathering = gathered_points(stub)  # type: ignore[arg-type]
-    with calling(by("alice")):
-        tasks = [asyncio.create_task(gathering.send(pb.LogMetricsRequest(run_id=f"r{n}"))) for n in range(5)]
-        while not stub.alone:
-            await asyncio.sleep(0)
-        stub.let_go.set()
-        await asyncio.gather(*tasks)
-        async with asyncio.timeout(60):
-            await gathering.send(pb.LogMetricsRequest(run_id="late"))
-    assert stub.alone == ["r0", "late"]
+    tasks = await sent(gathering, stub, *(f"r{n}" for n in range(ENOUGH)))
+    stub.let_go.set()
+    await asyncio.gather(*tasks)
+    async with asyncio.timeout(60):
+        await asyncio.gather(*await sent(gathering, stub, "late"))
+    assert stub.alone == ["late"]
+
+
+async def test_what_was_not_expected_reaches_everybody_who_waits() -> None:
+    stub = Stub()
+    stub.broken = True
+    gathering = gathered_points(stub)  # type: ignore[arg-type]
+    tasks = await sent(gathering, stub, *(f"r{n}" for n in range(ENOUGH)))
+    stub.let_go.set()
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(one) for one in told] == [RuntimeError] * ENOUGH
+    stub.broken = False
+    await asyncio.gather(*await sent(gathering, stub, "after"))
+    assert stub.alone == ["after"]

@@ -10,4 +10,6 @@ compression.md (https://github.com/grpc/grpc/tree/master/doc).
 
 Modules, from the wire up: frames, blocks (header blocks), outbox (what is sent), connection (what is received), stream,
 head (what a request's headers say), messages, status, call (what a handler sees), handling (running a handler), server.
+
+HTTP/1.1 for plain calls is `http1`, which stands by itself.
 """

@@ -24,11 +24,11 @@ from modelog_gateway.mlflow import (
     webhooks,
     workspaces,
 )
-from modelog_gateway.mlflow.endpoints import Endpoint, Registry, handler_of
+from modelog_gateway.mlflow.endpoints import Endpoint, Registry, answering_of, handler_of
 from modelog_gateway.mlflow.server import PATHS as PUBLIC
 from modelog_gateway.mlflow.server import add_server
 
-__all__ = ["PUBLIC", "add_mlflow", "is_mlflow"]
+__all__ = ["MOUNTED", "PUBLIC", "REGISTRY", "add_mlflow", "is_mlflow"]
 
 PREFIXES = ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow")
 PREFIXES_3 = ("/api/3.0/mlflow", "/ajax-api/3.0/mlflow")
@@ -44,6 +44,13 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     *model_versions.ENDPOINTS,
     *webhooks.ENDPOINTS,
 )
+# Which are under which prefixes.
+MOUNTED: tuple[tuple[tuple[Endpoint[Any], ...], tuple[str, ...]], ...] = (
+    (ENDPOINTS, PREFIXES),
+    (workspaces.ENDPOINTS, PREFIXES_3),
+)
+# The contracts behind them, made for the first one who asks.
+REGISTRY: web.AppKey[Callable[[], Registry]] = web.AppKey("mlflow registry")
 
 
 def is_mlflow(path: str) -> bool:
@@ -54,10 +61,11 @@ def is_mlflow(path: str) -> bool:
 def add_mlflow(app: web.Application, peer: Callable[[str], grpc.aio.Channel]) -> None:
     """`peer` gives the channel to a service."""
     add_server(app)
-    registry = cache(lambda: Registry(peer("registry")))
+    registry: Callable[[], Registry] = cache(lambda: Registry(peer("registry")))
+    app[REGISTRY] = registry
     artifacts.add_artifacts(app, registry)
-    for endpoints, prefixes in ((ENDPOINTS, PREFIXES), (workspaces.ENDPOINTS, PREFIXES_3)):
+    for endpoints, prefixes in MOUNTED:
         for endpoint in endpoints:
-            handle = handler_of(endpoint, registry)
+            handle = handler_of(answering_of(endpoint, registry))
             for prefix in prefixes:
                 app.router.add_route(endpoint.verb, prefix + endpoint.path, handle)

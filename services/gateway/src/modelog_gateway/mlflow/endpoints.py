@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +10,7 @@ import grpc.aio
 import msgspec
 from aiohttp import web
 from modelog_common.domain.errors import Invalid, NotFound
+from modelog_common.edge import http1
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.experiment_pb2 import CreateExperimentRequest
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
@@ -18,6 +19,7 @@ from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.registry.v1.webhook_pb2_grpc import WebhooksStub
 from modelog_proto.registry.v1.workspace_pb2_grpc import WorkspacesStub
 
+from modelog_gateway.mlflow.errors import response_of
 from modelog_gateway.mlflow.gathering import gathered_points, gathered_starts
 from modelog_gateway.mlflow.locations import Locations
 from modelog_gateway.mlflow.requests import parser_of
@@ -26,6 +28,8 @@ from modelog_gateway.mlflow.values import DEFAULT_ID, DEFAULT_NAME
 from modelog_gateway.mlflow.working import HEADER, working_in
 
 Answer = dict[str, Any]
+# Path parameters, query, body and workspace, to the answer.
+Answering = Callable[[Mapping[str, str], Iterable[tuple[str, str]], bytes, str], Awaitable[http1.Answer]]
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 encode = msgspec.json.Encoder().encode
 
@@ -57,18 +61,28 @@ class Endpoint(Generic[Asked]):
     status: int = 200
 
 
-def handler_of(
-    endpoint: Endpoint[Any], registry: Callable[[], Registry]
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The endpoint over HTTP."""
+def answering_of(endpoint: Endpoint[Any], registry: Callable[[], Registry]) -> Answering:
+    """The endpoint over HTTP, whoever speaks it; in a call (`calling`)."""
     parse = parser_of(endpoint.asked)
+
+    async def answering(
+        path: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes, workspace: str
+    ) -> http1.Answer:
+        asked = parse(path, query, body)
+        with working_in(workspace):
+            answer = await _answered(endpoint, registry(), asked)
+        return http1.Answer(encode(answer), endpoint.status)
+
+    return answering
+
+
+def handler_of(answering: Answering) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The endpoint behind aiohttp."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = b"" if request.method == "GET" else await request.read()
-        asked = parse(request.match_info, request.query.items(), body)
-        with working_in(request.headers.get(HEADER, "")):
-            answer = await _answered(endpoint, registry(), asked)
-        return web.Response(body=encode(answer), status=endpoint.status, content_type="application/json")
+        workspace = request.headers.get(HEADER, "")
+        return response_of(await answering(request.match_info, request.query.items(), body, workspace))
 
     return handle
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 from modelog_common.domain import errors
+from modelog_common.edge.http1 import Answer
 from modelog_common.rpc.errors import DeadlineExceeded, PeerFailed, Unimplemented
 
 CODES: dict[type[errors.ModelogError], tuple[str, int]] = {
@@ -21,7 +22,8 @@ CODES: dict[type[errors.ModelogError], tuple[str, int]] = {
     DeadlineExceeded: ("DEADLINE_EXCEEDED", 504),
     PeerFailed: ("INTERNAL_ERROR", 500),
 }
-UNEXPECTED = ("INTERNAL_ERROR", 500)
+UNEXPECTED_STATUS = 500
+UNEXPECTED = ("INTERNAL_ERROR", UNEXPECTED_STATUS)
 
 
 class EndpointNotFound(errors.NotFound):
@@ -31,9 +33,21 @@ class EndpointNotFound(errors.NotFound):
 CODES[EndpointNotFound] = ("ENDPOINT_NOT_FOUND", 404)
 
 
-def refusal(error: errors.ModelogError, status: int | None = None) -> web.Response:
+def refused(error: errors.ModelogError, status: int | None = None) -> Answer:
     """The answer for an error; `status` stands for what HTTP alone knows of, such as 405 and 413."""
     code, usual = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), UNEXPECTED)
     body = msgspec.json.encode({"error_code": code, "message": str(error)})
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.Unauthenticated) else {}
-    return web.Response(status=status or usual, body=body, content_type="application/json", headers=headers)
+    return Answer(body, status or usual, headers=headers)
+
+
+def refusal(error: errors.ModelogError, status: int | None = None) -> web.Response:
+    """The same over aiohttp."""
+    return response_of(refused(error, status))
+
+
+def response_of(answer: Answer) -> web.Response:
+    """An answer as aiohttp sends it."""
+    return web.Response(
+        status=answer.status, body=answer.body, content_type=answer.content_type, headers=answer.headers
+    )

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
 import grpc.aio
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from google.protobuf.message_factory import GetMessageClass
-from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unauthenticated, Unavailable
-from modelog_common.domain.ids import uuid7
-from modelog_common.rpc.call import Call, calling
-from modelog_common.rpc.errors import PeerFailed
+from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unavailable
+from modelog_common.rpc.call import calling
 from modelog_common.security.permissions import PUBLIC
 from modelog_common.security.tokens import TokenVerifier
 
@@ -25,6 +20,7 @@ from modelog_gateway.mlflow.app import PUBLIC as MLFLOW_PUBLIC
 from modelog_gateway.mlflow.app import add_mlflow, is_mlflow
 from modelog_gateway.mlflow.errors import EndpointNotFound, refusal
 from modelog_gateway.rest import links
+from modelog_gateway.rest.callers import CORRELATION_HEADER, bearer, call_of, correlation_of, unexpected
 from modelog_gateway.rest.contracts import Route, routes
 from modelog_gateway.rest.openapi import document
 from modelog_gateway.rest.pages import PUBLIC as PAGES_PUBLIC
@@ -38,9 +34,7 @@ Peers = Callable[[str], grpc.aio.Channel]
 PUBLIC_PATHS = ("/healthz", "/openapi.json", "/.well-known/modelog", *PAGES_PUBLIC, *MLFLOW_PUBLIC)
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 CALL_TIMEOUT_S = 30.0
-CORRELATION_LONGEST = 100
 CORRELATION = web.RequestKey("correlation", str)
-log = structlog.get_logger()
 
 
 def build_app(peer: Peers, verifier: TokenVerifier, version: str, discovery: dict[str, str]) -> web.Application:
@@ -91,7 +85,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
 
     What was not expected tells its correlation id and nothing else.
     """
-    correlation = correlation_of(request)
+    correlation = correlation_of(request.headers.get(CORRELATION_HEADER, ""))
     request[CORRELATION] = correlation
     try:
         answer = await handler(request)
@@ -103,11 +97,9 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         # The caller is gone. aiohttp wants an answer all the same, and drops it.
         answer = told(request, Unavailable("the connection was closed"))
     except Exception:
-        log.exception("a request could not be answered", path=request.path, correlation_id=correlation)
-        text = f"internal error; the gateway's log has it under correlation id {correlation}"
-        answer = told(request, PeerFailed(text), 500)
+        answer = told(request, unexpected(request.path, correlation), 500)
     if not answer.prepared:
-        answer.headers["X-Correlation-ID"] = correlation
+        answer.headers[CORRELATION_HEADER] = correlation
     return answer
 
 
@@ -116,12 +108,6 @@ def told(request: web.Request, error: ModelogError, status: int | None = None) -
     if is_mlflow(request.path):
         return refusal(error, status)
     return problem(error, request[CORRELATION], status)
-
-
-def correlation_of(request: web.Request) -> str:
-    """The caller's own correlation id, or a fresh one when there is none that can travel as a header."""
-    given = request.headers.get("X-Correlation-ID", "")[:CORRELATION_LONGEST]
-    return given if given and given.isascii() and given.isprintable() else str(uuid7())
 
 
 def http_problem(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
@@ -159,39 +145,10 @@ def identified(verifier: TokenVerifier, public: Sequence[str]) -> Middleware:
         token = links.token_of(request) or bearer(
             request.headers.get("Authorization", ""), basic=is_mlflow(request.path)
         )
-        call = Call(
-            identity=verifier.verify(token),
-            correlation_id=request[CORRELATION],
-            request_id="",
-            trace_id="",
-            deadline_s=None,
-            token=token,
-        )
-        with calling(call):
+        with calling(call_of(verifier, token, request[CORRELATION])):
             return await handler(request)
 
     return middleware
-
-
-def bearer(header: str, basic: bool = False) -> str:
-    """The token of an Authorization header; raises Unauthenticated when there is none.
-
-    With `basic` it may also be the password of Basic credentials, as MLFLOW_TRACKING_PASSWORD sends it.
-    """
-    scheme, _, token = header.partition(" ")
-    if basic and scheme.lower() == "basic":
-        return password_of(token)
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated("the request lacks a header `Authorization: Bearer <token>`; `modelog login` shows yours")
-    return token
-
-
-def password_of(credentials: str) -> str:
-    """What follows the first colon (RFC 7617)."""
-    try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
-        raise Unauthenticated("the header `Authorization: Basic` does not hold user:password in base64") from None
 
 
 def answering(text: Callable[[], str]) -> Handler:
