@@ -236,6 +236,8 @@ class _Head:
         self.headers: dict[str, str] = {}
         self.count = 0
         self.ended = 0
+        self.keeps_alive = False
+        self.parser = httptools.HttpRequestParser(self)
 
     def on_url(self, url: bytes) -> None:
         self.target += url
@@ -246,23 +248,26 @@ class _Head:
 
     def on_headers_complete(self) -> None:
         self.ended += 1
+        # When the request has ended the parser has forgotten it.
+        self.keeps_alive = self.parser.should_keep_alive()
 
 
 def _head_of(data: bytes) -> _Head | None:
     """The head of a plain request; None for any other."""
     head = _Head()
-    parser = httptools.HttpRequestParser(head)
     try:
-        parser.feed_data(data)
+        head.parser.feed_data(data)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    if head.ended != 1 or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+    if head.ended != 1 or head.parser.get_http_version() != "1.1" or not head.keeps_alive:
         return None
     if head.count > HEADERS_MOST or "host" not in head.headers or not NOT_PLAIN.isdisjoint(head.headers):
         return None
     if not head.target.isascii() or b"#" in head.target:
         return None
-    head.verb = parser.get_method().decode()
+    head.verb = head.parser.get_method().decode()
+    # They hold each other.
+    del head.parser
     head.path, _, head.query = head.target.decode().partition("?")
     return head
 
