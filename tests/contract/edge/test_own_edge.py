@@ -1,4 +1,4 @@
-"""Our own edge passes the suite."""
+"""Our own edge passes the suite, on asyncio's loop and on uvloop's, which the services run on."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Header blocks (RFC 7541): read with `hpack`, or faster where no dynamic table is used; written without one.
+"""Header blocks (RFC 7541): read over the tables of `hpack`, written so that they need no table.
 
-We advertise a table of no bytes: then a block means the same whenever it comes, and one that is known need not be read.
+A block means the same as long as the dynamic table stays as it is: one that is known is not read again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from modelog_common.edge.limits import Limits
 
 Field = tuple[bytes, bytes]
 STATIC: tuple[Field, ...] = tuple(HeaderTable.STATIC_TABLE)
+# The default of SETTINGS_HEADER_TABLE_SIZE, which we leave.
+TABLE_BYTES = 4096
 # What a field costs besides its name and value (RFC 9113, section 6.5.2).
 OVERHEAD_BYTES = 32
 KNOWN_BLOCKS = 64
 KNOWN_BLOCK_BYTES = 4096
-# 32 bits are more than any size here needs.
+# 28 bits are more than any size here needs.
 LONGEST_INTEGER_BITS = 28
 
 
@@ -35,24 +37,20 @@ class HeaderReader:
 
     def __init__(self, limits: Limits) -> None:
         self._limit = limits.header_list_bytes
-        # Twice as much is read, so that who sends too much gets an answer instead of losing the connection.
-        self._decoder = hpack.Decoder(max_header_list_size=2 * limits.header_list_bytes)
+        self._table = HeaderTable()
+        self._table.maxsize = TABLE_BYTES
         self._known: dict[bytes, Head] = {}
-
-    def table_is_gone(self) -> None:
-        """The peer acknowledged our SETTINGS: its next block has to begin with giving up its table."""
-        self._decoder.max_allowed_table_size = 0
-        self._known.clear()
+        self._untouched = True
 
     def head(self, block: bytes) -> Head:
         """What the headers of a request say."""
         known = self._known.get(block)
         if known is not None:
             return known
-        free = self._decoder.header_table.maxsize == 0
         fields = self.fields(block)
-        found = head_of(fields, list_bytes=size_of(fields), limit_bytes=self._limit)
-        if free and self._decoder.header_table.maxsize == 0 and len(block) <= KNOWN_BLOCK_BYTES:
+        size = sum(len(name) + len(value) + OVERHEAD_BYTES for name, value in fields)
+        found = head_of(fields, list_bytes=size, limit_bytes=self._limit)
+        if self._untouched and len(block) <= KNOWN_BLOCK_BYTES:
             if len(self._known) >= KNOWN_BLOCKS:
                 self._known.clear()
             self._known[block] = found
@@ -60,52 +58,69 @@ class HeaderReader:
 
     def fields(self, block: bytes) -> list[Field]:
         """The fields of a block; raises ConnectionFault, for the table is lost with an unreadable one."""
+        self._untouched = True
         try:
-            fields = plain_fields(block) if self._decoder.header_table.maxsize == 0 else None
-            if fields is None:
-                return [(bytes(name), bytes(value)) for name, value in self._decoder.decode(block, raw=True)]
-        except hpack.OversizedHeaderListError as error:
-            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the headers are too large") from error
+            fields = self._fields(block)
         except (hpack.HPACKError, Unreadable, IndexError) as error:
             raise ConnectionFault(Code.COMPRESSION_ERROR, "the header block cannot be read") from error
-        if size_of(fields) > 2 * self._limit:
-            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the headers are too large")
+        if not self._untouched:
+            self._known.clear()
         return fields
 
+    def _fields(self, block: bytes) -> list[Field]:
+        fields: list[Field] = []
+        at, end, size = 0, len(block), 0
+        while at < end:
+            first = block[at]
+            at += 1
+            if first & 0x80:
+                index = first & 0x7F
+                if index == 0x7F:
+                    index, at = integer(block, at, index)
+                field = self._entry(index)
+            elif first & 0xE0 == 0x20:
+                if fields:
+                    raise Unreadable
+                at = self._resize(block, at, first & 0x1F)
+                continue
+            else:
+                mask = 0x3F if first & 0x40 else 0x0F
+                index = first & mask
+                if index == mask:
+                    index, at = integer(block, at, index)
+                if index:
+                    name = self._entry(index)[0]
+                else:
+                    name, at = string(block, at)
+                value, at = string(block, at)
+                field = (name, value)
+                if first & 0x40:
+                    self._table.add(name, value)
+                    self._untouched = False
+            fields.append(field)
+            # One byte may stand for a long entry of the table.
+            size += len(field[0]) + len(field[1]) + OVERHEAD_BYTES
+            # Twice as much is read, so that who sends too much gets an answer instead of losing the connection.
+            if size > 2 * self._limit:
+                raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the headers are too large")
+        return fields
 
-def size_of(fields: Iterable[Field]) -> int:
-    """The size of a header list as SETTINGS_MAX_HEADER_LIST_SIZE counts it."""
-    return sum(len(name) + len(value) + OVERHEAD_BYTES for name, value in fields)
+    def _entry(self, index: int) -> Field:
+        if 0 < index <= len(STATIC):
+            return STATIC[index - 1]
+        if index == 0:
+            raise Unreadable
+        name, value = self._table.dynamic_entries[index - len(STATIC) - 1]
+        return name, value
 
-
-def plain_fields(block: bytes) -> list[Field] | None:
-    """The fields of a block while the dynamic table has no room; None where only a decoder can tell."""
-    fields: list[Field] = []
-    at, end = 0, len(block)
-    while at < end:
-        first = block[at]
-        at += 1
-        if first & 0x80:
-            index = first & 0x7F
-            if not 0 < index <= len(STATIC):
-                return None
-            fields.append(STATIC[index - 1])
-            continue
-        if first & 0xE0 == 0x20:
-            return None
-        mask = 0x3F if first & 0x40 else 0x0F
-        index = first & mask
-        if index == mask:
-            index, at = integer(block, at, index)
-        if index > len(STATIC):
-            return None
-        if index:
-            name = STATIC[index - 1][0]
-        else:
-            name, at = string(block, at)
-        value, at = string(block, at)
-        fields.append((name, value))
-    return fields
+    def _resize(self, block: bytes, at: int, size: int) -> int:
+        if size == 0x1F:
+            size, at = integer(block, at, size)
+        if size > TABLE_BYTES:
+            raise Unreadable
+        self._table.maxsize = size
+        self._untouched = False
+        return at
 
 
 def string(block: bytes, at: int) -> tuple[bytes, int]:

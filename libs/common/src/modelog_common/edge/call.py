@@ -12,11 +12,11 @@ from modelog_common.edge.blocks import written
 from modelog_common.edge.connection import Connection
 from modelog_common.edge.head import GZIP
 from modelog_common.edge.messages import PREFIX, PREFIX_BYTES, BadMessage, Incoming, prefixed
+from modelog_common.edge.refusal import FIRST
 from modelog_common.edge.status import OK, Code, Metadata, Status, metadata_fields
 from modelog_common.edge.stream import Stream
 from modelog_common.edge.tls import identities
 
-FIRST = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 FIRST_BLOCK = written(FIRST)
 OK_BLOCK = written(OK.fields())
 DEADLINE = Status(Code.DEADLINE_EXCEEDED, "the call took longer than its deadline")
@@ -336,11 +336,6 @@ class Call:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def refuse(connection: Connection, stream: Stream, status: Status) -> None:
-    """Answer a request that becomes no call."""
-    connection.outbox.finish(stream, written([*FIRST, *status.fields()]))
 
 
 def peer_of(address: Any) -> str:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from modelog_common.edge import frames
-from modelog_common.edge.blocks import HeaderReader, written
+from modelog_common.edge.blocks import HeaderReader
 from modelog_common.edge.frames import ACK, END_HEADERS, END_STREAM, Code, ConnectionFault, StreamFault
 from modelog_common.edge.head import Malformed, check_trailers
 from modelog_common.edge.limits import Allowance, Limits
 from modelog_common.edge.outbox import Outbox
+from modelog_common.edge.refusal import HttpRefusal
 from modelog_common.edge.stream import Stream
 
-PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 DRAIN_PING = b"draining"
 LIFE_PING = b"alive???"
 # Streams that we ended while the peer still sent: what comes of them is let pass.
@@ -68,17 +68,16 @@ class Connection(asyncio.Protocol):
     # The transport's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker; TCP and TLS have it
-        self.transport = transport
-        self.outbox = Outbox(transport, self._sent_end, self.limits.stream_unsent_bytes)
+        # uvloop's are not derived from it.
+        self.transport = cast(asyncio.Transport, transport)
+        self.outbox = Outbox(self.transport, self._sent_end, self.limits.stream_unsent_bytes)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self._ending = True
-            transport.abort()
+            self.transport.abort()
             return
         limits = self.limits
         told = {
-            frames.HEADER_TABLE_SIZE: 0,
             frames.MAX_CONCURRENT_STREAMS: limits.streams,
             frames.INITIAL_WINDOW_SIZE: limits.stream_window,
             frames.MAX_FRAME_SIZE: limits.frame_bytes,
@@ -420,9 +419,9 @@ class Connection(asyncio.Protocol):
             self._ended(stream)
         self.streams[number] = stream
         if head.http is not None:
-            self._refuse(stream, *head.http)
-            return
-        self._serve(self, stream)
+            stream.call = HttpRefusal(self.outbox, stream, self.reset)
+        else:
+            self._serve(self, stream)
         if ended and stream.call is not None:
             stream.call.feed(b"", ended=True)
 
@@ -439,13 +438,6 @@ class Connection(asyncio.Protocol):
         self._ended(stream)
         if stream.call is not None:
             stream.call.feed(b"", ended=True)
-
-    def _refuse(self, stream: Stream, status: int, text: str) -> None:
-        body = f"{text}\n".encode()
-        fields = [(b":status", b"%d" % status), PLAIN, (b"content-length", b"%d" % len(body))]
-        self.outbox.headers(stream, written(fields))
-        self.outbox.data(stream, body)
-        self.outbox.finish(stream, b"")
 
     def _priority(self, flags: int, number: int, payload: bytes) -> None:
         if number == 0:
@@ -475,9 +467,7 @@ class Connection(asyncio.Protocol):
         if len(payload) % frames.SETTING.size or (flags & ACK and payload):
             raise ConnectionFault(Code.FRAME_SIZE_ERROR, "SETTINGS have a wrong size")
         if flags & ACK:
-            if not self._acknowledged:
-                self._acknowledged = True
-                self._reader.table_is_gone()
+            self._acknowledged = True
             return
         self._settled = True
         self._idle_frame()

@@ -22,7 +22,7 @@ class Limits:
     # The compressed block, over all its CONTINUATION frames.
     header_block_bytes: int = 32 << 10
     continuations: int = 16
-    frame_bytes: int = 64 << 10
+    frame_bytes: int = 16 << 10
     connection_window: int = 8 * MIB
     stream_window: int = MIB
     # Messages that wait for a handler; above it a stream gets no new window.

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from modelog_common.edge.call import Call, refuse
+from modelog_common.edge.call import Call
 from modelog_common.edge.connection import Connection
 from modelog_common.edge.handling import handle
 from modelog_common.edge.limits import Limits
+from modelog_common.edge.refusal import refuse
 from modelog_common.edge.status import Code, Metadata, Status
 from modelog_common.edge.stream import Stream
 
@@ -124,9 +125,9 @@ class EdgeServer:
         head = stream.head
         handler = self._handlers.get(head.path) or self._found(head.path, head.metadata)
         if handler is None:
-            refuse(connection, stream, NOT_FOUND)
+            refuse(connection.outbox, stream, NOT_FOUND)
         elif head.refusal is not None:
-            refuse(connection, stream, head.refusal)
+            refuse(connection.outbox, stream, head.refusal)
         else:
             stream.call = Call(connection, stream, handler, handle)
 
