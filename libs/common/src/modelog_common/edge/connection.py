@@ -32,12 +32,16 @@ log = structlog.get_logger()
 
 
 class Connection(asyncio.Protocol):
-    """`serve` begins the call of a stream; `gone` is told when the connection has ended."""
+    """`serve` begins the call of a stream; `made` and `gone` are told when the connection begins and has ended."""
 
     def __init__(
-        self, limits: Limits, serve: Callable[[Connection, Stream], None], gone: Callable[[Connection], None]
+        self,
+        limits: Limits,
+        serve: Callable[[Connection, Stream], None],
+        made: Callable[[Connection], None],
+        gone: Callable[[Connection], None],
     ) -> None:
-        self.limits, self._serve, self._gone = limits, serve, gone
+        self.limits, self._serve, self._made, self._gone = limits, serve, made, gone
         self.loop = asyncio.get_running_loop()
         self.streams: dict[int, Stream] = {}
         # Calls whose handlers run, also when their streams are gone.
@@ -48,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._need = 0
         self._prefaced = self._settled = self._acknowledged = self._ending = False
         self._draining = self._final = False
-        self._last = 0
+        self._last = self._last_taken = 0
         self._skipped: list[range] = []
         self._let_go: dict[int, None] = {}
         self._block: tuple[int, int, bytearray] | None = None
@@ -71,6 +75,7 @@ class Connection(asyncio.Protocol):
         # uvloop's are not derived from it.
         self.transport = cast(asyncio.Transport, transport)
         self.outbox = Outbox(self.transport, self._sent_end, self.limits.stream_unsent_bytes)
+        self._made(self)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self._ending = True
@@ -146,7 +151,7 @@ class Connection(asyncio.Protocol):
         self._draining = True
         if not self._final and not self._ending:
             self._final = True
-            self.outbox.put(frames.goaway(self._last, Code.NO_ERROR))
+            self.outbox.put(frames.goaway(self._last_taken, Code.NO_ERROR))
             self._end_when_idle()
 
     def end(self, fault: ConnectionFault | None = None) -> None:
@@ -156,7 +161,7 @@ class Connection(asyncio.Protocol):
         self._ending = True
         self._since = self.loop.time()
         code, text = (Code.NO_ERROR, "") if fault is None else (fault.code, str(fault))
-        self.outbox.put(frames.goaway(self._last, code, text))
+        self.outbox.put(frames.goaway(self._last_taken, code, text))
         for stream in list(self.streams.values()):
             self._forget(stream)
         self.outbox.flush()
@@ -404,11 +409,12 @@ class Connection(asyncio.Protocol):
     def _open(self, number: int, flags: int, block: bytes) -> None:
         if number > self._last + 2:
             self._skipped = [*self._skipped[-9:], range(self._last + 1, number)]
+        self._last = number
         head = self._reader.head(block)
         if self._final:
             self._let_pass(number)
             return
-        self._last = number
+        self._last_taken = number
         if head.malformed:
             raise StreamFault(number, Code.PROTOCOL_ERROR, head.malformed)
         if len(self.streams) >= self.limits.streams or len(self.running) >= self.limits.running:

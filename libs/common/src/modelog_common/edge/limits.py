@@ -33,6 +33,8 @@ class Limits:
     unsent_bytes: int = MIB
     # What a stream of answers may have unsent before its handler waits.
     stream_unsent_bytes: int = 256 << 10
+    # How often it is looked whether one of the times below is over.
+    check_every_s: float = 1.0
     handshake_s: float = 10.0
     header_block_s: float = 10.0
     # Without any new bytes of a request that a handler waits for.

@@ -19,7 +19,6 @@ from modelog_common.edge.refusal import refuse
 from modelog_common.edge.status import Code, Metadata, Status
 from modelog_common.edge.stream import Stream
 
-CHECK_EVERY_S = 1.0
 # How long a peer may take to acknowledge that it heard of the end.
 HEARD_S = 1.0
 # How long a cancelled handler or a closed socket may take to end.
@@ -67,7 +66,7 @@ class EdgeServer:
         )
         self._listeners.append(listener)
         if self._check is None:
-            self._check = loop.call_later(CHECK_EVERY_S, self._check_all)
+            self._check = loop.call_later(self._limits.check_every_s, self._check_all)
         return int(listener.sockets[0].getsockname()[1])
 
     async def stop(self, drain_s: float) -> None:
@@ -111,10 +110,13 @@ class EdgeServer:
         self._handlers[path] = handler if self._wrap is None else self._wrap(path, handler)
 
     def _connection(self) -> Connection:
-        made = Connection(self._limits, self._serve, self._gone)
-        self._connections.add(made)
+        return Connection(self._limits, self._serve, self._made, self._gone)
+
+    def _made(self, connection: Connection) -> None:
+        self._connections.add(connection)
         self._empty.clear()
-        return made
+        if self._stopping:
+            connection.end()
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -144,4 +146,4 @@ class EdgeServer:
         now = loop.time()
         for connection in list(self._connections):
             connection.check(now)
-        self._check = loop.call_later(CHECK_EVERY_S, self._check_all)
+        self._check = loop.call_later(self._limits.check_every_s, self._check_all)
