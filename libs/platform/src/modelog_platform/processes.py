@@ -172,6 +172,7 @@ def _common_settings(folder: PlatformFolder, ports: Ports) -> dict[str, str]:
         "MODELOG_SIGNING_KEY_FILE": str(folder.secrets / "signing.pem"),
         "MODELOG_MASTER_KEY": f"file://{folder.secrets / 'master.key'}",
         "MODELOG_LOG_LEVEL": os.environ.get("MODELOG_LOG_LEVEL", "warning"),
+        "MODELOG_GRPC_EDGE": os.environ.get("MODELOG_GRPC_EDGE", ""),
         # Threads of one computation that wait for each other by spinning starve the other processes of a small machine:
         # a fit of 2 s took 178 s on 2 busy cores.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
