@@ -33,7 +33,7 @@ def test_dead_letters_are_listed_shown_and_replayed(platform: RunningPlatform) -
     assert letter["id"] in platform.cli("events", "dead", "list").stdout
     (as_json,) = (d for d in platform.json("events", "dead", "list") if d["id"] == letter["id"])
     assert (as_json["service"], as_json["consumer"], as_json["topic"]) == ("monitoring", "monitoring.data", topic)
-    assert as_json["reason"] == "labels holds 0.5; labels are 0 or 1"
+    assert as_json["reason"] == "labels holds 0.5; labels are 0 or 1, other numbers are amounts"
     assert producer_id in platform.cli("events", "dead", "show", letter["id"]).stdout
     refused = platform.cli("events", "dead", "replay", letter["id"], exit_status=1)
     assert "monitoring.data refused it again (attempt 2): labels holds 0.5" in refused.stderr

@@ -52,7 +52,7 @@ async def test_a_wrong_batch_becomes_a_dead_letter_and_the_rest_goes_on(bench: A
         assert window.labelled == 1000
         await until_progress(bench, streams.outcomes)
     (dead, *_) = dead_letters(bench.settings.kafka_bootstrap, "modelog.acme.outcomes")
-    assert dead["dead_reason"] == b"labels holds 0.5; labels are 0 or 1"
+    assert dead["dead_reason"] == b"labels holds 0.5; labels are 0 or 1, other numbers are amounts"
 
 
 async def test_a_replay_of_a_batch_that_is_still_wrong_returns_to_the_list(bench: Any) -> None:
@@ -62,7 +62,11 @@ async def test_a_replay_of_a_batch_that_is_still_wrong_returns_to_the_list(bench
         await until_progress(bench, 1)
         (letter,) = (await bench.admin.ListDeadLetters(common_pb2.ListDeadLettersRequest())).letters
         again = await bench.admin.ReplayDeadLetter(common_pb2.ReplayDeadLetterRequest(id=letter.id))
-        assert (again.state, again.attempts, again.reason) == ("dead", 2, "labels holds 0.5; labels are 0 or 1")
+        assert (again.state, again.attempts, again.reason) == (
+            "dead",
+            2,
+            "labels holds 0.5; labels are 0 or 1, other numbers are amounts",
+        )
         whole = await bench.admin.GetDeadLetter(common_pb2.GetDeadLetterRequest(id=letter.id))
         assert OutcomeBatch.FromString(whole.value).prediction_ids == ["x"]
         await until_progress(bench, 1)
