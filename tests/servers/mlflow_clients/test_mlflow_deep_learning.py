@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from clients import DEEP_LEARNING, TENSORFLOW, client
+from modelog.inference import predict
 from small_platform import SmallPlatform
 
 pytestmark = pytest.mark.timeout(900)
@@ -13,7 +15,15 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.mark.parametrize("version", DEEP_LEARNING)
 def test_flavours_of_deep_learning_and_their_autologging(version: str, platform: SmallPlatform, tmp_path: Path) -> None:
-    client(version).run("deep_learning", tmp_path, platform.url, platform.token("alice", "developer"))
+    """The ONNX model is served, too."""
+    token = platform.token("alice", "developer")
+    told = json.loads(client(version).run("deep_learning", tmp_path, platform.url, token).splitlines()[-1])
+    number = version.partition(" ")[0]
+    deployment = f"onnx-{number.replace('.', '-')}"
+    with platform.client("alice") as alice:
+        alice.deployments.create(deployment, f"onnx {number}", "1.0.0", "dev")
+        answered = predict(alice, deployment, [{f"input[{n}]": v for n, v in enumerate(row)} for row in told["rows"]])
+    assert [row[0] for row in answered["outputs"]] == pytest.approx(told["answers"], abs=1e-4)
 
 
 @pytest.mark.parametrize("version", TENSORFLOW)

@@ -1,5 +1,6 @@
 """Flavours of deep learning, and their autologging. Run with MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN set."""
 
+import json
 import os
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -43,7 +44,9 @@ assert np.allclose(mlflow.pyfunc.load_model(logged.model_uri).predict(x), expect
 # ONNX.
 linear = LinearRegression().fit(x, y)
 with mlflow.start_run():
-    logged = mlflow.onnx.log_model(to_onnx(linear, x[:1]), **{NAMED: "onnx"}, signature=infer_signature(x, y))
+    signature = infer_signature(x, linear.predict(x))
+    registered = {NAMED: "onnx", "registered_model_name": f"onnx {mlflow.__version__}"}
+    logged = mlflow.onnx.log_model(to_onnx(linear, x[:1]), **registered, signature=signature)
 answer = mlflow.pyfunc.load_model(logged.model_uri).predict(x)
 assert np.allclose(next(iter(answer.values())), linear.predict(x), atol=1e-4)
 
@@ -128,3 +131,4 @@ with mlflow.start_run() as active:
     )
 assert evaluated.metrics["r2_score"] > 0.99
 assert client.get_run(active.info.run_id).data.metrics["r2_score"] > 0.99
+print(json.dumps({"rows": x[:3].tolist(), "answers": linear.predict(x[:3]).reshape(-1).tolist()}))

@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 
+import lightgbm
 import mlflow
 import numpy as np
 import pandas as pd
@@ -35,6 +36,16 @@ with mlflow.start_run():
     log(mlflow.xgboost, labels, "labels", labels.predict(x))
     linear = LinearRegression().fit(x, late)
     log(mlflow.sklearn, linear, "linear", linear.predict(x))
+    leaves = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(x, late)
+    log(mlflow.lightgbm, leaves.booster_, "leaves", leaves.booster_.predict(x))
+    log(mlflow.lightgbm, leaves, "classes", leaves.predict(x))
     unsigned = {WHERE: "unsigned", "registered_model_name": f"{name} unsigned"}
     mlflow.xgboost.log_model(booster, pip_requirements=[], **unsigned)
-print(json.dumps({"rows": x.head(5).to_dict("records"), "answers": [float(value) for value in answers[:5]]}))
+every = {
+    "booster": answers,
+    "linear": linear.predict(x),
+    "leaves": leaves.booster_.predict(x),
+    "classes": leaves.predict(x),
+}
+told = {what: [float(value) for value in values[:5]] for what, values in every.items()}
+print(json.dumps({"rows": x.head(5).to_dict("records"), "answers": told}))
