@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
@@ -15,6 +17,7 @@ from modelog_training.benchmark.main import main
 from modelog_training.benchmark.predictor import load
 from modelog_training.benchmark.quality import compared, quality
 from modelog_training.benchmark.timing import FEWEST_CALLS, timings
+from onnx import TensorProto, helper
 
 FEATURES = ["wind", "hour"]
 ROWS = 400
@@ -34,6 +37,29 @@ def stored(folder: Path, version: str, features: list[str], rounds: int = 10) ->
     file = folder / f"{version}.ubj"
     xgb.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, rounds).save_model(file)
     return StoredModel("delay", version, "xgboost", str(file), features)
+
+
+def as_lightgbm(folder: Path) -> tuple[StoredModel, Any]:
+    table = rows(0)
+    data = lightgbm.Dataset(table.select(FEATURES).to_numpy(), table["label"].to_numpy())
+    booster = lightgbm.train({"objective": "binary", "num_leaves": 6, "num_threads": 1, "verbosity": -1}, data, 5)
+    file = folder / "model.lgb"
+    booster.save_model(file)
+    return StoredModel("delay", "2.0.0", "lightgbm", str(file), FEATURES), booster.predict
+
+
+def as_onnx(folder: Path) -> StoredModel:
+    """The mean of both features."""
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["x"], ["late"], axes=[1], keepdims=1)],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 2])],
+        [helper.make_tensor_value_info("late", TensorProto.FLOAT, ["rows", 1])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    file = folder / "model.onnx"
+    file.write_bytes(made.SerializeToString())
+    return StoredModel("delay", "3.0.0", "onnx", str(file), FEATURES)
 
 
 def run(folder: Path, models: list[StoredModel], **params: Any) -> dict[str, float]:
@@ -66,6 +92,22 @@ def test_everything_is_measured_of_both_versions_on_the_same_rows(tmp_path: Path
     assert found["difference/auc_lower"] > 0
     assert found["difference/auc_p"] < 0.001
     assert found["difference/log_loss_upper"] < 0
+
+
+def test_models_of_other_frameworks_are_measured_with_their_own_numbers(tmp_path: Path) -> None:
+    (trees, predict), mean = as_lightgbm(tmp_path), as_onnx(tmp_path)
+    found = run(tmp_path, [trees, mean])
+    table, labels = rows().select(FEATURES).to_numpy(), rows()["label"].to_numpy().astype(float)
+    assert found["auc"] == quality(labels, predict(table))["auc"]
+    assert found["against/brier"] == quality(labels, table.astype(np.float32).mean(axis=1).astype(float))["brier"]
+    assert found["load_s"] > 0
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # This is how Python is told that a package cannot be imported.
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(ValueError, match=r"delay 2.0.0 needs lightgbm: pip install 'modelog-training\[lightgbm\]'"):
+        load(as_lightgbm(tmp_path)[0])
 
 
 def test_differences_are_paired_and_those_of_delong() -> None:

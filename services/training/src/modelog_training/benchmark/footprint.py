@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy as np
 import psutil
 from modelog.training import StoredModel
 
-from modelog_training.benchmark.predictor import Matrix, load
+from modelog_training.benchmark.predictor import Matrix, kind_of, load
 
 PATIENCE_S = 300.0
 
@@ -36,9 +37,7 @@ def footprint(model: StoredModel, rows: Matrix) -> dict[str, float]:
 
 def measure(model: StoredModel, rows: Matrix) -> dict[str, float]:
     """In the process itself. The library is loaded before: it belongs to no model."""
-    import xgboost
-
-    xgboost.Booster()
+    import_module(kind_of(model).package)
     process = psutil.Process()
     before, start = process.memory_info().rss, time.perf_counter()
     predictor = load(model)

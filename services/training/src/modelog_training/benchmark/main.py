@@ -67,9 +67,9 @@ def labels_of(rows: pl.DataFrame, label: str) -> Floats:
 
 
 def features_of(rows: pl.DataFrame, predictor: Predictor) -> Matrix:
-    """The columns that a model takes, (rows, features) float32 in its own order."""
+    """The columns that a model takes, (rows, features) in its own order and of its own dtype."""
     missing = [name for name in predictor.features if name not in rows.columns]
     if missing:
         raise ValueError(f"dataset: it lacks the columns {', '.join(missing)} that {predictor.name} takes")
-    floats = rows.select(pl.col(name).cast(pl.Float32).fill_null(float("nan")) for name in predictor.features)
-    return np.ascontiguousarray(floats.to_numpy(), np.float32)
+    floats = rows.select(pl.col(name).cast(pl.Float64).fill_null(float("nan")) for name in predictor.features)
+    return np.ascontiguousarray(floats.to_numpy(), predictor.dtype)
