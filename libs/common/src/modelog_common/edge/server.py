@@ -18,6 +18,7 @@ from modelog_common.edge.limits import Limits
 from modelog_common.edge.refusal import refuse
 from modelog_common.edge.status import Code, Metadata, Status
 from modelog_common.edge.stream import Stream
+from modelog_common.edge.watch import check
 
 # How long a peer may take to acknowledge that it heard of the end.
 HEARD_S = 1.0
@@ -145,5 +146,5 @@ class EdgeServer:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in list(self._connections):
-            connection.check(now)
+            check(connection, now)
         self._check = loop.call_later(self._limits.check_every_s, self._check_all)
