@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid5
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from modelog_common.domain.clock import ManualClock, SystemClock
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import FieldViolation, Invalid
-from modelog_common.domain.ids import derived_id, uuid7
+from modelog_common.domain.ids import NAMESPACE, derived_id, uuid7
 from modelog_common.domain.semver import SemanticVersion
 
 numbers = st.integers(0, 999_999_999)
@@ -68,3 +69,8 @@ def test_an_error_about_a_field_names_it_twice() -> None:
     error = Invalid.field("name", "is empty; it must have 1 to 200 characters")
     assert str(error) == "name: is empty; it must have 1 to 200 characters"
     assert error.violations == (FieldViolation("name", "is empty; it must have 1 to 200 characters"),)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4))
+def test_derived_ids_are_the_uuids_that_the_library_makes(parts: list[str]) -> None:
+    assert derived_id(*parts) == str(uuid5(NAMESPACE, "\x1f".join(parts)))

@@ -83,3 +83,9 @@ def test_only_declared_events_of_the_service_are_encoded() -> None:
         TYPES.encode(Stranger())
     with pytest.raises(TypeError, match="was not declared"):
         TYPES.encode(object())
+
+
+def test_the_same_bytes_are_another_event_under_another_name() -> None:
+    payload = b'{"name":"x"}'
+    read = [TYPES.decode(name, version, payload) for name, version in (("test.Named", 3), ("test.Gone", 1)) * 2]
+    assert read == [Named("x"), Gone("x")] * 2

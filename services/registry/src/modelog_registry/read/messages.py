@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2, model_pb2
@@ -74,8 +76,8 @@ def run_message(run: Run, started: RunStarted, position: int) -> experiment_pb2.
         inputs=[_input(d) for d in run.inputs.values()],
         model_inputs=[_run_model(m) for m in run.model_inputs.values()],
         model_outputs=[_run_model(m) for m in run.model_outputs.values()],
-        last_points=points_message(run.metrics.values()).points,
     )
+    _add_points(message.last_points, run.metrics.values())
     message.parameters.update(run.parameters)
     if run.environment is not None:
         message.environment.CopyFrom(_environment(run.environment))
@@ -87,12 +89,22 @@ def run_message(run: Run, started: RunStarted, position: int) -> experiment_pb2.
 
 def points_message(points: Iterable[Point]) -> experiment_pb2.Run:
     """Nothing but points, to be merged into a run."""
-    return experiment_pb2.Run(
-        points=[
-            experiment_pb2.MetricPoint(name=p.name, value=float(p.value), step=p.step, at=timestamp(p.at))
-            for p in points
-        ]
-    )
+    message = experiment_pb2.Run()
+    _add_points(message.points, points)
+    return message
+
+
+def _add_points(to: Any, points: Iterable[Point]) -> None:
+    """Made in their place, since a run may have a thousand of them, and is written after each of its events."""
+    add = to.add
+    for point in points:
+        add(name=point.name, value=float(point.value), step=point.step, at=_at(point.at))
+
+
+@lru_cache(maxsize=1000)
+def _at(moment: datetime) -> Timestamp:
+    """To be copied only. The points of a batch have one time, mostly."""
+    return timestamp(moment)
 
 
 def dataset_message(versions: Sequence[DatasetVersionRegistered], position: int) -> dataset_pb2.Dataset:
