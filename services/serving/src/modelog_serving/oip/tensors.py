@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ MAX_INPUT_BYTES = 4_000_000
 # together with all that are smaller.
 LARGEST = float(np.finfo(np.float32).max)
 LARGEST_WHOLE = 2**53
+FLOAT32 = np.dtype(np.float32)
 # What float32 holds exactly.
 SINGLE = frozenset(("BOOL", "UINT8", "UINT16", "INT8", "INT16", "FP16", "FP32"))
 DTYPES: dict[str, np.dtype[np.generic]] = {
@@ -143,13 +145,16 @@ def _by_column(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
     return np.ascontiguousarray(np.stack(parts, axis=1))
 
 
+@lru_cache(1024)
 def dtype_of_rows(signature: Signature) -> np.dtype[np.floating[Any]]:
     """What holds all that the signature's inputs can be, short of whole numbers beyond LARGEST_WHOLE."""
     single = all(spec.datatype in SINGLE for spec in signature.inputs)
-    return np.dtype(np.float32) if single else np.dtype(np.float64)
+    return FLOAT32 if single else np.dtype(np.float64)
 
 
 def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> Matrix:
+    if tensor.values.dtype == dtype:
+        return tensor.values
     if tensor.datatype in ("INT64", "UINT64"):
         beyond = (tensor.values > LARGEST_WHOLE) | (tensor.values < -LARGEST_WHOLE)
         if beyond.any():
@@ -157,7 +162,7 @@ def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> 
                 f"inputs[{number}]",
                 f"{tensor.name!r} holds {tensor.values[beyond][0]}; whole numbers up to {LARGEST_WHOLE} are allowed",
             )
-    values: Matrix = tensor.values.astype(dtype, copy=False)
+    values: Matrix = tensor.values.astype(dtype)
     return values
 
 
@@ -177,7 +182,7 @@ def _check_rows(number: int, tensor: Tensor, rows: int) -> None:
 
 
 def _check_finite(signature: Signature, matrix: Matrix) -> None:
-    infinite = np.isinf(matrix) if matrix.dtype == np.float32 else np.abs(matrix) > LARGEST
+    infinite = np.isinf(matrix) if matrix.dtype == FLOAT32 else np.abs(matrix) > LARGEST
     if infinite.any():
         row, column = (int(n) for n in np.argwhere(infinite)[0])
         raise Invalid.field(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from modelog_serving.engine.runtime import Matrix
 
 MERGED_ROWS = 4096
+FLOAT32 = np.dtype("<f4")
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,11 @@ def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) 
 
 def _columns(values: Matrix) -> tuple[bytes, bytes]:
     """As float32, which all readers take; and as float64 where float32 does not hold them, else nothing."""
+    if values.dtype == FLOAT32:
+        return values.tobytes(), b""
     with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(values, "<f4")
-    if values.dtype == np.float32 or np.array_equal(single, values, equal_nan=True):
+        single = np.ascontiguousarray(values, FLOAT32)
+    if np.array_equal(single, values, equal_nan=True):
         return single.tobytes(), b""
     return single.tobytes(), np.ascontiguousarray(values, "<f8").tobytes()
 
