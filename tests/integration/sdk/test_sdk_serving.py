@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import modelog
 import numpy as np
 import polars as pl
@@ -130,6 +131,25 @@ def test_deployments_on_the_command_line(run: Any, deployed: str, tmp_path: Path
     assert "other serves late 1.0.0" in run("deploy", "create", "other", "late", "1.0.0", "--environment", "dev").output
     assert "other is stopped." in run("deploy", "stop", "other", "--reason", "done").output
     assert "no deployment" in run("deploy", "show", "nothing", status=1).stderr
+
+
+def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
+    run: Any, alice: modelog.Client, tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(7).normal(size=(200, 2))
+    data = lightgbm.Dataset(rows, (rows[:, 0] > 0).astype(int), feature_name=COLUMNS)
+    trees = lightgbm.train({"objective": "binary", "num_threads": 1, "verbosity": -1}, data, 3)
+    file = tmp_path / "model.lgb"
+    trees.save_model(file)
+    signature = Signature(
+        inputs=[TensorSpec(name="features", datatype="FP64", shape=[-1, 2], columns=COLUMNS)],
+        outputs=[TensorSpec(name="late", datatype="FP64", shape=[-1])],
+    )
+    alice.models.create("leaves")
+    alice.models.register("leaves", alice.artifacts.upload(file), flavor="lightgbm", signature=signature)
+    run("deploy", "create", "leaves", "leaves", "1.0.0", "--environment", "dev")
+    records = [dict(zip(COLUMNS, row, strict=True)) for row in rows[:3].tolist()]
+    assert [row[0] for row in predict(alice, "leaves", records)["outputs"]] == trees.predict(rows[:3]).tolist()
 
 
 def test_a_monitor_watches_a_deployment(run: Any, deployed: str, alice: modelog.Client) -> None:
