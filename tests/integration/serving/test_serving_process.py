@@ -16,7 +16,7 @@ from modelog_common.domain.errors import ModelogError, Unavailable
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
-from serving_rig import Caller, Process, Rig, registry_of, serving_of, until
+from serving_rig import START_S, Caller, Process, Rig, registry_of, serving_of, until
 
 ROWS = np.random.default_rng(5).normal(size=(100_000, 4)).astype(np.float32)
 
@@ -87,6 +87,8 @@ async def test_kill_9_in_a_storm_of_requests(tmp_path: Path) -> None:
         assert set(storm.acknowledged) <= before
         await process.start()
         alice = rig.caller()
+        # gRPC shares what it knows of an address: for a while it refuses what it could not reach a moment ago.
+        await asyncio.wait_for(alice.oip.channel_ready(), START_S)
         storm._caller = alice
         for row in storm.failed:
             await storm.ask(row)
