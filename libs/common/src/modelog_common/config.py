@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(description="the folder that holds the service's files, such as /var/lib/modelog")
     service_host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     grpc_port: int = PORT
-    grpc_edge: Edge = Field(default="grpcio", description="own or grpcio: what speaks gRPC with clients")
+    grpc_edge: Edge = Field(default="own", description="own or grpcio: what speaks gRPC with clients")
     http_port: int = PORT
     oip_grpc_port: int = PORT
     event_store: str = Field(default="", repr=False, description=EVENT_STORE)

@@ -12,6 +12,7 @@ from modelog_common.edge.limits import Limits
 from modelog_common.edge.server import EdgeServer
 from modelog_common.rpc.pipeline import Pipeline
 
+OWN: Edge = "own"
 GRPCIO: Edge = "grpcio"
 MESSAGE_BYTES = 32 << 20
 OPTIONS = (

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from modelog_common.config import Edge
 from modelog_common.domain.errors import Unavailable
-from modelog_common.rpc.edges import GRPCIO, server_on
+from modelog_common.rpc.edges import OWN, server_on
 from modelog_common.rpc.methods import Method, methods_of
 from modelog_common.rpc.pipeline import Guard, Pipeline, Veil
 from modelog_common.security.tokens import TokenVerifier
@@ -33,7 +33,7 @@ class GrpcServer:
         verifier: TokenVerifier,
         *,
         unary_deadline_s: float = UNARY_DEADLINE_S,
-        edge: Edge = GRPCIO,
+        edge: Edge = OWN,
     ) -> None:
         self._host, self._port = host, port
         self._methods: dict[str, Method] = {}
