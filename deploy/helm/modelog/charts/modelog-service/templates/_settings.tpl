@@ -45,6 +45,7 @@ data:
   {{- if .Values.personal }}
   MODELOG_MASTER_KEY: env://MODELOG_MASTER_KEYS
   {{- end }}
+  MODELOG_GRPC_EDGE: {{ $global.grpc.edge | quote }}
   MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
   MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
   {{- with $global.otlp.endpoint }}
