@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,28 @@ async def test_a_killed_process_is_started_again(folder: PlatformFolder) -> None
         assert after["registry"]["last_exit"] == -signal.SIGKILL
         assert after["gateway"] == before["gateway"]
         await until("the state file", lambda: folder.read_state()["processes"]["registry"]["restarts"] == 1)
+
+
+@pytest.mark.timeout(60)
+async def test_it_stops_though_a_cancellation_gets_lost(
+    folder: PlatformFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` of Python 3.11 loses one that comes together with the result."""
+
+    waiting: set[str] = set()
+
+    async def no_more_answers(spec: ProcessSpec) -> bool:
+        if supervisor.state()["ready"]:
+            waiting.add(spec.name)
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(module, "is_healthy", no_more_answers)
+    supervisor = of(folder, broker=IDLES, registry=IDLES)
+    async with running(supervisor):
+        await until("a question about each", lambda: len(waiting) == 2)
+    assert {one["state"] for one in supervisor.state()["processes"].values()} == {"stopped"}
 
 
 async def test_a_process_that_hangs_is_shown_as_unhealthy(folder: PlatformFolder) -> None:

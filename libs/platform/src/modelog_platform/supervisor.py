@@ -83,12 +83,15 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 keepers = [group.create_task(self._keep(running)) for running in self._all.values()]
                 keepers.append(group.create_task(self._write_state()))
-                if await self._until_healthy(progress):
-                    self._ready = self._changed = True
-                    ready()
-                await self._stopping.wait()
-                for keeper in keepers:
-                    keeper.cancel()
+                try:
+                    if await self._until_healthy(progress):
+                        self._ready = self._changed = True
+                        ready()
+                    await self._stopping.wait()
+                finally:
+                    self._stopping.set()
+                    for keeper in keepers:
+                        keeper.cancel()
         finally:
             await self._stop_all()
 
@@ -128,9 +131,12 @@ class Supervisor:
         """Start a process, watch it, start it again: with growing pauses while it keeps dying young."""
         if not running.spec.part:
             await self._servers_serve.wait()
-        while True:
+        while not self._stopping.is_set():
             self._start(running)
             await self._watch(running)
+            if self._stopping.is_set():
+                # It was cancelled too, but what asked for the process's health may have lost that.
+                return
             running.last_exit = running.process.returncode if running.process else None
             lived_s = time.monotonic() - running.started_at
             running.pause_s = FIRST_PAUSE_S if lived_s > STEADY_S else min(running.pause_s * 2, LONGEST_PAUSE_S)
@@ -155,14 +161,14 @@ class Supervisor:
         self._changed = True
 
     async def _watch(self, running: Running) -> None:
-        """Returns when the process has ended."""
-        while running.process is not None and running.process.poll() is None:
+        """Returns when the process has ended, or everything is about to."""
+        while running.process is not None and running.process.poll() is None and not self._stopping.is_set():
             healthy = await is_healthy(running.spec)
             state = "healthy" if healthy else ("starting" if running.state == "starting" else "unhealthy")
             self._changed |= state != running.state
             running.state = state
             for _ in range(10 if healthy else 2):
-                if running.process.poll() is not None:
+                if running.process.poll() is not None or self._stopping.is_set():
                     return
                 await asyncio.sleep(POLL_S)
 
@@ -220,7 +226,9 @@ async def is_healthy(spec: ProcessSpec) -> bool:
     if spec.health:
         return await says_serving(f"{LOOPBACK}:{spec.port}")
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(LOOPBACK, spec.port), 1.0)
+        # asyncio.wait_for of Python 3.11 loses a cancellation that comes together with the result.
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(LOOPBACK, spec.port)
     except (OSError, TimeoutError):
         return False
     writer.close()

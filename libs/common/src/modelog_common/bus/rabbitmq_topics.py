@@ -120,7 +120,8 @@ class Line:
     async def close(self) -> None:
         """Leave."""
         self.lost = True
-        await asyncio.wait_for(self.connection.close(), TIMEOUT_S)
+        async with asyncio.timeout(TIMEOUT_S):
+            await self.connection.close()
 
     async def _tell(self, entry: Entry) -> None:
         """Add an entry to the list, and wait until it was read with all that stands before it."""

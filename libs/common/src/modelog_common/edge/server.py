@@ -105,7 +105,8 @@ class EdgeServer:
         """Wait until no connection is left, so long."""
         if self._connections and patience_s > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await self._empty.wait()
 
     def _add(self, path: str, handler: Any) -> None:
         self._handlers[path] = handler if self._wrap is None else self._wrap(path, handler)
