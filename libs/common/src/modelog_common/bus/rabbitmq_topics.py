@@ -15,7 +15,14 @@ from uuid import uuid4
 import aiormq
 import msgspec
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
-from aiormq.exceptions import AMQPError, ChannelClosed, ChannelNotFoundEntity, DeliveryError
+from aiormq.exceptions import (
+    AMQPError,
+    ChannelClosed,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    ConnectionInternalError,
+    DeliveryError,
+)
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
@@ -25,6 +32,8 @@ PREFETCH = 1000
 TIMEOUT_S = 5.0
 # For connecting and reading the whole list.
 OPENING_S = 30.0
+# Between tries to read a list that RabbitMQ is just making for somebody else.
+PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 # A stream's name becomes a folder's, with more around it: 255 bytes are most.
 LONGEST_TOPIC = 150
 
@@ -65,7 +74,19 @@ class Line:
 
     @classmethod
     async def open(cls, url: str) -> Line:
-        """Connect, and read the list of topics to its end."""
+        """Connect, and read the list of topics to its end.
+
+        Whoever reads it while RabbitMQ makes it for somebody else is told of an internal error or a missing replica.
+        """
+        for pause_s in PAUSES_S:
+            try:
+                return await cls._opened(url)
+            except (ConnectionInternalError, ChannelPreconditionFailed):
+                await asyncio.sleep(pause_s)
+        return await cls._opened(url)
+
+    @classmethod
+    async def _opened(cls, url: str) -> Line:
         async with asyncio.timeout(TIMEOUT_S):
             line = cls(await aiormq.connect(url))
         try:
