@@ -131,7 +131,7 @@ class Supervisor:
         """Start a process, watch it, start it again: with growing pauses while it keeps dying young."""
         if not running.spec.part:
             await self._servers_serve.wait()
-        while not self._stopping.is_set():
+        while True:
             self._start(running)
             await self._watch(running)
             if self._stopping.is_set():
@@ -162,15 +162,18 @@ class Supervisor:
 
     async def _watch(self, running: Running) -> None:
         """Returns when the process has ended, or everything is about to."""
-        while running.process is not None and running.process.poll() is None and not self._stopping.is_set():
+        while not self._is_over(running):
             healthy = await is_healthy(running.spec)
             state = "healthy" if healthy else ("starting" if running.state == "starting" else "unhealthy")
             self._changed |= state != running.state
             running.state = state
             for _ in range(10 if healthy else 2):
-                if running.process.poll() is not None or self._stopping.is_set():
+                if self._is_over(running):
                     return
                 await asyncio.sleep(POLL_S)
+
+    def _is_over(self, running: Running) -> bool:
+        return running.process is None or running.process.poll() is not None or self._stopping.is_set()
 
     async def _write_state(self) -> None:
         while True:

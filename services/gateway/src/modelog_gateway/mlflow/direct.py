@@ -15,7 +15,7 @@ from yarl import query_to_pairs
 
 from modelog_gateway.mlflow.app import MOUNTED
 from modelog_gateway.mlflow.endpoints import Answering, Registry, answering_of
-from modelog_gateway.mlflow.errors import UNEXPECTED_STATUS, refused
+from modelog_gateway.mlflow.errors import refused
 from modelog_gateway.mlflow.working import HEADER
 from modelog_gateway.rest.callers import CORRELATION_HEADER, bearer, call_of, correlation_of, unexpected
 
@@ -46,7 +46,7 @@ def handler_of(answering: Answering, verifier: TokenVerifier) -> Handle:
         except ModelogError as error:
             answer = refused(error)
         except Exception:
-            answer = refused(unexpected(request.path, correlation), UNEXPECTED_STATUS)
+            answer = refused(unexpected(request.path, correlation))
         answer.headers[CORRELATION_HEADER] = correlation
         return answer
 

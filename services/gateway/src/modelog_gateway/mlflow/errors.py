@@ -22,8 +22,7 @@ CODES: dict[type[errors.ModelogError], tuple[str, int]] = {
     DeadlineExceeded: ("DEADLINE_EXCEEDED", 504),
     PeerFailed: ("INTERNAL_ERROR", 500),
 }
-UNEXPECTED_STATUS = 500
-UNEXPECTED = ("INTERNAL_ERROR", UNEXPECTED_STATUS)
+UNEXPECTED = ("INTERNAL_ERROR", 500)
 
 
 class EndpointNotFound(errors.NotFound):

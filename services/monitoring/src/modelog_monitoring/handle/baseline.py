@@ -26,11 +26,12 @@ def measure(data: WindowStore, plan: AbPlan, tenant: str) -> Measured:
     if (most := data.rows_between(flow, since_us, until_us, plan.a)) > MOST:
         raise Invalid.field("measure_s", f"reaches over {most:,} predictions; {MOST:,} are measured at most")
     rows = read_rows(data, flow, Span(since_us, until_us, until_us + lateness_us), (), plan.a)
-    known = rows.take(~np.isnan(rows.outcome(amounts=plan.of_amounts)))
+    outcomes = rows.outcome(amounts=plan.of_amounts)
+    known = ~np.isnan(outcomes)
     # Imported when it is needed: scipy takes longer to import than all the rest, and a restart must not wait.
     from modelog_monitoring.stats.ab import values_of
 
-    values = values_of(plan, known.scores.astype(np.float64), known.outcome(amounts=plan.of_amounts))
+    values = values_of(plan, rows.scores[known].astype(np.float64), outcomes[known])
     found = f"{len(values):,} predictions of {plan.a} with a known {plan.metric}"
     if len(values) < FEWEST:
         raise Invalid.field(

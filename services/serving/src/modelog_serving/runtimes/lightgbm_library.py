@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.runtimes.shared_library import library_of
 
 _FLOAT32, _FLOAT64 = 0, 1
 _ROW_MAJOR, _NORMAL, _FIRST, _ALL = 1, 0, 0, -1
 _LONGEST_NAME = 1000
+_LIBRARIES = ("lib_lightgbm.so", "lib_lightgbm.dylib", "lib_lightgbm.dll")
 
 
 class LightGBMFailed(Exception):
@@ -97,14 +97,4 @@ class Booster:
 
 @cache
 def _library() -> ctypes.CDLL:
-    """The shared library that the package lightgbm brings, without importing the package."""
-    package = find_spec("lightgbm")
-    folders = list(package.submodule_search_locations or ()) if package is not None else []
-    for folder in folders:
-        for name in ("lib_lightgbm.so", "lib_lightgbm.dylib", "lib_lightgbm.dll"):
-            path = Path(folder) / "lib" / name
-            if path.exists():
-                library = ctypes.CDLL(str(path))
-                library.LGBM_GetLastError.restype = ctypes.c_char_p
-                return library
-    raise ImportError(f"the package lightgbm has no shared library in {folders}; install lightgbm again")
+    return library_of("lightgbm", _LIBRARIES, "LGBM_GetLastError", "lightgbm again")

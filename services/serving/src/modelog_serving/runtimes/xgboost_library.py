@@ -9,19 +9,19 @@ from __future__ import annotations
 import ctypes
 import json
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.runtimes.shared_library import library_of
 
 # Plain values of all trees, as (rows, outputs) whatever the objective; NaN is missing.
 _PREDICT = (
     b'{"type":0,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":true,"missing":NaN,"cache_id":0}'
 )
 _ROWS = '{{"data":[{},true],"shape":[{},{}],"typestr":"<f4","strides":null,"version":3}}'
+_LIBRARIES = ("libxgboost.so", "libxgboost.dylib", "xgboost.dll")
 
 
 class XGBoostFailed(Exception):
@@ -92,14 +92,4 @@ class Booster:
 
 @cache
 def _library() -> ctypes.CDLL:
-    """The shared library that the package xgboost brings, without importing the package."""
-    package = find_spec("xgboost")
-    folders = list(package.submodule_search_locations or ()) if package is not None else []
-    for folder in folders:
-        for name in ("libxgboost.so", "libxgboost.dylib", "xgboost.dll"):
-            path = Path(folder) / "lib" / name
-            if path.exists():
-                library = ctypes.CDLL(str(path))
-                library.XGBGetLastError.restype = ctypes.c_char_p
-                return library
-    raise ImportError(f"the package xgboost has no shared library in {folders}; install xgboost-cpu")
+    return library_of("xgboost", _LIBRARIES, "XGBGetLastError", "xgboost-cpu")
