@@ -188,5 +188,5 @@ def test_a_process_that_serves_xgboost_loads_nothing_of_the_others(tmp_path: Pat
     assert loaded & OTHERS == set()
     assert {name for name in loaded if name.startswith("modelog_serving.runtimes.")} == {
         f"modelog_serving.runtimes.{name}"
-        for name in ("find", "fitting", "ubjson", "xgboost_library", "xgboost_runtime")
+        for name in ("find", "fitting", "shared_library", "ubjson", "xgboost_library", "xgboost_runtime")
     }
