@@ -70,6 +70,14 @@ class Servicer:
         context.set_compression(grpc.Compression.Gzip)
         return request
 
+    async def Mixed(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        """Each as it comes, but the second not compressed."""
+        context.set_compression(grpc.Compression.Gzip)
+        for number in range(3):
+            if number == 1:
+                context.disable_next_message_compression()
+            yield request
+
     async def Peer(self, request: bytes, context: Any) -> bytes:
         names = context.auth_context().get("x509_common_name", [])
         return context.peer().encode() + b" " + b",".join(names)
@@ -127,7 +135,7 @@ class Servicer:
 UNARY = ("Echo", "Held", "Metadata", "Abort", "Coded", "Broken", "Compressed", "Peer", "Plain")
 KINDS = {
     grpc.unary_unary_rpc_method_handler: UNARY,
-    grpc.unary_stream_rpc_method_handler: ("Count", "Fill", "Write"),
+    grpc.unary_stream_rpc_method_handler: ("Count", "Fill", "Mixed", "Write"),
     grpc.stream_unary_rpc_method_handler: ("Join", "First", "Slow"),
     grpc.stream_stream_rpc_method_handler: ("Each", "Read"),
 }

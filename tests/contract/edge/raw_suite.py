@@ -54,6 +54,15 @@ class RawEdgeSuite:
             raw.send(frames.frame(frames.DATA, frames.END_STREAM, 1, message))
             assert (await raw.until(frames.DATA)).payload == b"\0\0\0\0\3abc"
 
+    async def test_one_message_of_a_compressed_stream_is_not_compressed(self, edge: Edge) -> None:
+        async with Raw(edge) as raw:
+            raw.send(raw.request(1, "Mixed", ("grpc-accept-encoding", "gzip")), data(b"abc" * 1000))
+            sent = b""
+            while len(messages_of(sent)) < 3:
+                sent += (await raw.until(frames.DATA)).payload
+            assert [flag for flag, _ in messages_of(sent)] == [1, 0, 1]
+            assert messages_of(sent)[1][1] == b"abc" * 1000
+
     async def test_windows_are_kept(self, edge: Edge) -> None:
         async with Raw(edge, settings={frames.INITIAL_WINDOW_SIZE: 3}) as raw:
             raw.send(raw.request(), data(b"abcdef"))
@@ -82,3 +91,12 @@ class RawEdgeSuite:
                 pass
         async with Raw(edge) as other:
             await other.alive()
+
+
+def messages_of(sent: bytes) -> list[tuple[int, bytes]]:
+    """The whole messages in DATA, each with its flag that says whether it is compressed."""
+    found = []
+    while len(sent) >= 5 and len(sent) >= (end := 5 + int.from_bytes(sent[1:5], "big")):
+        found.append((sent[0], sent[5:end]))
+        sent = sent[end:]
+    return found

@@ -31,7 +31,7 @@ class Call:
     """Begins its handler when the request is there: one message and the end, or for a stream of requests at once."""
 
     __slots__ = (
-        "_aborted", "_code", "_compress", "_connection", "_deadline", "_details", "_done_callbacks", "_ended_in",
+        "_aborted", "_code", "_compress", "_compress_next", "_connection", "_deadline", "_details", "_done_callbacks", "_ended_in",
         "_handle", "_incoming", "_started", "_stream", "_timer", "_trailing", "_waiter", "ended", "gone",
         "handler", "request", "task",
     )  # fmt: skip
@@ -48,7 +48,7 @@ class Call:
         self._details = ""
         self._trailing: Metadata = ()
         self._aborted = False
-        self._compress = False
+        self._compress, self._compress_next = False, True
         self._done_callbacks: list[Callable[[Any], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: float | None = None
@@ -121,7 +121,8 @@ class Call:
             self._compress = compression is grpc.Compression.Gzip and self._stream.head.takes_gzip
 
     def disable_next_message_compression(self) -> None:
-        self._compress = False
+        """Send the next message as it is; those after it are compressed again."""
+        self._compress_next = False
 
     def cancelled(self) -> bool:
         """Ended before the handler did: by the client, the deadline, or the server's end."""
@@ -184,7 +185,8 @@ class Call:
         limit = self._connection.limits.message_bytes
         if len(data) > limit:
             raise BadMessage(Code.RESOURCE_EXHAUSTED, f"sent message larger than max ({len(data)} vs. {limit})")
-        if self._compress:
+        compress, self._compress_next = self._compress and self._compress_next, True
+        if compress:
             return prefixed(data, compress=True)
         return PREFIX.pack(0, len(data)) + data
 
