@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+ATHERIS_VERSION := 3.0.0
 PORT ?= 8080
 # Their entry points are written down when they are installed.
 PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)
@@ -10,7 +11,7 @@ SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
-.PHONY: help demo test servers test-servers test-faults check format proto bench clean
+.PHONY: help demo test servers test-servers test-faults fuzz check format proto bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +48,10 @@ test-servers: servers ## The suites on real servers, which it installs, starts a
 
 test-faults: servers ## The long fault tests: kills by the hundred, a hung broker, a full disk, slow fsync; needs root
 	@$(BIN)/python -m pytest -m long tests/chaos tests/integration tests/servers $(ARGS)
+
+fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of our own gRPC edge and HTTP/1.1; SECONDS=3600
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python atheris==$(ATHERIS_VERSION)
+	@for target in edge http1; do $(BIN)/python tests/fuzz/run.py $$target --seconds $(or $(SECONDS),300) || exit 1; done
 
 check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -1,0 +1,94 @@
+"""Where the fuzzer begins: calls of every kind, settings, plain requests; and a mutation that knows frames."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import inputs  # noqa: F401  puts the folder of the next import on the path
+from fed_edge import BEGIN, METHODS, head
+from modelog_common.edge import frames
+
+MESSAGE = frames.frame(frames.DATA, frames.END_STREAM, 1, b"\0\0\0\0\3abc")
+
+
+def edge_seeds() -> list[bytes]:
+    """Connections of the gRPC edge."""
+    calls = [frames.frame(frames.HEADERS, frames.END_HEADERS, 1, head(method)) + MESSAGE for method in METHODS]
+    odd = [
+        frames.settings({frames.INITIAL_WINDOW_SIZE: 1}),
+        frames.window_update(0, 70_000),
+        frames.rst_stream(1, 8),
+        frames.frame(frames.PING, 0, 0, bytes(8)),
+        frames.frame(frames.GOAWAY, 0, 0, bytes(8)),
+        frames.frame(frames.HEADERS, 0, 1, head("Echo")[:9])
+        + frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, head("Echo")[9:])
+        + MESSAGE,
+        frames.frame(frames.HEADERS, frames.END_HEADERS, 1, head("Join", [("grpc-encoding", "gzip")])) + MESSAGE,
+        frames.frame(frames.HEADERS, frames.END_HEADERS, 1, head("Held", [("grpc-timeout", "1n")])) + MESSAGE,
+    ]
+    return [bytes((cut, takes)) + BEGIN + call for call in (*calls, *odd) for cut, takes in ((0, 0), (7, 1))]
+
+
+def http1_seeds() -> list[bytes]:
+    """Connections of HTTP/1.1."""
+    requests = [
+        b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /echo?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        b"GET /later HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /broken HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+    ]
+    return [bytes((cut, 0)) + request * 2 for request in requests for cut in (0, 9)]
+
+
+def frame_mutation(data: bytes, most: int, seed: int, mutate: Callable[[bytes, int], bytes]) -> bytes:
+    """Change one frame and leave the others whole, as bytes changed anywhere would not; at times change any byte."""
+    draw = random.Random(seed)
+    start = data.find(frames.PREFACE) + len(frames.PREFACE)
+    if start < len(frames.PREFACE) or draw.random() < 0.15:
+        return mutate(data, most)
+    parts = _frames_of(data[start:])
+    at = draw.randrange(len(parts)) if parts else 0
+    choice = draw.randrange(6)
+    if not parts or choice == 0:
+        method = frames.frame(
+            frames.HEADERS, draw.choice([0, 1, 4, 5]), draw.randrange(1, 12), head(draw.choice(METHODS))
+        )
+        parts.insert(at, method)
+    elif choice == 1:
+        parts.insert(at, draw.choice(parts))
+    elif choice == 2:
+        del parts[at]
+    elif choice == 3:
+        other = draw.randrange(len(parts))
+        parts[at], parts[other] = parts[other], parts[at]
+    else:
+        parts[at] = _changed(parts[at], draw, mutate)
+    return (data[:start] + b"".join(parts))[:most]
+
+
+def _frames_of(data: bytes) -> list[bytes]:
+    found = []
+    while data:
+        end = frames.HEAD_BYTES + int.from_bytes(data[:3], "big")
+        found.append(data[:end])
+        data = data[end:]
+    return found
+
+
+def _changed(part: bytes, draw: random.Random, mutate: Callable[[bytes, int], bytes]) -> bytes:
+    if len(part) < frames.HEAD_BYTES:
+        return mutate(part, 64) if part else part
+    kind, flags, number, payload = part[3], part[4], int.from_bytes(part[5:9], "big"), part[frames.HEAD_BYTES :]
+    field = draw.randrange(5)
+    if field == 0:
+        kind = draw.randrange(12)
+    elif field == 1:
+        flags ^= 1 << draw.randrange(8)
+    elif field == 2:
+        number = draw.choice([0, 1, 2, 3, 5, 7, number + 2])
+    else:
+        payload = mutate(payload, len(payload) + 20) if payload else bytes(draw.randrange(1, 20))
+    return frames.frame(kind, flags, number & 0x7FFFFFFF, payload)
