@@ -31,8 +31,8 @@ class Call:
     """Begins its handler when the request is there: one message and the end, or for a stream of requests at once."""
 
     __slots__ = (
-        "_aborted", "_code", "_compress", "_compress_next", "_connection", "_deadline", "_details", "_done_callbacks", "_ended_in",
-        "_handle", "_incoming", "_started", "_stream", "_timer", "_trailing", "_waiter", "ended", "gone",
+        "_aborted", "_code", "_compress", "_compress_next", "_connection", "_deadline", "_details", "_done_callbacks",
+        "_ended_in", "_handle", "_incoming", "_started", "_stream", "_timer", "_trailing", "_waiter", "ended", "gone",
         "handler", "request", "task",
     )  # fmt: skip
 
