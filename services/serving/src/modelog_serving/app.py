@@ -30,7 +30,9 @@ from modelog_serving.engine.models import Models
 from modelog_serving.events import EVENTS
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.listen import GrpcListener, HttpListener
+from modelog_serving.oip.rest_calls import RestCalls
 from modelog_serving.oip.rest_edge import RestEdge
+from modelog_serving.oip.rest_routes import RestRoutes
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.read.tables import METADATA, rows
@@ -102,8 +104,10 @@ def _data_plane(host: Host, inference: Inference, warmup: Warmup) -> None:
         permission=PUBLIC,
         validated=False,
     )
-    rest = RestEdge(inference, warmup, host.verifier)
-    http = HttpListener(settings.service_host, settings.http_port, rest.application(), settings.drain_s)
+    routes = RestRoutes()
+    RestCalls(inference, warmup).add_to(routes)
+    rest = RestEdge(routes, host.verifier)
+    http = HttpListener(settings.service_host, settings.http_port, rest, settings.drain_s)
     host.before_serving(partial(grpc.start, host.endpoints, "oip_grpc"))
     host.before_serving(partial(http.start, host.endpoints, "http"))
     host.on_stop(grpc.stop)

@@ -15,13 +15,14 @@ is not here.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 import structlog
@@ -64,12 +65,21 @@ Find = Callable[[str, str], Handle | None]
 
 
 class Http1:
-    """What the connections of one address share. A handler is cancelled when its caller goes away."""
+    """What the connections of one address share. A handler is cancelled when its caller goes away.
+
+    A request that is not whole `patience_s` after its head is unusual, too.
+    """
 
     def __init__(
-        self, find: Find, other: Callable[[], asyncio.Protocol], body_bytes: int, idle_s: float = IDLE_S
+        self,
+        find: Find,
+        other: Callable[[], asyncio.Protocol],
+        body_bytes: int,
+        idle_s: float = IDLE_S,
+        patience_s: float = math.inf,
     ) -> None:
-        self.find, self.other, self.body_bytes, self.idle_s = find, other, body_bytes, idle_s
+        self.find, self.other, self.body_bytes = find, other, body_bytes
+        self.idle_s, self.patience_s = idle_s, patience_s
         self.connections: set[Connection] = set()
         self.stopping = False
 
@@ -80,15 +90,30 @@ class Http1:
     async def stop(self, timeout_s: float) -> None:
         """Close what is idle, let the others answer for so long, then break them off."""
         self.stopping = True
-        for connection in list(self.connections):
-            connection.close_if_idle()
-        busy = [connection.task for connection in self.connections if connection.task is not None]
-        if busy:
-            await asyncio.wait(busy, timeout=timeout_s)
-        for connection in list(self.connections):
-            connection.abort()
-        # What was broken off may have to tidy up.
-        await asyncio.gather(*busy, return_exceptions=True)
+        await end_all(self.connections, timeout_s)
+
+
+class Ending(Protocol):
+    """A connection that can be ended; `task` is what answers, if anything is answered."""
+
+    task: asyncio.Task[None] | None
+
+    def close_if_idle(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+async def end_all(connections: Collection[Ending], timeout_s: float) -> None:
+    """Close those that are idle, let the others answer for so long, then break them off."""
+    for connection in list(connections):
+        connection.close_if_idle()
+    busy = [connection.task for connection in connections if connection.task is not None]
+    if busy:
+        await asyncio.wait(busy, timeout=timeout_s)
+    for connection in list(connections):
+        connection.abort()
+    # What was broken off may have to tidy up.
+    await asyncio.gather(*busy, return_exceptions=True)
 
 
 class Connection(asyncio.Protocol):
@@ -105,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._writable, self._reading = True, True
         self._last_s = self._loop.time()
+        self._began_s = math.inf
         self._idle: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -114,7 +140,7 @@ class Connection(asyncio.Protocol):
         if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._front.connections.add(self)
-        self._idle = self._loop.call_later(self._front.idle_s, self._look_idle)
+        self._idle = self._loop.call_later(min(self._front.idle_s, self._front.patience_s), self._look_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
@@ -151,11 +177,16 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _look_idle(self) -> None:
-        left_s = self._last_s + self._front.idle_s - self._loop.time()
+        now = self._loop.time()
+        left_s = self._last_s + self._front.idle_s - now
         if self.task is None and left_s <= 0:
             self._transport.close()
+        elif not self._writable and now - self._last_s > self._front.patience_s:
+            self._transport.abort()
+        elif self._head is not None and now - self._began_s > self._front.patience_s:
+            self._hand_over()
         else:
-            self._idle = self._loop.call_later(max(left_s, 1.0), self._look_idle)
+            self._idle = self._loop.call_later(min(max(left_s, 1.0), self._front.patience_s), self._look_idle)
 
     def _let_go(self) -> None:
         self._front.connections.discard(self)
@@ -175,7 +206,7 @@ class Connection(asyncio.Protocol):
                 self._hand_over()
                 return
             head.handle, head.end = handle, end
-            self._head, self._size = head, end + length
+            self._head, self._size, self._began_s = head, end + length, self._last_s
         if len(self._came) < self._size:
             return
         head, self._head = self._head, None
@@ -263,7 +294,8 @@ def _head_of(data: bytes) -> _Head | None:
         return None
     if head.count > HEADERS_MOST or "host" not in head.headers or not NOT_PLAIN.isdisjoint(head.headers):
         return None
-    if not head.target.isascii() or b"#" in head.target:
+    # Of the other forms of an address, a proxy's and that of OPTIONS, none is plain.
+    if not head.target.startswith(b"/") or not head.target.isascii() or b"#" in head.target:
         return None
     head.verb = head.parser.get_method().decode()
     # They hold each other.

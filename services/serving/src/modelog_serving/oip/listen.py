@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 
-from aiohttp import web
 from modelog_common.config import Settings
 from modelog_common.domain.errors import Unavailable
+from modelog_common.edge.http1 import Http1
+from modelog_common.edge.http1_whole import PATIENCE_S, Whole
 from modelog_common.rpc.server import GrpcServer
 from modelog_common.security.tokens import TokenVerifier
 
+from modelog_serving.oip.rest_edge import MAX_BODY_BYTES, RestEdge, refused
+
+BACKLOG = 1024
 Endpoints = MutableMapping[str, str]
 
 
@@ -37,27 +42,31 @@ class GrpcListener:
 
 
 class HttpListener:
-    """An HTTP/1.1 server."""
+    """An HTTP/1.1 server: plain requests take the short way, all others the long one to the same handlers."""
 
-    def __init__(self, host: str, port: int, application: web.Application, drain_s: float) -> None:
-        self._host, self._port = host, port
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=drain_s)
+    def __init__(self, host: str, port: int, edge: RestEdge, drain_s: float, patience_s: float = PATIENCE_S) -> None:
+        self._host, self._port, self._drain_s = host, port, drain_s
+        self._whole = Whole(edge.find, refused, MAX_BODY_BYTES, patience_s=patience_s)
+        self._front = Http1(edge.plain, self._whole.connection, MAX_BODY_BYTES, patience_s=patience_s)
+        self._server: asyncio.Server | None = None
 
     async def start(self, endpoints: Endpoints, name: str) -> None:
         """Listen, and tell under `name` where; raises Unavailable when the port cannot be had."""
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
+        loop = asyncio.get_running_loop()
         try:
-            await site.start()
+            self._server = await loop.create_server(self._front.connection, self._host, self._port, backlog=BACKLOG)
         except OSError as error:
-            await self._runner.cleanup()
             raise Unavailable(
                 f"cannot listen on {self._host}:{self._port}: {error.strerror or error}; "
                 "choose another port with MODELOG_HTTP_PORT (0 takes a free one)"
             ) from error
-        address = self._runner.addresses[0]
-        endpoints[name] = f"http://{self._host}:{address[1]}"
+        endpoints[name] = f"http://{self._host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         """Take no new calls, and let the running ones end."""
-        await self._runner.cleanup()
+        if self._server is None:
+            return
+        self._server.close()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._front.stop(self._drain_s))
+            group.create_task(self._whole.stop(self._drain_s))
