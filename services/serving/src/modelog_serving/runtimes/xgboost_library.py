@@ -59,6 +59,13 @@ class Booster:
         configuration: dict[str, Any] = json.loads(text.value or b"{}")
         return str(configuration.get("learner", {}).get("objective", {}).get("name", ""))
 
+    def document(self) -> bytes:
+        """The model as JSON."""
+        length, text = ctypes.c_uint64(), ctypes.POINTER(ctypes.c_char)()
+        asked = b'{"format":"json"}'
+        self._do("XGBoosterSaveModelToBuffer", self._handle, asked, ctypes.byref(length), ctypes.byref(text))
+        return ctypes.string_at(text, length.value)
+
     def predict(self, rows: Matrix) -> Matrix:
         """Answer (rows, features) with (rows, outputs) float32; the library takes float32."""
         data = np.ascontiguousarray(rows, "<f4")

@@ -6,8 +6,10 @@ import numpy as np
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.runtime import Model
 from modelog_serving.runtimes.fitting import check_features, check_no_labels, check_width
 from modelog_serving.runtimes.ubjson import NotWhole, check_whole
+from modelog_serving.runtimes.xgboost_compiled import fastest
 from modelog_serving.runtimes.xgboost_library import Booster, XGBoostFailed
 
 # The objectives whose answers are whole numbers.
@@ -20,7 +22,7 @@ class XGBoostRuntime:
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
 
-    def load(self, content: bytes, signature: Signature, approved: bool) -> Booster:
+    def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
         _check_whole(content)
         try:
             booster = Booster(content, self._threads)
@@ -32,7 +34,7 @@ class XGBoostRuntime:
         check_width(width, signature)
         if booster.objective() not in LABELS:
             check_no_labels(booster.objective(), signature)
-        return booster
+        return fastest(booster)
 
 
 def _check_whole(content: bytes) -> None:

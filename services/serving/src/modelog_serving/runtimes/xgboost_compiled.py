@@ -1,0 +1,101 @@
+"""The fastest engine for a model of XGBoost: compiled trees where they were proven to answer as the library does.
+
+numba is an extra (modelog-serving[trees]); without it, and where a model does not fit or the proof fails, the library
+goes on answering, and the log says why.
+"""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+
+import numpy as np
+import structlog
+from modelog_common.domain.errors import Invalid
+
+from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.runtimes.xgboost_library import Booster
+from modelog_serving.runtimes.xgboost_trees import DoesNotFit, Trees, trees_of
+
+# Relative to the answer, or to 1 where the answer is smaller.
+TOLERANCE = 1e-6
+PROOF_ROWS = 1024
+TIMED_ROWS = 256
+log = structlog.get_logger()
+
+
+class CompiledTrees:
+    """A model in the kernel's arrays; `booster` is the same model in the library."""
+
+    def __init__(self, booster: Booster, trees: Trees) -> None:
+        from modelog_serving.runtimes.tree_kernel import warmed
+
+        self.booster = booster
+        self._features, self._outputs, self._kernel = booster.features(), len(trees.bases), warmed()
+        self._arrays = (
+            trees.features, trees.thresholds, trees.missing_right, trees.leaves, trees.groups, trees.bases, trees.link
+        )  # fmt: skip
+        self.rows_per_ms = self._timed()
+
+    def predict(self, rows: Matrix) -> Matrix:
+        """Answer (rows, features) with (rows, outputs) float32, as the library does."""
+        data = np.ascontiguousarray(rows, np.float32)
+        if data.ndim != 2 or data.shape[1] != self._features:
+            raise Invalid.field("inputs", f"make rows of shape {data.shape}; the model takes {self._features} features")
+        answers = np.empty((len(data), self._outputs), np.float32)
+        self._kernel(data, *self._arrays, answers)
+        return answers
+
+    def _timed(self) -> int:
+        rows = np.zeros((TIMED_ROWS, self._features), np.float32)
+        took = []
+        for _ in range(3):
+            began = time.perf_counter()
+            self.predict(rows)
+            took.append(time.perf_counter() - began)
+        return max(1, int(TIMED_ROWS / (min(took) * 1000)))
+
+
+def fastest(booster: Booster) -> Model:
+    """The compiled trees of a model if they answer a sample as the library does, else the library."""
+    try:
+        if find_spec("numba") is None:
+            raise DoesNotFit("numba is missing: pip install 'modelog-serving[trees]'")
+        trees = trees_of(booster.document())
+        compiled = CompiledTrees(booster, trees)
+        _prove(compiled, booster, sample(trees, booster.features()))
+    except DoesNotFit as error:
+        log.info("xgboost's own engine answers", why=str(error))
+        return booster
+    except (RuntimeError, ImportError, OSError) as error:
+        # numba has no place to keep what it compiles, or does not work on this machine.
+        log.warning("xgboost's own engine answers", why=f"trees cannot be compiled: {error}")
+        return booster
+    return compiled
+
+
+def sample(trees: Trees, features: int) -> Matrix:
+    """Rows (PROOF_ROWS, features) that go close by the splits, on them, and miss values; always the same ones."""
+    draw = np.random.default_rng(7)
+    rows = draw.normal(size=(PROOF_ROWS, features)).astype(np.float32)
+    asked, thresholds = trees.splits
+    for feature in np.unique(asked):
+        own = draw.choice(thresholds[asked == feature], PROOF_ROWS)
+        below, above = np.nextafter(own, np.float32(-np.inf)), np.nextafter(own, np.float32(np.inf))
+        rows[:, feature] = np.choose(draw.integers(0, 4, PROOF_ROWS), [own, below, above, own + rows[:, feature]])
+    rows[draw.random(rows.shape) < 0.1] = np.nan
+    rows[0], rows[1] = np.nan, 0
+    return rows
+
+
+def _prove(compiled: CompiledTrees, booster: Booster, rows: Matrix) -> None:
+    """Raise DoesNotFit unless both answer alike, whether rows come alone or together."""
+    expected = booster.predict(rows)
+    alone = np.concatenate([compiled.predict(rows[n : n + 1]) for n in range(64)])
+    for found, wanted in ((compiled.predict(rows), expected), (alone, expected[:64])):
+        if found.shape != wanted.shape:
+            raise DoesNotFit(f"compiled trees answer {found.shape} where the library answers {wanted.shape}")
+        far = np.abs(found - wanted) > TOLERANCE * np.maximum(1, np.abs(wanted))
+        if far.any() or not np.array_equal(np.isnan(found), np.isnan(wanted)):
+            worst = float(np.nanmax(np.abs(found - wanted)))
+            raise DoesNotFit(f"compiled trees differ from the library by up to {worst:.3g} on a sample")
