@@ -7,7 +7,6 @@ row takes as many steps in each tree and nothing has to be guessed by the proces
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 from numba import njit
@@ -25,8 +24,7 @@ TINY = np.float32(1e-16)
 
 Floats = NDArray[np.float32]
 Kernel = Callable[..., None]
-Function = TypeVar("Function", bound=Callable[..., None])
-compiled: Callable[[Function], Function] = njit(cache=True, nogil=True, error_model="numpy")
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
