@@ -10,6 +10,7 @@ import pytest
 from modelog_common.events.types import UnknownEvent, spec_of
 from modelog_serving.deployment.events import DeploymentEvent
 from modelog_serving.events import EVENTS
+from modelog_serving.release.events import ReleaseEvent
 from modelog_serving.traffic.events import TrafficMeasured
 
 HERE = Path(__file__).parent
@@ -25,7 +26,10 @@ def decode(golden: dict[str, Any]) -> Any:
     return EVENTS.decode(golden["type"], golden["version"], json.dumps(golden["payload"]).encode())
 
 
-@pytest.mark.parametrize("event_type", [*get_args(DeploymentEvent), TrafficMeasured], ids=lambda t: t.__name__)
+TYPES = [*get_args(DeploymentEvent), *get_args(ReleaseEvent), TrafficMeasured]
+
+
+@pytest.mark.parametrize("event_type", TYPES, ids=lambda t: t.__name__)
 def test_every_version_of_every_type_has_a_golden_file(event_type: type) -> None:
     spec = spec_of(event_type)
     names = [f"{spec.name}.{version}.json" for version in range(1, spec.version + 1)]

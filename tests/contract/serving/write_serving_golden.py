@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from google.protobuf.json_format import MessageToDict
 from modelog_serving.deployment.events import (
     DeploymentCreated,
@@ -23,6 +24,23 @@ from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Deployment, evolve
 from modelog_serving.events import EVENTS
 from modelog_serving.read.tables import to_message
+from modelog_serving.release.decide import RELEASES
+from modelog_serving.release.events import (
+    Compared,
+    Counts,
+    Evidence,
+    Mirrored,
+    Outcome,
+    ReleaseAdvanced,
+    ReleaseEvent,
+    ReleaseLooked,
+    ReleasePromoted,
+    ReleaseRolledBack,
+    ReleaseStarted,
+    ReleaseStopped,
+    Served,
+)
+from modelog_serving.release.plan import Criterion, OutcomePlan, Pattern, Plan
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
 from modelog_serving.traffic.latency import Latencies
@@ -66,13 +84,64 @@ MEASURED = TrafficMeasured(
     (VersionTraffic("1.0.0", 7, 2, Latencies(8, (3, 0, 2))), VersionTraffic("1.1.0", 1, 1, Latencies())),
     AT + timedelta(minutes=1),
 )
-STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured]] = (EXAMPLES, [MEASURED])
+PLAN = Plan(
+    Pattern.CANARY,
+    (10.0, 50.0, 100.0),
+    0.05,
+    0.01,
+    0.02,
+    25.0,
+    OutcomePlan("amount", 0.1, Criterion.NON_INFERIOR, sd=1.0, higher_is_better=True, method="exact", lateness_s=60.0),
+    60.0,
+    500,
+    86_400.0,
+)
+SEEN = Evidence(
+    0,
+    Counts(900, 1, 9),
+    Counts(100, 1, 2),
+    (Compared("errors", 0.01, 0.001, 0.01, 0.009, -0.01, 0.05, 0.4, 1.0),),
+    Outcome("release.1.0.flights", 500, 60, 1.5, 1.6, 0.1, -0.05, 0.25, 0.2, ""),
+    Mirrored(100, 99, 1, 0, 0.001, 0.2),
+)
+RELEASE = (ID, "flights", 1)
+PATH: Sequence[ReleaseEvent] = (
+    ReleaseStarted(
+        *RELEASE,
+        "flight-delay",
+        Served("1.0.0", "a" * 64, "xgboost"),
+        Served("1.1.0", "b" * 64, "xgboost"),
+        PLAN,
+        Counts(5_000, 5, 50),
+        "newer",
+        "alice",
+        AT,
+    ),
+    ReleaseLooked(*RELEASE, SEEN, AT),
+    ReleaseAdvanced(*RELEASE, "flight-delay", "1.1.0", 1, 50.0, SEEN, "as good", AT),
+)
+ENDS: Sequence[ReleaseEvent] = (
+    ReleasePromoted(*RELEASE, "flight-delay", "1.0.0", "1.1.0", SEEN, "better", AT),
+    ReleaseRolledBack(*RELEASE, "flight-delay", "1.0.0", "1.1.0", SEEN, "worse", "service:serving", AT),
+    ReleaseStopped(*RELEASE, "flight-delay", "1.1.0", SEEN, "enough", "bob", AT),
+)
+STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent]] = (
+    EXAMPLES,
+    [MEASURED],
+    *([*PATH, end] for end in ENDS),
+)
 
 
 def seen_after(events: Sequence[Any]) -> dict[str, Any]:
     """What is made of events: the row that callers see, and who answers which part of the keys; or of traffic."""
     if isinstance(events[-1], TrafficMeasured):
         return {"until": TRAFFIC.evolve(TRAFFIC.initial(), events[-1]).until.isoformat()}
+    if isinstance(events[0], ReleaseStarted):
+        release = RELEASES.initial()
+        for event in events:
+            release = RELEASES.evolve(release, event)
+        told = json.loads(msgspec.json.encode(release.evidence))
+        return {"phase": release.phase.value, "step": release.step, "split": release.split(), "evidence": told}
     deployment = Deployment()
     for event in events:
         deployment = evolve(deployment, event)

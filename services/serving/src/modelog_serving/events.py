@@ -5,6 +5,27 @@ from __future__ import annotations
 from modelog_common.events.types import EventTypes
 
 from modelog_serving.deployment.events import DeploymentCreated, DeploymentStopped, TrafficSet
+from modelog_serving.release.events import (
+    ReleaseAdvanced,
+    ReleaseLooked,
+    ReleasePromoted,
+    ReleaseRolledBack,
+    ReleaseStarted,
+    ReleaseStopped,
+)
 from modelog_serving.traffic.events import TrafficMeasured
 
-EVENTS = EventTypes((DeploymentCreated, TrafficSet, DeploymentStopped, TrafficMeasured))
+EVENTS = EventTypes(
+    (
+        DeploymentCreated,
+        TrafficSet,
+        DeploymentStopped,
+        TrafficMeasured,
+        ReleaseStarted,
+        ReleaseLooked,
+        ReleaseAdvanced,
+        ReleasePromoted,
+        ReleaseRolledBack,
+        ReleaseStopped,
+    )
+)

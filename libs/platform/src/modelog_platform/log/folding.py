@@ -30,6 +30,7 @@ from modelog_registry.webhook.decide import WEBHOOK
 from modelog_registry.workspace.decide import WORKSPACES
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.events import EVENTS as SERVING
+from modelog_serving.release.decide import RELEASES
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_training.job.decide import JOB
 from modelog_training.job.events import EVENTS as TRAINING
@@ -56,7 +57,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
                 WORKSPACES,
             ),
         ),
-        (SERVING, (DEPLOYMENTS, TRAFFIC)),
+        (SERVING, (DEPLOYMENTS, RELEASES, TRAFFIC)),
         (TRAINING, (JOB,)),
     )
     for decider in deciders

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelog_common.events.store import StoredEvent
 
-from modelog_lineage.story import tell_levels, tell_models, tell_operations, tell_workspaces
+from modelog_lineage.story import tell_levels, tell_models, tell_operations, tell_releases, tell_workspaces
 from modelog_lineage.story.telling import Entity, Sentence
 from modelog_lineage.story.words import Payload, short, word
 
@@ -16,6 +16,7 @@ from modelog_lineage.story.words import Payload, short, word
 ENTITIES: Mapping[str, Entity] = {
     "registry.model": Entity("model", ("model", "name")),
     "serving.deployment": Entity("deployment", ("name",)),
+    "serving.release": Entity("release", ("name",)),
     "serving.traffic": Entity("traffic", ("name",)),
     "monitoring.monitor": Entity("monitor", ("monitor", "name")),
     "monitoring.retraining": Entity("retraining", ("window",)),
@@ -36,6 +37,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **tell_workspaces.SENTENCES,
     **tell_operations.SENTENCES,
     **tell_levels.SENTENCES,
+    **tell_releases.SENTENCES,
 }
 
 
