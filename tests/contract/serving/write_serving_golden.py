@@ -23,6 +23,8 @@ from modelog_serving.deployment.events import (
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Deployment, evolve
 from modelog_serving.events import EVENTS
+from modelog_serving.failure.decide import FAILURES
+from modelog_serving.failure.events import ModelFailed
 from modelog_serving.read.tables import to_message
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.release.events import (
@@ -125,9 +127,13 @@ ENDS: Sequence[ReleaseEvent] = (
     ReleaseRolledBack(*RELEASE, "flight-delay", "1.0.0", "1.1.0", SEEN, "worse", "service:serving", AT),
     ReleaseStopped(*RELEASE, "flight-delay", "1.1.0", SEEN, "enough", "bob", AT),
 )
-STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent]] = (
+FAILED = ModelFailed(
+    ID, "flights", "flight-delay", "1.0.0", "a" * 64, "died", "the model's process died of SIGSEGV", AT
+)
+STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | ModelFailed]] = (
     EXAMPLES,
     [MEASURED],
+    [FAILED],
     *([*PATH, end] for end in ENDS),
 )
 
@@ -136,6 +142,9 @@ def seen_after(events: Sequence[Any]) -> dict[str, Any]:
     """What is made of events: the row that callers see, and who answers which part of the keys; or of traffic."""
     if isinstance(events[-1], TrafficMeasured):
         return {"until": TRAFFIC.evolve(TRAFFIC.initial(), events[-1]).until.isoformat()}
+    if isinstance(events[-1], ModelFailed):
+        failures = FAILURES.evolve(FAILURES.initial(), events[-1])
+        return {"count": failures.count, "last": failures.last.isoformat()}
     if isinstance(events[0], ReleaseStarted):
         release = RELEASES.initial()
         for event in events:

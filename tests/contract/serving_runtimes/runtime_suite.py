@@ -31,6 +31,8 @@ class Case:
     takes_missing: bool = True
     checks_names: bool = True
     approved: bool = False
+    # A function of a table does not mind more columns.
+    counts_columns: bool = True
     # The last column is of whole numbers, which are never missing.
     has_codes: bool = False
 
@@ -161,8 +163,9 @@ class RuntimeSuite:
     def test_a_signature_that_the_file_does_not_fit_is_refused(self, case: Case) -> None:
         inputs, outputs = case.signature.inputs, case.signature.outputs
         more = TensorSpec("more", inputs[0].datatype, (-1, 1), ("more",))
-        with pytest.raises(NotAllowed, match="the model file"):
-            case.load(signature=Signature((*inputs, more), outputs))
+        if case.counts_columns:
+            with pytest.raises(NotAllowed, match="the model file"):
+                case.load(signature=Signature((*inputs, more), outputs))
         with pytest.raises(NotAllowed, match="the model file"):
             case.load(signature=Signature(inputs, (TensorSpec("y", "FP32", (-1, 97)),)))
 

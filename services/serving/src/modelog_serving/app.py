@@ -28,6 +28,7 @@ from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
 from modelog_serving.events import EVENTS
+from modelog_serving.failure.decide import FAILURES
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.listen import GrpcListener, HttpListener
 from modelog_serving.oip.rest_calls import RestCalls
@@ -38,6 +39,7 @@ from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.read.tables import METADATA, rows
 from modelog_serving.registry import ArtifactFiles, RegistryVersions
 from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
@@ -61,7 +63,7 @@ async def build(host: Host) -> None:
     log = await PredictionLog.open(host.data_dir / PREDICTION_FILE, host.clock, own.log_max_bytes)
     routes, counters, batcher = Routes(host.store), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(host.data_dir / MODEL_FOLDER), partial(host.peer, "registry"))
-    models = Models(files, LazyRuntimes(own.threads), own.models)
+    models = Models(files, LazyRuntimes(own.threads, own.limits), own.models)
     models.keep(routes.digests)
     warmup = Warmup(routes, models)
     versions = RegistryVersions(partial(host.peer, "registry"))
@@ -69,10 +71,15 @@ async def build(host: Host) -> None:
     inference = Inference(routes, models, batcher, log, versions, counters, meter, host.clock)
     stream = RequestStream(routes, models, batcher, log, counters)
     windows = TrafficWindows(meter, Entities(host.store, TRAFFIC, EVENTS, host.snapshots), host.clock)
+    failures = FailureLog(routes, Entities(host.store, FAILURES, EVENTS, host.snapshots), host.clock)
+    models.tell(failures.failed)
+    host.on_stop(failures.tell)
     # Before the listeners are added, so that it is done when they have stopped.
     host.on_stop(windows.finish)
     host.publish(TRAFFIC.category)
+    host.publish(FAILURES.category)
     host.background("traffic windows", windows.run)
+    host.background("failures of models", failures.run)
     _control_plane(host, log, routes, models, Live(routes, warmup, counters), versions)
     _data_plane(host, inference, warmup)
     _streams(host, log, stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelog_common.events.types import EventTypes
 
 from modelog_serving.deployment.events import DeploymentCreated, DeploymentStopped, TrafficSet
+from modelog_serving.failure.events import ModelFailed
 from modelog_serving.release.events import (
     ReleaseAdvanced,
     ReleaseLooked,
@@ -27,5 +28,6 @@ EVENTS = EventTypes(
         ReleasePromoted,
         ReleaseRolledBack,
         ReleaseStopped,
+        ModelFailed,
     )
 )

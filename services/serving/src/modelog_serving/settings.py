@@ -6,6 +6,8 @@ from modelog_common.domain.errors import FieldViolation, Invalid
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from modelog_serving.worker.limits import Limits
+
 PREFIX = "MODELOG_SERVING_"
 
 
@@ -14,7 +16,9 @@ class ServingSettings(BaseSettings):
 
     `threads` is how many threads one prediction uses; `models` how many loaded models stay that no traffic needs;
     `log_max_bytes` how large the prediction log may grow, 0 for as large as the disk; `traffic_window_s` how long the
-    windows are in which traffic is measured, each an event of the log for a deployment that had requests.
+    windows are in which traffic is measured, each an event of the log for a deployment that had requests. A model in a
+    process of its own may take `worker_predict_s` for an answer, `worker_load_s` to be loaded, and `worker_memory_mb`
+    of memory, 0 for any.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -23,6 +27,14 @@ class ServingSettings(BaseSettings):
     models: int = Field(default=8, ge=0, le=1000)
     log_max_bytes: int = Field(default=0, ge=0)
     traffic_window_s: int = Field(default=60, ge=1, le=3600)
+    worker_predict_s: float = Field(default=30.0, gt=0, le=3600)
+    worker_load_s: float = Field(default=300.0, gt=0, le=3600)
+    worker_memory_mb: int = Field(default=4096, ge=0)
+
+    @property
+    def limits(self) -> Limits:
+        """What models in processes of their own may take."""
+        return Limits(self.worker_predict_s, self.worker_load_s, self.worker_memory_mb << 20)
 
 
 def load_serving_settings() -> ServingSettings:

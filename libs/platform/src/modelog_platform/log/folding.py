@@ -30,6 +30,7 @@ from modelog_registry.webhook.decide import WEBHOOK
 from modelog_registry.workspace.decide import WORKSPACES
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.events import EVENTS as SERVING
+from modelog_serving.failure.decide import FAILURES
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_training.job.decide import JOB
@@ -57,7 +58,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
                 WORKSPACES,
             ),
         ),
-        (SERVING, (DEPLOYMENTS, RELEASES, TRAFFIC)),
+        (SERVING, (DEPLOYMENTS, FAILURES, RELEASES, TRAFFIC)),
         (TRAINING, (JOB,)),
     )
     for decider in deciders

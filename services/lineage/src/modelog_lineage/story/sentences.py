@@ -16,6 +16,7 @@ from modelog_lineage.story.words import Payload, short, word
 ENTITIES: Mapping[str, Entity] = {
     "registry.model": Entity("model", ("model", "name")),
     "serving.deployment": Entity("deployment", ("name",)),
+    "serving.failure": Entity("failures", ("name",)),
     "serving.release": Entity("release", ("name",)),
     "serving.traffic": Entity("traffic", ("name",)),
     "monitoring.monitor": Entity("monitor", ("monitor", "name")),

@@ -1,4 +1,4 @@
-"""How traffic and service levels are told."""
+"""How traffic, models that failed and service levels are told."""
 
 from __future__ import annotations
 
@@ -37,8 +37,21 @@ def _held_often(h: Happened) -> str:
     return f"{what} were held against the targets of {word(h.last['model'])}"
 
 
+def _failed(p: Payload) -> str:
+    return (
+        f"the process of {word(p['model'])} {word(p['version'])} for {word(p['name'])} was replaced: {word(p['text'])}"
+    )
+
+
+def _failed_often(h: Happened) -> str:
+    if h.count == 1:
+        return h.told
+    return f"models of {word(h.last['name'])} failed {count(h.count, 'time')}, the last: {word(h.last['text'])}"
+
+
 SENTENCES: Mapping[str, Sentence] = {
     "serving.TrafficMeasured": Sentence(_measured, _measured_often),
+    "serving.ModelFailed": Sentence(_failed, _failed_often),
     "monitoring.LevelMeasured": Sentence(_held, _held_often),
     "monitoring.LevelBurning": Sentence(lambda p: f"an error budget burns ({word(p['severity'])}): {word(p['text'])}"),
     "monitoring.LevelMet": Sentence(lambda p: f"an error budget burns no more: {word(p['text'])}"),

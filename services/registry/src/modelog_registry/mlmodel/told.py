@@ -15,7 +15,7 @@ MLMODEL = "MLmodel"
 ANY_PYTHON, UNKNOWN = "python_function", "mlflow"
 MOST_FLAVORS, LONGEST_FLAVOR = 50, 50
 # What a flavor calls the file that holds the model itself.
-ITS_FILE = ("data", "model_data", "pickled_model", "model_path")
+ITS_FILE = ("data", "model_data", "pickled_model", "model_path", "python_model")
 # The files of the environment, by what the flavor python_function calls them.
 OF_ENVIRONMENT = {"conda": CONDA, "virtualenv": PYTHON}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from modelog_common.domain.errors import Invalid, Unavailable
 
+from modelog_serving.engine.failed import HUNG, ModelFailed
 from modelog_serving.engine.runtime import Matrix, Model
 
 ROWS_PER_CALL = 8192
@@ -61,15 +62,12 @@ class Batcher:
         rows = together[0].rows if len(together) == 1 else np.concatenate([w.rows for w in together])
         try:
             answers = await self.predict_alone(together[0].model, rows)
-        except Invalid as error:
-            if len(together) > 1:
-                # The rows of one of them cannot be taken: the others have nothing to do with it.
+        except Exception as error:
+            if len(together) > 1 and _of_one(error):
+                # The others have nothing to do with it.
                 for waiting in together:
                     await self._answer([waiting])
-            elif not together[0].answer.done():
-                together[0].answer.set_exception(error)
-            return
-        except Exception as error:
+                return
             for waiting in together:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
@@ -86,6 +84,11 @@ class Batcher:
         if self._running is not None:
             await self._running
         self._pool.shutdown(wait=True)
+
+
+def _of_one(error: Exception) -> bool:
+    """Whether the rows of one request may be to blame alone; of those that take too long, each would take as long."""
+    return isinstance(error, Invalid) or (isinstance(error, ModelFailed) and error.cause != HUNG)
 
 
 def _groups(cut: Sequence[_Waiting]) -> list[list[_Waiting]]:

@@ -7,6 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -14,6 +15,7 @@ from modelog_common.domain.errors import ModelogError, NotAllowed
 
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import Model, Runtime, Runtimes
+from modelog_serving.worker.isolated import Isolated
 
 log = structlog.get_logger()
 
@@ -51,10 +53,15 @@ class Models:
         self._loading: dict[tuple[ModelRef, bool], asyncio.Task[Model]] = {}
         self._errors: dict[str, str] = {}
         self._needed: Callable[[], Iterable[str]] = tuple
+        self._failed: Callable[[str, str, str], None] | None = None
 
     def keep(self, needed: Callable[[], Iterable[str]]) -> None:
         """Tell which digests must not be dropped: those that answer traffic."""
         self._needed = needed
+
+    def tell(self, failed: Callable[[str, str, str], None]) -> None:
+        """Have digest, cause and text told, from any thread, when the process of a model had to be replaced."""
+        self._failed = failed
 
     def loaded(self, ref: ModelRef) -> Model | None:
         """The model if it is in memory now."""
@@ -89,6 +96,8 @@ class Models:
             self._errors[ref.digest] = str(error)
             raise
         self._errors.pop(ref.digest, None)
+        if self._failed is not None and isinstance(model, Isolated):
+            model.tell(partial(self._failed, ref.digest))
         self._loaded[ref] = model
         self._drop_unused()
         log.info("model loaded", digest=ref.digest, flavor=ref.flavor)
@@ -101,11 +110,12 @@ class Models:
             del self._loaded[other]
 
     async def close(self) -> None:
-        """Let go of what is being loaded."""
+        """Let go of what is loaded or is being loaded."""
         tasks = list(self._loading.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._loaded.clear()
 
 
 def _checked_load(runtime: Runtime, content: bytes, ref: ModelRef) -> Model:

@@ -24,6 +24,7 @@ from modelog_serving.predlog.log import PredictionLog, micros
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
+from modelog_serving.worker.isolated import batcher_of
 
 MAX_ID = 200
 _ONE = np.zeros(1, np.uint8)
@@ -136,7 +137,7 @@ class Inference:
         matrix = matrix_of(target.ref.signature, request.inputs)
         outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
         model = self._models.loaded(target.ref) or await self._models.get(target.ref)
-        outputs = await self._batcher.predict(model, matrix)
+        outputs = await batcher_of(model, self._batcher).predict(model, matrix)
         answerer, ids = Answerer(target.version, target.ref.digest), []
         if target.logged:
             ids = [request_id] if len(matrix) == 1 else [f"{request_id}.{row}" for row in range(len(matrix))]

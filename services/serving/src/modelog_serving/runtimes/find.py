@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Lock
+from typing import Any
 
 from modelog_common.domain.errors import NotAllowed
 
-from modelog_serving.engine.runtime import Runtime
+from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.runtime import Model, Runtime
+from modelog_serving.worker.limits import Limits
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The module that runs a flavor, the packages that it imports, and the extra that brings them."""
+    """The module that runs a flavor, the packages that it imports, and the extra that brings them.
+
+    `own_process` says which files run in a process of their own: all, none, or those that the module calls risky.
+    """
 
     module: str
     packages: tuple[str, ...]
     extra: str = ""
+    own_process: str = "none"
 
 
 KINDS = {
     "xgboost": Kind("xgboost_runtime", ("xgboost",)),
-    "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm"),
+    "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm", "risky"),
     "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
-    "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn"),
+    "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn", "risky"),
+    "python_function": Kind("python_runtime", ("cloudpickle", "pandas"), "python", "all"),
 }
 
 
 class LazyRuntimes:
-    """`threads` is how many threads one prediction uses."""
+    """`threads` is how many threads one prediction uses.
 
-    def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+    `limits` are those of models in processes of their own; without any, all run in this process, which is that of one.
+    """
+
+    def __init__(self, threads: int = 1, limits: Limits | None = None) -> None:
+        self._threads, self._limits = threads, limits
         self._found: dict[str, Runtime] = {}
         self._turn = Lock()
 
@@ -55,5 +67,32 @@ class LazyRuntimes:
                 f"models of flavor {flavor!r} need {', '.join(missing)}, which this server does not have: "
                 f"pip install '{wanted}' and start it again"
             )
-        made: Runtime = import_module(f"modelog_serving.runtimes.{kind.module}").runtime(self._threads)
+        if self._limits is None or kind.own_process == "none":
+            return self._here(kind)
+        from modelog_serving.worker.isolated import IsolatingRuntime
+
+        isolating = IsolatingRuntime(flavor, self._threads, self._limits)
+        if kind.own_process == "all":
+            return isolating
+        return ByFile(self._here(kind), isolating, _module(kind).risky)
+
+    def _here(self, kind: Kind) -> Runtime:
+        made: Runtime = _module(kind).runtime(self._threads)
         return made
+
+
+@dataclass(frozen=True)
+class ByFile:
+    """Runs in processes of their own what may do harm, and the rest here."""
+
+    here: Runtime
+    isolating: Runtime
+    risky: Callable[[bytes], bool]
+
+    def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
+        chosen = self.isolating if self.risky(content) else self.here
+        return chosen.load(content, signature, approved)
+
+
+def _module(kind: Kind) -> Any:
+    return import_module(f"modelog_serving.runtimes.{kind.module}")

@@ -41,6 +41,11 @@ class LightGBMRuntime:
         return booster
 
 
+def risky(content: bytes) -> bool:
+    """Whether a file holds more than trees: classes of LightGBM's interface for scikit-learn."""
+    return content.startswith((ZIP, PICKLE))
+
+
 def _estimator(content: bytes, signature: Signature, approved: bool) -> Model:
     """What has scikit-learn's interface, such as LGBMClassifier, MLflow writes as it writes scikit-learn's models."""
     try:

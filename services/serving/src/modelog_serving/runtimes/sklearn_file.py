@@ -35,6 +35,16 @@ def read(content: bytes, approved: bool) -> Any:
     return _told(lambda: joblib.load(io.BytesIO(content)), "a pickle")
 
 
+def risky(content: bytes) -> bool:
+    """Whether a model is one that nobody vouches for: a pickle, or types that skops does not know."""
+    if not content.startswith(ZIP):
+        return True
+    try:
+        return bool(skops.io.get_untrusted_types(data=content))
+    except Exception:  # a file that cannot be read: loading it says why
+        return False
+
+
 def _of_skops(content: bytes, approved: bool) -> Any:
     _told(lambda: _check_size(content), "a file of skops")
     unknown: list[str] = _told(lambda: skops.io.get_untrusted_types(data=content), "a file of skops")

@@ -7,55 +7,37 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from modelog_common.domain.errors import Invalid, NotAllowed
+from modelog_common.domain.errors import NotAllowed
 from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine.runtime import AnyArray, Matrix
-from modelog_serving.oip.tensors import DTYPES
 from modelog_serving.runtimes.fitting import check_features, check_width
-from modelog_serving.runtimes.sklearn_file import read
+from modelog_serving.runtimes.sklearn_file import read, risky
+from modelog_serving.runtimes.table import Table, not_taken
 
+__all__ = ["risky", "runtime"]
 Answer = Callable[[Any], AnyArray]
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """`names` are of the columns, where the model was fitted with names; `dtypes` are the columns' own."""
+    """`table` is as the model was fitted: with the names of columns, or an array."""
 
     answers: Sequence[Answer]
-    names: tuple[str, ...]
-    dtypes: tuple[np.dtype[Any], ...]
+    table: Table
 
     def predict(self, rows: Matrix) -> Matrix:
         """Raises Invalid for rows that the model cannot take, such as with a missing value."""
         try:
-            table = self._table(rows)
+            table = self.table.of(rows)
             parts = [np.asarray(answer(table)).reshape(len(rows), -1) for answer in self.answers]
         except (ValueError, TypeError) as error:
-            why = str(error).splitlines()[0][:500]
-            missing = "hold a missing value, which" if np.isnan(rows).any() else "hold what"
-            raise Invalid.field("inputs", f"{missing} this model cannot take: {why}") from error
+            raise not_taken(rows, error) from error
         if len(parts) == 1 and parts[0].dtype in (np.float32, np.float64):
             return parts[0]
         whole: NDArray[np.float64] = np.concatenate(parts, axis=1, dtype=np.float64)
         return whole
-
-    def _table(self, rows: Matrix) -> Any:
-        """As the model was fitted: with names a table of pandas, each column of its own dtype, else an array."""
-        whole = [n for n, dtype in enumerate(self.dtypes) if dtype.kind != "f"]
-        if whole and np.isnan(rows[:, whole]).any():
-            raise ValueError("a column of whole numbers has none for this row")
-        alike = self.dtypes[0] if len(set(self.dtypes)) == 1 else None
-        values = rows if alike is None else rows.astype(alike, copy=False)
-        if not self.names:
-            return values
-        import pandas
-
-        if alike is not None:
-            return pandas.DataFrame(values, columns=list(self.names), copy=False)
-        columns = zip(self.names, self.dtypes, strict=True)
-        return pandas.DataFrame({name: rows[:, n].astype(dtype) for n, (name, dtype) in enumerate(columns)})
 
 
 class SklearnRuntime:
@@ -67,8 +49,7 @@ class SklearnRuntime:
             raise NotAllowed(f"the model file holds a {type(model).__name__}, which cannot predict")
         names = tuple(str(name) for name in getattr(model, "feature_names_in_", ()))
         check_features(getattr(model, "n_features_in_", len(signature.features)), names, signature)
-        dtypes = tuple(DTYPES[spec.datatype] for spec in signature.inputs for _ in range(spec.width))
-        made = Estimator([_answer(model, spec) for spec in signature.outputs], names, dtypes)
+        made = Estimator([_answer(model, spec) for spec in signature.outputs], Table.of_signature(signature, names))
         try:
             found = made.predict(np.zeros((1, len(signature.features)), np.float32))
         except Exception as error:  # whatever the classes in the file raise

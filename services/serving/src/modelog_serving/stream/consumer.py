@@ -21,6 +21,7 @@ from modelog_serving.predlog.log import PredictionLog, StreamCommit
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.stream.requests import Asked, checked, read
+from modelog_serving.worker.isolated import batcher_of
 
 COMMIT_ROWS = 8_000
 CONSUMER = "serving.requests"
@@ -121,7 +122,7 @@ class RequestStream:
         variants, drawn = route.drawn_all(batch.keys or batch.prediction_ids)
         chosen = [slice(None) if len(variants) == 1 else drawn == number for number in range(len(variants))]
         parts = [
-            await self._batcher.predict_alone(await self._model(route, variant), matrix[rows])
+            await self._predicted(await self._model(route, variant), matrix[rows])
             for variant, rows in zip(variants, chosen, strict=True)
         ]
         outputs: Matrix = np.empty((len(matrix), parts[0].shape[1]), np.result_type(*parts))
@@ -142,6 +143,9 @@ class RequestStream:
             source=asked.source,
             watermark_us=batch.watermark_us,
         )
+
+    async def _predicted(self, model: Model, rows: Matrix) -> Matrix:
+        return await batcher_of(model, self._batcher).predict_alone(model, rows)
 
     async def _model(self, route: Route, variant: Variant) -> Model:
         ref = route.ref(variant)

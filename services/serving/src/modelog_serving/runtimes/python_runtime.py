@@ -1,0 +1,99 @@
+"""Runs Python functions: a callable, or what has `predict`, in a file of cloudpickle, of approved versions only."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from modelog_common.domain.errors import NotAllowed
+from numpy.typing import NDArray
+
+from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.engine.runtime import Matrix
+from modelog_serving.runtimes.fitting import check_width
+from modelog_serving.runtimes.table import Table, not_taken
+
+HOW = "reading a pickle runs the code in it: have the version approved by somebody else and promoted to staging"
+
+
+class WrongAnswer(Exception):
+    """What the function returned is not what its signature says."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """`call` takes an array of (rows, features), or a table of pandas where the signature names columns."""
+
+    call: Callable[[Any], Any]
+    table: Table
+    outputs: Sequence[TensorSpec]
+
+    def predict(self, rows: Matrix) -> Matrix:
+        """Raises Invalid for rows that the function refuses by ValueError or TypeError."""
+        try:
+            found = self.call(self.table.of(rows))
+        except (ValueError, TypeError) as error:
+            raise not_taken(rows, error) from error
+        return _joined(found, self.outputs, len(rows))
+
+
+class PythonRuntime:
+    """The adapter for flavor "python_function"."""
+
+    def load(self, content: bytes, signature: Signature, approved: bool) -> Function:
+        if not approved:
+            raise NotAllowed(f"the model file is a pickle, and {HOW}")
+        made = Function(_call_in(content), Table.of_signature(signature), signature.outputs)
+        try:
+            found = made.predict(np.zeros((1, len(signature.features)), np.float32))
+        except Exception as error:  # whatever the function raises
+            raise NotAllowed(f"the model file does not answer a row of zeros: {_first(error)}") from error
+        check_width(found.shape[1], signature)
+        return made
+
+
+def _call_in(content: bytes) -> Callable[[Any], Any]:
+    try:
+        found = cloudpickle.loads(content)
+    except ModuleNotFoundError as error:
+        raise NotAllowed(f"the model file needs the package {error.name!r}, which this server does not have") from error
+    except Exception as error:  # whatever the classes in the file raise
+        raise NotAllowed(f"the model file cannot be read as a pickle: {_first(error)}") from error
+    predict = getattr(found, "predict", None)
+    if callable(predict):
+        # MLflow's PythonModel: its context, which tells of other files, is not there.
+        wants_context = "context" in inspect.signature(predict).parameters
+        return (lambda table: predict(None, table)) if wants_context else predict
+    if callable(found):
+        return found  # type: ignore[no-any-return]
+    raise NotAllowed(f"the model file holds a {type(found).__name__}, which cannot be called")
+
+
+def _joined(found: Any, outputs: Sequence[TensorSpec], rows: int) -> Matrix:
+    """Outputs by name, as a mapping or a table of pandas, or all as one array, become (rows, numbers)."""
+    named = hasattr(found, "keys") and all(spec.name in found for spec in outputs)
+    parts = [np.asarray(found[spec.name]) for spec in outputs] if named else [np.asarray(found)]
+    datatypes = [spec.datatype for spec in outputs] if named or len(outputs) == 1 else ["FP64"]
+    for part, datatype in zip(parts, datatypes, strict=True):
+        cut = part.dtype.kind == "f" and not datatype.startswith("FP")
+        if part.shape[:1] != (rows,) or part.dtype.kind not in "fiub" or cut:
+            shape = f"{part.dtype} of shape {list(part.shape)}"
+            raise WrongAnswer(f"it answered {rows} rows with {shape}, which is no {datatype} for each row")
+    flat = [part.reshape(rows, -1) for part in parts]
+    if len(flat) == 1 and flat[0].dtype in (np.float32, np.float64):
+        return flat[0]
+    whole: NDArray[np.float64] = np.concatenate(flat, axis=1, dtype=np.float64)
+    return whole
+
+
+def _first(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
+
+
+def runtime(_threads: int) -> PythonRuntime:
+    """A function uses as many threads as it likes."""
+    return PythonRuntime()

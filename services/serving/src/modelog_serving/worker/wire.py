@@ -1,0 +1,90 @@
+"""What serving and a model's own process say to each other: a small head, then the bytes of a matrix."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+
+import msgspec
+import numpy as np
+
+from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.runtime import Matrix
+
+_SIZES = struct.Struct("<IQ")
+
+
+class Load(msgspec.Struct, frozen=True):
+    """The first thing said to a process: load the file that it was given; an answer may take `predict_s`."""
+
+    flavor: str
+    signature: Signature
+    approved: bool
+    threads: int
+    memory_bytes: int
+    predict_s: float
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A matrix follows, row by row."""
+
+    dtype: str
+    rows: int
+    columns: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a process says. `kind` is one of those below; `memory_bytes` is what it holds now."""
+
+    kind: str
+    text: str = ""
+    matrix: Rows | None = None
+    memory_bytes: int = 0
+
+
+LOADED, ANSWER, REFUSED, INVALID, FAILED, NO_MEMORY = "loaded", "answer", "refused", "invalid", "failed", "no memory"
+NOTHING = Rows("<f4", 0, 0)
+
+
+def send(link: socket.socket, head: msgspec.Struct, matrix: Matrix | None = None) -> None:
+    """Raises OSError when the other side is gone, TimeoutError when it does not take what is sent."""
+    told = msgspec.msgpack.encode(head)
+    body = b"" if matrix is None else np.ascontiguousarray(matrix).data.cast("B")
+    link.sendall(_SIZES.pack(len(told), len(body)) + told)
+    if body:
+        link.sendall(body)
+
+
+def receive(link: socket.socket, until: float | None = None) -> tuple[bytes, bytearray]:
+    """Head and body; `until` is a moment of time.monotonic(). Raises EOFError when the other side is gone, TimeoutError
+    when it says nothing more."""
+    head_size, body_size = _SIZES.unpack(_exactly(link, _SIZES.size, until))
+    return bytes(_exactly(link, head_size, until)), _exactly(link, body_size, until)
+
+
+def rows_of(matrix: Matrix) -> Rows:
+    """The head of a matrix."""
+    return Rows(matrix.dtype.str, matrix.shape[0], matrix.shape[1])
+
+
+def matrix_of(head: Rows, body: bytearray) -> Matrix:
+    """The matrix that a head and a body make."""
+    made: Matrix = np.frombuffer(body, np.dtype(head.dtype)).reshape(head.rows, head.columns)
+    return made
+
+
+def _exactly(link: socket.socket, size: int, until: float | None) -> bytearray:
+    found = bytearray(size)
+    view, at = memoryview(found), 0
+    while at < size:
+        if until is not None:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            link.settimeout(left)
+        count = link.recv_into(view[at:])
+        if not count:
+            raise EOFError
+        at += count
+    return found
