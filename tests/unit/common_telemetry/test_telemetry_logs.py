@@ -38,6 +38,14 @@ def test_a_line_has_service_level_event_and_time(lines: Lines) -> None:
     assert line == {"event": "sealed", "batches": 3, "note": "ä\n", "level": "info", "service": "registry"}
 
 
+def test_what_is_no_json_is_a_line_all_the_same(lines: Lines) -> None:
+    structlog.get_logger().info("odd", half="\ud800", kinds={(1, 2): "a"}, error=ValueError("x"))
+    structlog.get_logger().info("next")
+    odd, following = lines()
+    assert (odd["event"], odd["half"], odd["error"]) == ("odd", "\ud800", "x")
+    assert following["event"] == "next"
+
+
 def test_lines_carry_what_is_bound_to_the_call_and_the_trace(lines: Lines) -> None:
     traces.configure("tests")
     with structlog.contextvars.bound_contextvars(correlation_id="c-1"), traces.span("work"):

@@ -13,16 +13,31 @@ from modelog_common.telemetry import traces
 from opentelemetry import trace
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture(autouse=True)
-def configured() -> None:
-    traces.configure("tests")
+def configured() -> TracerProvider:
+    return traces.configure("tests")
 
 
-def test_a_trace_goes_on_at_the_other_end_of_a_topic() -> None:
+@pytest.fixture
+def told(configured: TracerProvider) -> None:
+    """Somebody is told of the spans."""
+    configured.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+
+
+@pytest.fixture
+def untold(configured: TracerProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told of the spans."""
+    monkeypatch.setattr(configured, "told", False, raising=False)
+
+
+def test_a_trace_goes_on_at_the_other_end_of_a_topic(told: None) -> None:
     headers: list[tuple[str, bytes]] = [("ce_type", b"x")]
     with traces.span("produce") as sent:
         traces.inject(headers)
@@ -33,6 +48,27 @@ def test_a_trace_goes_on_at_the_other_end_of_a_topic() -> None:
         assert traces.trace_id() == before
         assert received.parent.span_id == sent.get_span_context().span_id  # type: ignore[attr-defined]
         assert received.attributes["rows"] == 3  # type: ignore[attr-defined]
+
+
+def test_a_trace_of_which_nobody_is_told_goes_on_as_well(untold: None) -> None:
+    headers: list[tuple[str, bytes]] = []
+    with traces.span("produce") as sent:
+        traces.inject(headers)
+        assert not sent.is_recording()
+        assert dict(headers)["traceparent"].endswith(b"-01")
+        before = traces.trace_id()
+        with traces.span("inner") as inner:
+            assert traces.trace_id() == before
+            assert inner.get_span_context().span_id != sent.get_span_context().span_id
+    with traces.span("consume", parent=traces.extract(headers)):
+        assert traces.trace_id() == before
+    assert traces.trace_id() == ""
+
+
+def test_what_the_caller_does_not_sample_stays_so_where_nobody_is_told(untold: None) -> None:
+    with traces.span("consume", parent=traces.extract([("traceparent", f"00-{TRACE}-00f067aa0ba902b7-00")])):
+        assert traces.carrier()["traceparent"].startswith(f"00-{TRACE}-")
+        assert traces.carrier()["traceparent"].endswith("-00")
 
 
 def test_outside_a_trace_no_header_is_added() -> None:

@@ -1,11 +1,17 @@
-"""Structured logs: one JSON object a line on stderr, for our own events and for those of libraries alike."""
+"""Structured logs: one JSON object a line on stderr, for our own events and for those of libraries alike.
+
+Our own go straight to the stream, for each call of a service leaves a line; those of libraries come by `logging`.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
+import msgspec
 import structlog
 from opentelemetry import trace
 
@@ -27,11 +33,10 @@ def configure(service: str, level: str = "info", out: TextIO | None = None) -> N
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    as_json = structlog.processors.JSONRenderer(default=str)
     stream = out if out is not None else sys.stderr
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, _as_json],
+        logger_factory=structlog.WriteLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=False,
     )
@@ -39,7 +44,7 @@ def configure(service: str, level: str = "info", out: TextIO | None = None) -> N
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, as_json],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _as_json],
         )
     )
     root = logging.getLogger()
@@ -58,3 +63,11 @@ def _adder(service: str) -> Any:
         return event
 
     return add
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(event, enc_hook=str).decode()
+    except (UnicodeEncodeError, msgspec.MsgspecError, TypeError, ValueError):
+        # Half a surrogate pair, a key that is no text: whatever it is, there is a line.
+        return json.dumps(event, default=str, skipkeys=True)
