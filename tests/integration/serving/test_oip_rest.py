@@ -168,7 +168,7 @@ WRONG: list[tuple[str, Any, int, str]] = [
     (INFER, {"inputs": [tensor(datatype="INT8", data=[1000] * 8)]}, 400, "a number that is too large"),
     (INFER, {"inputs": [tensor(datatype="BOOL", data=[1] * 8)]}, 400, "it must be true or false"),
     (INFER, {"inputs": [tensor(data=[1e300] * 8)]}, 400, "is infinite or too large for FP32"),
-    (INFER, {"inputs": [tensor(parameters={"binary_data_size": 32})]}, 400, "binary_data_size is not supported"),
+    (INFER, {"inputs": [tensor(parameters={"binary_data_size": 32}, data=[])]}, 400, "there are 0 bytes left"),
     (INFER, {"inputs": [tensor()], "parameters": {"key": 5}}, 400, "parameters.key: 5 is not allowed"),
     (INFER, {"inputs": [tensor()], "parameters": {"event_time_us": "a" * 99}}, 400, "it must be a whole number"),
     ("/v2/models/none/infer", {"inputs": [tensor()]}, 404, "no model or deployment 'none'"),

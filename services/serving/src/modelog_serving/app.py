@@ -31,8 +31,11 @@ from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.listen import GrpcListener, HttpListener
+from modelog_serving.oip.repository import Repository
 from modelog_serving.oip.rest_calls import RestCalls
 from modelog_serving.oip.rest_edge import RestEdge
+from modelog_serving.oip.rest_invocations import Invocations
+from modelog_serving.oip.rest_repository import RepositoryCalls
 from modelog_serving.oip.rest_routes import RestRoutes
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
@@ -80,28 +83,27 @@ async def build(host: Host) -> None:
     host.publish(FAILURES.category)
     host.background("traffic windows", windows.run)
     host.background("failures of models", failures.run)
-    _control_plane(host, log, routes, models, Live(routes, warmup, counters), versions)
-    _data_plane(host, inference, warmup)
+    deployments = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
+    sight = Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments))
+    host.narrow(sight)
+    _control_plane(host, log, Live(routes, warmup, counters), Control(deployments, versions, models, routes))
+    repository = Repository(inference, routes, models, counters, meter, sight.left_of)
+    _data_plane(host, inference, repository, routes, warmup)
     _streams(host, log, stream)
     host.background("routes", routes.run, before=routes.catch_up)
     host.background("warm-up", warmup.run)
     host.background("resources", partial(_held, batcher.close, models.close, log.close))
 
 
-def _control_plane(
-    host: Host, log: PredictionLog, routes: Routes, models: Models, live: Live, versions: RegistryVersions
-) -> None:
+def _control_plane(host: Host, log: PredictionLog, live: Live, control: Control) -> None:
     queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows)])
-    deployments = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
-    host.narrow(Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments)))
-    control = Control(deployments, versions, models, routes)
     servicer = DeploymentServicer(control, queries, live, log, host.clock)
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
 
 
-def _data_plane(host: Host, inference: Inference, warmup: Warmup) -> None:
+def _data_plane(host: Host, inference: Inference, repository: Repository, routes: Routes, warmup: Warmup) -> None:
     settings = host.settings
-    servicer = inference_api.InferenceServicer(inference, warmup, host.verifier)
+    servicer = inference_api.InferenceServicer(inference, repository, warmup, host.verifier)
     grpc = GrpcListener(settings, host.verifier)
     # The tokens are looked at by the servicer, because the protocol lets anybody ask whether the server lives.
     grpc.server.add(
@@ -111,9 +113,11 @@ def _data_plane(host: Host, inference: Inference, warmup: Warmup) -> None:
         permission=PUBLIC,
         validated=False,
     )
-    routes = RestRoutes()
-    RestCalls(inference, warmup).add_to(routes)
-    rest = RestEdge(routes, host.verifier)
+    addresses = RestRoutes()
+    RepositoryCalls(inference, repository).add_to(addresses)
+    RestCalls(inference, warmup).add_to(addresses)
+    Invocations(inference, routes, warmup).add_to(addresses)
+    rest = RestEdge(addresses, host.verifier)
     http = HttpListener(settings.service_host, settings.http_port, rest, settings.drain_s)
     host.before_serving(partial(grpc.start, host.endpoints, "oip_grpc"))
     host.before_serving(partial(http.start, host.endpoints, "http"))

@@ -87,6 +87,10 @@ class Models:
         # A caller that gives up must not take the model from the others that wait for it.
         return await asyncio.shield(task)
 
+    def drop(self, ref: ModelRef) -> None:
+        """Let go of a model, if it is in memory; whoever asks for it gets it loaded again."""
+        self._loaded.pop(ref, None)
+
     async def _load(self, ref: ModelRef) -> Model:
         try:
             runtime = await asyncio.to_thread(self._runtimes.of, ref.flavor)

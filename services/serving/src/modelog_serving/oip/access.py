@@ -8,15 +8,24 @@ from modelog_common.security.tokens import Identity, TokenVerifier
 PERMISSION = "deployment.read"
 
 
-def identify(verifier: TokenVerifier, token: str) -> Identity:
+# Taking models into memory and out of it.
+LOADING = "deployment.write"
+
+
+def identify(verifier: TokenVerifier, token: str, permission: str = PERMISSION) -> Identity:
     """The caller; raises Unauthenticated, or Forbidden when the caller may not ask."""
     if not token:
         raise Unauthenticated("the call carries no token; send `authorization: Bearer <token>`")
     identity = verifier.verify(token)
-    if not identity.may(PERMISSION):
-        roles = ", ".join(sorted(identity.roles)) or "none"
-        raise Forbidden(f"{identity.user} lacks the permission {PERMISSION}; their roles are {roles}")
+    permit(identity, permission)
     return identity
+
+
+def permit(identity: Identity, permission: str) -> None:
+    """Raises Forbidden when the caller lacks the permission."""
+    if not identity.may(permission):
+        roles = ", ".join(sorted(identity.roles)) or "none"
+        raise Forbidden(f"{identity.user} lacks the permission {permission}; their roles are {roles}")
 
 
 def bearer(header: str) -> str:

@@ -205,6 +205,11 @@ class Inference:
             given_ids=bool(request.prediction_id),
         )
 
+    async def refs(self, tenant: str, name: str, version: str = "") -> list[ModelRef]:
+        """What must be in memory to answer for a deployment's traffic, or for one version; raises NotFound."""
+        route = self._routes.find(tenant, name)
+        return [await self._ref_of(route, version)] if version else [route.ref(v) for v in route.variants.values()]
+
     async def describe(self, tenant: str, name: str, version: str = "") -> Described:
         """What a deployment takes and gives; raises NotFound."""
         route = self._routes.find(tenant, name)

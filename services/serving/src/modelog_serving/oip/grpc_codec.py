@@ -11,7 +11,8 @@ from modelog_proto.inference import grpc_predict_v2_pb2 as pb
 from modelog_serving.deployment.signature import TensorSpec
 from modelog_serving.engine.runtime import AnyArray
 from modelog_serving.oip.core import Described, Request, Response
-from modelog_serving.oip.tensors import Tensor, dtype_of, size_of
+from modelog_serving.oip.repository import Statistics
+from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, size_of
 
 CONTENTS = {
     "BOOL": "bool_contents",
@@ -45,7 +46,7 @@ def request_of(message: pb.ModelInferRequest) -> Request:
         prediction_id=_text(message.parameters, "prediction_id"),
         event_time_us=_whole(message.parameters, "event_time_us"),
         inputs=inputs,
-        outputs=[output.name for output in message.outputs],
+        outputs=[_wanted(f"outputs[{n}]", output) for n, output in enumerate(message.outputs)],
     )
 
 
@@ -53,17 +54,19 @@ def _tensor_of(field: str, message: pb.ModelInferRequest.InferInputTensor, raw: 
     dtype = dtype_of(field, message.datatype)
     shape = tuple(message.shape)
     size = size_of(field, shape)
+    if message.parameters:
+        check_parameters(field, message.parameters)
     if raw is None:
         return Tensor(message.name, message.datatype, shape, _contents_of(field, message, dtype, size))
     if message.HasField("contents"):
         raise Invalid.field(f"{field}.contents", "is given besides raw_input_contents; give one of the two")
-    if len(raw) != size * dtype.itemsize:
-        raise Invalid.field(
-            f"raw_input_contents[{number}]",
-            f"has {len(raw)} bytes; {message.name!r} of {message.datatype} and shape {list(shape)} takes "
-            f"{size * dtype.itemsize}",
-        )
-    return Tensor(message.name, message.datatype, shape, np.frombuffer(raw, dtype))
+    return from_bytes(f"raw_input_contents[{number}]", message.name, message.datatype, shape, raw)
+
+
+def _wanted(field: str, message: pb.ModelInferRequest.InferRequestedOutputTensor) -> str:
+    if message.parameters:
+        check_parameters(field, message.parameters)
+    return message.name
 
 
 def _contents_of(
@@ -142,6 +145,44 @@ def _specs(specs: Sequence[TensorSpec]) -> list[pb.ModelMetadataResponse.TensorM
         pb.ModelMetadataResponse.TensorMetadata(name=spec.name, datatype=spec.datatype, shape=shape_of(spec))
         for spec in specs
     ]
+
+
+def to_config(described: Described) -> pb.ModelConfig:
+    """What Triton's configuration says of a model, as far as a model here has it."""
+    config = pb.ModelConfig(
+        name=described.name, platform=described.platform, backend=described.platform, max_batch_size=MAX_ROWS
+    )
+    for spec in described.signature.inputs:
+        config.input.add(name=spec.name, data_type=_data_type(spec), dims=shape_of(spec)[1:])
+    for spec in described.signature.outputs:
+        config.output.add(name=spec.name, data_type=_data_type(spec), dims=shape_of(spec)[1:])
+    return config
+
+
+def _data_type(spec: TensorSpec) -> pb.DataType.ValueType:
+    return pb.DataType.Value(f"TYPE_{spec.datatype}")
+
+
+def to_statistics(one: Statistics) -> pb.ModelStatistics:
+    """What one version answered."""
+    total = one.total
+    return pb.ModelStatistics(
+        name=one.name,
+        version=one.version,
+        last_inference=one.last_ms,
+        inference_count=one.rows,
+        execution_count=total.answered,
+        inference_stats=pb.InferStatistics(
+            success=pb.StatisticDuration(count=total.answered, ns=round(total.answered_s * 1e9)),
+            fail=pb.StatisticDuration(count=total.failed, ns=round(total.failed_s * 1e9)),
+        ),
+    )
+
+
+def choice_of(parameter: pb.ModelRepositoryParameter) -> object:
+    """What a parameter of the repository holds, None when nothing."""
+    kind = parameter.WhichOneof("parameter_choice")
+    return getattr(parameter, kind) if kind else None
 
 
 def shape_of(spec: TensorSpec) -> list[int]:

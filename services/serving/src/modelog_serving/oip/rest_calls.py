@@ -5,12 +5,14 @@ from __future__ import annotations
 from modelog_common.edge.http1 import Answer
 from modelog_common.rpc.call import current_call
 
-from modelog_serving.oip import rest_codec
+from modelog_serving.oip import binary, rest_codec
 from modelog_serving.oip.core import Inference, Request
 from modelog_serving.oip.rest_edge import told
 from modelog_serving.oip.rest_routes import Asked, RestRoutes
 from modelog_serving.oip.server import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 from modelog_serving.routing.warmup import Warmup
+
+JSON_LENGTH = binary.HEADER.lower()
 
 
 class RestCalls:
@@ -48,8 +50,9 @@ class RestCalls:
         return told({"name": asked.named[0], "ready": ready}, 200 if ready else 503)
 
     async def _infer(self, asked: Asked) -> Answer:
-        request = rest_codec.request_of(*asked.named, asked.request.body)
-        return told(rest_codec.to_body(await self._inference.infer(tenant(), request)))
+        length = asked.request.headers.get(JSON_LENGTH, "")
+        request, form = rest_codec.request_of(*asked.named, asked.request.body, length)
+        return rest_codec.to_answer(await self._inference.infer(tenant(), request), form)
 
     async def _predict(self, asked: Asked) -> Answer:
         body = rest_codec.predict_of(asked.request.body)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from modelog_common.domain.errors import Invalid
+from modelog_common.edge.http1 import Answer
 
-from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
 from modelog_serving.engine.runtime import AnyArray
+from modelog_serving.oip.binary import SIZE, Behind, Form, answer_of, split
 from modelog_serving.oip.core import Described, Request, Response
 from modelog_serving.oip.grpc_codec import shape_of
-from modelog_serving.oip.tensors import MAX_ROWS, Tensor, dtype_of, matrix_of, size_of
+from modelog_serving.oip.repository import Statistics
+from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, matrix_of, size_of
 
 Number = float | int | bool | None
 _ALLOWED = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float, type(None))}
@@ -66,25 +69,38 @@ _INFER = msgspec.json.Decoder(InferBody)
 _PREDICT = msgspec.json.Decoder(PredictBody)
 
 
-def request_of(name: str, version: str, body: bytes) -> Request:
-    """Read the body of an infer call; raises Invalid, naming the field."""
-    message: InferBody = _decoded(_INFER, body)
+def request_of(name: str, version: str, body: bytes, json_length: str = "") -> tuple[Request, Form]:
+    """Read the body of an infer call, and in which form its outputs are wanted; raises Invalid, naming the field.
+
+    `json_length` is what the header says of a body with binary data.
+    """
+    head, behind = split(json_length, body)
+    message: InferBody = decoded(_INFER, head)
     parameters = message.parameters
-    return Request(
+    inputs = [_tensor_of(f"inputs[{n}]", tensor, behind) for n, tensor in enumerate(message.inputs)]
+    behind.check_taken()
+    named: dict[str, bool] = {}
+    for number, output in enumerate(message.outputs):
+        check_parameters(f"outputs[{number}]", output.parameters)
+        if "binary_data" in output.parameters:
+            named[output.name] = _flag(f"outputs[{number}].parameters", output.parameters, "binary_data")
+    form = Form(_flag("parameters", parameters, "binary_data_output"), named)
+    request = Request(
         deployment=name,
         version=version,
         id=message.id,
         key=_parameter(parameters, "key", str, "a string"),
         prediction_id=_parameter(parameters, "prediction_id", str, "a string"),
         event_time_us=_parameter(parameters, "event_time_us", int, "a whole number") or 0,
-        inputs=[_tensor_of(f"inputs[{n}]", tensor) for n, tensor in enumerate(message.inputs)],
+        inputs=inputs,
         outputs=[output.name for output in message.outputs],
     )
+    return request, form
 
 
 def predict_of(body: bytes) -> PredictBody:
     """Read the body of a predict call; raises Invalid, naming the field."""
-    message: PredictBody = _decoded(_PREDICT, body)
+    message: PredictBody = decoded(_PREDICT, body)
     if not 1 <= len(message.instances) <= MAX_ROWS:
         raise Invalid.field("instances", f"has {len(message.instances)} entries; 1 to {MAX_ROWS} are allowed")
     return message
@@ -101,18 +117,27 @@ def rows_of(message: PredictBody, signature: Signature) -> list[Tensor]:
                 f"has no feature {missing[0]!r}" if missing else f"has the feature {extra[0]!r}, which the model lacks"
             )
             raise Invalid.field(f"instances[{number}]", f"{wrong}; expected are {', '.join(features)}")
+    columns = {name: [instance[name] for instance in message.instances] for name in features}
+    return tensors_of(signature, columns, lambda row, name: f"instances[{row}].{name}")
+
+
+def tensors_of(
+    signature: Signature, columns: Mapping[str, Sequence[Any]], field: Callable[[int, str], str]
+) -> list[Tensor]:
+    """One tensor for each of the signature's columns; raises Invalid, naming the field of a row and a column."""
     by_column: list[Tensor] = []
     for spec in signature.inputs:
         dtype = dtype_of(f"input {spec.name}", spec.datatype)
-        for name in Signature((spec,)).features:
-            values = [instance[name] for instance in message.instances]
-            fields = (f"instances[{n}].{name}" for n in range(len(values)))
+        for name in column_names(spec):
+            values = columns[name]
+            fields = (field(row, name) for row in range(len(values)))
             by_column.append(Tensor(name, spec.datatype, (len(values),), _array(fields, values, dtype)))
     matrix_of(signature, by_column)
     return by_column
 
 
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """A body that must be JSON of the decoder's form; raises Invalid, naming the field."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -123,11 +148,15 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise Invalid.field("body", f"is not JSON: {error}") from None
 
 
-def _tensor_of(field: str, message: InputBody) -> Tensor:
+def _tensor_of(field: str, message: InputBody, behind: Behind) -> Tensor:
     dtype = dtype_of(field, message.datatype)
     size = size_of(field, message.shape)
-    if "binary_data_size" in message.parameters:
-        raise Invalid.field(f"{field}.parameters", "binary_data_size is not supported here; send `data` as JSON")
+    check_parameters(field, message.parameters)
+    if SIZE in message.parameters:
+        if message.data:
+            raise Invalid.field(f"{field}.data", f"is given besides {SIZE}; give one of the two")
+        data = behind.take(field, message.parameters[SIZE])
+        return from_bytes(field, message.name, message.datatype, tuple(message.shape), data)
     values = _flat(f"{field}.data", message.data, message.shape)
     if len(values) != size:
         raise Invalid.field(
@@ -178,18 +207,31 @@ def _parameter(parameters: Mapping[str, Any], name: str, kind: type[Any], words:
     return value
 
 
-def to_body(response: Response) -> dict[str, Any]:
-    """$inference_response."""
-    return {
+def _flag(field: str, parameters: Mapping[str, Any], name: str) -> bool:
+    value = parameters.get(name, False)
+    if not isinstance(value, bool):
+        raise Invalid.field(f"{field}.{name}", f"{_shown(value)} is not allowed; it must be true or false")
+    return value
+
+
+def to_answer(response: Response, form: Form) -> Answer:
+    """$inference_response, with the elements of the outputs that are wanted so in binary behind it."""
+    binary = [tensor for tensor in response.outputs if form.is_binary(tensor.name)]
+    head = {
         "model_name": response.deployment,
         "model_version": response.version,
         "id": response.id,
         "parameters": response.parameters(),
-        "outputs": [
-            {"name": t.name, "datatype": t.datatype, "shape": list(t.shape), "data": _numbers(t)}
-            for t in response.outputs
-        ],
+        "outputs": [_output(tensor, form.is_binary(tensor.name)) for tensor in response.outputs],
     }
+    return answer_of(head, binary)
+
+
+def _output(tensor: Tensor, is_binary: bool) -> dict[str, Any]:
+    head = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+    if is_binary:
+        return head | {"parameters": {SIZE: tensor.values.nbytes}}
+    return head | {"data": _numbers(tensor)}
 
 
 def to_predictions(response: Response) -> dict[str, Any]:
@@ -236,3 +278,34 @@ def to_metadata(described: Described) -> dict[str, Any]:
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": shape_of(spec)}
+
+
+def to_config(described: Described) -> dict[str, Any]:
+    """$model_configuration_response, as far as a model here has what is in it."""
+    return {
+        "name": described.name,
+        "platform": described.platform,
+        "backend": described.platform,
+        "max_batch_size": MAX_ROWS,
+        "input": [_configured(spec) for spec in described.signature.inputs],
+        "output": [_configured(spec) for spec in described.signature.outputs],
+    }
+
+
+def _configured(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "data_type": f"TYPE_{spec.datatype}", "dims": shape_of(spec)[1:]}
+
+
+def to_statistics(one: Statistics) -> dict[str, Any]:
+    """An entry of $stats_model_response."""
+    return {
+        "name": one.name,
+        "version": one.version,
+        "last_inference": one.last_ms,
+        "inference_count": one.rows,
+        "execution_count": one.total.answered,
+        "inference_stats": {
+            "success": {"count": one.total.answered, "ns": round(one.total.answered_s * 1e9)},
+            "fail": {"count": one.total.failed, "ns": round(one.total.failed_s * 1e9)},
+        },
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -20,6 +20,8 @@ MAX_INPUT_BYTES = 4_000_000
 # together with all that are smaller.
 LARGEST = float(np.finfo(np.float32).max)
 LARGEST_WHOLE = 2**53
+# Parameters of tensors in Triton's extensions.
+NOT_DONE = ("shared_memory_region", "classification")
 FLOAT32 = np.dtype(np.float32)
 # What float32 holds exactly.
 SINGLE = frozenset(("BOOL", "UINT8", "UINT16", "INT8", "INT16", "FP16", "FP32"))
@@ -73,6 +75,28 @@ def size_of(field: str, shape: Sequence[int]) -> int:
             f"{field}.shape", f"{list(shape)} holds {size} elements; at most {MAX_INPUT_BYTES // 4} are allowed"
         )
     return size
+
+
+def from_bytes(field: str, name: str, datatype: str, shape: tuple[int, ...], data: bytes) -> Tensor:
+    """The tensor of which these are the elements, row-major and little-endian; raises Invalid, naming the field."""
+    dtype, size = dtype_of(field, datatype), size_of(field, shape)
+    if len(data) != size * dtype.itemsize:
+        raise Invalid.field(
+            field,
+            f"has {len(data)} bytes; {name!r} of {datatype} and shape {list(shape)} takes {size * dtype.itemsize}",
+        )
+    if datatype == "BOOL" and max(data) > 1:
+        raise Invalid.field(field, f"has the byte {max(data)}; BOOL's are 0 and 1")
+    return Tensor(name, datatype, shape, np.frombuffer(data, dtype))
+
+
+def check_parameters(field: str, given: Mapping[str, object]) -> None:
+    """Raises Invalid for a tensor's parameter that means something which is not done here; others are ignored."""
+    for name in NOT_DONE:
+        if given.get(name):
+            raise Invalid.field(
+                f"{field}.parameters.{name}", "is not supported; send the tensor's elements in the request"
+            )
 
 
 def matrix_of(signature: Signature, inputs: Sequence[Tensor]) -> Matrix:

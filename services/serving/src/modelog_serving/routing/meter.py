@@ -35,6 +35,17 @@ class Closed:
 
 
 @dataclass
+class Total:
+    """What was measured of one version of a deployment since the process started."""
+
+    answered: int = 0
+    answered_s: float = 0.0
+    failed: int = 0
+    failed_s: float = 0.0
+    last: datetime | None = None
+
+
+@dataclass
 class _Counts:
     errors: int = 0
     buckets: Counter[int] = field(default_factory=Counter)
@@ -52,6 +63,7 @@ class Meter:
         self._open: dict[tuple[str, str, str, str], dict[str, _Counts]] = {}
         self._start = self._floor(clock.now())
         self._closed: deque[Closed] = deque()
+        self._totals: dict[tuple[str, str, str], Total] = {}
 
     @contextmanager
     def measuring(self, route: Route, version: str) -> Iterator[None]:
@@ -64,8 +76,24 @@ class Meter:
         except BaseException:
             # A caller that gave up waiting had no answer either.
             self._counts(route, version).errors += 1
+            total = self._total(route, version)
+            total.failed += 1
+            total.failed_s += self._timer_s() - began_s
             raise
-        self._counts(route, version).buckets[bucket_of((self._timer_s() - began_s) * 1000)] += 1
+        took_s = self._timer_s() - began_s
+        self._counts(route, version).buckets[bucket_of(took_s * 1000)] += 1
+        total = self._total(route, version)
+        total.answered += 1
+        total.answered_s += took_s
+
+    def total(self, tenant: str, deployment: str, version: str) -> Total:
+        """All requests of traffic since the process started."""
+        return self._totals.get((tenant, deployment, version), Total())
+
+    def _total(self, route: Route, version: str) -> Total:
+        total = self._totals.setdefault((route.tenant, route.deployment.name, version), Total())
+        total.last = self._clock.now()
+        return total
 
     def _counts(self, route: Route, version: str) -> _Counts:
         self._turn()

@@ -71,12 +71,21 @@ class Routes:
 
     def find(self, tenant: str, name: str) -> Route:
         """The running deployment with this name; raises NotFound, or NotAllowed when it was stopped."""
-        route = self._routes.get((tenant, name))
-        if route is None:
-            raise NotFound(f"there is no model or deployment {name!r}")
+        route = self.known(tenant, name)
         if route.deployment.status == STOPPED:
             raise NotAllowed(f"deployment {name!r} was stopped; it answers no requests")
         return route
+
+    def known(self, tenant: str, name: str) -> Route:
+        """The deployment with this name, also if it was stopped; raises NotFound."""
+        route = self._routes.get((tenant, name))
+        if route is None:
+            raise NotFound(f"there is no model or deployment {name!r}")
+        return route
+
+    def of(self, tenant: str) -> list[Route]:
+        """All deployments of a tenant by their names, also those that were stopped."""
+        return [route for (owner, _), route in sorted(self._routes.items()) if owner == tenant]
 
     def running(self) -> Iterable[Route]:
         """All deployments that are not stopped."""
