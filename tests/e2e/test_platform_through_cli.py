@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import modelog
@@ -125,6 +126,25 @@ def test_the_prediction_is_answered_and_logged(story: Story) -> None:
     logged = story.platform.json("deploy", "prediction", NAME, story.prediction["prediction_ids"][0])
     assert logged["outputs"] == pytest.approx([score])
     assert logged["features"] == pytest.approx({"a": 0.9, "b": 0.8, "c": 0.1})
+
+
+def test_the_prediction_is_proven_offline(story: Story, tmp_path: Path) -> None:
+    cli, (prediction_id,) = story.platform.cli, story.prediction["prediction_ids"]
+    proof, key, note = tmp_path / "proof.json", tmp_path / "audit.pub", tmp_path / "checkpoint.txt"
+    cli("prove", prediction_id, "--out", str(proof))
+    assert cli("prove", prediction_id, "--deployment", NAME).stdout.startswith('{"format":"modelog.prediction-proof/1"')
+    cli("audit", "checkpoint", "--out", str(note), "--key-out", str(key))
+    said = cli("verify", str(proof), "--key", str(key)).stdout
+    (dataset,) = story.platform.json("dataset", "list", NAME)
+    run_id = story.platform.json("model", "show", NAME, story.version)["run_id"]
+    for line in (
+        f"{prediction_id} of {NAME}", f"{NAME} {story.version}, file ", "approved    by bob at position",
+        f"run         {run_id} by", f"trained on  {NAME} 1, digest {dataset['digest']}", "PROVEN",
+    ):  # fmt: skip
+        assert line in said
+    proof.write_text(proof.read_text().replace('"key":"', '"key":"x'))
+    assert "does not lead to the root" in cli("verify", str(proof), "--key", str(key), exit_status=1).stderr
+    assert f"no prediction 'none' of '{NAME}'" in cli("prove", "none", "--deployment", NAME, exit_status=1).stderr
 
 
 def test_the_window_counts_each_prediction_once(story: Story) -> None:

@@ -43,6 +43,8 @@ from modelog_serving.release.events import (
     Served,
 )
 from modelog_serving.release.plan import Criterion, OutcomePlan, Pattern, Plan
+from modelog_serving.segment.decide import SEGMENTS
+from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
 from modelog_serving.traffic.latency import Latencies
@@ -130,16 +132,20 @@ ENDS: Sequence[ReleaseEvent] = (
 FAILED = ModelFailed(
     ID, "flights", "flight-delay", "1.0.0", "a" * 64, "died", "the model's process died of SIGSEGV", AT
 )
-STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | ModelFailed]] = (
+SEALED = PredictionsSealed(
+    ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
+)
+STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | ModelFailed | PredictionsSealed]] = (
     EXAMPLES,
     [MEASURED],
     [FAILED],
+    [SEALED],
     *([*PATH, end] for end in ENDS),
 )
 
 
 def seen_after(events: Sequence[Any]) -> dict[str, Any]:
-    """What is made of events: the row that callers see, and who answers which part of the keys; or of traffic."""
+    """What is made of events: the row that callers see, and who answers which part of the keys; traffic; segments."""
     if isinstance(events[-1], TrafficMeasured):
         return {"until": TRAFFIC.evolve(TRAFFIC.initial(), events[-1]).until.isoformat()}
     if isinstance(events[-1], ModelFailed):
@@ -151,6 +157,9 @@ def seen_after(events: Sequence[Any]) -> dict[str, Any]:
             release = RELEASES.evolve(release, event)
         told = json.loads(msgspec.json.encode(release.evidence))
         return {"phase": release.phase.value, "step": release.step, "split": release.split(), "evidence": told}
+    if isinstance(events[-1], PredictionsSealed):
+        segment = SEGMENTS.evolve(SEGMENTS.initial(), events[-1])
+        return {"number": segment.number, "root": segment.root}
     deployment = Deployment()
     for event in events:
         deployment = evolve(deployment, event)

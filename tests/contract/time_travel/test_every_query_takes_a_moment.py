@@ -42,6 +42,8 @@ OF_NOW = {
     "lineage.AuditService.GetCheckpoint": "signed of the log as it is",
     # These name the sizes, positions and moments that they are about.
     "lineage.AuditService.GetInclusionProof": "names its position",
+    "lineage.AuditService.ProvePrediction": "an answer never changes, and is proven in the log as it is",
+    "serving.DeploymentService.GetPredictionInclusion": "an answer never changes, and is sealed once",
     "lineage.AuditService.GetConsistencyProof": "names its sizes",
     "lineage.AuditService.DiffEvents": "names the two moments that it compares",
     "lineage.AuditService.StreamEvents": "names where it starts, and then is live",
@@ -72,6 +74,7 @@ SDK_OF_NOW = {
     "Users.erasures",
     "Audit.checkpoint",
     "Audit.proof",
+    "Audit.prove",
     "Audit.consistency",
     "Audit.exact_events",
     "Audit.diff",

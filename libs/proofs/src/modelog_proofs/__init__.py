@@ -18,12 +18,15 @@ from .merkle import (
     verify_inclusion,
 )
 from .note import Note, Signature, open_note, parse_note, sign_note
+from .prediction import PREDICTION_TAG, PredictionRecord, leaf_field, prediction_hash
+from .prediction_proof import ProvenPrediction, make_prediction_proof, verify_prediction
 from .proof import ProvenEvent, make_bundle, verify_bundle
 from .store import EventStoreFile
 from .verify import Audit, Report, open_events, verify_store
 
 __all__ = [
     "EMPTY_ROOT",
+    "PREDICTION_TAG",
     "Audit",
     "Checkpoint",
     "EventRecord",
@@ -39,9 +42,11 @@ __all__ = [
     "MerkleTree",
     "Node",
     "Note",
+    "PredictionRecord",
     "PrivateKey",
     "ProofsError",
     "ProvenEvent",
+    "ProvenPrediction",
     "PublicKey",
     "Report",
     "Signature",
@@ -53,8 +58,10 @@ __all__ = [
     "hash_leaf",
     "is_gzip",
     "leaf_bytes",
+    "leaf_field",
     "leaf_index",
     "make_bundle",
+    "make_prediction_proof",
     "open_checkpoint",
     "open_events",
     "open_note",
@@ -62,6 +69,7 @@ __all__ = [
     "parse_note",
     "parse_private_key",
     "parse_public_key",
+    "prediction_hash",
     "read_export_line",
     "recorded_at_text",
     "sign_checkpoint",
@@ -69,5 +77,6 @@ __all__ = [
     "verify_bundle",
     "verify_consistency",
     "verify_inclusion",
+    "verify_prediction",
     "verify_store",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from .errors import ProofsError, printable
+from .prediction_proof import PREDICTION_START, verify_prediction
 from .proof import verify_bundle
 from .verify import verify_store
 
@@ -49,7 +50,7 @@ def _check_proof(arguments: Sequence[str]) -> int:
         prog="python -m modelog_proofs --proof",
         description="Check that the event in a proof bundle is in the log that was signed.",
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="a file that `modelog audit proof` wrote")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a file that `modelog audit proof` or `modelog prove` wrote")
     parser.add_argument("public_key", metavar="PUBLICKEY", help="the log's public key (name+id+base64), or its file")
     options = parser.parse_args(arguments)
     try:
@@ -57,6 +58,9 @@ def _check_proof(arguments: Sequence[str]) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     try:
+        if bundle.startswith(PREDICTION_START):
+            print(verify_prediction(bundle, public_key.strip()).text())
+            return 0
         proven = verify_bundle(bundle, public_key.strip())
     except ProofsError as error:
         print(f"FAILED\n- {error}")

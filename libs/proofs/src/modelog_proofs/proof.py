@@ -64,15 +64,12 @@ def verify_bundle(bundle: Union[str, bytes, Mapping[str, object]], public_key: U
         raise InvalidProof(f"leaf_index must be an integer, it is {index!r:.80}.")
     if not isinstance(note, str):
         raise InvalidProof("checkpoint must be the text of a signed note.")
-    if not isinstance(path, Sequence) or isinstance(path, (str, bytes)):
-        raise InvalidProof("inclusion_path must be a list of base64 texts.")
     if index != leaf_index(event.position):
         raise InvalidProof(
             f"leaf_index is {index}, but the event at position {event.position} is leaf {event.position - 1}."
         )
     checkpoint = open_checkpoint(note, public_key)
-    siblings = [_sibling(i, value) for i, value in enumerate(path)]
-    verify_inclusion(leaf_hash, index, checkpoint.size, siblings, checkpoint.root)
+    verify_inclusion(leaf_hash, index, checkpoint.size, sibling_hashes(path), checkpoint.root)
     return ProvenEvent(event, checkpoint)
 
 
@@ -84,7 +81,7 @@ def _parts(bundle: Union[str, bytes, Mapping[str, object]]) -> Mapping[str, obje
             raise InvalidProof(f"The proof bundle is not JSON: {error}.") from None
     if not isinstance(bundle, Mapping):
         raise InvalidProof("The proof bundle must be a JSON object.")
-    _require_names("The proof bundle", bundle, _PARTS)
+    require_names("The proof bundle", bundle, _PARTS)
     if bundle["format"] != FORMAT:
         raise InvalidProof(f"format must be {FORMAT!r}, it is {bundle['format']!r:.80}.")
     return bundle
@@ -93,7 +90,7 @@ def _parts(bundle: Union[str, bytes, Mapping[str, object]]) -> Mapping[str, obje
 def _event(values: object) -> EventRecord:
     if not isinstance(values, Mapping):
         raise InvalidProof("event must be a JSON object.")
-    _require_names("event", values, [name for name, _ in FIELDS])
+    require_names("event", values, [name for name, _ in FIELDS])
     payload = values["payload"]
     if not isinstance(payload, str):
         raise InvalidProof("payload must be text.")
@@ -103,13 +100,21 @@ def _event(values: object) -> EventRecord:
         raise InvalidProof("payload is not valid UTF-8 text.") from None
 
 
-def _require_names(what: str, values: Mapping[str, object], names: Sequence[str]) -> None:
+def require_names(what: str, values: Mapping[str, object], names: Sequence[str]) -> None:
+    """Raises InvalidProof unless an object has these members and no others."""
     missing = [name for name in names if name not in values]
     unknown = [name for name in values if name not in names]
     if missing:
         raise InvalidProof(f"{what} has no {', '.join(missing)}.")
     if unknown:
         raise InvalidProof(f"{what} holds the unknown {', '.join(map(str, unknown))!s:.80}, which nothing vouches for.")
+
+
+def sibling_hashes(path: object) -> list[bytes]:
+    """The hashes of an inclusion path; raises InvalidProof, which names the one that is none."""
+    if not isinstance(path, Sequence) or isinstance(path, (str, bytes)):
+        raise InvalidProof("inclusion_path must be a list of base64 texts.")
+    return [_sibling(i, value) for i, value in enumerate(path)]
 
 
 def _sibling(index: int, value: object) -> bytes:

@@ -13,6 +13,7 @@ from modelog_proto.lineage.v1.lineage_pb2_grpc import (
 from modelog_lineage.api.audit import AuditServicer
 from modelog_lineage.api.lineage import LineageServicer
 from modelog_lineage.audit.log import AuditLog
+from modelog_lineage.audit.prediction import PredictionProofs
 from modelog_lineage.audit.treefile import TreeFile
 from modelog_lineage.catalogue.absent import NoSearch
 from modelog_lineage.catalogue.project import CatalogueSink
@@ -73,5 +74,7 @@ def build_audit(host: Host) -> None:
     # Of a store in one file the file itself is checked: the bytes that a thief or a faulty disk would change.
     in_a_file = host.settings.event_store.startswith(SQLITE)
     store_file = host.settings.event_store_path() if in_a_file else None
-    servicer = AuditServicer(audit, host.store, store_file, host.draining, sight_of(host))
+    sight = sight_of(host)
+    predictions = PredictionProofs(audit, host.store, host.peer, sight)
+    servicer = AuditServicer(audit, host.store, store_file, host.draining, sight, predictions)
     host.serve(add_AuditServiceServicer_to_server, servicer, "modelog.lineage.v1.AuditService")

@@ -37,8 +37,10 @@ from modelog_serving.oip.rest_edge import RestEdge
 from modelog_serving.oip.rest_invocations import Invocations
 from modelog_serving.oip.rest_repository import RepositoryCalls
 from modelog_serving.oip.rest_routes import RestRoutes
+from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
+from modelog_serving.predlog.seal import Sealer
 from modelog_serving.read.tables import METADATA, rows
 from modelog_serving.registry import ArtifactFiles, RegistryVersions
 from modelog_serving.routing.counters import Counters
@@ -48,7 +50,8 @@ from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
 from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.runtimes.find import LazyRuntimes
-from modelog_serving.settings import load_serving_settings
+from modelog_serving.segment.decide import SEGMENTS
+from modelog_serving.settings import ServingSettings, load_serving_settings
 from modelog_serving.sight import VOCABULARY, models_of
 from modelog_serving.stream.consumer import CONSUMER, RequestStream
 from modelog_serving.traffic.decide import TRAFFIC
@@ -82,11 +85,14 @@ async def build(host: Host) -> None:
     host.publish(TRAFFIC.category)
     host.publish(FAILURES.category)
     host.background("traffic windows", windows.run)
+    host.publish(SEGMENTS.category)
     host.background("failures of models", failures.run)
     deployments = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
     sight = Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments))
     host.narrow(sight)
-    _control_plane(host, log, Live(routes, warmup, counters), Control(deployments, versions, models, routes))
+    _control_plane(
+        host, _evidence(host, log, own), Live(routes, warmup, counters), Control(deployments, versions, models, routes)
+    )
     repository = Repository(inference, routes, models, counters, meter, sight.left_of)
     _data_plane(host, inference, repository, routes, warmup)
     _streams(host, log, stream)
@@ -95,9 +101,17 @@ async def build(host: Host) -> None:
     host.background("resources", partial(_held, batcher.close, models.close, log.close))
 
 
-def _control_plane(host: Host, log: PredictionLog, live: Live, control: Control) -> None:
+def _evidence(host: Host, log: PredictionLog, own: ServingSettings) -> Evidence:
+    """The prediction log, sealed."""
+    entities = Entities(host.store, SEGMENTS, EVENTS, host.snapshots)
+    sealer = Sealer(log, entities, host.clock, own.segment_s, own.segment_bytes)
+    host.background("prediction sealer", sealer.run)
+    return Evidence(log, sealer)
+
+
+def _control_plane(host: Host, evidence: Evidence, live: Live, control: Control) -> None:
     queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows)])
-    servicer = DeploymentServicer(control, queries, live, log, host.clock)
+    servicer = DeploymentServicer(control, queries, live, evidence, host.clock)
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
 
 

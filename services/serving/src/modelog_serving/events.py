@@ -14,6 +14,7 @@ from modelog_serving.release.events import (
     ReleaseStarted,
     ReleaseStopped,
 )
+from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
 
 EVENTS = EventTypes(
@@ -22,6 +23,7 @@ EVENTS = EventTypes(
         TrafficSet,
         DeploymentStopped,
         TrafficMeasured,
+        PredictionsSealed,
         ReleaseStarted,
         ReleaseLooked,
         ReleaseAdvanced,

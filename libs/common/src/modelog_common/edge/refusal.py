@@ -38,10 +38,7 @@ class HttpRefusal:
     def stalled(self) -> None:
         self._reset(self._stream, Code.CANCEL)
 
-    shut = stalled
-
-    def overfull(self, *, of_all: bool) -> None:
-        self.stalled()
+    overfull = shut = stalled
 
     def lost(self) -> None:
         self.waits_for_request = False

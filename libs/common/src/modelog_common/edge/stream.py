@@ -33,7 +33,7 @@ class Receiver(Protocol):
         """The request does not come any further."""
         ...
 
-    def overfull(self, *, of_all: bool) -> None:
+    def overfull(self) -> None:
         """The connection holds too much."""
         ...
 

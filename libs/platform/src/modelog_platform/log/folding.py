@@ -32,6 +32,7 @@ from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.events import EVENTS as SERVING
 from modelog_serving.failure.decide import FAILURES
 from modelog_serving.release.decide import RELEASES
+from modelog_serving.segment.decide import SEGMENTS
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_training.job.decide import JOB
 from modelog_training.job.events import EVENTS as TRAINING
@@ -58,7 +59,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
                 WORKSPACES,
             ),
         ),
-        (SERVING, (DEPLOYMENTS, FAILURES, RELEASES, TRAFFIC)),
+        (SERVING, (DEPLOYMENTS, FAILURES, RELEASES, SEGMENTS, TRAFFIC)),
         (TRAINING, (JOB,)),
     )
     for decider in deciders

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Iterator, List, Optional
+from urllib.parse import quote
 
 import msgspec
 
@@ -23,6 +24,10 @@ class _ExactEvents(Record):
 
 class _Proof(Record):
     bundle: str = ""
+
+
+class _PredictionProof(Record):
+    document: str = ""
 
 
 class Audit:
@@ -88,6 +93,14 @@ class Audit:
     def proof(self, position: int) -> str:
         """A JSON bundle that proves, with the public key alone, that an event is in the log."""
         return self._transport.get(f"/api/v1/audit/proofs/{position}", _Proof).bundle
+
+    def prove(self, prediction_id: str, deployment: Optional[str] = None) -> str:
+        """A JSON document that proves, with the public key alone, what was answered, by which model file, made of what.
+
+        The deployment may be left out where only one has such a prediction. `modelog_proofs.verify_prediction` checks.
+        """
+        path = f"/api/v1/predictions/{quote(prediction_id, safe='')}/proof"
+        return self._transport.get(path, _PredictionProof, deployment=deployment).document
 
     def consistency(self, old_size: int) -> Consistency:
         """The proof that the log of an older checkpoint is the beginning of today's."""

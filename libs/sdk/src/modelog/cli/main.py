@@ -30,6 +30,7 @@ from modelog.cli import (
     models,
     monitors,
     platform,
+    proving,
     reproduce,
     retirements,
     runs,
@@ -67,6 +68,7 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(deployments.app, name="deploy")
 deployments.register(app)
 search.register(app)
+proving.register(app)
 app.add_typer(monitors.app, name="monitor")
 app.add_typer(ab_tests.app, name="abtest")
 app.add_typer(webhooks.app, name="webhook")

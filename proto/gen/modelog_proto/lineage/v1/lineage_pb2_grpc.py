@@ -224,6 +224,11 @@ class AuditServiceStub:
                 request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.GetInclusionProofRequest.SerializeToString,
                 response_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.InclusionProof.FromString,
                 _registered_method=True)
+        self.ProvePrediction = channel.unary_unary(
+                '/modelog.lineage.v1.AuditService/ProvePrediction',
+                request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.ProvePredictionRequest.SerializeToString,
+                response_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.PredictionProof.FromString,
+                _registered_method=True)
         self.GetConsistencyProof = channel.unary_unary(
                 '/modelog.lineage.v1.AuditService/GetConsistencyProof',
                 request_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.GetConsistencyProofRequest.SerializeToString,
@@ -275,6 +280,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProvePrediction(self, request, context):
+        """Proves that an answer is in the prediction log, and what led to the model that gave it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConsistencyProof(self, request, context):
         """Proves that the log of an older checkpoint is the beginning of a newer one.
         """
@@ -316,6 +328,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetInclusionProof,
                     request_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.GetInclusionProofRequest.FromString,
                     response_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.InclusionProof.SerializeToString,
+            ),
+            'ProvePrediction': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProvePrediction,
+                    request_deserializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.ProvePredictionRequest.FromString,
+                    response_serializer=modelog_dot_lineage_dot_v1_dot_lineage__pb2.PredictionProof.SerializeToString,
             ),
             'GetConsistencyProof': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsistencyProof,
@@ -464,6 +481,33 @@ class AuditService:
             '/modelog.lineage.v1.AuditService/GetInclusionProof',
             modelog_dot_lineage_dot_v1_dot_lineage__pb2.GetInclusionProofRequest.SerializeToString,
             modelog_dot_lineage_dot_v1_dot_lineage__pb2.InclusionProof.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProvePrediction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.lineage.v1.AuditService/ProvePrediction',
+            modelog_dot_lineage_dot_v1_dot_lineage__pb2.ProvePredictionRequest.SerializeToString,
+            modelog_dot_lineage_dot_v1_dot_lineage__pb2.PredictionProof.FromString,
             options,
             channel_credentials,
             insecure,

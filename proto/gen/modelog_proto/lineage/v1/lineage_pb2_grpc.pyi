@@ -98,6 +98,8 @@ class AuditServiceStub:
     """The newest signed checkpoint."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.GetInclusionProofRequest, _lineage_pb2.InclusionProof]
     """Proves that an event is in the log."""
+    ProvePrediction: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.ProvePredictionRequest, _lineage_pb2.PredictionProof]
+    """Proves that an answer is in the prediction log, and what led to the model that gave it."""
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.GetConsistencyProofRequest, _lineage_pb2.ConsistencyProof]
     """Proves that the log of an older checkpoint is the beginning of a newer one."""
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_lineage_pb2.VerifyAuditRequest, _lineage_pb2.AuditReport]
@@ -118,6 +120,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """The newest signed checkpoint."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_lineage_pb2.GetInclusionProofRequest, _lineage_pb2.InclusionProof]  # type: ignore[assignment]
     """Proves that an event is in the log."""
+    ProvePrediction: _aio.UnaryUnaryMultiCallable[_lineage_pb2.ProvePredictionRequest, _lineage_pb2.PredictionProof]  # type: ignore[assignment]
+    """Proves that an answer is in the prediction log, and what led to the model that gave it."""
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_lineage_pb2.GetConsistencyProofRequest, _lineage_pb2.ConsistencyProof]  # type: ignore[assignment]
     """Proves that the log of an older checkpoint is the beginning of a newer one."""
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_lineage_pb2.VerifyAuditRequest, _lineage_pb2.AuditReport]  # type: ignore[assignment]
@@ -165,6 +169,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lineage_pb2.InclusionProof, _abc.Awaitable[_lineage_pb2.InclusionProof]]:
         """Proves that an event is in the log."""
+
+    @_abc_1.abstractmethod
+    def ProvePrediction(
+        self,
+        request: _lineage_pb2.ProvePredictionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_pb2.PredictionProof, _abc.Awaitable[_lineage_pb2.PredictionProof]]:
+        """Proves that an answer is in the prediction log, and what led to the model that gave it."""
 
     @_abc_1.abstractmethod
     def GetConsistencyProof(

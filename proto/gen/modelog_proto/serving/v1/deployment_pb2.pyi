@@ -433,3 +433,121 @@ class Prediction(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Prediction: _TypeAlias = Prediction  # noqa: Y015
+
+@_typing.final
+class GetPredictionInclusionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTION_ID_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    prediction_id: _builtins.str
+    deployment: _builtins.str
+    """May be left out where only one deployment has this prediction."""
+    def __init__(
+        self,
+        *,
+        prediction_id: _builtins.str = ...,
+        deployment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "prediction_id", b"prediction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPredictionInclusionRequest: _TypeAlias = GetPredictionInclusionRequest  # noqa: Y015
+
+@_typing.final
+class LoggedPrediction(_message.Message):
+    """An answer with all that its leaf in the Merkle tree of a segment is made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOG_ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PREDICTION_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_DIGEST_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_US_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_US_FIELD_NUMBER: _builtins.int
+    FEATURE_NAMES_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    log_id: _builtins.str
+    tenant: _builtins.str
+    deployment: _builtins.str
+    model: _builtins.str
+    prediction_id: _builtins.str
+    key: _builtins.str
+    version: _builtins.str
+    model_digest: _builtins.str
+    event_time_us: _builtins.int
+    answered_at_us: _builtins.int
+    @_builtins.property
+    def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        log_id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        deployment: _builtins.str = ...,
+        model: _builtins.str = ...,
+        prediction_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        version: _builtins.str = ...,
+        model_digest: _builtins.str = ...,
+        event_time_us: _builtins.int = ...,
+        answered_at_us: _builtins.int = ...,
+        feature_names: _abc.Iterable[_builtins.str] | None = ...,
+        features: _abc.Iterable[_builtins.float] | None = ...,
+        outputs: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "deployment", b"deployment", "event_time_us", b"event_time_us", "feature_names", b"feature_names", "features", b"features", "key", b"key", "log_id", b"log_id", "model", b"model", "model_digest", b"model_digest", "outputs", b"outputs", "prediction_id", b"prediction_id", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoggedPrediction: _TypeAlias = LoggedPrediction  # noqa: Y015
+
+@_typing.final
+class PredictionInclusion(_message.Message):
+    """Where an answer is in its segment of the prediction log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTION_FIELD_NUMBER: _builtins.int
+    LEAF_INDEX_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    leaf_index: _builtins.int
+    position: _builtins.int
+    """Of the event PredictionsSealed, which holds the root."""
+    @_builtins.property
+    def prediction(self) -> Global___LoggedPrediction: ...
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Hashes, leaf to root."""
+
+    def __init__(
+        self,
+        *,
+        prediction: Global___LoggedPrediction | None = ...,
+        leaf_index: _builtins.int = ...,
+        path: _abc.Iterable[_builtins.bytes] | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prediction", b"prediction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_index", b"leaf_index", "path", b"path", "position", b"position", "prediction", b"prediction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictionInclusion: _TypeAlias = PredictionInclusion  # noqa: Y015

@@ -65,6 +65,11 @@ class DeploymentServiceStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Prediction.FromString,
                 _registered_method=True)
+        self.GetPredictionInclusion = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/GetPredictionInclusion',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionInclusionRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.PredictionInclusion.FromString,
+                _registered_method=True)
 
 
 class DeploymentServiceServicer:
@@ -113,6 +118,13 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPredictionInclusion(self, request, context):
+        """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeploymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +157,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
                     servicer.GetPrediction,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Prediction.SerializeToString,
+            ),
+            'GetPredictionInclusion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPredictionInclusion,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionInclusionRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.PredictionInclusion.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +327,33 @@ class DeploymentService:
             '/modelog.serving.v1.DeploymentService/GetPrediction',
             modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_deployment__pb2.Prediction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPredictionInclusion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/GetPredictionInclusion',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionInclusionRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.PredictionInclusion.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class DeploymentServiceStub:
     """Ends a deployment; its name stays in the log."""
     GetPrediction: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]
     """One answered request from the prediction log."""
+    GetPredictionInclusion: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionInclusionRequest, _deployment_pb2.PredictionInclusion]
+    """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now."""
 
 @_typing.type_check_only
 class DeploymentServiceAsyncStub(DeploymentServiceStub):
@@ -63,6 +65,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """Ends a deployment; its name stays in the log."""
     GetPrediction: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]  # type: ignore[assignment]
     """One answered request from the prediction log."""
+    GetPredictionInclusion: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionInclusionRequest, _deployment_pb2.PredictionInclusion]  # type: ignore[assignment]
+    """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now."""
 
 class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Deployments and their traffic."""
@@ -114,5 +118,13 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.Prediction, _abc.Awaitable[_deployment_pb2.Prediction]]:
         """One answered request from the prediction log."""
+
+    @_abc_1.abstractmethod
+    def GetPredictionInclusion(
+        self,
+        request: _deployment_pb2.GetPredictionInclusionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.PredictionInclusion, _abc.Awaitable[_deployment_pb2.PredictionInclusion]]:
+        """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now."""
 
 def add_DeploymentServiceServicer_to_server(servicer: DeploymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

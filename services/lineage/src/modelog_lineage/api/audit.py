@@ -20,6 +20,7 @@ from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceServicer
 
 from modelog_lineage.audit.listing import Wanted, find, follow, in_sight
 from modelog_lineage.audit.log import AuditLog
+from modelog_lineage.audit.prediction import PredictionProofs
 from modelog_lineage.audit.records import message_of
 from modelog_lineage.audit.report import report_of
 from modelog_lineage.audit.treefile import Signed
@@ -39,9 +40,10 @@ class AuditServicer(AuditServiceServicer):
         store_file: Path | None,
         draining: Callable[[], Awaitable[None]],
         sight: Sight,
+        predictions: PredictionProofs,
     ) -> None:
         self.audit, self.store, self.store_file, self.draining = audit, store, store_file, draining
-        self.sight = sight
+        self.sight, self.predictions = sight, predictions
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Call) -> pb.ListEventsResponse:
         wanted = Wanted(current_call().identity.tenant, request.stream, request.type, request.actor)
@@ -75,6 +77,12 @@ class AuditServicer(AuditServiceServicer):
                 raise NotFound(f"there is no event at position {request.position} that you may see")
         bundle = await self.audit.inclusion_proof(request.position, current_call().identity.tenant)
         return pb.InclusionProof(bundle=json.dumps(bundle))
+
+    async def ProvePrediction(self, request: pb.ProvePredictionRequest, context: Call) -> pb.PredictionProof:
+        tenant = current_call().identity.tenant
+        return pb.PredictionProof(
+            document=await self.predictions.prove(tenant, request.deployment, request.prediction_id)
+        )
 
     async def GetConsistencyProof(self, request: pb.GetConsistencyProofRequest, context: Call) -> pb.ConsistencyProof:
         path, signed = await self.audit.consistency_proof(request.old_size, request.new_size)

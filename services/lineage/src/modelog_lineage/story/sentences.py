@@ -19,6 +19,7 @@ ENTITIES: Mapping[str, Entity] = {
     "serving.failure": Entity("failures", ("name",)),
     "serving.release": Entity("release", ("name",)),
     "serving.traffic": Entity("traffic", ("name",)),
+    "serving.predictions": Entity("prediction log", ("log_id",)),
     "monitoring.monitor": Entity("monitor", ("monitor", "name")),
     "monitoring.retraining": Entity("retraining", ("window",)),
     "monitoring.policy": Entity("policy", ("name",)),

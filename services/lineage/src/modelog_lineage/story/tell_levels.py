@@ -1,4 +1,4 @@
-"""How traffic, models that failed and service levels are told."""
+"""How traffic, models that failed, the sealing of predictions and service levels are told."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def _measured_often(h: Happened) -> str:
     if h.count == 1:
         return h.told
     return f"{word(h.last['name'])} had traffic in {count(h.count, 'window')}, the last from {word(h.last['start'])}"
+
+
+def _sealed(p: Payload) -> str:
+    return f"{count(p['count'], 'prediction')} were sealed, answered until {word(p['last_answered_at'])}"
+
+
+def _sealed_often(h: Happened) -> str:
+    if h.count == 1:
+        return h.told
+    return f"{count(h.count, 'segment')} of predictions were sealed, the last until {word(h.last['last_answered_at'])}"
 
 
 def _held(p: Payload) -> str:
@@ -52,6 +62,7 @@ def _failed_often(h: Happened) -> str:
 SENTENCES: Mapping[str, Sentence] = {
     "serving.TrafficMeasured": Sentence(_measured, _measured_often),
     "serving.ModelFailed": Sentence(_failed, _failed_often),
+    "serving.PredictionsSealed": Sentence(_sealed, _sealed_often),
     "monitoring.LevelMeasured": Sentence(_held, _held_often),
     "monitoring.LevelBurning": Sentence(lambda p: f"an error budget burns ({word(p['severity'])}): {word(p['text'])}"),
     "monitoring.LevelMet": Sentence(lambda p: f"an error budget burns no more: {word(p['text'])}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC
 from typing import Any
 
@@ -20,7 +20,8 @@ from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceServic
 from modelog_serving.api.live import Live
 from modelog_serving.control import Control
 from modelog_serving.predlog.answers import Recorded
-from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.evidence import Evidence
+from modelog_serving.predlog.segments import Included
 from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS
 
 FULL_NAME = "modelog.serving.v1.DeploymentService"
@@ -30,8 +31,9 @@ _ENVIRONMENT_NAMES = {number: name for name, number in ENVIRONMENTS.items()}
 class DeploymentServicer(DeploymentServiceServicer):
     """Deployments and their traffic."""
 
-    def __init__(self, control: Control, queries: Queries, live: Live, log: PredictionLog, clock: Clock) -> None:
-        self._control, self._queries, self._live, self._log, self._clock = control, queries, live, log, clock
+    def __init__(self, control: Control, queries: Queries, live: Live, evidence: Evidence, clock: Clock) -> None:
+        self._control, self._queries, self._live, self._clock = control, queries, live, clock
+        self._evidence = evidence
 
     async def CreateDeployment(self, request: pb.CreateDeploymentRequest, context: Any) -> pb.Deployment:
         ctx = self._context(request.request_id, "CreateDeployment")
@@ -65,13 +67,19 @@ class DeploymentServicer(DeploymentServiceServicer):
         tenant = current_call().identity.tenant
         await self._queries.moment(request.read)
         until = await self._queries.moment_ends(request.read)
-        found = await self._log.find(tenant, request.deployment, request.prediction_id)
-        if found is None or (until is not None and _timestamp(found.answered_at_us).ToDatetime(UTC) > until):
-            when = f" as of {request.read.as_of}" if found is not None else ""
+        found = await self._evidence.find(tenant, request.deployment, request.prediction_id)
+        if until is not None and _timestamp(found.answered_at_us).ToDatetime(UTC) > until:
             raise NotFound(
-                f"the prediction log has no prediction {request.prediction_id!r} of {request.deployment!r}{when}"
+                f"the prediction log has no prediction {request.prediction_id!r} of {request.deployment!r} "
+                f"as of {request.read.as_of}"
             )
         return to_prediction(found)
+
+    async def GetPredictionInclusion(
+        self, request: pb.GetPredictionInclusionRequest, context: Any
+    ) -> pb.PredictionInclusion:
+        tenant = current_call().identity.tenant
+        return to_inclusion(await self._evidence.included(tenant, request.deployment, request.prediction_id))
 
     def _context(self, request_id: str, method: str) -> Context:
         """A request id counts for its caller and method: another one's "1" is another request."""
@@ -107,3 +115,13 @@ def _timestamp(microseconds: int) -> Timestamp:
     stamp = Timestamp()
     stamp.FromMicroseconds(microseconds)
     return stamp
+
+
+def to_inclusion(found: Included) -> pb.PredictionInclusion:
+    """The answer."""
+    return pb.PredictionInclusion(
+        prediction=pb.LoggedPrediction(**asdict(found.prediction)),
+        leaf_index=found.leaf_index,
+        path=found.path,
+        position=found.segment.position,
+    )

@@ -170,15 +170,21 @@ def _columns(values: Matrix) -> tuple[bytes, bytes]:
     return single.tobytes(), np.ascontiguousarray(values, "<f8").tobytes()
 
 
-def _row(single: bytes, exact: bytes, rows: int, row: int) -> Matrix:
+def matrices_of(batch: PredictionBatch) -> tuple[Matrix, Matrix]:
+    """The features and the outputs of a stored batch, a row for each answer."""
+    rows = len(batch.prediction_ids)
+    return _matrix(batch.features, batch.exact_features, rows), _matrix(batch.outputs, batch.exact_outputs, rows)
+
+
+def _matrix(single: bytes, exact: bytes, rows: int) -> Matrix:
     values = np.frombuffer(exact, "<f8") if exact else np.frombuffer(single, "<f4")
-    found: Matrix = values.reshape(rows, -1)[row]
+    found: Matrix = values.reshape(rows, -1)
     return found
 
 
 def row_of(batch: PredictionBatch, row: int) -> Recorded:
     """One row of a stored batch."""
-    rows = len(batch.prediction_ids)
+    features, outputs = matrices_of(batch)
     answerer = batch.answerers[batch.answered_by[row]]
     return Recorded(
         prediction_id=batch.prediction_ids[row],
@@ -188,8 +194,8 @@ def row_of(batch: PredictionBatch, row: int) -> Recorded:
         answerer=Answerer(answerer.version, answerer.model_digest),
         key=batch.keys[row] if batch.keys else batch.prediction_ids[row],
         feature_names=list(batch.feature_names),
-        features=_row(batch.features, batch.exact_features, rows, row),
-        outputs=_row(batch.outputs, batch.exact_outputs, rows, row),
+        features=features[row],
+        outputs=outputs[row],
         event_time_us=batch.event_times_us[row],
         answered_at_us=batch.answered_at_us,
     )

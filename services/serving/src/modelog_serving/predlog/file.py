@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelog_common.bus.progress import Progress, SqliteProgress
@@ -14,7 +15,8 @@ from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.predlog.answers import Answers, Recorded, row_of
 
-FORMAT = 1
+# 2 has segments, and batches that were dropped: who does not know of them would count batches anew.
+FORMAT = 2
 PAGE_BYTES = 4096
 CONSUMER = "serving.requests"
 _SCHEMA = """
@@ -26,6 +28,13 @@ CREATE TABLE IF NOT EXISTS deployment (number INTEGER PRIMARY KEY, tenant TEXT N
 CREATE TABLE IF NOT EXISTS prediction (deployment INTEGER NOT NULL, id TEXT NOT NULL, sequence INTEGER NOT NULL,
   row INTEGER NOT NULL, PRIMARY KEY (deployment, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (producer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segment (tenant TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, root TEXT NOT NULL, digest TEXT NOT NULL,
+  first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, position INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (tenant, number)) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS segment_of_batch ON segment (tenant, last);
+CREATE TABLE IF NOT EXISTS dropped (tenant TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,
+  last_us INTEGER NOT NULL, dropped_us INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -48,6 +57,8 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
             db.execute(statement)
         db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?)", (str(FORMAT), str(uuid7())))
         found = meta(db, "format")
+        if int(found) < FORMAT:
+            db.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT),))
         SqliteProgress(db, CONSUMER)
     except (sqlite3.Error, OSError) as error:
         raise Unavailable(f"the prediction log {path} cannot be opened: {error}") from error
@@ -65,7 +76,11 @@ def meta(db: sqlite3.Connection, key: str) -> str:
 
 
 def last_sequence(db: sqlite3.Connection) -> int:
-    (last,) = db.execute("SELECT coalesce(max(sequence), 0) FROM batch").fetchone()
+    """The last batch's place, also when it was dropped since."""
+    (last,) = db.execute(
+        "SELECT max(coalesce((SELECT max(sequence) FROM batch), 0), coalesce((SELECT max(last) FROM segment), 0), "
+        "coalesce((SELECT max(last) FROM dropped), 0))"
+    ).fetchone()
     return int(last)
 
 
@@ -85,6 +100,25 @@ def place_of(db: sqlite3.Connection, number: int, prediction_id: str) -> tuple[i
         "SELECT sequence, row FROM prediction WHERE deployment = ? AND id = ?", (number, prediction_id)
     ).fetchone()
     return None if row is None else (row[0], row[1])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a prediction is."""
+
+    deployment: str
+    sequence: int
+    row: int
+
+
+def places_of(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> list[Place]:
+    """Where a tenant's predictions of this id are: of one deployment, or of all when none is named."""
+    rows = db.execute(
+        "SELECT d.name, p.sequence, p.row FROM deployment d JOIN prediction p ON p.deployment = d.number AND p.id = ? "
+        "WHERE d.tenant = ? AND ? IN ('', d.name)",
+        (prediction_id, tenant, deployment),
+    )
+    return [Place(*row) for row in rows]
 
 
 def index(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int, first_row: int = 0) -> None:
@@ -120,9 +154,5 @@ def recorded(db: sqlite3.Connection, sequence: int, row: int) -> Recorded:
 
 def find(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
     """One answer by its id."""
-    row = db.execute(
-        "SELECT p.sequence, p.row FROM prediction p JOIN deployment d ON d.number = p.deployment "
-        "WHERE d.tenant = ? AND d.name = ? AND p.id = ?",
-        (tenant, deployment, prediction_id),
-    ).fetchone()
-    return None if row is None else recorded(db, row[0], row[1])
+    places = places_of(db, tenant, deployment, prediction_id)
+    return recorded(db, places[0].sequence, places[0].row) if places else None

@@ -212,6 +212,12 @@ class PredictionLog:
         except sqlite3.Error as error:
             raise Unavailable(f"the prediction log {self.path} cannot be read: {error}") from error
 
+    async def writing(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Change the file in a transaction of the writer's thread; raises Unavailable when it cannot be written."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writer, self._transaction, lambda: work(self._write)
+        )
+
     async def load(self, topic: str, partition: int) -> Progress | None:
         """How far the consumer of request batches has come: this log is its ConsumerProgress."""
         return await SqliteProgress(self._read, file.CONSUMER).load(topic, partition)

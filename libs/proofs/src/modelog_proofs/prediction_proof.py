@@ -1,0 +1,254 @@
+"""The proof of a prediction: from the answer to the model file, its data, its run and its approvals, in one document.
+
+The document is a JSON object in one spelling only: `canonical` of its values. Its members:
+
+    format      "modelog.prediction-proof/1"
+    prediction  the fields of a PredictionRecord; a number that JSON has not is "NaN", "Infinity" or "-Infinity"
+    segment     leaf_index and inclusion_path of the prediction in its segment, as in a proof bundle
+    sealed      proof bundle of the event serving.PredictionsSealed, which holds the segment's Merkle root
+    version     proof bundle of the event registry.VersionRegistered
+    approvals   proof bundles of the approvals of that version, at least none
+    run         proof bundles of the event registry.RunStarted, none when the version names no run
+    datasets    proof bundles of registry.DatasetVersionRegistered, one for each dataset version that the version, or
+                its run, was trained on
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+from .errors import InvalidEvent, InvalidProof
+from .keys import PublicKey, encode_base64
+from .leaf import EventRecord
+from .merkle import verify_inclusion
+from .prediction import PREDICTION_FIELDS, PredictionRecord, prediction_hash
+from .proof import ProvenEvent, require_names, sibling_hashes, verify_bundle
+
+PREDICTION_FORMAT = "modelog.prediction-proof/1"
+# By these bytes a file is known as such a document.
+PREDICTION_START = b'{"format":"modelog.prediction-proof/'
+SEALED = "serving.PredictionsSealed"
+REGISTERED = "registry.VersionRegistered"
+REVIEWED = ("registry.VersionReviewed", "registry.ChangeReviewed")
+STARTED = "registry.RunStarted"
+DATASET = "registry.DatasetVersionRegistered"
+_PARTS = ("format", "prediction", "segment", "sealed", "version", "approvals", "run", "datasets")
+_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True)
+class ProvenPrediction:
+    """A prediction and the events that lead to it, all of them in the log that was signed."""
+
+    prediction: PredictionRecord
+    sealed: ProvenEvent
+    version: EventRecord
+    approvals: tuple[EventRecord, ...]
+    run: tuple[EventRecord, ...]
+    datasets: tuple[EventRecord, ...]
+
+    def text(self) -> str:
+        """What is proven, as lines to read, without a final newline."""
+        told, signed = self.prediction, self.sealed.checkpoint
+        lines = [
+            f"prediction  {told.prediction_id} of {told.deployment}: {list(told.outputs)}",
+            f"answered by {told.model} {told.version}, file {told.model_digest}",
+            f"sealed      {self.sealed.event.recorded_at} at position {self.sealed.event.position}",
+            f"log         {signed.origin} ({signed.size} events)",
+            f"registered  by {self.version.actor} at position {self.version.position}",
+        ]
+        lines += [f"approved    by {event.actor} at position {event.position}" for event in self.approvals]
+        lines += [f"run         {_payload(event)['run_id']} by {event.actor}" for event in self.run]
+        for event in self.datasets:
+            data = _payload(event)
+            lines.append(f"trained on  {data['dataset']} {data['version']}, digest {data['digest']}")
+        if not self.approvals:
+            lines.append("nobody had approved this version")
+        return "\n".join(
+            [*lines, "PROVEN: the prediction is in the log that was signed, and all of the above with it."]
+        )
+
+
+def canonical(document: Mapping[str, object]) -> str:
+    """The one spelling of a document."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def make_prediction_proof(
+    prediction: PredictionRecord,
+    leaf_index: int,
+    inclusion_path: Sequence[bytes],
+    *,
+    sealed: Mapping[str, object],
+    version: Mapping[str, object],
+    approvals: Sequence[Mapping[str, object]],
+    run: Sequence[Mapping[str, object]],
+    datasets: Sequence[Mapping[str, object]],
+) -> str:
+    """The document; it is not checked here."""
+    values = {name: getattr(prediction, name) for name in PREDICTION_FIELDS}
+    values["feature_names"] = list(prediction.feature_names)
+    for name in ("features", "outputs"):
+        values[name] = [_word(value) for value in values[name]]
+    return canonical({
+        "format": PREDICTION_FORMAT,
+        "prediction": values,
+        "segment": {"leaf_index": leaf_index, "inclusion_path": [encode_base64(part) for part in inclusion_path]},
+        "sealed": sealed,
+        "version": version,
+        "approvals": list(approvals),
+        "run": list(run),
+        "datasets": list(datasets),
+    })  # fmt: skip
+
+
+def verify_prediction(document: Union[str, bytes], public_key: Union[PublicKey, str]) -> ProvenPrediction:
+    """Check a document against the log's public key alone; returns what it proves.
+
+    Raises InvalidProof, InvalidEvent, InvalidNote or InvalidKey (all ProofsError), with a plain sentence.
+    """
+    parts = _parts(document)
+    prediction = _prediction(parts["prediction"])
+    sealed = verify_bundle(_object("sealed", parts["sealed"]), public_key)
+    _check_segment(prediction, parts["segment"], sealed.event)
+    version = verify_bundle(_object("version", parts["version"]), public_key).event
+    _check_version(prediction, version)
+    proven = ProvenPrediction(
+        prediction,
+        sealed,
+        version,
+        _events("approvals", parts["approvals"], public_key),
+        _events("run", parts["run"], public_key),
+        _events("datasets", parts["datasets"], public_key),
+    )
+    _check_approvals(proven)
+    _check_training(proven)
+    for event in (sealed.event, version, *proven.approvals, *proven.run, *proven.datasets):
+        _must(event.tenant == prediction.tenant, f"The event at position {event.position} is of another tenant.")
+    for event in (version, *proven.approvals):
+        _must(
+            event.position < sealed.event.position, f"The event at position {event.position} came later than the seal."
+        )
+    return proven
+
+
+def _parts(document: Union[str, bytes]) -> Mapping[str, Any]:
+    try:
+        text = document.decode("utf-8") if isinstance(document, bytes) else document
+        values = json.loads(text)
+        same = isinstance(values, Mapping) and canonical(values) == text.rstrip("\n")
+    except (ValueError, RecursionError) as error:
+        raise InvalidProof(f"The proof is not JSON: {error}.") from None
+    _must(same, "The proof is not a JSON object in its one spelling: it was written anew, or altered.")
+    require_names("The proof", values, _PARTS)
+    _must(values["format"] == PREDICTION_FORMAT, f"format must be {PREDICTION_FORMAT!r}.")
+    found: Mapping[str, Any] = values
+    return found
+
+
+def _prediction(values: object) -> PredictionRecord:
+    fields = dict(_object("prediction", values))
+    require_names("prediction", fields, PREDICTION_FIELDS)
+    for name in ("feature_names", "features", "outputs"):
+        _must(isinstance(fields[name], list), f"{name} must be a list.")
+    for name in ("features", "outputs"):
+        fields[name] = tuple(_float(name, value) for value in fields[name])
+    return PredictionRecord(**{**fields, "feature_names": tuple(fields["feature_names"])})
+
+
+def _check_segment(prediction: PredictionRecord, segment: object, sealed: EventRecord) -> None:
+    place = _object("segment", segment)
+    require_names("segment", place, ("leaf_index", "inclusion_path"))
+    told = _payload(sealed)
+    _must(sealed.type == SEALED, f"sealed holds {sealed.type}, not {SEALED}.")
+    _must(told.get("log_id") == prediction.log_id, "The segment is of another prediction log.")
+    index, count, root = place["leaf_index"], told.get("count"), told.get("root")
+    _must(type(index) is int, "leaf_index of segment must be an integer.")
+    if type(count) is not int or not isinstance(root, str):
+        raise InvalidProof(f"{SEALED} names no count and root.")
+    try:
+        leaf, top = prediction_hash(prediction), bytes.fromhex(root)
+    except ValueError as error:
+        raise InvalidProof(f"The prediction cannot be checked: {error}.") from None
+    verify_inclusion(leaf, index, count, sibling_hashes(place["inclusion_path"]), top)
+
+
+def _check_version(prediction: PredictionRecord, version: EventRecord) -> None:
+    told = _payload(version)
+    _must(version.type == REGISTERED, f"version holds {version.type}, not {REGISTERED}.")
+    _must(
+        told.get("version") == prediction.version,
+        f"version holds {told.get('version')!r:.80}, the prediction names {prediction.version!r:.80}.",
+    )
+    files = [told.get("artifact"), *(told.get("artifacts") or ())]
+    digests = [each.get("digest") for each in files if isinstance(each, Mapping)]
+    _must(prediction.model_digest in digests, "The version has no file with the digest that answered.")
+
+
+def _check_approvals(proven: ProvenPrediction) -> None:
+    version = _payload(proven.version)
+    for event in proven.approvals:
+        told = _payload(event)
+        said = (told.get("model_id"), told.get("version"), told.get("decision"))
+        _must(
+            event.type in REVIEWED and said == (version.get("model_id"), version.get("version"), "approved"),
+            f"The event at position {event.position} approves no such version.",
+        )
+
+
+def _check_training(proven: ProvenPrediction) -> None:
+    version = _payload(proven.version)
+    runs = [_payload(event) for event in proven.run]
+    named = [version["run_id"]] if version.get("run_id") else []
+    started = all(event.type == STARTED for event in proven.run)
+    _must(started and [run.get("run_id") for run in runs] == named, "run does not hold the run that the version names.")
+    wanted = {(ref["dataset"], ref["version"]): "" for ref in version.get("datasets") or ()}
+    wanted.update(
+        {(ref["dataset"], ref["version"]): ref["digest"] for run in runs for ref in run.get("datasets") or ()}
+    )
+    found = [_payload(event) for event in proven.datasets]
+    there = {(data.get("dataset"), data.get("version")): data.get("digest") for data in found}
+    registered = all(event.type == DATASET for event in proven.datasets) and len(there) == len(found)
+    _must(registered and there.keys() == wanted.keys(), "datasets does not hold exactly the data of the version.")
+    for ref, digest in wanted.items():
+        _must(digest in ("", there[ref]), f"The run read {ref[0]} {ref[1]} with another digest than was registered.")
+
+
+def _events(name: str, bundles: object, key: Union[PublicKey, str]) -> tuple[EventRecord, ...]:
+    if not isinstance(bundles, list):
+        raise InvalidProof(f"{name} must be a list.")
+    return tuple(verify_bundle(_object(name, bundle), key).event for bundle in bundles)
+
+
+def _payload(event: EventRecord) -> Mapping[str, Any]:
+    try:
+        return _object("payload", json.loads(event.payload))
+    except (ValueError, RecursionError):
+        raise InvalidProof(f"The payload at position {event.position} is not JSON.") from None
+
+
+def _object(name: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidProof(f"{name} must be a JSON object.")
+    return value
+
+
+def _float(name: str, value: object) -> float:
+    if isinstance(value, str) and value in _WORDS:
+        return _WORDS[value]
+    if type(value) is not float:
+        raise InvalidEvent(f"{name} must hold numbers with a decimal point, it holds {value!r:.80}")
+    return value
+
+
+def _word(value: float) -> Union[float, str]:
+    if math.isnan(value):
+        return "NaN"
+    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise InvalidProof(otherwise)

@@ -1,0 +1,119 @@
+"""Proofs of predictions: puts together what serving sealed and the events that led to the model that answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grpc.aio
+import msgspec
+from modelog_common.domain.errors import NotFound
+from modelog_common.domain.ids import derived_id
+from modelog_common.events.store import EventStore, StoredEvent
+from modelog_proofs import PredictionRecord, make_prediction_proof
+from modelog_proofs.prediction import PREDICTION_FIELDS
+from modelog_proofs.prediction_proof import DATASET, REGISTERED, REVIEWED, STARTED
+from modelog_proto.registry.v1.model_pb2 import GetModelRequest
+from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
+from modelog_proto.serving.v1 import deployment_pb2 as serving
+from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceStub
+
+from modelog_lineage.audit.log import AuditLog
+from modelog_lineage.sight import Sight
+
+Payload = Mapping[str, Any]
+Peer = Callable[[str], grpc.aio.Channel]
+
+
+class PredictionProofs:
+    """Asks serving and the registry as the caller, and the audit log for the proof of each event."""
+
+    def __init__(self, audit: AuditLog, store: EventStore, peer: Peer, sight: Sight) -> None:
+        self._audit, self._store, self._peer, self._sight = audit, store, peer, sight
+
+    async def prove(self, tenant: str, deployment: str, prediction_id: str) -> str:
+        """The document; raises NotFound when there is no such prediction, or the version's events cannot be found."""
+        asked = serving.GetPredictionInclusionRequest(deployment=deployment, prediction_id=prediction_id)
+        found = await DeploymentServiceStub(self._peer("serving")).GetPredictionInclusion(asked)
+        told = found.prediction
+        registered, approvals = await self._version(told, found.position)
+        version = _payload(registered)
+        run = await self._run(version)
+        datasets = await self._datasets(tenant, [version, *map(_payload, run)])
+        await self._check([registered, *run, *datasets])
+        return make_prediction_proof(
+            record_of(told),
+            found.leaf_index,
+            list(found.path),
+            sealed=await self._audit.inclusion_proof(found.position, tenant),
+            version=await self._audit.inclusion_proof(registered.position, tenant),
+            approvals=await self._bundles(approvals, tenant),
+            run=await self._bundles(run, tenant),
+            datasets=await self._bundles(datasets, tenant),
+        )
+
+    async def _version(self, told: serving.LoggedPrediction, until: int) -> tuple[StoredEvent, list[StoredEvent]]:
+        """The event that registered the version with this file, and its approvals before a position."""
+        model = await ModelRegistryStub(self._peer("registry")).GetModel(GetModelRequest(name=told.model))
+        registered: StoredEvent | None = None
+        approvals: list[StoredEvent] = []
+        async for event in self._store.read_stream(f"registry.model-{model.id}", until=until):
+            payload = _payload(event)
+            if payload.get("version") != told.version:
+                continue
+            if event.type == REGISTERED and told.model_digest in _digests(payload):
+                registered = event
+            elif event.type in REVIEWED and payload.get("decision") == "approved":
+                approvals.append(event)
+        if registered is None:
+            raise NotFound(f"no event tells of {told.model} {told.version} with the file {told.model_digest}")
+        return registered, approvals
+
+    async def _run(self, version: Payload) -> list[StoredEvent]:
+        run_id = version.get("run_id")
+        if not run_id:
+            return []
+        return [await self._first(f"registry.run-{run_id}", STARTED, lambda _: True, f"run {run_id}")]
+
+    async def _datasets(self, tenant: str, named: Sequence[Payload]) -> list[StoredEvent]:
+        """The dataset versions that a version and its run name, each once."""
+        wanted = {(ref["dataset"], ref["version"]): None for payload in named for ref in payload.get("datasets") or ()}
+        return [
+            await self._first(
+                f"registry.dataset-{derived_id(tenant, name)}",
+                DATASET,
+                lambda payload, number=number: payload["version"] == number,  # type: ignore[misc]
+                f"dataset {name} {number}",
+            )
+            for name, number in wanted
+        ]
+
+    async def _first(self, stream: str, kind: str, which: Callable[[Payload], bool], what: str) -> StoredEvent:
+        async for event in self._store.read_stream(stream):
+            if event.type == kind and which(_payload(event)):
+                return event
+        raise NotFound(f"no event tells of {what}, which the version names")
+
+    async def _check(self, events: Sequence[StoredEvent]) -> None:
+        if await self._sight.streams([event.stream for event in events]):
+            raise NotFound("what led to the model that answered is in a workspace that you may not see")
+
+    async def _bundles(self, events: Sequence[StoredEvent], tenant: str) -> list[dict[str, object]]:
+        return [await self._audit.inclusion_proof(event.position, tenant) for event in events]
+
+
+def record_of(told: serving.LoggedPrediction) -> PredictionRecord:
+    """The answer as the proof tells it."""
+    fields = {name: getattr(told, name) for name in PREDICTION_FIELDS}
+    sequences = {name: tuple(fields[name]) for name in ("feature_names", "features", "outputs")}
+    return PredictionRecord(**{**fields, **sequences})
+
+
+def _payload(event: StoredEvent) -> Payload:
+    found: Payload = msgspec.json.decode(event.payload)
+    return found
+
+
+def _digests(version: Payload) -> set[str]:
+    files = [version.get("artifact"), *(version.get("artifacts") or ())]
+    return {file["digest"] for file in files if file}

@@ -1,0 +1,145 @@
+"""Segments in the prediction log's file: which batches belong to one, and the way from an answer to its root."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from modelog_proofs import Frontier, MemoryHashStore, MerkleTree, PredictionRecord
+from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+
+from modelog_serving.predlog.leaves import leaf_hashes, record_of
+
+_FIELDS = "tenant, number, first, last, count, size_bytes, root, digest, first_us, last_us, position"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A tenant's batches `first` to `last`; `position` is that of its event, 0 before there is one."""
+
+    tenant: str
+    number: int
+    first: int
+    last: int
+    count: int
+    size_bytes: int
+    root: str
+    digest: str
+    first_us: int
+    last_us: int
+    position: int = 0
+
+
+class OpenSegment:
+    """A segment that grows."""
+
+    def __init__(self, tenant: str, number: int, first: int) -> None:
+        self.tenant, self.number, self.first, self.last = tenant, number, first, first
+        self.size_bytes, self.first_us, self.last_us = 0, 0, 0
+        self._frontier, self._digest = Frontier(), hashlib.sha256()
+
+    def add(self, sequence: int, body: bytes) -> None:
+        """The next batch of the tenant."""
+        batch = PredictionBatch.FromString(body)
+        for leaf_hash in leaf_hashes(batch):
+            self._frontier.append(leaf_hash)
+        self._digest.update(body)
+        self.size_bytes += len(body)
+        self.last, self.last_us = sequence, batch.answered_at_us
+        self.first_us = self.first_us or batch.answered_at_us
+
+    def closed(self) -> Segment:
+        """As it is now."""
+        return Segment(
+            self.tenant,
+            self.number,
+            self.first,
+            self.last,
+            self._frontier.size,
+            self.size_bytes,
+            self._frontier.root().hex(),
+            self._digest.hexdigest(),
+            self.first_us,
+            self.last_us,
+        )
+
+
+@dataclass
+class Reached:
+    """How far the log was sealed: everything up to `covered` is looked at; by tenant the last number and batch."""
+
+    covered: int = 0
+    tenants: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Included:
+    """An answer in its segment: `path` leads from its leaf to the segment's root."""
+
+    prediction: PredictionRecord
+    segment: Segment
+    leaf_index: int
+    path: list[bytes]
+
+
+def reached(db: sqlite3.Connection) -> Reached:
+    """From where on there may be batches that are in no segment."""
+    tenants = {tenant: (0, 0) for (tenant,) in db.execute("SELECT DISTINCT tenant FROM deployment")}
+    tenants |= {
+        tenant: (number, last) for tenant, number, last in db.execute("SELECT tenant, number, last FROM dropped")
+    }
+    found = db.execute("SELECT tenant, max(number), max(last) FROM segment GROUP BY tenant").fetchall()
+    tenants |= {tenant: (number, last) for tenant, number, last in found}
+    return Reached(min((last for _, last in tenants.values()), default=0), tenants)
+
+
+def keep(db: sqlite3.Connection, closed: Sequence[Segment]) -> None:
+    """Write closed segments down, before they are told; those that are there stay as they are."""
+    names = _FIELDS.split(", ")
+    db.executemany(
+        f"INSERT OR IGNORE INTO segment ({_FIELDS}) VALUES ({', '.join('?' * len(names))})",
+        [[getattr(segment, name) for name in names] for segment in closed],
+    )
+
+
+def told(db: sqlite3.Connection, segment: Segment, position: int) -> None:
+    """Remember where the segment's event stands."""
+    db.execute(
+        "UPDATE segment SET position = ? WHERE tenant = ? AND number = ?", (position, segment.tenant, segment.number)
+    )
+
+
+def untold(db: sqlite3.Connection) -> list[Segment]:
+    """Segments without an event, in order."""
+    return [Segment(*row) for row in db.execute(f"SELECT {_FIELDS} FROM segment WHERE position = 0 ORDER BY number")]
+
+
+def segment_of(db: sqlite3.Connection, tenant: str, sequence: int) -> Segment | None:
+    """The segment that a tenant's batch is in."""
+    row = db.execute(
+        f"SELECT {_FIELDS} FROM segment WHERE tenant = ? AND last >= ? ORDER BY last LIMIT 1", (tenant, sequence)
+    ).fetchone()
+    return Segment(*row) if row is not None and row[2] <= sequence else None
+
+
+def bodies(db: sqlite3.Connection, segment: Segment) -> Iterator[tuple[int, bytes]]:
+    """The batches of a segment, in order, each with its place."""
+    yield from db.execute(
+        "SELECT sequence, body FROM batch WHERE sequence BETWEEN ? AND ? AND tenant = ? ORDER BY sequence",
+        (segment.first, segment.last, segment.tenant),
+    )
+
+
+def included(db: sqlite3.Connection, segment: Segment, sequence: int, row: int) -> Included | None:
+    """The answer in a row of a batch, with its way to the root; None when the segment was dropped meanwhile."""
+    tree, index, prediction = MerkleTree(MemoryHashStore()), -1, None
+    for place, body in bodies(db, segment):
+        batch = PredictionBatch.FromString(body)
+        if place == sequence:
+            index, prediction = tree.size + row, record_of(batch, row)
+        tree.extend(leaf_hashes(batch))
+    if prediction is None or tree.size != segment.count:
+        return None
+    return Included(prediction, segment, index, tree.inclusion_proof(index, tree.size))

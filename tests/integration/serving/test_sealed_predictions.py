@@ -1,0 +1,208 @@
+"""The prediction log, sealed: segments by size and time, told once, also after a crash at the worst moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from modelog_common.domain.clock import ManualClock
+from modelog_common.domain.errors import Invalid, NotFound, Unavailable
+from modelog_common.events.entities import Entities
+from modelog_common.events.sqlite import SqliteEventStore
+from modelog_common.events.store import StoredEvent
+from modelog_proofs import prediction_hash, verify_inclusion
+from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+from modelog_serving.events import EVENTS
+from modelog_serving.predlog import segments
+from modelog_serving.predlog.answers import Answers, to_batch
+from modelog_serving.predlog.evidence import Evidence
+from modelog_serving.predlog.leaves import leaf_hashes, record_of
+from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.publish import PredictionSource
+from modelog_serving.predlog.seal import Sealer
+from modelog_serving.segment.decide import SEGMENTS
+from test_prediction_log import V1, V2, answers
+
+EVERY_S = 60.0
+
+
+@dataclass
+class Sealed:
+    """A log, what seals it, and where it tells of it."""
+
+    folder: Path
+    clock: ManualClock
+    store: SqliteEventStore
+    log: PredictionLog
+    most_bytes: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        entities = Entities(self.store, SEGMENTS, EVENTS)
+        self.sealer = Sealer(self.log, entities, self.clock, EVERY_S, self.most_bytes)
+        self.evidence = Evidence(self.log, self.sealer)
+
+    async def again(self, most_bytes: int = 1_000_000) -> Sealed:
+        """After a restart."""
+        await self.log.close()
+        log = await PredictionLog.open(self.log.path, self.clock)
+        return Sealed(self.folder, self.clock, self.store, log, most_bytes)
+
+    async def told(self) -> list[tuple[StoredEvent, dict[str, Any]]]:
+        return [
+            (e, json.loads(e.payload)) async for e in self.store.read_all() if e.type == "serving.PredictionsSealed"
+        ]
+
+    async def proven(self, prediction_id: str, tenant: str = "acme", deployment: str = "flights") -> int:
+        """The position of the event that holds an answer, after looking whether it does."""
+        found = await self.evidence.included(tenant, deployment, prediction_id)
+        assert found.prediction.prediction_id == prediction_id
+        (event,) = [
+            e async for e in self.store.read_all(after=found.segment.position - 1, until=found.segment.position)
+        ]
+        assert event.tenant == tenant
+        told = json.loads(event.payload)
+        leaf, root = prediction_hash(found.prediction), bytes.fromhex(told["root"])
+        verify_inclusion(leaf, found.leaf_index, told["count"], found.path, root)
+        return event.position
+
+
+@pytest.fixture
+async def sealed(tmp_path: Path) -> AsyncIterator[Sealed]:
+    clock = ManualClock()
+    store = await SqliteEventStore.open(tmp_path / "events.db", clock)
+    made = Sealed(tmp_path, clock, store, await PredictionLog.open(tmp_path / "predictions.db", clock))
+    yield made
+    await made.log.close()
+    await store.close()
+
+
+def other(given: Answers) -> Answers:
+    return replace(given, tenant="other")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_the_quick_way_to_leaves_is_the_specified_one(exact: bool, keyed: bool) -> None:
+    given = answers("1", "2", "3", keys=["k", "ü", ""] if keyed else ())
+    numbers = np.array([[0.1, np.nan], [-0.0, 2.0**60 + 0.1], [3.0, -1.5]])
+    features = numbers if exact else numbers.astype(np.float32)
+    outputs = np.array([[0.1], [np.inf], [-np.nan]], features.dtype)
+    mixed = replace(
+        given, answerers=[V1, V2], answered_by=np.array([1, 0, 1], np.uint8), features=features, outputs=outputs
+    )
+    batch = to_batch(mixed, 7, "log", 5)
+    assert leaf_hashes(batch) == [prediction_hash(record_of(batch, row)) for row in range(3)]
+
+
+async def test_a_segment_is_sealed_when_it_is_old_enough(sealed: Sealed) -> None:
+    await sealed.log.append(answers("1", "2"))
+    sealed.clock.advance(timedelta(seconds=EVERY_S / 2))
+    await sealed.log.append(answers("3"))
+    await sealed.log.append(other(answers("4")))
+    await sealed.sealer.seal_due()
+    assert await sealed.told() == []
+    sealed.clock.advance(timedelta(seconds=EVERY_S / 2))
+    await sealed.sealer.seal_due()
+    ((event, told),) = await sealed.told()
+    bodies = [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 2)]
+    assert (told["number"], told["first"], told["last"], told["count"]) == (1, 1, 2, 3)
+    assert told["digest"] == hashlib.sha256(b"".join(bodies)).hexdigest()
+    assert told["size_bytes"] == sum(map(len, bodies))
+    assert (event.tenant, event.actor) == ("acme", "service:serving")
+    assert [await sealed.proven(each) for each in "123"] == [event.position] * 3
+    sealed.clock.advance(timedelta(seconds=EVERY_S))
+    await sealed.sealer.seal_due()
+    assert [(e.tenant, told["first"], told["last"]) for e, told in await sealed.told()][1:] == [("other", 3, 3)]
+
+
+async def test_a_segment_is_sealed_when_it_is_large_enough(sealed: Sealed) -> None:
+    one = await sealed.again(most_bytes=1)
+    for n in range(5):
+        await one.log.append(answers(str(n)))
+    await one.sealer.seal_due()
+    assert [(t["number"], t["first"], t["last"]) for _, t in await one.told()] == [(n, n, n) for n in range(1, 6)]
+    await one.log.close()
+
+
+async def test_what_is_not_sealed_yet_is_sealed_when_it_is_asked_for(sealed: Sealed) -> None:
+    await sealed.log.append(answers("1"))
+    await sealed.log.append(other(answers("2")))
+    position = await sealed.proven("1")
+    assert await sealed.proven("1") == position
+    assert [e.tenant for e, _ in await sealed.told()] == ["acme"]
+    await sealed.log.append(answers("3"))
+    assert await sealed.proven("3") > position
+    with pytest.raises(NotFound, match="has no prediction '9' of 'flights'"):
+        await sealed.evidence.included("acme", "flights", "9")
+    with pytest.raises(NotFound, match="has no prediction '1'"):
+        await sealed.evidence.included("other", "", "1")
+
+
+async def test_a_deployment_must_be_named_where_several_have_the_id(sealed: Sealed) -> None:
+    await sealed.log.append(answers("1"))
+    await sealed.log.append(replace(answers("1"), deployment="trains"))
+    await sealed.log.append(answers("2"))
+    with pytest.raises(Invalid, match="deployment: is needed: there is a prediction '1' of flights, trains"):
+        await sealed.evidence.included("acme", "", "1")
+    assert await sealed.proven("2", deployment="") == await sealed.proven("1", deployment="trains")
+
+
+async def test_a_log_goes_on_where_it_was_sealed(sealed: Sealed) -> None:
+    await sealed.log.append(answers("1"))
+    await sealed.log.append(other(answers("2")))
+    await sealed.proven("1")
+    await sealed.log.append(answers("3"))
+    after = await sealed.again()
+    assert [await after.proven(each) for each in "131"] == [1, 2, 1]
+    assert await after.proven("2", tenant="other") == 3
+    assert [(t["number"], t["first"], t["last"]) for _, t in await after.told()] == [(1, 1, 1), (2, 3, 3), (1, 2, 2)]
+    await after.log.close()
+
+
+async def test_a_crash_between_writing_down_and_telling_tells_once(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sealed.log.append(answers("1"))
+
+    async def crash(*_: object) -> int:
+        raise Unavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealed.sealer, "_tell", crash)
+        with pytest.raises(Unavailable):
+            await sealed.evidence.included("acme", "flights", "1")
+    await sealed.log.append(answers("2"))
+    after = await sealed.again()
+    with monkeypatch.context() as patch:
+        patch.setattr(segments, "told", lambda *_, **__: None)
+        with pytest.raises(Unavailable, match="'1' is not sealed yet; try again"):
+            await after.evidence.included("acme", "flights", "1")
+    last = await after.again()
+    assert [await last.proven(each) for each in "12"] == [1, 2]
+    assert len(await last.told()) == 2
+    await last.log.close()
+
+
+async def test_a_file_of_before_there_were_segments_is_sealed_from_its_start(sealed: Sealed) -> None:
+    await sealed.log.append(answers("1"))
+    await sealed.log.writing(lambda db: db.execute("DROP TABLE segment"))
+    await sealed.log.writing(lambda db: db.execute("UPDATE meta SET value = '1' WHERE key = 'format'"))
+    after = await sealed.again()
+    assert await after.proven("1") == 1
+    await after.log.close()
+
+
+async def test_batches_are_as_they_were(sealed: Sealed) -> None:
+    """What is published is not touched by sealing."""
+    await sealed.log.append(answers("1", "2"))
+    before = [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 9)]
+    await sealed.proven("1")
+    assert [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 9)] == before
+    assert list(PredictionBatch.FromString(before[0]).prediction_ids) == ["1", "2"]

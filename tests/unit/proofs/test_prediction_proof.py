@@ -1,0 +1,219 @@
+"""The proof of a prediction: any altered byte is found, and no event of something else passes for one that belongs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from modelog_proofs import (
+    Checkpoint,
+    EventRecord,
+    InvalidEvent,
+    InvalidNote,
+    MemoryHashStore,
+    MerkleTree,
+    PredictionRecord,
+    PrivateKey,
+    ProofsError,
+    event_hash,
+    generate_key,
+    hash_leaf,
+    make_bundle,
+    make_prediction_proof,
+    prediction_hash,
+    sign_checkpoint,
+    verify_prediction,
+)
+from modelog_proofs.__main__ import main
+
+DIGEST = "a" * 64
+Payload = dict[str, Any]
+PREDICTION = PredictionRecord(
+    log_id="log", tenant="acme", deployment="flights", model="delay", prediction_id="p-ü", key="N1", version="1.0.0",
+    model_digest=DIGEST, event_time_us=1, answered_at_us=2, feature_names=("hour", "carrier"),
+    features=(9.0, math.nan), outputs=(0.25, -math.inf),
+)  # fmt: skip
+REF = {"dataset": "months", "version": 3}
+REVIEW = {"model_id": "m", "version": "1.0.0", "decision": "approved", "approval_id": "a1"}
+STORY: dict[str, tuple[str, str, Payload]] = {
+    "dataset": ("registry.DatasetVersionRegistered", "zoë", {**REF, "digest": "d3"}),
+    "run": ("registry.RunStarted", "zoë", {"run_id": "r1", "datasets": [{**REF, "digest": "d3"}]}),
+    "version": (
+        "registry.VersionRegistered", "zoë",
+        {"model_id": "m", "version": "1.0.0", "run_id": "r1", "datasets": [REF],
+         "artifact": {"path": "model.ubj", "digest": DIGEST}},
+    ),
+    "approval": ("registry.VersionReviewed", "bob", REVIEW),
+    "sealed": ("serving.PredictionsSealed", "service:serving", {"log_id": "log", "count": 3, "root": ""}),
+}  # fmt: skip
+
+
+class Log:
+    """A signed log of a story, of which proofs are made."""
+
+    def __init__(
+        self, key: PrivateKey, change: Callable[[dict[str, Payload]], object] = lambda _: None, **types: str
+    ) -> None:
+        self.segment = MerkleTree(MemoryHashStore())
+        others = [prediction_hash(replace(PREDICTION, prediction_id=name)) for name in ("one", "two")]
+        self.segment.extend([others[0], prediction_hash(PREDICTION), others[1]])
+        payloads: dict[str, Payload] = json.loads(json.dumps({name: told[2] for name, told in STORY.items()}))
+        payloads["sealed"]["root"] = self.segment.root(3).hex()
+        change(payloads)
+        self.events = {
+            name: EventRecord(
+                n, f"e{n}", f"s-{n}", 1, types.get(name, kind), 1, "2026-01-01T00:00:00.000000+00:00",
+                payloads[name].pop("tenant", "acme"), actor, "", "", "", json.dumps(payloads[name]).encode(),
+            )
+            for n, (name, (kind, actor, _)) in enumerate(STORY.items(), 1)
+        }  # fmt: skip
+        self.tree = MerkleTree(MemoryHashStore())
+        self.tree.extend(map(event_hash, self.events.values()))
+        self.note = sign_checkpoint(Checkpoint(key.name, self.tree.size, self.tree.root(self.tree.size)), key)
+
+    def bundle(self, name: str) -> dict[str, object]:
+        event = self.events[name]
+        return make_bundle(event, self.tree.inclusion_proof(event.position - 1, self.tree.size), self.note)
+
+    def proof(self, **lists: list[str]) -> str:
+        lists = {"approvals": ["approval"], "run": ["run"], "datasets": ["dataset"], **lists}
+        return make_prediction_proof(
+            PREDICTION, 1, self.segment.inclusion_proof(1, 3), sealed=self.bundle("sealed"),
+            version=self.bundle("version"),
+            **{name: [self.bundle(each) for each in names] for name, names in lists.items()},
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def proof(key: PrivateKey) -> str:
+    return Log(key).proof()
+
+
+def test_a_prediction_is_proven_with_all_that_led_to_it(proof: str, public_key: str) -> None:
+    proven = verify_prediction(proof.encode(), public_key)
+    told = proven.prediction
+    assert (told.prediction_id, told.features[0], told.outputs) == ("p-ü", 9.0, (0.25, -math.inf))
+    assert math.isnan(told.features[1])
+    assert [event.position for event in (*proven.datasets, *proven.run, proven.version, *proven.approvals)] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    for line in ("prediction  p-ü of flights: [0.25, -inf]", "approved    by bob at position 4", "months 3, digest d3"):
+        assert line in proven.text()
+    assert verify_prediction(proof + "\n", public_key) is not None
+
+
+def test_any_changed_byte_is_found(proof: str, public_key: str) -> None:
+    whole = proof.encode()
+    for place in range(len(whole)):
+        altered = bytearray(whole)
+        altered[place] ^= 1 << place % 7
+        with pytest.raises(ProofsError):
+            verify_prediction(bytes(altered), public_key)
+    for cut in (0, 1, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(ProofsError):
+            verify_prediction(whole[:cut], public_key)
+    with pytest.raises(ProofsError, match="not a JSON object in its one spelling"):
+        verify_prediction(json.dumps(json.loads(proof)), public_key)
+
+
+def test_another_key_proves_nothing(proof: str) -> None:
+    other = generate_key("modelog.example/acme").public_key.text()
+    with pytest.raises(InvalidNote):
+        verify_prediction(proof, other)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda p: p["sealed"].update(root="00" * 32), "does not lead to the root"),
+        (lambda p: p["sealed"].update(root="zz"), "cannot be checked"),
+        (lambda p: p["sealed"].update(count="3"), "names no count and root"),
+        (lambda p: p["sealed"].update(log_id="other"), "of another prediction log"),
+        (lambda p: p["sealed"].update(tenant="other"), "position 5 is of another tenant"),
+        (lambda p: p["version"].update(version="1.1.0"), "the prediction names '1.0.0'"),
+        (lambda p: p["version"].update(artifact={"digest": "b" * 64}), "no file with the digest that answered"),
+        (lambda p: p["version"].update(run_id="r2"), "run does not hold the run"),
+        (lambda p: p["version"].update(datasets=[{"dataset": "more", "version": 1}]), "exactly the data"),
+        (lambda p: p["run"].update(datasets=[{**REF, "digest": "d4"}]), "another digest than was registered"),
+        (lambda p: p["approval"].update(decision="rejected"), "position 4 approves no such version"),
+        (lambda p: p["approval"].update(version="1.1.0"), "position 4 approves no such version"),
+        (lambda p: p["approval"].update(model_id="another"), "position 4 approves no such version"),
+    ],
+)  # fmt: skip
+def test_events_of_something_else_prove_nothing(
+    key: PrivateKey, public_key: str, change: Callable[[dict[str, Payload]], object], why: str
+) -> None:
+    with pytest.raises(ProofsError, match=why):
+        verify_prediction(Log(key, change).proof(), public_key)
+
+
+@pytest.mark.parametrize(
+    ("lists", "why"),
+    [
+        ({"run": []}, "run does not hold the run"),
+        ({"datasets": []}, "exactly the data"),
+        ({"datasets": ["dataset", "dataset"]}, "exactly the data"),
+        ({"approvals": ["run"]}, "position 2 approves no such version"),
+    ],
+)
+def test_nothing_may_be_left_out_or_put_in(
+    key: PrivateKey, public_key: str, lists: dict[str, list[str]], why: str
+) -> None:
+    with pytest.raises(ProofsError, match=why):
+        verify_prediction(Log(key).proof(**lists), public_key)
+
+
+@pytest.mark.parametrize("name", ["sealed", "version", "approval", "run", "dataset"])
+def test_an_event_of_another_type_is_not_taken(key: PrivateKey, public_key: str, name: str) -> None:
+    with pytest.raises(ProofsError):
+        verify_prediction(Log(key, **{name: "other.Event"}).proof(), public_key)
+
+
+def test_a_version_that_nobody_approved_is_said(key: PrivateKey, public_key: str) -> None:
+    assert "nobody had approved" in verify_prediction(Log(key).proof(approvals=[]), public_key).text()
+
+
+def test_the_package_alone_checks_it(
+    proof: str, public_key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "proof.json"
+    file.write_text(proof)
+    assert main(["--proof", str(file), public_key]) == 0
+    assert "PROVEN: the prediction is in the log" in capsys.readouterr().out
+    file.write_text(proof.replace("p-ü", "p-u"))
+    assert main(["--proof", str(file), public_key]) == 1
+    assert "does not lead to the root" in capsys.readouterr().out
+
+
+def test_the_leaf_is_as_specified() -> None:
+    small = PredictionRecord("l", "t", "d", "m", "i", "k", "v", "g", 1, 2, ("a",), (0.5,), (math.nan,))
+    spelled = (
+        "6d6f64656c6f672e70726564696374696f6e2f31" "000000016c" "0000000174" "0000000164" "000000016d" "0000000169"
+        "000000016b" "0000000176" "0000000167" "0000000131" "0000000132" "000000050000000161"
+        "00000008000000000000e03f" "00000008000000000000f87f"
+    )  # fmt: skip
+    assert prediction_hash(small) == hash_leaf(bytes.fromhex(spelled))
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"features": (1.0, 2.0)}, "2 numbers for 1 names"),
+        ({"key": "\ud800"}, "key is not valid UTF-8"),
+        ({"tenant": 1}, "tenant must be text"),
+        ({"event_time_us": True}, "event_time_us must be an integer"),
+        ({"outputs": (1,)}, "outputs must be floating-point"),
+    ],
+)
+def test_what_cannot_be_a_leaf_is_named(fields: dict[str, Any], why: str) -> None:
+    small = PredictionRecord("l", "t", "d", "m", "i", "k", "v", "g", 1, 2, ("a",), (0.5,), (0.0,))
+    with pytest.raises(InvalidEvent, match=why):
+        prediction_hash(replace(small, **fields))
