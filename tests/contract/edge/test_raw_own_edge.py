@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 from edge_servicer import Edge, own
@@ -240,6 +241,30 @@ async def test_messages_in_parts_do_not_fill_the_memory(strict: Edge) -> None:
             raw.send(raw.request(number, "Echo"), frames.frame(frames.DATA, 0, number, begun))
         fields = await raw.ended()
         assert (fields["grpc-status"], "too many bytes" in fields["grpc-message"]) == ("8", True)
+
+
+async def test_messages_in_parts_over_many_connections_do_not_fill_the_memory() -> None:
+    begun = (1 << 20).to_bytes(5, "big") + bytes(16_000)
+    async with own(Limits(all_held_bytes=100_000)) as edge, AsyncExitStack() as stack:
+        for _ in range(6):
+            held = await stack.enter_async_context(Raw(edge))
+            held.send(held.request(), frames.frame(frames.DATA, 0, 1, begun))
+            await held.alive()
+        last = await stack.enter_async_context(Raw(edge))
+        last.send(last.request(), frames.frame(frames.DATA, 0, 1, begun))
+        fields = await last.ended()
+        assert (fields["grpc-status"], "the server holds too many bytes" in fields["grpc-message"]) == ("8", True)
+        # What is refused holds nothing.
+        await held.alive()
+
+
+async def test_more_connections_than_are_allowed() -> None:
+    async with own(Limits(connections=2)) as edge, Raw(edge) as first, Raw(edge):
+        async with Raw(edge, polite=False) as third:
+            assert await third.goaway() == Code.ENHANCE_YOUR_CALM
+        await first.alive()
+        first.send(first.request(), data(b"abc"))
+        assert (await first.ended())["grpc-status"] == "0"
 
 
 @pytest.mark.parametrize("sent", [b"", frames.PREFACE[:10], frames.PREFACE], ids=["nothing", "cut", "no settings"])

@@ -23,6 +23,7 @@ DEADLINE = Status(Code.DEADLINE_EXCEEDED, "the call took longer than its deadlin
 STOPPED = Status(Code.UNAVAILABLE, "the server stops")
 STALLED = Status(Code.CANCELLED, "the request did not come within the time that is allowed for it")
 OVERFULL = Status(Code.RESOURCE_EXHAUSTED, "the connection holds too many bytes of requests; send less at a time")
+ALL_OVERFULL = Status(Code.RESOURCE_EXHAUSTED, "the server holds too many bytes of requests; try again later")
 CANCELLED = Status(Code.CANCELLED, "the call was cancelled")
 Handle = Callable[["Call"], Coroutine[Any, Any, None]]
 
@@ -275,8 +276,8 @@ class Call:
     def stalled(self) -> None:
         self.fail(STALLED)
 
-    def overfull(self) -> None:
-        self.fail(OVERFULL)
+    def overfull(self, *, of_all: bool) -> None:
+        self.fail(ALL_OVERFULL if of_all else OVERFULL)
 
     def shut(self) -> None:
         self.fail(STOPPED)

@@ -14,7 +14,7 @@ import structlog
 from modelog_common.edge import control, frames, incoming
 from modelog_common.edge.blocks import HeaderReader
 from modelog_common.edge.frames import Code, ConnectionFault, StreamFault
-from modelog_common.edge.limits import Allowance, Limits
+from modelog_common.edge.limits import Allowance, Limits, Total
 from modelog_common.edge.outbox import Outbox
 from modelog_common.edge.stream import Stream
 
@@ -41,8 +41,9 @@ class Connection(asyncio.Protocol):
         serve: Callable[[Connection, Stream], None],
         made: Callable[[Connection], None],
         gone: Callable[[Connection], None],
+        total: Total,
     ) -> None:
-        self.limits, self.serve, self._made, self._gone = limits, serve, made, gone
+        self.limits, self.serve, self._made, self._gone, self.total = limits, serve, made, gone, total
         self.loop = asyncio.get_running_loop()
         self.streams: dict[int, Stream] = {}
         # Calls whose handlers run, also when their streams are gone.
@@ -72,7 +73,6 @@ class Connection(asyncio.Protocol):
         # uvloop's are not derived from it.
         self.transport = cast(asyncio.Transport, transport)
         self.outbox = Outbox(self.transport, self._sent_end, self.limits.stream_unsent_bytes)
-        self._made(self)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
             self.ending = True
@@ -87,6 +87,7 @@ class Connection(asyncio.Protocol):
         }
         more = limits.connection_window - frames.DEFAULT_WINDOW
         self.outbox.put(frames.settings(told) + frames.window_update(0, more))
+        self._made(self)
 
     def data_received(self, data: bytes) -> None:
         if self.ending:
@@ -196,8 +197,7 @@ class Connection(asyncio.Protocol):
     def forget(self, stream: Stream) -> None:
         if self.streams.pop(stream.id, None) is None:
             return
-        self.held -= stream.held
-        stream.held = 0
+        self._hold(stream, 0)
         self.outbox.drop(stream)
         if stream.call is not None:
             stream.call.lost()
@@ -212,8 +212,12 @@ class Connection(asyncio.Protocol):
             self.end()
 
     def _weigh(self, stream: Stream) -> None:
-        held = 0 if stream.call is None else stream.call.held_bytes
-        self.held += held - stream.held
+        self._hold(stream, 0 if stream.call is None else stream.call.held_bytes)
+
+    def _hold(self, stream: Stream, held: int) -> None:
+        more = held - stream.held
+        self.held += more
+        self.total.held += more
         stream.held = held
 
     # Frames.

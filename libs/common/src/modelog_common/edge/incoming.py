@@ -54,8 +54,12 @@ def _taken(connection: Connection, stream: Stream, size: int) -> None:
     if stream.id not in connection.streams:
         return
     connection.grant(stream)
-    if connection.held > connection.limits.held_bytes and stream.call is not None:
-        stream.call.overfull()
+    if stream.call is None:
+        return
+    if connection.held > connection.limits.held_bytes:
+        stream.call.overfull(of_all=False)
+    elif connection.total.held > connection.limits.all_held_bytes:
+        stream.call.overfull(of_all=True)
 
 
 def _ended(connection: Connection, stream: Stream) -> None:

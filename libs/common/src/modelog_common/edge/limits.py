@@ -1,4 +1,4 @@
-"""What a peer may ask of one connection before it is refused, and how long it may take."""
+"""What peers may ask of a connection, and of all together, before they are refused; and how long they may take."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class Limits:
     waiting_bytes: int = MIB
     # Parts of messages and waiting messages of all streams, and answers that wait for the peer's windows.
     held_bytes: int = 256 * MIB
+    # The same of all connections of a server together; and how many there may be.
+    all_held_bytes: int = 1024 * MIB
+    connections: int = 20_000
     # What may wait in memory for a peer that does not read, before we stop reading from it.
     unsent_bytes: int = MIB
     # What a stream of answers may have unsent before its handler waits.
@@ -44,6 +47,15 @@ class Limits:
     # A peer with calls under way that is silent is asked for a sign of life, which it has so long to give.
     silent_s: float = 60.0
     sign_of_life_s: float = 20.0
+
+
+class Total:
+    """What all connections of a server hold, in bytes."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
 
 
 class Allowance:

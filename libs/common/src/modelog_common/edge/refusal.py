@@ -38,7 +38,10 @@ class HttpRefusal:
     def stalled(self) -> None:
         self._reset(self._stream, Code.CANCEL)
 
-    overfull = shut = stalled
+    shut = stalled
+
+    def overfull(self, *, of_all: bool) -> None:
+        self.stalled()
 
     def lost(self) -> None:
         self.waits_for_request = False

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from modelog_common.edge import frames
 from modelog_common.edge.call import Call
 from modelog_common.edge.connection import Connection
+from modelog_common.edge.frames import ConnectionFault
 from modelog_common.edge.handling import handle
-from modelog_common.edge.limits import Limits
+from modelog_common.edge.limits import Limits, Total
 from modelog_common.edge.refusal import refuse
 from modelog_common.edge.status import Code, Metadata, Status
 from modelog_common.edge.stream import Stream
@@ -25,6 +27,7 @@ HEARD_S = 1.0
 # How long a cancelled handler or a closed socket may take to end.
 END_S = 5.0
 NOT_FOUND = Status(Code.UNIMPLEMENTED, "Method not found!")
+CROWDED = ConnectionFault(frames.Code.ENHANCE_YOUR_CALM, "too many connections; try again later")
 BACKLOG = 1024
 # (path, handler) -> the handler to use.
 Wrap = Callable[[str, Any], Any]
@@ -45,6 +48,7 @@ class EdgeServer:
         self._handlers: dict[str, Any] = {}
         self._generic: list[Any] = []
         self._connections: set[Connection] = set()
+        self._total = Total()
         self._empty = asyncio.Event()
         self._empty.set()
         self._listeners: list[asyncio.Server] = []
@@ -112,13 +116,15 @@ class EdgeServer:
         self._handlers[path] = handler if self._wrap is None else self._wrap(path, handler)
 
     def _connection(self) -> Connection:
-        return Connection(self._limits, self._serve, self._made, self._gone)
+        return Connection(self._limits, self._serve, self._made, self._gone, self._total)
 
     def _made(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._empty.clear()
         if self._stopping:
             connection.end()
+        elif len(self._connections) > self._limits.connections:
+            connection.end(CROWDED)
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)

@@ -33,7 +33,7 @@ class Receiver(Protocol):
         """The request does not come any further."""
         ...
 
-    def overfull(self) -> None:
+    def overfull(self, *, of_all: bool) -> None:
         """The connection holds too much."""
         ...
 
