@@ -1,4 +1,4 @@
-"""MLflow's scoring server: /invocations for the clients of `mlflow models serve`, and how they ask whether it lives."""
+"""What clients of other servers ask: /invocations of `mlflow models serve`, and KServe's protocol of version 1."""
 
 from __future__ import annotations
 
@@ -28,9 +28,19 @@ class Invocations:
             routes.add("GET", path, self._ping, is_open=True)
         for path in ("/invocations", "/v1/models/{name}/invocations"):
             routes.add("POST", path, self._invoke)
+        routes.add("GET", "/", self._alive, is_open=True)
+        routes.add("POST", "/v1/models/{name}:predict", self._invoke)
+        routes.add("GET", "/v1/models/{name}", self._ready)
 
     async def _ping(self, _asked: Asked) -> Answer:
         return told({}, 200 if self._warmup.ready else 503)
+
+    async def _alive(self, _asked: Asked) -> Answer:
+        return told({"status": "alive"})
+
+    async def _ready(self, asked: Asked) -> Answer:
+        ready = await self._inference.ready(tenant(), asked.names["name"])
+        return told({"name": asked.names["name"], "ready": ready}, 200 if ready else 503)
 
     async def _invoke(self, asked: Asked) -> Answer:
         name = asked.names.get("name") or self._only()

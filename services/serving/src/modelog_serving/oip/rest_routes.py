@@ -46,7 +46,10 @@ class RestRoutes:
         self.find = lru_cache(KEPT)(self._find)
 
     def add(self, verb: str, pattern: str, handler: Handler, *, is_open: bool = False) -> None:
-        """A segment in braces stands for any text that is not empty; patterns that were added first win."""
+        """A segment that begins with a name in braces stands for any text there that is not empty.
+
+        Patterns that were added first win.
+        """
         self._routes.setdefault(pattern, Route(pattern, is_open)).handlers[verb] = handler
 
     def _find(self, path: str) -> tuple[Route, Mapping[str, str]] | None:
@@ -54,10 +57,17 @@ class RestRoutes:
         for route in self._routes.values():
             wanted = route.pattern.split("/")
             if len(wanted) == len(segments) and all(_fits(*both) for both in zip(wanted, segments, strict=True)):
-                names = {w[1:-1]: s for w, s in zip(wanted, segments, strict=True) if w.startswith("{")}
-                return route, names
+                return route, dict(_named(*both) for both in zip(wanted, segments, strict=True) if both[0][:1] == "{")
         return None
 
 
 def _fits(wanted: str, segment: str) -> bool:
-    return bool(segment) if wanted.startswith("{") else wanted == segment
+    if not wanted.startswith("{"):
+        return wanted == segment
+    rest = wanted.partition("}")[2]
+    return segment.endswith(rest) and len(segment) > len(rest)
+
+
+def _named(wanted: str, segment: str) -> tuple[str, str]:
+    name, _, rest = wanted[1:].partition("}")
+    return name, segment.removesuffix(rest)
