@@ -35,6 +35,7 @@ from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceStub
+from modelog_proto.serving.v1.release_pb2_grpc import ReleasesStub
 from modelog_registry.app import build as build_registry
 from modelog_serving.app import build as build_serving
 from numpy.typing import NDArray
@@ -85,6 +86,7 @@ class Caller:
 
     def __post_init__(self) -> None:
         self.deployments: Any = DeploymentServiceStub(self.control)
+        self.releases: Any = ReleasesStub(self.control)
         self.admin: Any = AdminServiceStub(self.control)
         self.inference: Any = GRPCInferenceServiceStub(self.oip)
         self.models: Any = ModelRegistryStub(self.registry)

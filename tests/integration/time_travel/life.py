@@ -82,6 +82,7 @@ class Life:
         self.alice.jobs.wait(self._jobs[1], timeout_s=PATIENCE_S)
         yield
         self._ab_test()
+        self._release()
         yield
         self._level()
         yield
@@ -243,6 +244,14 @@ class Life:
         while self.alice.ab_tests.get("newer").latest is None:
             assert time.monotonic() < deadline, f"the A/B test was not looked at in {PATIENCE_S} s"
             time.sleep(0.05)
+
+    def _release(self) -> None:
+        """One that was undone, and one that waits for more requests than there are."""
+        self.alice.deployments.create("released", "flights", "1.0.0", "dev")
+        for steps in ([20, 100], [30, 100]):
+            self.alice.releases.start("released", "1.1.0", "rolling", steps=steps, step_requests=1_000_000)
+            if steps[0] == 20:
+                self.alice.deployments.roll_back("released", reason="a defect")
 
     def _level(self) -> None:
         """Requests that are waited for, until a window of them was held against the targets of the model."""

@@ -22,6 +22,7 @@ from modelog.api.links import Links
 from modelog.api.logged_models import LoggedModels
 from modelog.api.models import Models
 from modelog.api.monitoring import Monitors
+from modelog.api.releases import Releases
 from modelog.api.retirements import Retirements, Slas
 from modelog.api.signatures import Signatures
 from modelog.api.users import Users
@@ -68,6 +69,7 @@ class Client:
         self.jobs = Jobs(transport, self.artifacts)
         self.benchmarks = Benchmarks(self.jobs, self.runs)
         self.deployments = Deployments(transport)
+        self.releases = Releases(transport)
         self.monitors = Monitors(transport)
         self.ab_tests = AbTests(transport)
         self.levels = Levels(transport)

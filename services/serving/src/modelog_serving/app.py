@@ -13,17 +13,20 @@ from modelog_common.bus.source import Consumer
 from modelog_common.bus.topics import INFERENCE_REQUESTS, PREDICTIONS
 from modelog_common.events.entities import Entities
 from modelog_common.read.project import EntityProjection
+from modelog_common.read.queries import Queries
 from modelog_common.rpc.sight import Sight
 from modelog_common.security.permissions import PUBLIC
 from modelog_common.service import Host
 from modelog_common.stores.blobs.folder import FolderBlobStore
 from modelog_proto.inference.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
+from modelog_proto.serving.v1.release_pb2_grpc import add_ReleasesServicer_to_server
 
 from modelog_serving.api import inference as inference_api
+from modelog_serving.api import releases as releases_api
 from modelog_serving.api.deployments import FULL_NAME, DeploymentServicer
 from modelog_serving.api.live import Live
-from modelog_serving.control import Control
+from modelog_serving.control import Control, DeploymentEntities
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
@@ -41,8 +44,15 @@ from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.seal import Sealer
+from modelog_serving.read.releases import release_rows
 from modelog_serving.read.tables import METADATA, rows
 from modelog_serving.registry import ArtifactFiles, RegistryVersions
+from modelog_serving.release.decide import RELEASES
+from modelog_serving.releasing.board import Board
+from modelog_serving.releasing.control import ReleaseControl
+from modelog_serving.releasing.outcomes import Outcomes
+from modelog_serving.releasing.traffic import Mover
+from modelog_serving.releasing.watch import ReleaseWatch
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.meter import Meter
@@ -90,9 +100,9 @@ async def build(host: Host) -> None:
     deployments = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
     sight = Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments))
     host.narrow(sight)
-    _control_plane(
-        host, _evidence(host, log, own), Live(routes, warmup, counters), Control(deployments, versions, models, routes)
-    )
+    live, control = Live(routes, warmup, counters), Control(deployments, versions, models, routes)
+    queries = _control_plane(host, _evidence(host, log, own), live, control)
+    _releases(host, queries, live, control, deployments, versions, models, routes, meter)
     repository = Repository(inference, routes, models, counters, meter, sight.left_of)
     _data_plane(host, inference, repository, routes, warmup)
     _streams(host, log, stream)
@@ -109,10 +119,38 @@ def _evidence(host: Host, log: PredictionLog, own: ServingSettings) -> Evidence:
     return Evidence(log, sealer)
 
 
-def _control_plane(host: Host, evidence: Evidence, live: Live, control: Control) -> None:
-    queries = host.project(METADATA, [EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows)])
+def _control_plane(host: Host, evidence: Evidence, live: Live, control: Control) -> Queries:
+    queries = host.project(
+        METADATA,
+        [
+            EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows),
+            EntityProjection(host.store, RELEASES, EVENTS, release_rows),
+        ],
+    )
     servicer = DeploymentServicer(control, queries, live, evidence, host.clock)
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
+    return queries
+
+
+def _releases(
+    host: Host,
+    queries: Queries,
+    live: Live,
+    control: Control,
+    deployments: DeploymentEntities,
+    versions: RegistryVersions,
+    models: Models,
+    routes: Routes,
+    meter: Meter,
+) -> None:
+    releases = Entities(host.store, RELEASES, EVENTS, host.snapshots)
+    board, outcomes = Board(host.store), Outcomes(partial(host.peer, "monitoring"))
+    mover = Mover(deployments, models, routes, host.clock)
+    watch = ReleaseWatch(releases, board, mover, outcomes, routes, meter, host.clock)
+    releasing = ReleaseControl(control, deployments, releases, versions, board, watch, mover, outcomes, meter)
+    servicer = releases_api.ReleasesServicer(releasing, queries, live, host.clock)
+    host.serve(add_ReleasesServicer_to_server, servicer, releases_api.FULL_NAME)
+    host.background("releases", watch.run)
 
 
 def _data_plane(host: Host, inference: Inference, repository: Repository, routes: Routes, warmup: Warmup) -> None:

@@ -53,12 +53,13 @@ class Control:
     ) -> Loaded[Deployment]:
         entity = deployment_id(ctx.tenant, command.name)
         for candidate in answering:
-            await self._load(candidate)
+            await self.load(candidate)
         handled = await self._entities.handle(entity, command, ctx)
         await self._routes.catch_up()
         return handled
 
-    async def _load(self, candidate: Candidate) -> None:
+    async def load(self, candidate: Candidate) -> None:
+        """Load a version's model; raises NotAllowed, or Unavailable for what may succeed later, saying why."""
         # What no file can mend is said of the signature and not of the file, which it would not fit.
         problem = unservable(candidate.signature)
         if problem:

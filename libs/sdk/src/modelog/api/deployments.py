@@ -41,6 +41,11 @@ class Deployments:
         body = {"shares": [{"version": v, "percent": p} for v, p in shares.items()], "reason": reason}
         return self._transport.post(f"/api/v1/deployments/{name}/traffic", Deployment, body)
 
+    def roll_back(self, name: str, version: str = "", reason: str = "") -> Deployment:
+        """Give all of the traffic to a version that answered before; without one to the last that had all of it."""
+        body = {"version": version, "reason": reason}
+        return self._transport.post(f"/api/v1/deployments/{name}/rollback", Deployment, body)
+
     def stop(self, name: str, reason: str = "") -> Deployment:
         return self._transport.post(f"/api/v1/deployments/{name}/stop", Deployment, {"reason": reason})
 

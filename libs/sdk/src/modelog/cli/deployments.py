@@ -22,7 +22,8 @@ def register(root: typer.Typer) -> None:
     root.command()(predict)
 
 
-def _row(d: Deployment) -> List[Any]:
+def row(d: Deployment) -> List[Any]:
+    """A deployment as the lists show it."""
     split = {v.version: f"{v.percent:g} %" for v in d.variants if v.percent}
     return [
         d.name,
@@ -44,7 +45,7 @@ def list_deployments(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> Non
         if as_json:
             show_json(found)
         else:
-            show_table(COLUMNS, [_row(d) for d in found], empty="nothing is deployed yet")
+            show_table(COLUMNS, [row(d) for d in found], empty="nothing is deployed yet")
 
 
 @app.command()
@@ -68,7 +69,7 @@ def traffic(
     with told(), modelog.connect() as client:
         wanted = {v: float(number(p, "shares")) for v, p in pairs(shares, "shares").items()}
         found = client.deployments.set_traffic(name, wanted, reason)
-        show_table(COLUMNS, [_row(found)], empty="")
+        show_table(COLUMNS, [row(found)], empty="")
 
 
 @app.command()
@@ -79,7 +80,7 @@ def show(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None
         if as_json:
             show_json(found)
         else:
-            show_table(COLUMNS, [_row(found)], empty="")
+            show_table(COLUMNS, [row(found)], empty="")
 
 
 @app.command()

@@ -31,6 +31,7 @@ from modelog.cli import (
     monitors,
     platform,
     proving,
+    releases,
     reproduce,
     retirements,
     runs,
@@ -67,6 +68,8 @@ app.add_typer(data.app, name="dataset")
 app.add_typer(jobs.app, name="job")
 app.add_typer(deployments.app, name="deploy")
 deployments.register(app)
+app.add_typer(releases.app, name="release")
+releases.register(app)
 search.register(app)
 proving.register(app)
 app.add_typer(monitors.app, name="monitor")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modelog_serving.deployment.events import ShareSet
 from modelog_serving.deployment.signature import Signature
 
 SERVABLE_STAGES = ("staging", "production")
@@ -58,6 +59,28 @@ class SetTraffic:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """Split the traffic between versions that may answer already, as a release does.
+
+    Refused when the split is none of those `before`: then somebody else has set it.
+    """
+
+    name: str
+    before: tuple[dict[str, float], ...]
+    shares: tuple[ShareSet, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """Give all of the traffic to a version that answered before; without one to the last that had all of it."""
+
+    name: str
+    version: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Stop:
     """Answer no more."""
 
@@ -65,4 +88,4 @@ class Stop:
     reason: str = ""
 
 
-DeploymentCommand = Create | SetTraffic | Stop
+DeploymentCommand = Create | SetTraffic | Shift | RollBack | Stop

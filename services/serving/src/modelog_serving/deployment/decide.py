@@ -10,7 +10,16 @@ from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 
-from modelog_serving.deployment.commands import SERVABLE_STAGES, Candidate, Create, DeploymentCommand, SetTraffic, Stop
+from modelog_serving.deployment.commands import (
+    SERVABLE_STAGES,
+    Candidate,
+    Create,
+    DeploymentCommand,
+    RollBack,
+    SetTraffic,
+    Shift,
+    Stop,
+)
 from modelog_serving.deployment.events import (
     DeploymentCreated,
     DeploymentEvent,
@@ -19,7 +28,7 @@ from modelog_serving.deployment.events import (
     TrafficSet,
 )
 from modelog_serving.deployment.signature import difference, unservable
-from modelog_serving.deployment.state import PRODUCTION, STOPPED, Deployment, evolve
+from modelog_serving.deployment.state import PRODUCTION, STOPPED, Deployment, Variant, evolve
 
 TOLERANCE = 0.001
 
@@ -35,6 +44,10 @@ def decide(deployment: Deployment, command: DeploymentCommand, ctx: Context) -> 
             return create(deployment, command, ctx)
         case SetTraffic():
             return set_traffic(deployment, command, ctx)
+        case Shift():
+            return shift(deployment, command, ctx)
+        case RollBack():
+            return roll_back(deployment, command, ctx)
         case Stop():
             return stop(deployment, command, ctx)
         case _:
@@ -81,17 +94,55 @@ def set_traffic(deployment: Deployment, command: SetTraffic, ctx: Context) -> Se
     shares = [ShareSet(s.candidate.version, s.percent, s.candidate.digest, s.candidate.flavor) for s in command.shares]
     if {s.version: s.percent for s in shares} == {v.version: v.percent for v in deployment.variants}:
         return ()
-    return [
-        TrafficSet(
-            deployment_id=deployment.id,
-            name=deployment.name,
-            model=deployment.model,
-            shares=shares,
-            reason=command.reason,
-            by=ctx.actor,
-            at=ctx.now,
-        )
-    ]
+    return [_traffic_set(deployment, shares, command.reason, ctx)]
+
+
+def shift(deployment: Deployment, command: Shift, ctx: Context) -> Sequence[DeploymentEvent]:
+    _must_run(deployment, command.name)
+    if {s.version: s.percent for s in command.shares} == deployment.split:
+        return ()
+    if deployment.split not in command.before:
+        raise NotAllowed(f"the traffic of {command.name} was set to {words_of(deployment.split)} by somebody else")
+    return [_traffic_set(deployment, list(command.shares), command.reason, ctx)]
+
+
+def roll_back(deployment: Deployment, command: RollBack, ctx: Context) -> Sequence[DeploymentEvent]:
+    _must_run(deployment, command.name)
+    target = going_back_to(deployment, command.version)
+    if deployment.split == {target.version: 100.0}:
+        return ()
+    share = ShareSet(target.version, 100.0, target.digest, target.flavor)
+    return [_traffic_set(deployment, [share], command.reason, ctx)]
+
+
+def going_back_to(deployment: Deployment, version: str) -> Variant:
+    """The version that a rollback gives the traffic to; raises NotAllowed or NotFound, which say which there are."""
+    if not version:
+        if deployment.previous is None:
+            raise NotAllowed(f"no other version had all of the traffic of {deployment.name}: there is no way back")
+        return deployment.previous
+    found = next((v for v in deployment.answered if v.version == version), None)
+    if found is None:
+        known = ", ".join(v.version for v in deployment.answered)
+        raise NotFound(f"version {version} never answered for {deployment.name}; these did: {known}")
+    return found
+
+
+def _traffic_set(deployment: Deployment, shares: list[ShareSet], reason: str, ctx: Context) -> TrafficSet:
+    return TrafficSet(
+        deployment_id=deployment.id,
+        name=deployment.name,
+        model=deployment.model,
+        shares=shares,
+        reason=reason,
+        by=ctx.actor,
+        at=ctx.now,
+    )
+
+
+def words_of(split: dict[str, float]) -> str:
+    """A split such as "1.0.0 90 %, 1.1.0 10 %"."""
+    return ", ".join(f"{version} {percent:g} %" for version, percent in split.items())
 
 
 def stop(deployment: Deployment, command: Stop, ctx: Context) -> Sequence[DeploymentEvent]:

@@ -11,7 +11,7 @@ from modelog_common.read.tables import Change, Put, temporal_table
 from modelog_common.read.text import ByteText
 from modelog_proto.registry.v1 import model_pb2 as registry_pb
 from modelog_proto.serving.v1 import deployment_pb2 as pb
-from sqlalchemy import Column, MetaData
+from sqlalchemy import BigInteger, Column, Integer, MetaData
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import RUNNING, Deployment
@@ -26,6 +26,25 @@ DEPLOYMENTS = temporal_table(
         Column("environment", ByteText(20), nullable=False),
         Column("status", ByteText(20), nullable=False),
     ],
+)
+RELEASES = temporal_table(
+    METADATA,
+    "releases",
+    key=["release_id"],
+    columns=[Column("deployment", ByteText(200), nullable=False), Column("number", Integer, nullable=False)],
+    orders=[["deployment", "number"]],
+)
+# What was known of a release when, and what followed from it: a row for each of its events.
+LOOKS = temporal_table(
+    METADATA,
+    "release_looks",
+    key=["look_id"],
+    columns=[
+        Column("deployment", ByteText(200), nullable=False),
+        Column("release", Integer, nullable=False),
+        Column("place", BigInteger, nullable=False),
+    ],
+    orders=[["deployment", "release", "place"]],
 )
 ENVIRONMENTS = {
     "dev": pb.DEPLOYMENT_ENVIRONMENT_DEV,
@@ -60,8 +79,8 @@ def to_message(deployment: Deployment, position: int) -> pb.Deployment:
         ],
         signature=_signature(deployment.signature),
         author=deployment.author,
-        created_at=_timestamp(deployment.created_at),
-        updated_at=_timestamp(deployment.updated_at),
+        created_at=timestamp(deployment.created_at),
+        updated_at=timestamp(deployment.updated_at),
         position=position,
     )
 
@@ -78,7 +97,7 @@ def _spec(spec: TensorSpec) -> registry_pb.TensorSpec:
     )
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp

@@ -69,15 +69,18 @@ class Release:
         """The candidate's share of the traffic in the present step."""
         return self.terms.plan.steps[self.step]
 
+    def splits_before(self) -> tuple[dict[str, float], ...]:
+        """The shares that the release may have left the traffic at before those that it wants now."""
+        terms = self.terms
+        done = terms.plan.steps[: self.step if self.running else self.step + 1]
+        return tuple(_shares(terms, percent) for percent in (0.0, *done))
+
     def split(self) -> dict[str, float]:
         """The shares that the release wants, by version; what ended without a decision wants none."""
         terms = self.terms
         match self.phase:
             case Phase.RUNNING:
-                rest = 100 - self.percent
-                return {
-                    v: p for v, p in ((terms.incumbent.version, rest), (terms.candidate.version, self.percent)) if p
-                }
+                return _shares(terms, self.percent)
             case Phase.PROMOTED:
                 return {terms.candidate.version: 100.0}
             case Phase.ROLLED_BACK:
@@ -86,6 +89,11 @@ class Release:
                 return {}
             case _:
                 assert_never(self.phase)
+
+
+def _shares(terms: ReleaseStarted, percent: float) -> dict[str, float]:
+    shares = ((terms.incumbent.version, 100 - percent), (terms.candidate.version, percent))
+    return {version: share for version, share in shares if share}
 
 
 def evolve(release: Release, event: ReleaseEvent) -> Release:

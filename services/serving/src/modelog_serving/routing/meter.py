@@ -54,8 +54,8 @@ class _Counts:
 class Meter:
     """Counts in the event loop's thread; windows of `every` begin at multiples of it since 1970.
 
-    A request belongs to the window in which it was answered. Memory is bounded: some 200 buckets for each version that
-    answers, and the last 1,440 closed windows.
+    A request belongs to the window in which it was answered. Memory is bounded: twice some 200 buckets for each version
+    that answers, and the last 1,440 closed windows.
     """
 
     def __init__(self, clock: Clock, every: timedelta, timer_s: Callable[[], float] = perf_counter) -> None:
@@ -64,6 +64,7 @@ class Meter:
         self._start = self._floor(clock.now())
         self._closed: deque[Closed] = deque()
         self._totals: dict[tuple[str, str, str], Total] = {}
+        self._before: dict[tuple[str, str], _Counts] = {}
 
     @contextmanager
     def measuring(self, route: Route, version: str) -> Iterator[None]:
@@ -101,6 +102,16 @@ class Meter:
         of = self._open.setdefault((route.tenant, about.id, about.name, about.model), {})
         return of.setdefault(version, _Counts())
 
+    def latencies(self, deployment_id: str, version: str) -> tuple[Counter[int], int]:
+        """Since the process started: the answers of a version by bucket of latency, and the requests without one."""
+        counts = self._before.get((deployment_id, version), _Counts())
+        buckets, errors = Counter(counts.buckets), counts.errors
+        for (_, of, _, _), versions in self._open.items():
+            if of == deployment_id and version in versions:
+                buckets.update(versions[version].buckets)
+                errors += versions[version].errors
+        return buckets, errors
+
     def closed(self, *, all_of_it: bool = False) -> deque[Closed]:
         """The windows that are over, oldest first, to be taken from the left; with `all_of_it` the open one too."""
         self._turn()
@@ -123,6 +134,10 @@ class Meter:
         for (tenant, deployment_id, name, model), versions in self._open.items():
             window = RecordWindow(deployment_id, name, model, self._start, end, _versions(versions))
             self._closed.append(Closed(tenant, window))
+            for version, counts in versions.items():
+                before = self._before.setdefault((deployment_id, version), _Counts())
+                before.errors += counts.errors
+                before.buckets.update(counts.buckets)
         self._open = {}
         while len(self._closed) > MOST_CLOSED:
             lost = self._closed.popleft()

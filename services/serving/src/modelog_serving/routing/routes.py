@@ -29,6 +29,13 @@ class Route:
     deployment: Deployment
     variants: dict[str, Variant]
 
+    @property
+    def needed(self) -> list[Variant]:
+        """The variants whose models stay loaded: those that answer, and the one that a rollback goes to."""
+        previous = self.deployment.previous
+        others = [] if previous is None or previous.version in self.variants else [previous]
+        return [*self.variants.values(), *others]
+
     def ref(self, variant: Variant) -> ModelRef:
         """What must be loaded to answer for a variant.
 
@@ -92,8 +99,8 @@ class Routes:
         return [r for r in self._routes.values() if r.deployment.status != STOPPED]
 
     def digests(self) -> set[str]:
-        """The models that traffic needs."""
-        return {v.digest for r in self.running() for v in r.variants.values()}
+        """The models that traffic needs, and those that it may go back to at once."""
+        return {v.digest for r in self.running() for v in r.needed}
 
     async def catch_up(self) -> None:
         """Take in everything that is in the store now."""

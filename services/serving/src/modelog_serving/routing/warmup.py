@@ -30,7 +30,7 @@ class Warmup:
             await asyncio.sleep(AGAIN_S)
 
     async def _load(self, route: Route) -> None:
-        for variant in route.variants.values():
+        for variant in route.needed:
             ref = route.ref(variant)
             if self._models.loaded(ref) is not None:
                 continue
