@@ -53,6 +53,16 @@ async def has_ended(caller: Caller) -> bool:
     return (await release(caller)).state != pb.RELEASE_STATE_RUNNING
 
 
+async def come_to(caller: Caller, **percents: float) -> None:
+    """Wait until the traffic is split so: a release decides first, and moves the traffic then."""
+    wanted = {version[1:].replace("_", "."): percent for version, percent in percents.items()}
+
+    async def is_so() -> bool:
+        return shares(await caller.deployment()) == wanted
+
+    await until(is_so, f"the traffic is {wanted}")
+
+
 @dataclass
 class Traffic:
     """What became of requests by key: each is answered, by a version of the split, with that version's own answer."""
@@ -103,10 +113,13 @@ async def test_a_canary_of_an_equal_model_comes_through_and_no_request_is_lost(a
     assert shares(await alice.deployment()) == {"1.0.0": 80, "1.1.0": 20}
     async with traffic(alice) as seen:
         await until(lambda: has_ended(alice), "the release has ended")
+        await come_to(alice, v1_1_0=100)
+        at = len(seen.order)
+        await until(lambda: _is_more(seen, at + 20), "there is traffic after it")
     found = await release(alice)
     assert found.state == pb.RELEASE_STATE_PROMOTED
     assert found.reason.startswith(f"{found.evidence.candidate.requests:,} requests answered; failed requests: 0.000%")
-    assert shares(await alice.deployment()) == {"1.1.0": 100}
+    await come_to(alice, v1_1_0=100)
     assert seen.failed == []
     assert set(seen.answers) == {"1.0.0", "1.1.0"}
     assert seen.order[-1] == "1.1.0"
@@ -188,7 +201,7 @@ async def test_whoever_sets_the_traffic_ends_the_release(alice: Caller) -> None:
     found = await release(alice)
     assert found.state == pb.RELEASE_STATE_STOPPED
     assert found.reason.endswith("the traffic was set to 1.0.0 30 %, 1.1.0 70 % by somebody else")
-    assert shares(await alice.deployment()) == {"1.0.0": 30, "1.1.0": 70}
+    await come_to(alice, v1_0_0=30, v1_1_0=70)
     with pytest.raises(NotAllowed, match=r"1\.0\.0 30 %, 1\.1\.0 70 %; it begins where one version has all of it"):
         await start(alice)
 
@@ -208,11 +221,12 @@ async def test_blue_green_switches_at_once_and_rolling_by_number(alice: Caller) 
     async with traffic(alice) as seen:
         await until(lambda: has_ended(alice), "blue-green has ended")
         assert (await release(alice)).state == pb.RELEASE_STATE_PROMOTED
+        await come_to(alice, v1_1_0=100)
         await start(alice, "1.0.0", pattern=pb.RELEASE_PATTERN_ROLLING, steps=[50, 100], step_requests=50)
         await until(lambda: has_ended(alice), "rolling has ended")
     found = await release(alice)
     assert (found.state, found.candidate, found.step) == (pb.RELEASE_STATE_PROMOTED, "1.0.0", 2)
-    assert shares(await alice.deployment()) == {"1.0.0": 100}
+    await come_to(alice, v1_0_0=100)
     assert seen.failed == []
 
 
@@ -223,7 +237,7 @@ async def test_what_is_undecided_at_its_end_is_rolled_back(alice: Caller) -> Non
     found = await release(alice)
     assert found.state == pb.RELEASE_STATE_ROLLED_BACK
     assert found.reason.startswith("undecided after 0.1 s")
-    assert shares(await alice.deployment()) == {"1.0.0": 100}
+    await come_to(alice, v1_0_0=100)
 
 
 async def test_a_restart_goes_on_where_the_release_was(tmp_path: Path) -> None:
@@ -237,7 +251,7 @@ async def test_a_restart_goes_on_where_the_release_was(tmp_path: Path) -> None:
             assert await release(alice) == begun
             async with traffic(alice):
                 await until(lambda: has_ended(alice), "the release has ended")
-            assert shares(await alice.deployment()) == {"1.1.0": 100}
+            await come_to(alice, v1_1_0=100)
             found = await release(alice)
             await alice.admin.Rebuild(common_pb2.RebuildRequest())
             assert await release(alice) == found
