@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from modelog_common.domain.errors import Invalid, NotAllowed, Unavailable
 from modelog_serving.deployment.signature import Signature, TensorSpec
-from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.failed import DIED, HUNG, OUTGREW, ModelDied, ModelFailed
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.runtimes.find import LazyRuntimes
-from modelog_serving.worker.isolated import Isolated, batcher_of
+from modelog_serving.worker.isolated import Isolated
 from modelog_serving.worker.limits import Limits
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -152,6 +152,38 @@ def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     assert [row[0] for row in predict(alice, "leaves", records)["outputs"]] == trees.predict(rows[:3]).tolist()
 
 
+def test_an_ensemble_and_a_chain_are_composed_deployed_and_asked(
+    run: Any, deployed: str, alice: modelog.Client
+) -> None:
+    """The chain's second step takes the first one's answer as its column `late`."""
+    alice.models.create("parts")
+    rows = np.random.default_rng(8).normal(size=(200, 2)).astype(np.float32)
+    data = xgboost.DMatrix(rows, rows[:, 1], feature_names=["late", "wind"])
+    second = xgboost.train({"max_depth": 2, "nthread": 1}, data, 2)
+    signature = Signature(
+        inputs=[TensorSpec(name="features", datatype="FP32", shape=[-1, 2], columns=["late", "wind"])],
+        outputs=[TensorSpec(name="delay", datatype="FP32", shape=[-1])],
+    )
+    file = alice.artifacts.upload_bytes(bytes(second.save_raw("ubj")), "second.ubj")
+    alice.models.register("parts", file, flavor="xgboost", signature=signature)
+    alice.models.create("composed")
+    told = run("model", "compose", "composed", "ensemble", "-m", "late@1.0.0=3", "-m", "late@1.0.0").output
+    assert "composed 1.0.0 is an ensemble of 2 versions" in told
+    assert (
+        "composed 1.1.0 is a chain of 2"
+        in run("model", "compose", "composed", "chain", "-m", "late@1.0.0", "-m", "parts@1.0.0").output
+    )
+    assert "must be like" in run("model", "compose", "composed", "chain", "-m", "late", status=1).output
+    asked = np.array([[row[name] for name in COLUMNS] for row in ROWS], np.float32)
+    late = booster().predict(xgboost.DMatrix(asked, feature_names=COLUMNS))
+    delay = second.predict(xgboost.DMatrix(np.column_stack([late, asked[:, 1]]), feature_names=["late", "wind"]))
+    for version, expected in (("1.0.0", late), ("1.1.0", delay)):
+        name = f"composed-{version.replace('.', '-')}"
+        run("deploy", "create", name, "composed", version, "--environment", "dev")
+        answered = predict(alice, name, ROWS)["outputs"]
+        assert [row[0] for row in answered] == pytest.approx(expected.tolist(), rel=1e-6)
+
+
 def test_a_monitor_watches_a_deployment(run: Any, deployed: str, alice: modelog.Client) -> None:
     frame = pl.DataFrame({"hour": [0.1, 0.2, 0.7] * 40, "wind": [1.0, 2.0, 3.0] * 40, "label": [0, 1, 0] * 40})
     reference = alice.datasets.register("reference", frame)

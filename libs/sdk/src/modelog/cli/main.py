@@ -17,6 +17,7 @@ from modelog.cli import (
     cards,
     changes,
     compare,
+    composing,
     data,
     deployments,
     events,
@@ -56,6 +57,7 @@ signing.register(models.app)
 retirements.register(models.app)
 compare.register(runs.app, models.app)
 benchmarks.register(models.app)
+composing.register(models.app)
 reproduce.register(runs.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")

@@ -86,6 +86,12 @@ class Batcher:
         self._pool.shutdown(wait=True)
 
 
+def batcher_of(model: Model, shared: Batcher) -> Batcher:
+    """Which one a model's requests wait in: its own, where it has one."""
+    own: Batcher | None = getattr(model, "batcher", None)
+    return own or shared
+
+
 def _of_one(error: Exception) -> bool:
     """Whether the rows of one request may be to blame alone; of those that take too long, each would take as long."""
     return isinstance(error, Invalid) or (isinstance(error, ModelFailed) and error.cause != HUNG)

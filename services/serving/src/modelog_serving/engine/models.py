@@ -14,6 +14,7 @@ import structlog
 from modelog_common.domain.errors import ModelogError, NotAllowed
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.composite import CHAIN, ENSEMBLE, composed, manifest_of
 from modelog_serving.engine.runtime import Model, Runtime, Runtimes
 from modelog_serving.worker.isolated import Isolated
 
@@ -54,6 +55,8 @@ class Models:
         self._errors: dict[str, str] = {}
         self._needed: Callable[[], Iterable[str]] = tuple
         self._failed: Callable[[str, str, str], None] | None = None
+        # The ensembles and chains that a model is in, by digest.
+        self._within: dict[str, set[str]] = {}
 
     def keep(self, needed: Callable[[], Iterable[str]]) -> None:
         """Tell which digests must not be dropped: those that answer traffic."""
@@ -93,19 +96,40 @@ class Models:
 
     async def _load(self, ref: ModelRef) -> Model:
         try:
-            runtime = await asyncio.to_thread(self._runtimes.of, ref.flavor)
-            content = await self._files.fetch(ref.digest)
-            model = await asyncio.to_thread(_checked_load, runtime, content, ref)
+            model = await (self._composed(ref) if ref.flavor in (ENSEMBLE, CHAIN) else self._single(ref))
         except ModelogError as error:
             self._errors[ref.digest] = str(error)
             raise
         self._errors.pop(ref.digest, None)
         if self._failed is not None and isinstance(model, Isolated):
-            model.tell(partial(self._failed, ref.digest))
+            model.tell(partial(self._fails, ref.digest))
         self._loaded[ref] = model
         self._drop_unused()
         log.info("model loaded", digest=ref.digest, flavor=ref.flavor)
         return model
+
+    async def _single(self, ref: ModelRef) -> Model:
+        runtime = await asyncio.to_thread(self._runtimes.of, ref.flavor)
+        content = await self._files.fetch(ref.digest)
+        return await asyncio.to_thread(_checked_load, runtime, content, ref)
+
+    async def _composed(self, ref: ModelRef) -> Model:
+        content = await self._files.fetch(ref.digest)
+        await asyncio.to_thread(_check_digest, content, ref)
+        manifest = manifest_of(content)
+        models: list[Model] = []
+        for member in manifest.members:
+            try:
+                models.append(await self.get(ModelRef(member.digest, member.flavor, member.signature, ref.approved)))
+            except NotAllowed as error:
+                raise NotAllowed(f"its member {member.title}: {error}") from error
+            self._within.setdefault(member.digest, set()).add(ref.digest)
+        return composed(ref.flavor, manifest, ref.signature, models)
+
+    def _fails(self, digest: str, cause: str, text: str) -> None:
+        if self._failed is not None:
+            for each in (digest, *self._within.get(digest, ())):
+                self._failed(each, cause, text)
 
     def _drop_unused(self) -> None:
         needed = set(self._needed())
@@ -123,9 +147,13 @@ class Models:
 
 
 def _checked_load(runtime: Runtime, content: bytes, ref: ModelRef) -> Model:
+    _check_digest(content, ref)
+    return runtime.load(content, ref.signature, ref.approved)
+
+
+def _check_digest(content: bytes, ref: ModelRef) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != ref.digest:
         raise NotAllowed(
             f"the model file's SHA-256 is {found}, not {ref.digest}: the stored file was damaged or replaced"
         )
-    return runtime.load(content, ref.signature, ref.approved)

@@ -15,7 +15,7 @@ from modelog_common.domain.semver import SemanticVersion
 
 from modelog_serving.deployment.commands import Candidate
 from modelog_serving.deployment.signature import Signature, unservable
-from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
@@ -24,7 +24,6 @@ from modelog_serving.predlog.log import PredictionLog, micros
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
-from modelog_serving.worker.isolated import batcher_of
 
 MAX_ID = 200
 _ONE = np.zeros(1, np.uint8)

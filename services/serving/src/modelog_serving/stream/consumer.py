@@ -13,7 +13,7 @@ from modelog_common.bus.topics import INFERENCE_REQUESTS, sender_of
 from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
 
 from modelog_serving.deployment.state import Variant
-from modelog_serving.engine.batcher import Batcher
+from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.models import Models
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.predlog.answers import Answerer, Answers
@@ -21,7 +21,6 @@ from modelog_serving.predlog.log import PredictionLog, StreamCommit
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.stream.requests import Asked, checked, read
-from modelog_serving.worker.isolated import batcher_of
 
 COMMIT_ROWS = 8_000
 CONSUMER = "serving.requests"

@@ -15,7 +15,7 @@ from modelog_common.domain.errors import ModelogError, Unavailable
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.failed import OUTGREW, ModelDied
-from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.runtime import Matrix
 from modelog_serving.worker.limits import Limits
 from modelog_serving.worker.process import Worker
 from modelog_serving.worker.wire import Load
@@ -102,11 +102,6 @@ class Isolated:
             return 0.0
         pause = min(2.0 ** (len(lately) - FREE), LONGEST_PAUSE_S)
         return lately[-1] + pause - time.monotonic()
-
-
-def batcher_of(model: Model, shared: Batcher) -> Batcher:
-    """Which one a model's requests wait in."""
-    return model.batcher if isinstance(model, Isolated) else shared
 
 
 class IsolatingRuntime:
