@@ -178,7 +178,7 @@ def test_an_ensemble_and_a_chain_are_composed_deployed_and_asked(
     late = booster().predict(xgboost.DMatrix(asked, feature_names=COLUMNS))
     delay = second.predict(xgboost.DMatrix(np.column_stack([late, asked[:, 1]]), feature_names=["late", "wind"]))
     for version, expected in (("1.0.0", late), ("1.1.0", delay)):
-        name = f"composed-{version.replace('.', '-')}"
+        name = f"mixed-{version.replace('.', '-')}"
         run("deploy", "create", name, "composed", version, "--environment", "dev")
         answered = predict(alice, name, ROWS)["outputs"]
         assert [row[0] for row in answered] == pytest.approx(expected.tolist(), rel=1e-6)
