@@ -152,9 +152,7 @@ def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     assert [row[0] for row in predict(alice, "leaves", records)["outputs"]] == trees.predict(rows[:3]).tolist()
 
 
-def test_an_ensemble_and_a_chain_are_composed_deployed_and_asked(
-    run: Any, deployed: str, alice: modelog.Client
-) -> None:
+def test_an_ensemble_and_a_chain_are_composed_and_asked(run: Any, deployed: str, alice: modelog.Client) -> None:
     """The chain's second step takes the first one's answer as its column `late`."""
     alice.models.create("parts")
     rows = np.random.default_rng(8).normal(size=(200, 2)).astype(np.float32)
