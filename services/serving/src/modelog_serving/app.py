@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -43,6 +44,7 @@ from modelog_serving.oip.rest_routes import RestRoutes
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
+from modelog_serving.predlog.retention import Retention
 from modelog_serving.predlog.seal import Sealer
 from modelog_serving.read.releases import release_rows
 from modelog_serving.read.tables import METADATA, rows
@@ -105,7 +107,9 @@ async def build(host: Host) -> None:
     _releases(host, queries, live, control, deployments, versions, models, routes, meter)
     repository = Repository(inference, routes, models, counters, meter, sight.left_of)
     _data_plane(host, inference, repository, routes, warmup)
-    _streams(host, log, stream)
+    published = _streams(host, log, stream)
+    retention = Retention(log, published, host.clock, own.log_keep_s, own.log_max_bytes)
+    host.background("prediction retention", retention.run)
     host.background("routes", routes.run, before=routes.catch_up)
     host.background("warm-up", warmup.run)
     host.background("resources", partial(_held, batcher.close, models.close, log.close))
@@ -114,7 +118,9 @@ async def build(host: Host) -> None:
 def _evidence(host: Host, log: PredictionLog, own: ServingSettings) -> Evidence:
     """The prediction log, sealed."""
     entities = Entities(host.store, SEGMENTS, EVENTS, host.snapshots)
-    sealer = Sealer(log, entities, host.clock, own.segment_s, own.segment_bytes)
+    # Of a small log a segment is a small part, so that there is always one that can be dropped.
+    most_bytes = min(own.segment_bytes, own.log_max_bytes // 16 or own.segment_bytes)
+    sealer = Sealer(log, entities, host.clock, own.segment_s, most_bytes)
     host.background("prediction sealer", sealer.run)
     return Evidence(log, sealer)
 
@@ -177,11 +183,12 @@ def _data_plane(host: Host, inference: Inference, repository: Repository, routes
     host.on_stop(http.stop)
 
 
-def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> None:
+def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> Callable[[], int]:
+    """What comes and goes by the bus; gives how far the log was published. Without a bus nothing waits for it."""
     host.stream_progress(stream.progress)
     broker = host.data_broker
     if broker is None:
-        return
+        return lambda: sys.maxsize
     # How far it was published belongs to this very log: another log's progress must not be taken for it.
     published = SqliteRelayProgress(host.data_dir / f"published-{log.log_id}.db")
     publisher = LogPublisher(
@@ -192,6 +199,7 @@ def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> None:
     host.stream(consumer)
     host.background("prediction publisher", publisher.run)
     host.background("request stream", partial(consumer.run, stream.handle))
+    return lambda: publisher.position
 
 
 async def _held(*close: Callable[[], Awaitable[None]]) -> None:

@@ -15,7 +15,8 @@ class ServingSettings(BaseSettings):
     """How the inference server uses its machine.
 
     `threads` is how many threads one prediction uses; `models` how many loaded models stay that no traffic needs;
-    `log_max_bytes` how large the prediction log may grow, 0 for as large as the disk; `traffic_window_s` how long the
+    `log_max_bytes` how large the prediction log may grow, 0 for as large as the disk; `log_keep_s` how old what is
+    published becomes before it is dropped, 0 for ever; `traffic_window_s` how long the
     windows are in which traffic is measured, each an event of the log for a deployment that had requests. A
     tenant's part of the prediction log is sealed when it is `segment_s` old or has `segment_bytes`, each segment an
     event of the log. A model in a process of its own may take `worker_predict_s` for an answer, `worker_load_s` to be
@@ -27,6 +28,7 @@ class ServingSettings(BaseSettings):
     threads: int = Field(default=1, ge=1, le=64)
     models: int = Field(default=8, ge=0, le=1000)
     log_max_bytes: int = Field(default=0, ge=0)
+    log_keep_s: int = Field(default=0, ge=0)
     traffic_window_s: int = Field(default=60, ge=1, le=3600)
     segment_s: int = Field(default=60, ge=1, le=86_400)
     segment_bytes: int = Field(default=8_000_000, ge=1, le=256_000_000)

@@ -42,6 +42,8 @@ class Evidence:
         place = places[0]
         segment = await self._log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))
         if segment is None or not segment.position:
+            if await self._log.reading(lambda db: _is_dropped(db, tenant, place.sequence)):
+                raise await self._missing(tenant, place.deployment, prediction_id)
             await self._sealer.seal(tenant)
             segment = await self._log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))
         if segment is None or not segment.position:
@@ -56,6 +58,10 @@ class Evidence:
         of = f" of {deployment!r}" if deployment else ""
         dropped = await self._log.reading(lambda db: _dropped(db, tenant))
         return NotFound(f"the prediction log has no prediction {prediction_id!r}{of}{dropped}")
+
+
+def _is_dropped(db: sqlite3.Connection, tenant: str, sequence: int) -> bool:
+    return db.execute("SELECT 1 FROM dropped WHERE tenant = ? AND last >= ?", (tenant, sequence)).fetchone() is not None
 
 
 def _dropped(db: sqlite3.Connection, tenant: str) -> str:

@@ -18,6 +18,7 @@ from modelog_serving.predlog.answers import Answers, Recorded, row_of
 # 2 has segments, and batches that were dropped: who does not know of them would count batches anew.
 FORMAT = 2
 PAGE_BYTES = 4096
+MOST_PAGES = 4_294_967_294
 CONSUMER = "serving.requests"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS segment (tenant TEXT NOT NULL, number INTEGER NOT NUL
   PRIMARY KEY (tenant, number)) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS segment_of_batch ON segment (tenant, last);
 CREATE TABLE IF NOT EXISTS dropped (tenant TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,
-  last_us INTEGER NOT NULL, dropped_us INTEGER NOT NULL) WITHOUT ROWID;
+  last_us INTEGER NOT NULL, dropped_us INTEGER NOT NULL, cleared INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 """
 
 
@@ -51,8 +52,7 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA journal_size_limit=67108864")
-        if most_bytes:
-            db.execute(f"PRAGMA max_page_count={max(1, most_bytes // PAGE_BYTES)}")
+        limit(db, most_bytes)
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
         db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?)", (str(FORMAT), str(uuid7())))
@@ -68,6 +68,17 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
             f"the prediction log {path} has format {found}, written by a newer release; this one reads {FORMAT}"
         )
     return db
+
+
+def limit(db: sqlite3.Connection, most_bytes: int) -> None:
+    """How large the file may become by this connection; 0 for as large as SQLite makes files."""
+    db.execute(f"PRAGMA max_page_count={max(1, most_bytes // PAGE_BYTES) if most_bytes else MOST_PAGES}")
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """The part of the file that holds something: what is freed is used again, and the file stays as large as it was."""
+    (pages,), (free,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+    return int(pages - free) * PAGE_BYTES
 
 
 def meta(db: sqlite3.Connection, key: str) -> str:
@@ -126,6 +137,14 @@ def index(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int
     db.executemany(
         "INSERT OR IGNORE INTO prediction VALUES (?, ?, ?, ?)",
         [(number, prediction_id, sequence, row) for row, prediction_id in enumerate(ids, first_row)],
+    )
+
+
+def forget(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int) -> None:
+    """Take the predictions of a batch out of the index."""
+    db.executemany(
+        "DELETE FROM prediction WHERE deployment = ? AND id = ? AND sequence = ?",
+        [(number, prediction_id, sequence) for prediction_id in ids],
     )
 
 

@@ -54,6 +54,8 @@ class PredictionLog:
         self._reader = ThreadPoolExecutor(1, "prediction-reader")
         self._pending: list[_Append] = []
         self._writing = False
+        self._most_bytes = most_bytes
+        self._make_room: Callable[[sqlite3.Connection], bool] = lambda _db: False
         self._committed = asyncio.Event()
 
     @classmethod
@@ -183,7 +185,15 @@ class PredictionLog:
         self._transaction(work)
 
     def _transaction(self, work: Callable[[], T]) -> T:
-        """Do all of it or nothing; raises Unavailable when it cannot be stored."""
+        """Do all of it or nothing, once there is room for it; raises Unavailable when it cannot be stored."""
+        while True:
+            try:
+                return self._once(work)
+            except Unavailable as full:
+                if not _is_full(full.__cause__) or not self._unlimited(self._make_room):
+                    raise
+
+    def _once(self, work: Callable[[], T]) -> T:
         db = self._write
         self._next = self._sequence + 1
         try:
@@ -213,10 +223,22 @@ class PredictionLog:
             raise Unavailable(f"the prediction log {self.path} cannot be read: {error}") from error
 
     async def writing(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Change the file in a transaction of the writer's thread; raises Unavailable when it cannot be written."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._writer, self._transaction, lambda: work(self._write)
-        )
+        """Keep the file in order, in a transaction of the writer's thread. The limit of its size does not count for it.
+
+        Raises Unavailable when it cannot be written.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._unlimited, work)
+
+    def _unlimited(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            file.limit(self._write, 0)
+            return self._once(lambda: work(self._write))
+        finally:
+            file.limit(self._write, self._most_bytes)
+
+    def when_full(self, make_room: Callable[[sqlite3.Connection], bool]) -> None:
+        """Ask `make_room` before something is refused because the file is as large as it may become."""
+        self._make_room = make_room
 
     async def load(self, topic: str, partition: int) -> Progress | None:
         """How far the consumer of request batches has come: this log is its ConsumerProgress."""
@@ -242,6 +264,10 @@ class PredictionLog:
             thread.shutdown(wait=True)
         self._write.close()
         self._read.close()
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

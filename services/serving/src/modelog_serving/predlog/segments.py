@@ -124,6 +124,12 @@ def segment_of(db: sqlite3.Connection, tenant: str, sequence: int) -> Segment | 
     return Segment(*row) if row is not None and row[2] <= sequence else None
 
 
+def first_where(db: sqlite3.Connection, condition: str, value: int) -> Segment | None:
+    """The first segment, by its last batch, that meets a condition."""
+    row = db.execute(f"SELECT {_FIELDS} FROM segment WHERE {condition} ORDER BY last LIMIT 1", (value,)).fetchone()
+    return None if row is None else Segment(*row)
+
+
 def bodies(db: sqlite3.Connection, segment: Segment) -> Iterator[tuple[int, bytes]]:
     """The batches of a segment, in order, each with its place."""
     yield from db.execute(
