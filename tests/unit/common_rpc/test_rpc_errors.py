@@ -77,6 +77,7 @@ def test_details_are_those_of_google_rpc() -> None:
     info = detail(errors.NotAllowed("no"), ErrorInfo)
     assert (info.reason, info.domain, dict(info.metadata)) == ("NOT_ALLOWED", "modelog", {"correlation_id": "c-1"})
     assert detail(errors.Unavailable("later"), RetryInfo).retry_delay.seconds == 1
+    assert detail(errors.Overloaded("later", 2.1), RetryInfo).retry_delay.seconds == 3
 
 
 def test_an_unexpected_error_tells_only_where_to_look() -> None:
@@ -122,7 +123,7 @@ def test_violations_that_do_not_fit_are_counted() -> None:
         (grpc.StatusCode.UNAVAILABLE, errors.Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlineExceeded),
         (grpc.StatusCode.CANCELLED, errors.Unavailable),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.Unavailable),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.Overloaded),
         (grpc.StatusCode.OUT_OF_RANGE, Invalid),
         (grpc.StatusCode.UNIMPLEMENTED, Unimplemented),
         (grpc.StatusCode.UNKNOWN, PeerFailed),

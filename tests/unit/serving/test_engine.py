@@ -1,21 +1,17 @@
-"""The engine: models are loaded once, checked and dropped; predictions share calls and stay apart."""
+"""The engine: models are loaded once, checked and dropped."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import xgboost
-from modelog_common.domain.errors import Invalid, NotAllowed, NotFound, Unavailable
+from modelog_common.domain.errors import NotAllowed, NotFound
 from modelog_serving.deployment.signature import Signature, TensorSpec
-from modelog_serving.engine import batcher as batcher_module
-from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import ModelRef, Models
-from modelog_serving.engine.runtime import Matrix
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.runtimes.xgboost_runtime import XGBoostRuntime
 from serving_rig import COLUMNS, answers_of, model_file
@@ -121,90 +117,3 @@ def test_a_model_of_several_classes_answers_a_row_with_several_numbers() -> None
     answers = XGBoostRuntime().load(content, three, False).predict(ROWS[:4, :].copy())
     assert answers.shape == (4, 3)
     assert np.allclose(answers.sum(axis=1), 1)
-
-
-class Gate:
-    """A model that answers the first column when it may, and tells how many rows each call had."""
-
-    def __init__(self) -> None:
-        self.open = threading.Event()
-        self.calls: list[int] = []
-
-    def predict(self, rows: Matrix) -> Matrix:
-        self.open.wait(10)
-        self.calls.append(len(rows))
-        if (rows < 0).any():
-            raise ValueError("negative")
-        return rows[:, :1]
-
-
-def row(value: float, rows: int = 1) -> Matrix:
-    return np.full((rows, 4), value, np.float32)
-
-
-async def test_what_waits_for_a_model_shares_a_call() -> None:
-    batcher, one, other = Batcher(), Gate(), Gate()
-    first = asyncio.create_task(batcher.predict(one, row(0)))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    waiting = [asyncio.create_task(batcher.predict(one, row(n, rows=2))) for n in range(1, 4)]
-    beside = asyncio.create_task(batcher.predict(other, row(9)))
-    gone = asyncio.create_task(batcher.predict(one, row(5)))
-    await asyncio.sleep(0)
-    gone.cancel()
-    one.open.set()
-    other.open.set()
-    assert (await first).tolist() == [[0]]
-    assert [(await task).tolist() for task in waiting] == [[[n], [n]] for n in range(1, 4)]
-    assert (await beside).tolist() == [[9]]
-    assert one.calls == [1, 7]
-    await batcher.close()
-
-
-async def test_a_failure_is_told_to_those_it_concerns_and_calls_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batcher_module, "ROWS_PER_CALL", 2)
-    batcher, model = Batcher(), Gate()
-    model.open.set()
-    answers = await asyncio.gather(
-        *(batcher.predict(model, row(value)) for value in (1, 2, 3, -1, 5)), return_exceptions=True
-    )
-    assert [type(answer).__name__ for answer in answers] == [
-        "ndarray",
-        "ndarray",
-        "ValueError",
-        "ValueError",
-        "ndarray",
-    ]
-    assert model.calls == [2, 2, 1]
-    await batcher.close()
-
-
-class Picky:
-    """A model that cannot take negative rows, and says so."""
-
-    def predict(self, rows: Matrix) -> Matrix:
-        if (rows < 0).any():
-            raise Invalid.field("inputs", "are negative")
-        return rows[:, :1]
-
-
-async def test_rows_that_a_model_cannot_take_do_not_spoil_what_is_asked_beside_them() -> None:
-    batcher, model = Batcher(), Picky()
-    answers = await asyncio.gather(
-        *(batcher.predict(model, row(value)) for value in (1, -2, 3)), return_exceptions=True
-    )
-    assert [isinstance(answer, Invalid) for answer in answers] == [False, True, False]
-    assert np.asarray(answers[2]).tolist() == [[3]]
-    await batcher.close()
-
-
-async def test_too_many_waiting_requests_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batcher_module, "MOST_WAITING", 1)
-    batcher, model = Batcher(), Gate()
-    first = asyncio.create_task(batcher.predict(model, row(0)))
-    await asyncio.sleep(0)
-    with pytest.raises(Unavailable, match="1 requests wait for an answer already"):
-        await batcher.predict(model, row(1))
-    model.open.set()
-    await first
-    await batcher.close()

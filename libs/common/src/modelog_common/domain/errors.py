@@ -46,6 +46,14 @@ class Unavailable(ModelogError):
     """A part that is needed does not answer now; the same call may succeed later."""
 
 
+class Overloaded(Unavailable):
+    """More was asked than can be answered in time; nothing was done, and the same call may succeed later."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Invalid(ModelogError):
     """The request itself is wrong; `violations` names each field."""
 

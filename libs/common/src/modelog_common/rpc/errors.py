@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import grpc
@@ -20,6 +21,7 @@ from modelog_common.domain.errors import (
     ModelogError,
     NotAllowed,
     NotFound,
+    Overloaded,
     Unauthenticated,
     Unavailable,
 )
@@ -47,6 +49,7 @@ TABLE: tuple[tuple[type[ModelogError], grpc.StatusCode, str], ...] = (
     (Unauthenticated, Code.UNAUTHENTICATED, "UNAUTHENTICATED"),
     (Conflict, Code.ABORTED, "CONFLICT"),
     (DeadlineExceeded, Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+    (Overloaded, Code.RESOURCE_EXHAUSTED, "OVERLOADED"),
     (Unavailable, Code.UNAVAILABLE, "UNAVAILABLE"),
     (PeerFailed, Code.INTERNAL, "FAILED"),
     (Unimplemented, Code.UNIMPLEMENTED, "UNIMPLEMENTED"),
@@ -54,7 +57,6 @@ TABLE: tuple[tuple[type[ModelogError], grpc.StatusCode, str], ...] = (
 # What servers that are not ours, and gRPC itself, answer besides.
 FOREIGN: dict[grpc.StatusCode, type[ModelogError]] = {
     Code.OUT_OF_RANGE: Invalid,
-    Code.RESOURCE_EXHAUSTED: Unavailable,
     Code.CANCELLED: Unavailable,
 }
 CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -98,6 +100,11 @@ def error_of(rpc_error: grpc.aio.AioRpcError) -> ModelogError:
     return kind(text)
 
 
+def retry_after_s(error: ModelogError) -> int:
+    """After how many whole seconds the same call may succeed."""
+    return max(RETRY_AFTER_S, math.ceil(error.retry_after_s)) if isinstance(error, Overloaded) else RETRY_AFTER_S
+
+
 def shorten(text: str, limit_bytes: int) -> str:
     """Text that takes at most `limit_bytes` in UTF-8; what was cut is marked with an ellipsis."""
     encoded = text.encode("utf-8", "replace")
@@ -128,7 +135,7 @@ def _details(error: ModelogError) -> list[Message]:
     if isinstance(error, Invalid) and error.violations:
         return [_bad_request(error.violations)]
     if isinstance(error, Unavailable):
-        return [RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))]
+        return [RetryInfo(retry_delay=Duration(seconds=retry_after_s(error)))]
     return []
 
 

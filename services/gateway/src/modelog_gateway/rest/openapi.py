@@ -27,6 +27,7 @@ _STATUSES = {
     405: "The path has no such method.",
     413: "The body is too large.",
     422: "A rule refuses it in the present state.",
+    429: "More was asked than can be answered in time; `Retry-After` says when to come again.",
     500: "Something that was not foreseen; the gateway's log has it under the correlation id.",
     501: "The service has no such method.",
     502: "A service failed; its log has it under the correlation id.",
@@ -228,7 +229,7 @@ def _streams() -> dict[str, Json]:
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 422, 500, 502, 503, 504)}
+    problems = {str(s): _problem_answer(_STATUSES[s]) for s in (400, 401, 403, 404, 422, 429, 500, 502, 503, 504)}
     stored = {"type": "object", "properties": {"digest": {"type": "string"}, "size_bytes": {"type": "string"}}}
     upload_id = {
         "name": "upload_id",

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 from modelog_common.domain import errors
-from modelog_common.rpc.errors import DeadlineExceeded, PeerFailed, Unimplemented
+from modelog_common.rpc.errors import DeadlineExceeded, PeerFailed, Unimplemented, retry_after_s
 
 CONTENT_TYPE = "application/problem+json"
 UNEXPECTED = 500
@@ -21,6 +21,7 @@ STATUS: dict[type[errors.ModelogError], int] = {
     errors.NotAllowed: 422,
     Unimplemented: 501,
     PeerFailed: 502,
+    errors.Overloaded: 429,
     errors.Unavailable: 503,
     DeadlineExceeded: 504,
 }
@@ -46,7 +47,7 @@ def problem(error: errors.ModelogError, correlation_id: str, status: int | None 
     }
     if isinstance(error, errors.Invalid) and error.violations:
         body["errors"] = [{"field": v.field, "description": v.description} for v in error.violations]
-    headers = {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
+    headers = {"Retry-After": str(retry_after_s(error))} if isinstance(error, errors.Unavailable) else {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(status=body["status"], text=json.dumps(body), content_type=CONTENT_TYPE, headers=headers)

@@ -1,88 +1,206 @@
-"""Runs predictions in a thread pool; requests that wait for the same model are answered by one call."""
+"""Answers requests in batches: those that wait for the same model share one call, and no model waits for another's.
+
+A batch is what gathered while the one before it was computed: one request when there is little to do, up to
+ROWS_PER_CALL rows when there is much. Nobody waits for a batch to fill.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
-import numpy as np
-from modelog_common.domain.errors import Invalid, Unavailable
+from modelog_common.domain.errors import Overloaded
 
-from modelog_serving.engine.failed import HUNG, ModelFailed
-from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.runtime import Matrix, Model, Quick
+from modelog_serving.engine.work import One, Outcome, Work, outcomes, whole
 
 ROWS_PER_CALL = 8192
 MOST_WAITING = 20_000
+MOST_BYTES = 256 << 20
+# Who would wait longer than this is refused at once: else the queue grows, and so does everybody's wait.
+LONGEST_WAIT_S = 1.0
+# How long the event loop may compute before it looks at its sockets again.
+LOOP_MS = 2
+# How much the last batch counts in what a row is expected to take, and of how many models that is kept.
+NEWEST = 0.2
+PACES = 1000
+
+
+@dataclass
+class _Queue:
+    """What waits for one model."""
+
+    works: deque[Work] = field(default_factory=deque)
+    rows: int = 0
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    model: Model
-    rows: Matrix
-    answer: asyncio.Future[Matrix]
+class _Running:
+    """A batch in a thread."""
+
+    rows: int
+    since_s: float
 
 
 class Batcher:
-    """One call at a time for requests, cut from what waits when the last call ends; streams go beside it."""
+    """One batch of a model at a time, in a thread or, where it is known to be short, on the event loop.
 
-    def __init__(self, workers: int = 2) -> None:
-        self._pool = ThreadPoolExecutor(workers, "inference")
-        self._waiting: list[_Waiting] = []
-        self._running: asyncio.Task[None] | None = None
+    Models take turns of one batch each; `workers` threads compute. Streams go beside them.
+    """
+
+    def __init__(self, workers: int = 2, longest_wait_s: float = LONGEST_WAIT_S) -> None:
+        # One more: a stream's batch makes no request wait.
+        self._pool = ThreadPoolExecutor(workers + 1, "inference")
+        self._workers, self._longest_wait_s = workers, longest_wait_s
+        # Of models that have something waiting, in the order in which they come to their turn.
+        self._waiting: dict[int, _Queue] = {}
+        self._running: dict[int, _Running] = {}
+        self._row_s: dict[int, float] = {}
+        self._requests = self._bytes = 0
+        self._next: asyncio.Handle | None = None
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def predict(self, model: Model, rows: Matrix) -> Matrix:
         """Answer (rows, features) with (rows, outputs), together with whatever else waits for this model.
 
-        Raises Unavailable when too many requests wait already.
+        Raises Overloaded when the answer would take too long, and what the model raises. Rows of a caller who was
+        cancelled are left out, if they are not being computed already.
         """
-        if len(self._waiting) >= MOST_WAITING:
-            raise Unavailable(f"{MOST_WAITING} requests wait for an answer already; try again later")
-        answer: asyncio.Future[Matrix] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(model, rows, answer))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run(), name="batches of requests")
-        return await answer
+        work = One(model, rows, asyncio.get_running_loop().create_future())
+        self.submit(work)
+        return await work.answer
 
     async def predict_alone(self, model: Model, rows: Matrix) -> Matrix:
         """Answer a large batch in a thread of its own turn, without making requests wait for it."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, model.predict, rows)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, whole, model, rows, ROWS_PER_CALL)
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                cut, self._waiting = self._waiting, []
-                for together in _groups(cut):
-                    await self._answer(together)
-        finally:
-            self._running = None
+    def submit(self, work: Work) -> None:
+        """Take work in, for the next turn; raises Overloaded, which says when to come again."""
+        key = id(work.model)
+        self._refuse(key, work)
+        queue = self._waiting.get(key)
+        if queue is None:
+            queue = self._waiting[key] = _Queue()
+        queue.works.append(work)
+        queue.rows += work.rows
+        self._requests += work.requests
+        self._bytes += work.size_bytes
+        self._quiet.clear()
+        self._soon()
 
-    async def _answer(self, together: Sequence[_Waiting]) -> None:
-        rows = together[0].rows if len(together) == 1 else np.concatenate([w.rows for w in together])
-        try:
-            answers = await self.predict_alone(together[0].model, rows)
-        except Exception as error:
-            if len(together) > 1 and _of_one(error):
-                # The others have nothing to do with it.
-                for waiting in together:
-                    await self._answer([waiting])
-                return
-            for waiting in together:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+    def _refuse(self, key: int, work: Work) -> None:
+        if self._requests >= MOST_WAITING:
+            raise Overloaded(f"{MOST_WAITING} requests wait for an answer already; try again later")
+        if self._bytes and self._bytes + work.size_bytes > MOST_BYTES:
+            raise Overloaded(f"requests of {self._bytes} bytes wait for an answer already; try again later")
+        wait_s = self._wait_s(key)
+        if wait_s > self._longest_wait_s:
+            raise Overloaded(
+                f"an answer would take {wait_s:.1f} s; requests that would wait longer than {self._longest_wait_s:g} s "
+                "are refused: try again later",
+                retry_after_s=wait_s,
+            )
+
+    def _wait_s(self, key: int) -> float:
+        """How long who comes now would wait: for the batch that runs, which may be late already, and those before."""
+        row_s, running, queue = self._row_s.get(key, 0.0), self._running.get(key), self._waiting.get(key)
+        wait_s = 0.0
+        if running is not None:
+            wait_s += max(running.rows * row_s, time.perf_counter() - running.since_s)
+        if queue is not None:
+            # The threads are shared with the other models that have something to do.
+            wait_s += queue.rows * row_s * max(1.0, len(self._waiting) / self._workers)
+        return wait_s
+
+    def turn(self) -> None:
+        """Compute what is short and begin what is long: one batch of each model that has something to do."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        end_s = time.perf_counter() + LOOP_MS / 1000
+        for key in list(self._waiting):
+            if key not in self._running:
+                self._serve(key, self._waiting[key])
+            if time.perf_counter() > end_s:
+                break
+        if any(key not in self._running and self._has_room(queue) for key, queue in self._waiting.items()):
+            self._soon()
+        elif not self._waiting and not self._running:
+            self._quiet.set()
+
+    def _soon(self) -> None:
+        if self._next is None:
+            self._next = asyncio.get_running_loop().call_soon(self.turn)
+
+    def _has_room(self, queue: _Queue) -> bool:
+        return len(self._running) < self._workers or queue.works[0].rows <= _short(queue.works[0].model)
+
+    def _serve(self, key: int, queue: _Queue) -> None:
+        model = queue.works[0].model
+        short, free = _short(model), len(self._running) < self._workers
+        on_loop = queue.rows <= short or (not free and queue.works[0].rows <= short)
+        if not on_loop and not free:
             return
-        start = 0
-        for waiting in together:
-            end = start + len(waiting.rows)
-            if not waiting.answer.done():
-                waiting.answer.set_result(answers[start:end])
-            start = end
+        batch = self._cut(queue, short if on_loop else ROWS_PER_CALL)
+        del self._waiting[key]
+        if queue.works:
+            # It comes last in the next turn.
+            self._waiting[key] = queue
+        if not batch:
+            return
+        matrices = [matrix for _, matrix in batch]
+        rows = sum(map(len, matrices))
+        began_s = time.perf_counter()
+        if on_loop:
+            found = outcomes(model, matrices, ROWS_PER_CALL)
+            self._learn(key, rows, began_s)
+            _tell(batch, found)
+            return
+        self._running[key] = _Running(rows, began_s)
+        computed = asyncio.get_running_loop().run_in_executor(self._pool, outcomes, model, matrices, ROWS_PER_CALL)
+        computed.add_done_callback(partial(self._done, key, batch))
+
+    def _cut(self, queue: _Queue, most_rows: int) -> list[tuple[Work, Matrix]]:
+        """The first of what waits, up to so many rows but at least one; those are left out whom nobody waits for."""
+        batch: list[tuple[Work, Matrix]] = []
+        rows = 0
+        while queue.works and (not batch or rows + queue.works[0].rows <= most_rows):
+            work = queue.works.popleft()
+            queue.rows -= work.rows
+            self._requests -= work.requests
+            self._bytes -= work.size_bytes
+            matrix = work.take()
+            if matrix is not None:
+                batch.append((work, matrix))
+                rows += len(matrix)
+        return batch
+
+    def _done(self, key: int, batch: Sequence[tuple[Work, Matrix]], computed: asyncio.Future[list[Outcome]]) -> None:
+        running = self._running.pop(key)
+        self._learn(key, running.rows, running.since_s)
+        error = computed.exception()
+        if error is None:
+            _tell(batch, computed.result())
+        else:
+            _tell(batch, [RuntimeError(f"the batch was lost: {error}")] * len(batch))
+        self.turn()
+
+    def _learn(self, key: int, rows: int, began_s: float) -> None:
+        each_s = (time.perf_counter() - began_s) / rows
+        before_s = self._row_s.get(key, each_s)
+        if len(self._row_s) >= PACES:
+            self._row_s.clear()
+        self._row_s[key] = before_s + (each_s - before_s) * NEWEST
 
     async def close(self) -> None:
         """Answer what waits, then end the threads."""
-        if self._running is not None:
-            await self._running
+        await self._quiet.wait()
         self._pool.shutdown(wait=True)
 
 
@@ -92,20 +210,14 @@ def batcher_of(model: Model, shared: Batcher) -> Batcher:
     return own or shared
 
 
-def _of_one(error: Exception) -> bool:
-    """Whether the rows of one request may be to blame alone; of those that take too long, each would take as long."""
-    return isinstance(error, Invalid) or (isinstance(error, ModelFailed) and error.cause != HUNG)
+def _short(model: Model) -> int:
+    """So many rows of a model may be computed on the event loop."""
+    return model.rows_per_ms * LOOP_MS if isinstance(model, Quick) else 0
 
 
-def _groups(cut: Sequence[_Waiting]) -> list[list[_Waiting]]:
-    """Those of the same model together, up to ROWS_PER_CALL rows, otherwise in order of arrival."""
-    groups: list[list[_Waiting]] = []
-    open_groups: dict[int, tuple[list[_Waiting], int]] = {}
-    for waiting in cut:
-        group, rows = open_groups.get(id(waiting.model), ([], 0))
-        if not group or rows + len(waiting.rows) > ROWS_PER_CALL:
-            group, rows = [], 0
-            groups.append(group)
-        group.append(waiting)
-        open_groups[id(waiting.model)] = group, rows + len(waiting.rows)
-    return groups
+def _tell(batch: Sequence[tuple[Work, Matrix]], found: Sequence[Outcome]) -> None:
+    for (work, _), outcome in zip(batch, found, strict=True):
+        if isinstance(outcome, Exception):
+            work.failed(outcome)
+        else:
+            work.answered(outcome)

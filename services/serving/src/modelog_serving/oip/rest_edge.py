@@ -13,7 +13,7 @@ from modelog_common.domain import errors
 from modelog_common.domain.ids import uuid7
 from modelog_common.edge.http1 import Answer, Handle, Request
 from modelog_common.rpc.call import Call, calling
-from modelog_common.rpc.errors import DeadlineExceeded
+from modelog_common.rpc.errors import DeadlineExceeded, retry_after_s
 from modelog_common.security.tokens import ANONYMOUS, TokenVerifier
 from modelog_common.telemetry import traces
 from opentelemetry.trace import SpanKind
@@ -32,6 +32,7 @@ STATUS: tuple[tuple[type[errors.ModelogError], int], ...] = (
     (errors.NotAllowed, 409),
     (errors.Conflict, 409),
     (DeadlineExceeded, 504),
+    (errors.Overloaded, 429),
     (errors.Unavailable, 503),
 )
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ class RestEdge:
                 with calling(replace(call, trace_id=traces.trace_id())):
                     return await handler(Asked(request, names))
             except errors.ModelogError as error:
-                return refused(status_of(error), str(error))
+                return refused(status_of(error), str(error), _retry_after(error))
             except Exception:
                 log.exception("call failed", method=request.verb, path=request.path)
                 return refused(500, f"internal error; the service's log has it under correlation id {correlation_id}")
@@ -93,9 +94,11 @@ def refused(status: int, text: str, headers: dict[str, str] | None = None) -> An
     answer.headers |= headers or {}
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
-        answer.headers["Retry-After"] = "1"
     return answer
+
+
+def _retry_after(error: errors.ModelogError) -> dict[str, str]:
+    return {"Retry-After": str(retry_after_s(error))} if status_of(error) in (429, 503) else {}
 
 
 def told(body: Any, status: int = 200) -> Answer:

@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 from modelog_common.domain.errors import Invalid
 
-from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.runtime import Matrix, Model, Quick
 from modelog_serving.runtimes.xgboost_library import Booster
 from modelog_serving.runtimes.xgboost_trees import DoesNotFit, Trees, trees_of
 
@@ -24,7 +24,7 @@ TIMED_ROWS = 256
 log = structlog.get_logger()
 
 
-class CompiledTrees:
+class CompiledTrees(Quick):
     """A model in the kernel's arrays; `booster` is the same model in the library."""
 
     def __init__(self, booster: Booster, trees: Trees) -> None:
