@@ -102,6 +102,27 @@ def test_the_autoscaler_is_for_its_deployment(on_postgresql: Any) -> None:
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 6)
 
 
+@pytest.mark.parametrize("mutual", [True, False])
+def test_with_a_certificate_services_speak_tls_and_are_probed_over_it(chart: Any, mutual: bool) -> None:
+    rendered = chart.render({"global": {"tls": {"secret": "modelog-tls", "mutual": mutual}}})
+
+    for service in ("gateway", "registry", "serving"):
+        settings, container = rendered.settings(service), rendered.container(service)
+        files = {name: text for name, text in settings.items() if name.startswith("MODELOG_TLS_")}
+        assert set(files) == {"MODELOG_TLS_CERTIFICATE_FILE", "MODELOG_TLS_KEY_FILE"} | (
+            {"MODELOG_TLS_AUTHORITY_FILE"} if mutual else set()
+        )
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "tls"]
+        assert {path.rpartition("/")[0] for path in files.values()} == {mount["mountPath"]}
+        (volume,) = [v for v in rendered.pod(service)["volumes"] if v["name"] == "tls"]
+        assert volume["secret"]["secretName"] == "modelog-tls"
+        probe = container["livenessProbe"]
+        if service == "gateway":
+            assert probe["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
+        else:
+            assert probe["exec"] == {"command": ["python", "-m", "modelog_common.rpc.probe"]}
+
+
 def test_notes_say_where_everything_is(on_sqlite: Any, on_postgresql: Any) -> None:
     assert "global.events.store=postgresql\nlifts this" in on_sqlite.notes
     assert "Events are kept in PostgreSQL, blobs in s3://models." in on_postgresql.notes

@@ -82,6 +82,7 @@ class SmallPlatform:
 
     def start(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self.endpoints: dict[str, Mapping[str, str]] = {}
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._trouble: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="platform", daemon=True)
@@ -110,6 +111,7 @@ class SmallPlatform:
                 group.create_task(host.run(lambda _, up=up: up.set()))
                 await up.wait()
                 hosts.append(host)
+                self.endpoints[name] = host.endpoints
             self._ready.set()
             await self._stop.wait()
             for host in hosts:

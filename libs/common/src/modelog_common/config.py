@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from modelog_common.domain.errors import FieldViolation, Invalid
@@ -102,6 +102,19 @@ class Settings(BaseSettings):
     public_key_file: Path = Field(default=Path(), description="the PEM file that tokens are checked with")
     service_token_file: Path = Field(default=Path(), description="the file with the service's own token")
     signing_key_file: Path = Field(default=Path(), description="the PEM file that the gateway signs tokens with")
+    tls_certificate_file: Path | None = Field(
+        default=None, description="the PEM file of the certificate that listeners show; without one they speak no TLS"
+    )
+    tls_key_file: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="the PEM file of that certificate's key; with it, or not at all",
+    )
+    tls_authority_file: Path | None = Field(
+        default=None,
+        description="the PEM file of the authority that signs the services' certificates: services then ask each other "
+        "for one",
+    )
     key_store: str = Field(
         default="",
         repr=False,
@@ -197,6 +210,16 @@ class Settings(BaseSettings):
     def _master_key(cls, value: str) -> str:
         if value and not any(value.startswith(scheme) and value != scheme for scheme in MASTER_KEYS):
             raise ValueError("this is no place of a master key")
+        return value
+
+    @field_validator("tls_key_file", "tls_authority_file")
+    @classmethod
+    def _with_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        certificate = info.data.get("tls_certificate_file")
+        if info.field_name == "tls_key_file" and value is None and certificate is not None:
+            raise ValueError("it is missing beside MODELOG_TLS_CERTIFICATE_FILE")
+        if value is not None and certificate is None:
+            raise ValueError("it needs MODELOG_TLS_CERTIFICATE_FILE beside it")
         return value
 
     @field_validator("webhook_networks")

@@ -44,6 +44,7 @@ from modelog_common.rpc.client import connect
 from modelog_common.rpc.pipeline import Guard
 from modelog_common.rpc.server import GrpcServer
 from modelog_common.rpc.sight import Sight
+from modelog_common.rpc.transport import tls_of
 from modelog_common.security.tokens import TokenVerifier
 from modelog_common.telemetry import logs, metrics, traces
 
@@ -111,7 +112,10 @@ class Host:
         self._stop = asyncio.Event()
         self.snapshots = open_snapshots(settings, name)
         self.subjects = open_subjects(settings)
-        self.server = GrpcServer(settings.service_host, settings.grpc_port, self._verifier, edge=settings.grpc_edge)
+        self.tls = tls_of(settings)
+        self.server = GrpcServer(
+            settings.service_host, settings.grpc_port, self._verifier, edge=settings.grpc_edge, tls=self.tls
+        )
 
     def own_process(self) -> None:
         """This service is all that the process does: it is ended by force when work that should end does not."""
@@ -200,7 +204,7 @@ class Host:
             address = self.settings.peers.get(service)
             if address is None:
                 raise NotFound(f"MODELOG_PEERS names no address for {service}")
-            self._channels[service] = connect(address, self._token)
+            self._channels[service] = connect(address, self._token, tls=self.tls)
         return self._channels[service]
 
     def stream(self, stream: Stream) -> None:

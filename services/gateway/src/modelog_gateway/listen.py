@@ -34,8 +34,9 @@ async def start_http(host: Host) -> None:
         raise RuntimeError("aiohttp has no server after its set-up")
     front = Http1(direct(app[REGISTRY], host.verifier), others, BODY_LIMIT_BYTES)
     place = (host.settings.service_host, host.settings.http_port)
+    context = None if host.tls is None else host.tls.http_context()
     try:
-        server = await asyncio.get_running_loop().create_server(front.connection, *place, backlog=BACKLOG)
+        server = await asyncio.get_running_loop().create_server(front.connection, *place, backlog=BACKLOG, ssl=context)
     except OSError as error:
         raise Unavailable(f"the gateway cannot listen on {place[0]}:{place[1]}: {error.strerror}") from error
 
@@ -46,4 +47,5 @@ async def start_http(host: Host) -> None:
             group.create_task(runner.cleanup())
 
     host.on_stop(stop)
-    host.endpoints["http"] = f"http://{place[0]}:{server.sockets[0].getsockname()[1]}"
+    scheme = "http" if context is None else "https"
+    host.endpoints["http"] = f"{scheme}://{place[0]}:{server.sockets[0].getsockname()[1]}"

@@ -176,7 +176,7 @@ def _data_plane(host: Host, inference: Inference, repository: Repository, routes
     RestCalls(inference, warmup).add_to(addresses)
     Invocations(inference, routes, warmup).add_to(addresses)
     rest = RestEdge(addresses, host.verifier)
-    http = HttpListener(settings.service_host, settings.http_port, rest, settings.drain_s)
+    http = HttpListener(settings, rest)
     host.before_serving(partial(grpc.start, host.endpoints, "oip_grpc"))
     host.before_serving(partial(http.start, host.endpoints, "http"))
     host.on_stop(grpc.stop)

@@ -15,6 +15,7 @@ from modelog_common.rpc.call import call_or_none
 from modelog_common.rpc.edges import MESSAGE_BYTES
 from modelog_common.rpc.errors import error_of
 from modelog_common.rpc.pipeline import AUTHORIZATION_KEY, CORRELATION_KEY, REQUEST_KEY
+from modelog_common.rpc.transport import Tls
 from modelog_common.telemetry import metrics, traces
 
 UNARY_DEADLINE_S = 30.0
@@ -24,8 +25,10 @@ WRITTEN_ONE_BY_ONE = "_proxy_writes_as_request_iterator"
 Token = str | Callable[[], str]
 
 
-def connect(target: str, token: Token, *, forward: bool = True, attempts: int = ATTEMPTS) -> grpc.aio.Channel:
-    """A channel to `target` (host:port).
+def connect(
+    target: str, token: Token, *, forward: bool = True, attempts: int = ATTEMPTS, tls: Tls | None = None
+) -> grpc.aio.Channel:
+    """A channel to `target` (host:port), in the clear unless there is `tls`.
 
     Calls carry the token of the call that is being answered, if there is one and `forward` is set, else `token`, which
     may be a function that gives a fresh one ("" sends none). A call that nobody could answer (UNAVAILABLE) is sent up
@@ -35,7 +38,10 @@ def connect(target: str, token: Token, *, forward: bool = True, attempts: int = 
     """
     side = Caller(token, forward)
     interceptors = [UnaryUnary(side), UnaryStream(side), StreamUnary(side), StreamStream(side)]
-    return grpc.aio.insecure_channel(target, options=_options(attempts), interceptors=interceptors)
+    options = _options(attempts)
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
+    return grpc.aio.secure_channel(target, tls.channel_credentials(), options=options, interceptors=interceptors)
 
 
 def _options(attempts: int) -> list[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from modelog_common.config import Edge
 from modelog_common.edge.limits import Limits
 from modelog_common.edge.server import EdgeServer
 from modelog_common.rpc.pipeline import Pipeline
+from modelog_common.rpc.transport import Tls
 
 OWN: Edge = "own"
 GRPCIO: Edge = "grpcio"
@@ -30,8 +31,9 @@ class Server(Protocol):
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None: ...
 
-    async def listen(self, host: str, port: int) -> int:
-        """Listen and answer; returns the port. Raises OSError when the address cannot be had."""
+    async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:
+        """Listen and answer; returns the port. Raises OSError when the address cannot be had, Unavailable when TLS
+        cannot."""
         ...
 
     async def stop(self, drain_s: float) -> None:
@@ -49,9 +51,13 @@ class GrpcioServer:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         self._server.add_registered_method_handlers(service, handlers)
 
-    async def listen(self, host: str, port: int) -> int:
+    async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:
+        address = f"{host}:{port}"
         try:
-            found = self._server.add_insecure_port(f"{host}:{port}")
+            if tls is None:
+                found = self._server.add_insecure_port(address)
+            else:
+                found = self._server.add_secure_port(address, tls.server_credentials())
         except RuntimeError as error:
             raise OSError(str(error)) from error
         await self._server.start()
@@ -61,8 +67,15 @@ class GrpcioServer:
         await self._server.stop(drain_s)
 
 
+class OwnServer(EdgeServer):
+    """Our own edge, with TLS as services have it."""
+
+    async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:  # type: ignore[override]
+        return await super().listen(host, port, None if tls is None else tls.grpc_context())
+
+
 def server_on(edge: Edge, pipeline: Pipeline) -> Server:
     """A server whose calls go through the pipeline."""
     if edge == GRPCIO:
         return GrpcioServer(pipeline)
-    return EdgeServer(pipeline.around, Limits(message_bytes=MESSAGE_BYTES))
+    return OwnServer(pipeline.around, Limits(message_bytes=MESSAGE_BYTES))

@@ -14,6 +14,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_common.rpc.edges import OWN, server_on
 from modelog_common.rpc.methods import Method, methods_of
 from modelog_common.rpc.pipeline import Guard, Pipeline, Veil
+from modelog_common.rpc.transport import Tls
 from modelog_common.security.tokens import TokenVerifier
 
 UNARY_DEADLINE_S = 60.0
@@ -34,8 +35,9 @@ class GrpcServer:
         *,
         unary_deadline_s: float = UNARY_DEADLINE_S,
         edge: Edge = OWN,
+        tls: Tls | None = None,
     ) -> None:
-        self._host, self._port = host, port
+        self._host, self._port, self._tls = host, port, tls
         self._methods: dict[str, Method] = {}
         self._services: list[str] = []
         self._health = health.HealthServicer()
@@ -75,7 +77,7 @@ class GrpcServer:
         reflected = reflection.aio.ReflectionServicer(names)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, self._server)
         try:
-            port = await self._server.listen(self._host, self._port)
+            port = await self._server.listen(self._host, self._port, self._tls)
         except OSError as error:
             raise Unavailable(
                 f"cannot listen on {self._host}:{self._port}: the port is in use or the address is not this machine's; "

@@ -10,6 +10,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_common.edge.http1 import Http1
 from modelog_common.edge.http1_whole import PATIENCE_S, Whole
 from modelog_common.rpc.server import GrpcServer
+from modelog_common.rpc.transport import tls_of
 from modelog_common.security.tokens import TokenVerifier
 
 from modelog_serving.oip.rest_edge import MAX_BODY_BYTES, RestEdge, refused
@@ -23,7 +24,10 @@ class GrpcListener:
 
     def __init__(self, settings: Settings, verifier: TokenVerifier) -> None:
         self._host, self._port, self._drain_s = settings.service_host, settings.oip_grpc_port, settings.drain_s
-        self.server = GrpcServer(self._host, self._port, verifier, edge=settings.grpc_edge)
+        tls = tls_of(settings)
+        self.server = GrpcServer(
+            self._host, self._port, verifier, edge=settings.grpc_edge, tls=None if tls is None else tls.open
+        )
 
     async def start(self, endpoints: Endpoints, name: str) -> None:
         """Listen, and tell under `name` where; raises Unavailable when the port cannot be had."""
@@ -44,8 +48,9 @@ class GrpcListener:
 class HttpListener:
     """An HTTP/1.1 server: plain requests take the short way, all others the long one to the same handlers."""
 
-    def __init__(self, host: str, port: int, edge: RestEdge, drain_s: float, patience_s: float = PATIENCE_S) -> None:
-        self._host, self._port, self._drain_s = host, port, drain_s
+    def __init__(self, settings: Settings, edge: RestEdge, patience_s: float = PATIENCE_S) -> None:
+        self._host, self._port, self._drain_s = settings.service_host, settings.http_port, settings.drain_s
+        self._tls = tls_of(settings)
         self._whole = Whole(edge.find, refused, MAX_BODY_BYTES, patience_s=patience_s)
         self._front = Http1(edge.plain, self._whole.connection, MAX_BODY_BYTES, patience_s=patience_s)
         self._server: asyncio.Server | None = None
@@ -53,14 +58,18 @@ class HttpListener:
     async def start(self, endpoints: Endpoints, name: str) -> None:
         """Listen, and tell under `name` where; raises Unavailable when the port cannot be had."""
         loop = asyncio.get_running_loop()
+        context = None if self._tls is None else self._tls.http_context()
         try:
-            self._server = await loop.create_server(self._front.connection, self._host, self._port, backlog=BACKLOG)
+            self._server = await loop.create_server(
+                self._front.connection, self._host, self._port, backlog=BACKLOG, ssl=context
+            )
         except OSError as error:
             raise Unavailable(
                 f"cannot listen on {self._host}:{self._port}: {error.strerror or error}; "
                 "choose another port with MODELOG_HTTP_PORT (0 takes a free one)"
             ) from error
-        endpoints[name] = f"http://{self._host}:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "http" if context is None else "https"
+        endpoints[name] = f"{scheme}://{self._host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         """Take no new calls, and let the running ones end."""

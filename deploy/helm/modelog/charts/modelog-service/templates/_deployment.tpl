@@ -118,6 +118,9 @@ volumeMounts:
   - {name: data, mountPath: /data}
   - {name: tmp, mountPath: /tmp}
   - {name: identity, mountPath: /etc/modelog/identity, readOnly: true}
+  {{- if $global.tls.secret }}
+  - {name: tls, mountPath: /etc/modelog/tls, readOnly: true}
+  {{- end }}
   {{- if .Values.sharedMemory }}
   - {name: shared-memory, mountPath: /dev/shm}
   {{- end }}
@@ -125,7 +128,10 @@ volumeMounts:
 
 {{- define "modelog-service.probe" -}}
 {{- if .Values.healthPath -}}
-httpGet: {path: {{ .Values.healthPath }}, port: http}
+httpGet: {path: {{ .Values.healthPath }}, port: http{{ if .Values.global.tls.secret }}, scheme: HTTPS{{ end }}}
+{{- else if .Values.global.tls.secret -}}
+{{/* Kubernetes' own probe of gRPC knows no TLS. */}}
+exec: {command: [python, -m, modelog_common.rpc.probe]}
 {{- else -}}
 grpc: {port: {{ int .Values.global.ports.grpc }}}
 {{- end }}
@@ -153,6 +159,10 @@ timeoutSeconds: {{ int .Values.global.probes.timeoutS }}
             {{- if .Values.signing }}
             - {key: signing.pem, path: signing.pem}
             {{- end }}
+{{- with .Values.global.tls.secret }}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
 {{- with .Values.sharedMemory }}
 - name: shared-memory
   emptyDir: {medium: Memory, sizeLimit: {{ . }}}

@@ -45,6 +45,13 @@ data:
   {{- if .Values.personal }}
   MODELOG_MASTER_KEY: env://MODELOG_MASTER_KEYS
   {{- end }}
+  {{- if $global.tls.secret }}
+  MODELOG_TLS_CERTIFICATE_FILE: /etc/modelog/tls/tls.crt
+  MODELOG_TLS_KEY_FILE: /etc/modelog/tls/tls.key
+  {{- if $global.tls.mutual }}
+  MODELOG_TLS_AUTHORITY_FILE: /etc/modelog/tls/ca.crt
+  {{- end }}
+  {{- end }}
   MODELOG_GRPC_EDGE: {{ $global.grpc.edge | quote }}
   MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
   MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
