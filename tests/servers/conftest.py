@@ -29,10 +29,20 @@ from modelog_platform.servers.running import RunningServer
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.extend(str(folder) for folder in (Path(__file__).parents[1] / "contract").iterdir())
 
-from real_servers import InfluxdbServer, KafkaServer, MariadbServer, MinioServer, Neo4jServer, PostgresServer, UrlServer
+from real_servers import (
+    InfluxdbServer,
+    KafkaServer,
+    KubernetesServer,
+    MariadbServer,
+    MinioServer,
+    Neo4jServer,
+    PostgresServer,
+    UrlServer,
+)
 
 GROUPS = (
-    "elasticsearch", "neo4j", "kafka", "rabbitmq", "influxdb", "mariadb", "postgres", "minio", "redis_server",
+    "kubernetes", "elasticsearch", "neo4j", "kafka", "rabbitmq", "influxdb", "mariadb", "postgres", "minio",
+    "redis_server",
 )  # fmt: skip
 
 
@@ -98,6 +108,11 @@ def redis_server(server_folder: Path) -> Iterator[RunningServer]:
 @pytest.fixture(scope="session")
 def rabbitmq(server_folder: Path) -> Iterator[RunningServer]:
     yield from running(UrlServer("rabbitmq", server_folder / "rabbitmq"))
+
+
+@pytest.fixture(scope="session")
+def kubernetes(server_folder: Path) -> Iterator[RunningServer]:
+    yield from running(KubernetesServer("kubernetes", server_folder / "kubernetes"))
 
 
 @pytest.fixture(scope="session")

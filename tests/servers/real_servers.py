@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 
-from modelog_platform.servers import mariadb, postgres
+from modelog_platform.servers import kubernetes, mariadb, postgres
 from modelog_platform.servers.influxdb import ORGANISATION
 from modelog_platform.servers.running import RunningServer
 
@@ -85,3 +86,19 @@ class MinioServer(UrlServer):
     @property
     def secret_key(self) -> str:
         return self.site.password
+
+
+class KubernetesServer(RunningServer):
+    """An API server without nodes; a token of its administrator, and the certificate that it is known by."""
+
+    @property
+    def url(self) -> str:
+        return self.recipe.address(self.site)
+
+    @property
+    def authority(self) -> Path:
+        return kubernetes.authority(self.site)
+
+    @property
+    def token_file(self) -> Path:
+        return self._password_file

@@ -17,9 +17,12 @@ from modelog_serving.deployment.events import (
     DeploymentCreated,
     DeploymentEvent,
     DeploymentStopped,
+    ReplicasChanged,
+    ScalingSet,
     ShareSet,
     TrafficSet,
 )
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Deployment, evolve
 from modelog_serving.events import EVENTS
@@ -77,6 +80,8 @@ EXAMPLES: Sequence[DeploymentEvent] = (
         "bob",
         AT,
     ),
+    ScalingSet(ID, "flights", "flight-delay", Scaling(2, 8, 4.5, 0.0, 0, 120, True, 600), "rush", "bob", AT),
+    ReplicasChanged(ID, "flights", "kubernetes", 3, 0, ("1 pod: Unschedulable: no room",), AT),
     DeploymentStopped(ID, "flights", "bob", "over", AT),
 )
 MEASURED = TrafficMeasured(

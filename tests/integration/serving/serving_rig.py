@@ -158,6 +158,7 @@ class Rig:
     oip: str = ""
     http: str = ""
     registry: str = ""
+    log: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     _channels: list[grpc.aio.Channel] = field(default_factory=list)
 
@@ -176,7 +177,7 @@ class Rig:
             "public_key_file": self.folder / "keys" / "public.pem",
             "service_token_file": self.folder / "keys" / "service.token",
             "blobs": f"file://{self.folder / 'blobs'}",
-            "event_store": f"sqlite:///{self.folder / 'events.db'}",
+            "event_store": self.log or f"sqlite:///{self.folder / 'events.db'}",
         }
         return Settings(**(known | fields))
 
@@ -270,6 +271,7 @@ class Process:
             "SERVICE_TOKEN_FILE": str(keys / "service.token"),
             "KAFKA_BOOTSTRAP": self._rig.kafka,
             "LOG_LEVEL": "warning",
+            "EVENT_STORE": self._rig.log,
         }
         return {**os.environ, **{f"MODELOG_{k}": v for k, v in own.items()}, **self._rig.environment}
 

@@ -91,6 +91,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ReplayPromotionsRequest": {"PromotionPolicy": lambda p: [{"rules": p.rules}, {"rules": STRICT}]},
     "GetWebhookRequest": {"Webhook": lambda w: [{"webhook_id": w.id}]},
     "ListWebhooksRequest": {},
+    "ExportDeploymentRequest": {"Deployment": lambda d: [{"name": d.name, "format": "MANIFEST_FORMAT_KUBERNETES"}]},
     "GetExperimentRequest": {"Experiment": lambda e: [{"name": e.name}]},
     "ListExperimentsRequest": {},
     "GetExperimentByIdRequest": {"Experiment": lambda e: [{"experiment_id": e.id}]},

@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 from modelog_common.domain.errors import AlreadyExists, Invalid, ModelogError, NotAllowed, NotFound
 from modelog_common.testing.scenario import NOW, scenario
-from modelog_serving.deployment.commands import Candidate, Create, SetTraffic, Share, Stop
+from modelog_serving.deployment.commands import Candidate, Create, SeeReplicas, SetScaling, SetTraffic, Share, Stop
 from modelog_serving.deployment.decide import DEPLOYMENTS, deployment_id
-from modelog_serving.deployment.events import DeploymentCreated, DeploymentStopped, ShareSet, TrafficSet
+from modelog_serving.deployment.events import (
+    DeploymentCreated,
+    DeploymentStopped,
+    ReplicasChanged,
+    ScalingSet,
+    ShareSet,
+    TrafficSet,
+)
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Variant
 
@@ -154,3 +162,43 @@ def test_stopping() -> None:
     check(when=stop, refused="there is no deployment 'flights'", error=NotFound)
     check(when=split((V1, 100)), refused="there is no deployment 'flights'", error=NotFound)
     check(given=[CREATED, STOPPED], when=split((V1, 100)), refused="was stopped; its traffic", error=NotAllowed)
+
+
+def scaled(scaling: Scaling, reason: str = "") -> ScalingSet:
+    return ScalingSet(ID, "flights", "flight-delay", scaling, reason, "alice", NOW)
+
+
+def test_scaling_is_set_and_setting_it_twice_is_once() -> None:
+    wanted = Scaling(2, 8, target_concurrency=4.5, scale_to_zero=True)
+    made = check(given=[CREATED], when=SetScaling("flights", wanted, "rush"), then=[scaled(wanted, "rush")])
+    assert made.scaling == wanted
+    check(given=[CREATED, scaled(wanted)], when=SetScaling("flights", wanted, "again"), then=[])
+
+
+@pytest.mark.parametrize(
+    ("scaling", "refused"),
+    [
+        (Scaling(0, 1), "scaling.min_replicas: is 0; it must be from 1 to 1000; with scale_to_zero none is left"),
+        (Scaling(3, 2), "scaling.max_replicas: is 2; it must be from 3 to 1000"),
+        (Scaling(1, 2), "scaling.target_concurrency: is not given, nor is target_latency_ms"),
+        (Scaling(1, 2, target_latency_ms=-1), "scaling.target_latency_ms: is -1; it must be 0, for none, or more"),
+        (Scaling(1, 1, down_cooldown_s=3601), "scaling.down_cooldown_s: is 3601; it must be from 0 to 3600"),
+    ],
+)
+def test_scaling_that_cannot_be_is_refused(scaling: Scaling, refused: str) -> None:
+    check(given=[CREATED], when=SetScaling("flights", scaling), refused=refused, error=Invalid)
+
+
+def test_a_stopped_or_unknown_deployment_is_not_scaled() -> None:
+    command = SetScaling("flights", Scaling())
+    check(given=[CREATED, STOPPED], when=command, refused="its scaling cannot be set any more", error=NotAllowed)
+    check(when=command, refused="there is no deployment 'flights'", error=NotFound)
+
+
+def test_what_is_seen_of_replicas_is_kept_when_it_is_new() -> None:
+    seen = SeeReplicas("flights", "kubernetes", 3, 1, ("2 pods: Unschedulable",))
+    told = ReplicasChanged(ID, "flights", "kubernetes", 3, 1, ("2 pods: Unschedulable",), NOW)
+    made = check(given=[CREATED], when=seen, then=[told])
+    assert (made.replicas.wanted, made.replicas.ready, made.updated_at) == (3, 1, NOW)
+    check(given=[CREATED, told], when=seen, then=[])
+    check(given=[CREATED, STOPPED], when=seen, then=[])

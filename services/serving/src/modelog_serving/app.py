@@ -26,6 +26,7 @@ from modelog_proto.serving.v1.release_pb2_grpc import add_ReleasesServicer_to_se
 from modelog_serving.api import inference as inference_api
 from modelog_serving.api import releases as releases_api
 from modelog_serving.api.deployments import FULL_NAME, DeploymentServicer
+from modelog_serving.api.export import exported
 from modelog_serving.api.live import Live
 from modelog_serving.control import Control, DeploymentEntities
 from modelog_serving.deployment.decide import DEPLOYMENTS
@@ -33,6 +34,7 @@ from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
 from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
+from modelog_serving.kubernetes import replicas
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.listen import GrpcListener, HttpListener
 from modelog_serving.oip.repository import Repository
@@ -79,11 +81,12 @@ async def build(host: Host) -> None:
     """Put the service together."""
     own = load_serving_settings()
     log = await PredictionLog.open(host.data_dir / PREDICTION_FILE, host.clock, own.log_max_bytes)
-    routes, counters, batcher = Routes(host.store), Counters(), Batcher()
+    only = own.answers_for()
+    routes, counters, batcher = Routes(host.store, only), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(host.data_dir / MODEL_FOLDER), partial(host.peer, "registry"))
     models = Models(files, LazyRuntimes(own.threads, own.limits), own.models)
     models.keep(routes.digests)
-    warmup = Warmup(routes, models)
+    warmup = Warmup(routes, models, strict=only is not None)
     versions = RegistryVersions(partial(host.peer, "registry"))
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
     inference = Inference(routes, models, batcher, log, versions, counters, meter, host.clock)
@@ -94,20 +97,25 @@ async def build(host: Host) -> None:
     host.on_stop(failures.tell)
     # Before the listeners are added, so that it is done when they have stopped.
     host.on_stop(windows.finish)
-    host.publish(TRAFFIC.category)
-    host.publish(FAILURES.category)
     host.background("traffic windows", windows.run)
-    host.publish(SEGMENTS.category)
     host.background("failures of models", failures.run)
     deployments = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
     sight = Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments))
     host.narrow(sight)
-    live, control = Live(routes, warmup, counters), Control(deployments, versions, models, routes)
-    queries = _control_plane(host, _evidence(host, log, own), live, control)
-    _releases(host, queries, live, control, deployments, versions, models, routes, meter)
+    evidence = _evidence(host, log, own)
+    if only is None:
+        # A replica leaves to the process that decides what is done once for all of them.
+        for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
+            host.publish(category)
+        live, control = Live(routes, warmup, counters), Control(deployments, versions, models, routes)
+        queries = _control_plane(host, evidence, live, control)
+        _releases(host, queries, live, control, deployments, versions, models, routes, meter)
+        _streams(host, stream)
+        if own.replicas == "kubernetes":
+            replicas.start(host, routes, deployments)
     repository = Repository(inference, routes, models, counters, meter, sight.left_of)
     _data_plane(host, inference, repository, routes, warmup)
-    published = _streams(host, log, stream)
+    published = _predictions(host, log)
     retention = Retention(log, published, host.clock, own.log_keep_s, own.log_max_bytes)
     host.background("prediction retention", retention.run)
     host.background("routes", routes.run, before=routes.catch_up)
@@ -133,7 +141,7 @@ def _control_plane(host: Host, evidence: Evidence, live: Live, control: Control)
             EntityProjection(host.store, RELEASES, EVENTS, release_rows),
         ],
     )
-    servicer = DeploymentServicer(control, queries, live, evidence, host.clock)
+    servicer = DeploymentServicer(control, queries, live, evidence, host.clock, partial(exported, host.settings))
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
     return queries
 
@@ -183,9 +191,8 @@ def _data_plane(host: Host, inference: Inference, repository: Repository, routes
     host.on_stop(http.stop)
 
 
-def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> Callable[[], int]:
-    """What comes and goes by the bus; gives how far the log was published. Without a bus nothing waits for it."""
-    host.stream_progress(stream.progress)
+def _predictions(host: Host, log: PredictionLog) -> Callable[[], int]:
+    """Publishes the log; gives how far it was. Without a bus nothing waits for it."""
     broker = host.data_broker
     if broker is None:
         return lambda: sys.maxsize
@@ -194,12 +201,19 @@ def _streams(host: Host, log: PredictionLog, stream: RequestStream) -> Callable[
     publisher = LogPublisher(
         PredictionSource(log, host.store.history), PREDICTIONS, broker, published, batch=PUBLISHED_BATCHES
     )
-    consumer = Consumer(broker, [INFERENCE_REQUESTS], CONSUMER, stream, host.dead_letters, batch=REQUESTS_AT_ONCE)
     host.stream(publisher)
-    host.stream(consumer)
     host.background("prediction publisher", publisher.run)
-    host.background("request stream", partial(consumer.run, stream.handle))
     return lambda: publisher.position
+
+
+def _streams(host: Host, stream: RequestStream) -> None:
+    host.stream_progress(stream.progress)
+    broker = host.data_broker
+    if broker is None:
+        return
+    consumer = Consumer(broker, [INFERENCE_REQUESTS], CONSUMER, stream, host.dead_letters, batch=REQUESTS_AT_ONCE)
+    host.stream(consumer)
+    host.background("request stream", partial(consumer.run, stream.handle))
 
 
 async def _held(*close: Callable[[], Awaitable[None]]) -> None:

@@ -8,9 +8,18 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import ModelogError, NotAllowed, NotFound, Unavailable
 from modelog_common.events.entities import Entities, Loaded
 
-from modelog_serving.deployment.commands import Candidate, Create, DeploymentCommand, SetTraffic, Share, Stop
+from modelog_serving.deployment.commands import (
+    Candidate,
+    Create,
+    DeploymentCommand,
+    SetScaling,
+    SetTraffic,
+    Share,
+    Stop,
+)
 from modelog_serving.deployment.decide import deployment_id
 from modelog_serving.deployment.events import DeploymentEvent
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import unservable
 from modelog_serving.deployment.state import Deployment
 from modelog_serving.engine.models import ModelRef, Models
@@ -43,6 +52,10 @@ class Control:
         )
         answering = [share.candidate for share in shares]
         return await self._handle(SetTraffic(name, shares, reason), answering, ctx)
+
+    async def set_scaling(self, name: str, scaling: Scaling, reason: str, ctx: Context) -> Loaded[Deployment]:
+        """Have replicas between bounds."""
+        return await self._handle(SetScaling(name, scaling, reason), [], ctx)
 
     async def stop(self, name: str, reason: str, ctx: Context) -> Loaded[Deployment]:
         """Answer no more."""

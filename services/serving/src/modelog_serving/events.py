@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from modelog_common.events.types import EventTypes
 
-from modelog_serving.deployment.events import DeploymentCreated, DeploymentStopped, TrafficSet
+from modelog_serving.deployment.events import (
+    DeploymentCreated,
+    DeploymentStopped,
+    ReplicasChanged,
+    ScalingSet,
+    TrafficSet,
+)
 from modelog_serving.failure.events import ModelFailed
 from modelog_serving.release.events import (
     ReleaseAdvanced,
@@ -22,6 +28,8 @@ EVENTS = EventTypes(
         DeploymentCreated,
         TrafficSet,
         DeploymentStopped,
+        ScalingSet,
+        ReplicasChanged,
         TrafficMeasured,
         PredictionsSealed,
         ReleaseStarted,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from modelog_common.domain.errors import FieldViolation, Invalid
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from modelog_serving.routing.only import Only
 from modelog_serving.worker.limits import Limits
 
 PREFIX = "MODELOG_SERVING_"
@@ -21,6 +24,9 @@ class ServingSettings(BaseSettings):
     tenant's part of the prediction log is sealed when it is `segment_s` old or has `segment_bytes`, each segment an
     event of the log. A model in a process of its own may take `worker_predict_s` for an answer, `worker_load_s` to be
     loaded, and `worker_memory_mb` of memory, 0 for any.
+
+    `replicas` says where deployments run besides this process; `only`, such as acme/flights or acme/flights@1.1.0,
+    makes this process one of those replicas, which answers for that deployment, or that version of it, and no other.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -29,6 +35,8 @@ class ServingSettings(BaseSettings):
     models: int = Field(default=8, ge=0, le=1000)
     log_max_bytes: int = Field(default=0, ge=0)
     log_keep_s: int = Field(default=0, ge=0)
+    replicas: Literal["local", "kubernetes"] = "local"
+    only: str = Field(default="", pattern=r"^([^/@]+/[^/@]+(@[^/@]+)?)?$")
     traffic_window_s: int = Field(default=60, ge=1, le=3600)
     segment_s: int = Field(default=60, ge=1, le=86_400)
     segment_bytes: int = Field(default=8_000_000, ge=1, le=256_000_000)
@@ -40,6 +48,10 @@ class ServingSettings(BaseSettings):
     def limits(self) -> Limits:
         """What models in processes of their own may take."""
         return Limits(self.worker_predict_s, self.worker_load_s, self.worker_memory_mb << 20)
+
+    def answers_for(self) -> Only | None:
+        """What this process answers for; None for everything."""
+        return Only.parse(self.only) if self.only else None
 
 
 def load_serving_settings() -> ServingSettings:

@@ -18,6 +18,8 @@ VOCABULARY = Vocabulary(
         "deployment": "deployment",
         "GetDeploymentRequest.name": "deployment",
         "SetTrafficRequest.name": "deployment",
+        "SetScalingRequest.name": "deployment",
+        "ExportDeploymentRequest.name": "deployment",
         "StopDeploymentRequest.name": "deployment",
     },
 )

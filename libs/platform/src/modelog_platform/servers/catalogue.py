@@ -11,6 +11,7 @@ from modelog_common.domain.errors import Invalid
 from modelog_platform.servers.elasticsearch import ELASTICSEARCH
 from modelog_platform.servers.influxdb import INFLUXDB
 from modelog_platform.servers.kafka import KAFKA
+from modelog_platform.servers.kubernetes import KUBERNETES
 from modelog_platform.servers.mariadb import MARIADB
 from modelog_platform.servers.minio import MINIO
 from modelog_platform.servers.neo4j import NEO4J
@@ -20,9 +21,8 @@ from modelog_platform.servers.recipe import Recipe, servers_home
 from modelog_platform.servers.redis import REDIS
 
 # The longest builds first.
-RECIPES = {
-    recipe.name: recipe for recipe in (INFLUXDB, MINIO, POSTGRES, MARIADB, REDIS, RABBITMQ, KAFKA, NEO4J, ELASTICSEARCH)
-}
+ALL = (KUBERNETES, INFLUXDB, MINIO, POSTGRES, MARIADB, REDIS, RABBITMQ, KAFKA, NEO4J, ELASTICSEARCH)
+RECIPES = {recipe.name: recipe for recipe in ALL}
 AT_A_TIME = 3
 
 

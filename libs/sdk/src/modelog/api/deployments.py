@@ -13,6 +13,10 @@ class _Deployments(Record):
     next_page_token: str = ""
 
 
+class _Manifests(Record):
+    manifests: str = ""
+
+
 class Deployments:
     """What is served."""
 
@@ -45,6 +49,39 @@ class Deployments:
         """Give all of the traffic to a version that answered before; without one to the last that had all of it."""
         body = {"version": version, "reason": reason}
         return self._transport.post(f"/api/v1/deployments/{name}/rollback", Deployment, body)
+
+    def set_scaling(
+        self,
+        name: str,
+        *,
+        min_replicas: int = 1,
+        max_replicas: int = 1,
+        target_concurrency: float = 0.0,
+        target_latency_ms: float = 0.0,
+        up_cooldown_s: int = 0,
+        down_cooldown_s: int = 300,
+        scale_to_zero: bool = False,
+        idle_s: int = 300,
+        reason: str = "",
+    ) -> Deployment:
+        """Let the deployment have so many replicas, by the requests under way in each or the time to an answer."""
+        scaling = {
+            "min_replicas": min_replicas,
+            "max_replicas": max_replicas,
+            "target_concurrency": target_concurrency,
+            "target_latency_ms": target_latency_ms,
+            "up_cooldown_s": up_cooldown_s,
+            "down_cooldown_s": down_cooldown_s,
+            "scale_to_zero": scale_to_zero,
+            "idle_s": idle_s,
+        }
+        body = {"scaling": scaling, "reason": reason}
+        return self._transport.post(f"/api/v1/deployments/{name}/scaling", Deployment, body)
+
+    def export(self, name: str, format: str = "kubernetes", *, as_of: Optional[str] = None) -> str:
+        """The deployment as YAML that Kubernetes takes: of its own kinds ("kubernetes"), or KServe's ("kserve")."""
+        path, wanted = f"/api/v1/deployments/{name}/manifests", f"MANIFEST_FORMAT_{format.upper()}"
+        return self._transport.get(path, _Manifests, format=wanted, as_of=as_of).manifests
 
     def stop(self, name: str, reason: str = "") -> Deployment:
         return self._transport.post(f"/api/v1/deployments/{name}/stop", Deployment, {"reason": reason})

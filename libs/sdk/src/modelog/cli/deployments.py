@@ -84,6 +84,66 @@ def show(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None
 
 
 @app.command()
+def scale(
+    name: str,
+    min_replicas: int = typer.Option(1, "--min", help="at least so many replicas"),
+    max_replicas: Optional[int] = typer.Option(None, "--max", help="at most so many; by default as many as --min"),
+    concurrency: float = typer.Option(0.0, help="requests under way that each replica should have"),
+    latency_ms: float = typer.Option(0.0, help="in this time 95 % of the answers should be given"),
+    up_cooldown_s: int = typer.Option(0, help="for so long more replicas must have been wanted"),
+    down_cooldown_s: int = typer.Option(300, help="for so long fewer replicas must have been wanted"),
+    to_zero: bool = typer.Option(False, "--to-zero", help="keep none after --idle-s without a request"),
+    idle_s: int = typer.Option(300),
+    reason: str = typer.Option(""),
+) -> None:
+    """How many replicas it may have. Example: `modelog deploy scale flight-delay --min 1 --max 8 --concurrency 4`"""
+    with told(), modelog.connect() as client:
+        found = client.deployments.set_scaling(
+            name,
+            min_replicas=min_replicas,
+            max_replicas=min_replicas if max_replicas is None else max_replicas,
+            target_concurrency=concurrency,
+            target_latency_ms=latency_ms,
+            up_cooldown_s=up_cooldown_s,
+            down_cooldown_s=down_cooldown_s,
+            scale_to_zero=to_zero,
+            idle_s=idle_s,
+            reason=reason,
+        )
+        if found.scaling:
+            say(f"{name} may have {found.scaling.min_replicas} to {found.scaling.max_replicas} replicas.")
+
+
+@app.command()
+def status(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
+    """Where a deployment's replicas run, how many are ready, and what keeps the others."""
+    with told(), modelog.connect() as client:
+        found = client.deployments.get(name, as_of=as_of)
+        if as_json:
+            show_json(found)
+        else:
+            seen, scaling = found.replicas, found.scaling
+            ready = f"{seen.ready} of {seen.wanted}, in {seen.backend}" if seen else "in the serving process"
+            bounds = f"{scaling.min_replicas} to {scaling.max_replicas}" if scaling else "not set"
+            state = word(found.status, "DEPLOYMENT_STATUS_")
+            problems = "; ".join(seen.problems) if seen else ""
+            show_fields({"status": state, "replicas": ready, "scaling": bounds, "problems": problems or found.error})
+
+
+@app.command()
+def export(
+    name: str,
+    format: str = typer.Option("kubernetes", help="kubernetes or kserve"),
+    as_of: Optional[str] = AsOf,
+) -> None:
+    """Print it as YAML. Example: `modelog deploy export flight-delay --format kserve | kubectl apply -f -`"""
+    with told(), modelog.connect() as client:
+        if format not in ("kubernetes", "kserve"):
+            raise Invalid(f"--format: {format} is not known; it is kubernetes or kserve")
+        typer.echo(client.deployments.export(name, format, as_of=as_of), nl=False)
+
+
+@app.command()
 def stop(name: str, reason: str = typer.Option("")) -> None:
     """End a deployment."""
     with told(), modelog.connect() as client:

@@ -17,6 +17,24 @@ class Variant(Record):
     answered: int = 0
 
 
+class Scaling(Record):
+    min_replicas: int = 0
+    max_replicas: int = 0
+    target_concurrency: float = 0.0
+    target_latency_ms: float = 0.0
+    up_cooldown_s: int = 0
+    down_cooldown_s: int = 0
+    scale_to_zero: bool = False
+    idle_s: int = 0
+
+
+class Replicas(Record):
+    backend: str = ""
+    wanted: int = 0
+    ready: int = 0
+    problems: List[str] = []
+
+
 class Deployment(Record):
     id: str = ""
     name: str = ""
@@ -30,6 +48,8 @@ class Deployment(Record):
     created_at: Optional[datetime] = None
     updated_at: Optional[datetime] = None
     position: int = 0
+    scaling: Optional[Scaling] = None
+    replicas: Optional[Replicas] = None
 
 
 class Prediction(Record):

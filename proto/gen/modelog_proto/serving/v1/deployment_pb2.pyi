@@ -62,6 +62,27 @@ DEPLOYMENT_STATUS_FAILED: DeploymentStatus.ValueType  # 3
 DEPLOYMENT_STATUS_STOPPED: DeploymentStatus.ValueType  # 4
 Global___DeploymentStatus: _TypeAlias = DeploymentStatus  # noqa: Y015
 
+class _ManifestFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ManifestFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ManifestFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MANIFEST_FORMAT_UNSPECIFIED: _ManifestFormat.ValueType  # 0
+    MANIFEST_FORMAT_KUBERNETES: _ManifestFormat.ValueType  # 1
+    """The objects that serving itself makes where replicas run in Kubernetes."""
+    MANIFEST_FORMAT_KSERVE: _ManifestFormat.ValueType  # 2
+    """An InferenceService of KServe."""
+
+class ManifestFormat(_ManifestFormat, metaclass=_ManifestFormatEnumTypeWrapper): ...
+
+MANIFEST_FORMAT_UNSPECIFIED: ManifestFormat.ValueType  # 0
+MANIFEST_FORMAT_KUBERNETES: ManifestFormat.ValueType  # 1
+"""The objects that serving itself makes where replicas run in Kubernetes."""
+MANIFEST_FORMAT_KSERVE: ManifestFormat.ValueType  # 2
+"""An InferenceService of KServe."""
+Global___ManifestFormat: _TypeAlias = ManifestFormat  # noqa: Y015
+
 @_typing.final
 class TrafficShare(_message.Message):
     """One version's share of a deployment's traffic."""
@@ -136,6 +157,8 @@ class Deployment(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    SCALING_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     model: _builtins.str
@@ -152,6 +175,14 @@ class Deployment(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def scaling(self) -> Global___Scaling:
+        """None was set: one replica, or as many as the platform's settings say."""
+
+    @_builtins.property
+    def replicas(self) -> Global___Replicas:
+        """What is seen of replicas that run elsewhere than in the serving process, such as in Kubernetes."""
+
     def __init__(
         self,
         *,
@@ -167,14 +198,101 @@ class Deployment(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        scaling: Global___Scaling | None = ...,
+        replicas: Global___Replicas | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "signature", b"signature", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_at", b"created_at", "environment", b"environment", "error", b"error", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "signature", b"signature", "status", b"status", "updated_at", b"updated_at", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_at", b"created_at", "environment", b"environment", "error", b"error", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "status", b"status", "updated_at", b"updated_at", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
+
+@_typing.final
+class Scaling(_message.Message):
+    """How many replicas a deployment may have, and what they are measured by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_REPLICAS_FIELD_NUMBER: _builtins.int
+    MAX_REPLICAS_FIELD_NUMBER: _builtins.int
+    TARGET_CONCURRENCY_FIELD_NUMBER: _builtins.int
+    TARGET_LATENCY_MS_FIELD_NUMBER: _builtins.int
+    UP_COOLDOWN_S_FIELD_NUMBER: _builtins.int
+    DOWN_COOLDOWN_S_FIELD_NUMBER: _builtins.int
+    SCALE_TO_ZERO_FIELD_NUMBER: _builtins.int
+    IDLE_S_FIELD_NUMBER: _builtins.int
+    min_replicas: _builtins.int
+    max_replicas: _builtins.int
+    target_concurrency: _builtins.float
+    """Requests under way in each replica; 0 for no such target."""
+    target_latency_ms: _builtins.float
+    """The 95th percentile of the time to an answer; 0 for no such target."""
+    up_cooldown_s: _builtins.int
+    """For how long more, or fewer, replicas must have been wanted."""
+    down_cooldown_s: _builtins.int
+    scale_to_zero: _builtins.bool
+    """No replica is left after idle_s without a request."""
+    idle_s: _builtins.int
+    def __init__(
+        self,
+        *,
+        min_replicas: _builtins.int = ...,
+        max_replicas: _builtins.int = ...,
+        target_concurrency: _builtins.float = ...,
+        target_latency_ms: _builtins.float = ...,
+        up_cooldown_s: _builtins.int = ...,
+        down_cooldown_s: _builtins.int | None = ...,
+        scale_to_zero: _builtins.bool = ...,
+        idle_s: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s", "_idle_s", b"_idle_s", "down_cooldown_s", b"down_cooldown_s", "idle_s", b"idle_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s", "_idle_s", b"_idle_s", "down_cooldown_s", b"down_cooldown_s", "idle_s", b"idle_s", "max_replicas", b"max_replicas", "min_replicas", b"min_replicas", "scale_to_zero", b"scale_to_zero", "target_concurrency", b"target_concurrency", "target_latency_ms", b"target_latency_ms", "up_cooldown_s", b"up_cooldown_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__down_cooldown_s: _TypeAlias = _typing.Literal["down_cooldown_s"]  # noqa: Y015
+    _WhichOneofArgType__down_cooldown_s: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s"]  # noqa: Y015
+    _WhichOneofReturnType__idle_s: _TypeAlias = _typing.Literal["idle_s"]  # noqa: Y015
+    _WhichOneofArgType__idle_s: _TypeAlias = _typing.Literal["_idle_s", b"_idle_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__down_cooldown_s) -> _WhichOneofReturnType__down_cooldown_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idle_s) -> _WhichOneofReturnType__idle_s | None: ...
+
+Global___Scaling: _TypeAlias = Scaling  # noqa: Y015
+
+@_typing.final
+class Replicas(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    backend: _builtins.str
+    """Where they run: "kubernetes"."""
+    wanted: _builtins.int
+    ready: _builtins.int
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why some are not ready, or cannot be had."""
+
+    def __init__(
+        self,
+        *,
+        backend: _builtins.str = ...,
+        wanted: _builtins.int = ...,
+        ready: _builtins.int = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "problems", b"problems", "ready", b"ready", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Replicas: _TypeAlias = Replicas  # noqa: Y015
 
 @_typing.final
 class CreateDeploymentRequest(_message.Message):
@@ -307,6 +425,81 @@ class SetTrafficRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetTrafficRequest: _TypeAlias = SetTrafficRequest  # noqa: Y015
+
+@_typing.final
+class SetScalingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SCALING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    reason: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def scaling(self) -> Global___Scaling: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        scaling: Global___Scaling | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scaling", b"scaling"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id", "scaling", b"scaling"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetScalingRequest: _TypeAlias = SetScalingRequest  # noqa: Y015
+
+@_typing.final
+class ExportDeploymentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    format: Global___ManifestFormat.ValueType
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        format: Global___ManifestFormat.ValueType = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "name", b"name", "read", b"read"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportDeploymentRequest: _TypeAlias = ExportDeploymentRequest  # noqa: Y015
+
+@_typing.final
+class ExportDeploymentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MANIFESTS_FIELD_NUMBER: _builtins.int
+    manifests: _builtins.str
+    """YAML documents."""
+    def __init__(
+        self,
+        *,
+        manifests: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["manifests", b"manifests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportDeploymentResponse: _TypeAlias = ExportDeploymentResponse  # noqa: Y015
 
 @_typing.final
 class StopDeploymentRequest(_message.Message):

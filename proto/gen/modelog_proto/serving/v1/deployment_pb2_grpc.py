@@ -55,6 +55,16 @@ class DeploymentServiceStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetTrafficRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
                 _registered_method=True)
+        self.SetScaling = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/SetScaling',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetScalingRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+                _registered_method=True)
+        self.ExportDeployment = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/ExportDeployment',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentResponse.FromString,
+                _registered_method=True)
         self.StopDeployment = channel.unary_unary(
                 '/modelog.serving.v1.DeploymentService/StopDeployment',
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.StopDeploymentRequest.SerializeToString,
@@ -104,6 +114,20 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetScaling(self, request, context):
+        """Sets how many replicas a deployment may have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportDeployment(self, request, context):
+        """A deployment as manifests that Kubernetes takes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StopDeployment(self, request, context):
         """Ends a deployment; its name stays in the log.
         """
@@ -147,6 +171,16 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
                     servicer.SetTraffic,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetTrafficRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
+            ),
+            'SetScaling': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetScaling,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetScalingRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
+            ),
+            'ExportDeployment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportDeployment,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentResponse.SerializeToString,
             ),
             'StopDeployment': grpc.unary_unary_rpc_method_handler(
                     servicer.StopDeployment,
@@ -273,6 +307,60 @@ class DeploymentService:
             '/modelog.serving.v1.DeploymentService/SetTraffic',
             modelog_dot_serving_dot_v1_dot_deployment__pb2.SetTrafficRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetScaling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/SetScaling',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.SetScalingRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportDeployment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/ExportDeployment',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentResponse.FromString,
             options,
             channel_credentials,
             insecure,

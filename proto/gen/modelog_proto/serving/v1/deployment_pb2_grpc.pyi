@@ -41,6 +41,10 @@ class DeploymentServiceStub:
     """All deployments, by name."""
     SetTraffic: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.SetTrafficRequest, _deployment_pb2.Deployment]
     """Splits the traffic between versions: a canary, a full switch, or the way back."""
+    SetScaling: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.SetScalingRequest, _deployment_pb2.Deployment]
+    """Sets how many replicas a deployment may have."""
+    ExportDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ExportDeploymentRequest, _deployment_pb2.ExportDeploymentResponse]
+    """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]
     """Ends a deployment; its name stays in the log."""
     GetPrediction: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]
@@ -61,6 +65,10 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """All deployments, by name."""
     SetTraffic: _aio.UnaryUnaryMultiCallable[_deployment_pb2.SetTrafficRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
     """Splits the traffic between versions: a canary, a full switch, or the way back."""
+    SetScaling: _aio.UnaryUnaryMultiCallable[_deployment_pb2.SetScalingRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
+    """Sets how many replicas a deployment may have."""
+    ExportDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ExportDeploymentRequest, _deployment_pb2.ExportDeploymentResponse]  # type: ignore[assignment]
+    """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
     """Ends a deployment; its name stays in the log."""
     GetPrediction: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]  # type: ignore[assignment]
@@ -102,6 +110,22 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
         """Splits the traffic between versions: a canary, a full switch, or the way back."""
+
+    @_abc_1.abstractmethod
+    def SetScaling(
+        self,
+        request: _deployment_pb2.SetScalingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
+        """Sets how many replicas a deployment may have."""
+
+    @_abc_1.abstractmethod
+    def ExportDeployment(
+        self,
+        request: _deployment_pb2.ExportDeploymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.ExportDeploymentResponse, _abc.Awaitable[_deployment_pb2.ExportDeploymentResponse]]:
+        """A deployment as manifests that Kubernetes takes."""
 
     @_abc_1.abstractmethod
     def StopDeployment(

@@ -43,6 +43,21 @@ def _stopped(p: Payload) -> str:
     return f"{word(p['by'])} stopped the deployment {word(p['name'])}{because(p['reason'])}"
 
 
+def _scaling(p: Payload) -> str:
+    s = p["scaling"]
+    bounds = f"{word(s['min_replicas'])} to {word(s['max_replicas'])} replicas"
+    return f"{word(p['by'])} lets {word(p['name'])} have {bounds}{because(p['reason'])}"
+
+
+def _replicas(p: Payload) -> str:
+    seen = f"{word(p['ready'])} of {word(p['wanted'])} replicas of {word(p['name'])} are ready in {word(p['backend'])}"
+    return seen + (because("; ".join(p["problems"])) if p["problems"] else "")
+
+
+def _replicas_of_many(h: Happened) -> str:
+    return h.told if h.count == 1 else f"{_replicas(h.last)}, after {count(h.count, 'change')}"
+
+
 def _monitor(p: Payload) -> str:
     return f"{word(p['author'])} began to watch the deployment {word(p['deployment'])} as {word(p['name'])}"
 
@@ -164,6 +179,8 @@ SENTENCES: Mapping[str, Sentence] = {
     CREATED: Sentence(_deployed),
     TRAFFIC: Sentence(_traffic, _traffics, with_past=True),
     "serving.DeploymentStopped": Sentence(_stopped),
+    "serving.ScalingSet": Sentence(_scaling),
+    "serving.ReplicasChanged": Sentence(_replicas, _replicas_of_many),
     "monitoring.MonitorCreated": Sentence(_monitor),
     "monitoring.WindowEvaluated": Sentence(_window, _windows),
     "monitoring.ReferenceMoved": Sentence(_reference),

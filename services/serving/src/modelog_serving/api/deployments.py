@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC
 from typing import Any
@@ -17,6 +18,7 @@ from modelog_proto.common.v1.common_pb2 import ReadOptions
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceServicer
 
+from modelog_serving.api.export import scaling_of
 from modelog_serving.api.live import Live
 from modelog_serving.control import Control
 from modelog_serving.predlog.answers import Recorded
@@ -24,6 +26,8 @@ from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.segments import Included
 from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS
 
+# (tenant, deployment, format) -> YAML.
+Export = Callable[[str, pb.Deployment, pb.ManifestFormat.ValueType], str]
 FULL_NAME = "modelog.serving.v1.DeploymentService"
 _ENVIRONMENT_NAMES = {number: name for name, number in ENVIRONMENTS.items()}
 
@@ -31,9 +35,11 @@ _ENVIRONMENT_NAMES = {number: name for name, number in ENVIRONMENTS.items()}
 class DeploymentServicer(DeploymentServiceServicer):
     """Deployments and their traffic."""
 
-    def __init__(self, control: Control, queries: Queries, live: Live, evidence: Evidence, clock: Clock) -> None:
+    def __init__(
+        self, control: Control, queries: Queries, live: Live, evidence: Evidence, clock: Clock, export: Export
+    ) -> None:
         self._control, self._queries, self._live, self._clock = control, queries, live, clock
-        self._evidence = evidence
+        self._evidence, self._export = evidence, export
 
     async def CreateDeployment(self, request: pb.CreateDeploymentRequest, context: Any) -> pb.Deployment:
         ctx = self._context(request.request_id, "CreateDeployment")
@@ -47,6 +53,11 @@ class DeploymentServicer(DeploymentServiceServicer):
         made = await self._control.set_traffic(request.name, percents, request.reason, ctx)
         return await self._deployment(request.name, ReadOptions(at_least=made.position))
 
+    async def SetScaling(self, request: pb.SetScalingRequest, context: Any) -> pb.Deployment:
+        ctx = self._context(request.request_id, "SetScaling")
+        made = await self._control.set_scaling(request.name, scaling_of(request.scaling), request.reason, ctx)
+        return await self._deployment(request.name, ReadOptions(at_least=made.position))
+
     async def StopDeployment(self, request: pb.StopDeploymentRequest, context: Any) -> pb.Deployment:
         ctx = self._context(request.request_id, "StopDeployment")
         made = await self._control.stop(request.name, request.reason, ctx)
@@ -54,6 +65,12 @@ class DeploymentServicer(DeploymentServiceServicer):
 
     async def GetDeployment(self, request: pb.GetDeploymentRequest, context: Any) -> pb.Deployment:
         return await self._deployment(request.name, request.read)
+
+    async def ExportDeployment(self, request: pb.ExportDeploymentRequest, context: Any) -> pb.ExportDeploymentResponse:
+        found = await self._deployment(request.name, request.read)
+        return pb.ExportDeploymentResponse(
+            manifests=self._export(current_call().identity.tenant, found, request.format)
+        )
 
     async def ListDeployments(self, request: pb.ListDeploymentsRequest, context: Any) -> pb.ListDeploymentsResponse:
         tenant = current_call().identity.tenant

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelog_serving.deployment.events import ShareSet
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 
 SERVABLE_STAGES = ("staging", "production")
@@ -88,4 +89,24 @@ class Stop:
     reason: str = ""
 
 
-DeploymentCommand = Create | SetTraffic | Shift | RollBack | Stop
+@dataclass(frozen=True)
+class SetScaling:
+    """Have replicas between bounds."""
+
+    name: str
+    scaling: Scaling
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SeeReplicas:
+    """Keep what was seen of the replicas where they run."""
+
+    name: str
+    backend: str
+    wanted: int
+    ready: int
+    problems: tuple[str, ...]
+
+
+DeploymentCommand = Create | SetTraffic | Shift | RollBack | Stop | SetScaling | SeeReplicas

@@ -16,6 +16,8 @@ from modelog_serving.deployment.commands import (
     Create,
     DeploymentCommand,
     RollBack,
+    SeeReplicas,
+    SetScaling,
     SetTraffic,
     Shift,
     Stop,
@@ -24,11 +26,14 @@ from modelog_serving.deployment.events import (
     DeploymentCreated,
     DeploymentEvent,
     DeploymentStopped,
+    ReplicasChanged,
+    ScalingSet,
     ShareSet,
     TrafficSet,
 )
+from modelog_serving.deployment.scaling import check_scaling
 from modelog_serving.deployment.signature import difference, unservable
-from modelog_serving.deployment.state import PRODUCTION, STOPPED, Deployment, Variant, evolve
+from modelog_serving.deployment.state import PRODUCTION, RUNNING, STOPPED, Deployment, Replicas, Variant, evolve
 
 TOLERANCE = 0.001
 
@@ -50,6 +55,10 @@ def decide(deployment: Deployment, command: DeploymentCommand, ctx: Context) -> 
             return roll_back(deployment, command, ctx)
         case Stop():
             return stop(deployment, command, ctx)
+        case SetScaling():
+            return set_scaling(deployment, command, ctx)
+        case SeeReplicas():
+            return see_replicas(deployment, command, ctx)
         case _:
             assert_never(command)
 
@@ -153,6 +162,33 @@ def stop(deployment: Deployment, command: Stop, ctx: Context) -> Sequence[Deploy
     return [DeploymentStopped(deployment.id, deployment.name, ctx.actor, command.reason, ctx.now)]
 
 
+def set_scaling(deployment: Deployment, command: SetScaling, ctx: Context) -> Sequence[DeploymentEvent]:
+    _must_run(deployment, command.name, "scaling")
+    check_scaling(command.scaling)
+    if deployment.scaling == command.scaling:
+        return ()
+    return [
+        ScalingSet(
+            deployment_id=deployment.id,
+            name=deployment.name,
+            model=deployment.model,
+            scaling=command.scaling,
+            reason=command.reason,
+            by=ctx.actor,
+            at=ctx.now,
+        )
+    ]
+
+
+def see_replicas(deployment: Deployment, command: SeeReplicas, ctx: Context) -> Sequence[DeploymentEvent]:
+    """Nothing when it is as it was; a deployment that was stopped meanwhile has no replicas to tell of."""
+    seen = Replicas(command.backend, command.wanted, command.ready, command.problems)
+    if deployment.status != RUNNING or deployment.replicas == seen:
+        return ()
+    told = (command.backend, command.wanted, command.ready, command.problems)
+    return [ReplicasChanged(deployment.id, deployment.name, *told, ctx.now)]
+
+
 def check(candidate: Candidate, environment: str, field: str) -> None:
     """Raise NotAllowed, naming `field`, when a version may not answer in an environment."""
     name = f"{field}: {candidate.model} {candidate.version}"
@@ -169,11 +205,11 @@ def check(candidate: Candidate, environment: str, field: str) -> None:
         )
 
 
-def _must_run(deployment: Deployment, name: str) -> None:
+def _must_run(deployment: Deployment, name: str, what: str = "traffic") -> None:
     if not deployment.status:
         raise NotFound(f"there is no deployment {name!r}")
     if deployment.status == STOPPED:
-        raise NotAllowed(f"deployment {name} was stopped; its traffic cannot be set any more")
+        raise NotAllowed(f"deployment {name} was stopped; its {what} cannot be set any more")
 
 
 def _check_shares(command: SetTraffic) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 from modelog_common.events.types import event
 
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 
 
@@ -59,4 +60,30 @@ class DeploymentStopped:
     at: datetime
 
 
-DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped
+@event("serving.ScalingSet", version=1)
+class ScalingSet:
+    """From now on the deployment has replicas between these bounds."""
+
+    deployment_id: str
+    name: str
+    model: str
+    scaling: Scaling
+    reason: str
+    by: str
+    at: datetime
+
+
+@event("serving.ReplicasChanged", version=1)
+class ReplicasChanged:
+    """What is seen of the replicas where they run: how many are wanted and ready, and what keeps the others from it."""
+
+    deployment_id: str
+    name: str
+    backend: str
+    wanted: int
+    ready: int
+    problems: tuple[str, ...]
+    at: datetime
+
+
+DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped | ScalingSet | ReplicasChanged

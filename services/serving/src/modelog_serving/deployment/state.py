@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
-from modelog_serving.deployment.events import DeploymentCreated, DeploymentEvent, DeploymentStopped, TrafficSet
+from modelog_serving.deployment.events import (
+    DeploymentCreated,
+    DeploymentEvent,
+    DeploymentStopped,
+    ReplicasChanged,
+    ScalingSet,
+    TrafficSet,
+)
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.deployment.split import Segment, lay_out
 
@@ -28,6 +36,16 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Replicas:
+    """What was last seen of the replicas where they run; `backend` is "kubernetes"."""
+
+    backend: str
+    wanted: int
+    ready: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A deployment; `status` is "" before it is created, then "running" or "stopped".
 
@@ -44,6 +62,8 @@ class Deployment:
     signature: Signature = field(default_factory=Signature)
     variants: tuple[Variant, ...] = ()
     segments: tuple[Segment, ...] = ()
+    scaling: Scaling | None = None
+    replicas: Replicas | None = None
     created_at: datetime = _EPOCH
     updated_at: datetime = _EPOCH
     answered: tuple[Variant, ...] = ()
@@ -84,6 +104,11 @@ def evolve(deployment: Deployment, event: DeploymentEvent) -> Deployment:
                 updated_at=at,
             )
             return _answered_by(split, tuple(Variant(s.version, s.percent, s.model_digest, s.flavor) for s in shares))
+        case ScalingSet(scaling=scaling, at=at):
+            return replace(deployment, scaling=scaling, updated_at=at)
+        case ReplicasChanged():
+            seen = Replicas(event.backend, event.wanted, event.ready, event.problems)
+            return replace(deployment, replicas=seen)
         case DeploymentStopped(at=at):
             return replace(deployment, status=STOPPED, updated_at=at)
         case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.events.store import StoredEvent
 from modelog_common.read.tables import Change, Put, temporal_table
@@ -13,8 +14,9 @@ from modelog_proto.registry.v1 import model_pb2 as registry_pb
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from sqlalchemy import BigInteger, Column, Integer, MetaData
 
+from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature, TensorSpec
-from modelog_serving.deployment.state import RUNNING, Deployment
+from modelog_serving.deployment.state import RUNNING, Deployment, Replicas
 
 METADATA = MetaData()
 DEPLOYMENTS = temporal_table(
@@ -67,12 +69,15 @@ def rows(deployment: Deployment, stored: StoredEvent) -> Sequence[Change]:
 def to_message(deployment: Deployment, position: int) -> pb.Deployment:
     """A deployment as it is answered, but for what only the running process knows."""
     running = deployment.status == RUNNING
+    replicas = deployment.replicas if running else None
+    waits = replicas is not None and replicas.wanted > 0 and not replicas.ready
     return pb.Deployment(
         id=deployment.id,
         name=deployment.name,
         model=deployment.model,
         environment=ENVIRONMENTS[deployment.environment],
-        status=pb.DEPLOYMENT_STATUS_RUNNING if running else pb.DEPLOYMENT_STATUS_STOPPED,
+        status=_status(running=running, waits=waits),
+        error="; ".join(replicas.problems) if replicas else "",
         variants=[
             pb.Variant(version=v.version, percent=v.percent, model_digest=v.digest, flavor=v.flavor)
             for v in deployment.variants
@@ -82,7 +87,23 @@ def to_message(deployment: Deployment, position: int) -> pb.Deployment:
         created_at=timestamp(deployment.created_at),
         updated_at=timestamp(deployment.updated_at),
         position=position,
+        scaling=_scaling(deployment.scaling) if deployment.scaling else None,
+        replicas=_replicas(replicas) if replicas else None,
     )
+
+
+def _status(*, running: bool, waits: bool) -> pb.DeploymentStatus.ValueType:
+    if not running:
+        return pb.DEPLOYMENT_STATUS_STOPPED
+    return pb.DEPLOYMENT_STATUS_PENDING if waits else pb.DEPLOYMENT_STATUS_RUNNING
+
+
+def _scaling(scaling: Scaling) -> pb.Scaling:
+    return pb.Scaling(**msgspec.structs.asdict(scaling))
+
+
+def _replicas(seen: Replicas) -> pb.Replicas:
+    return pb.Replicas(backend=seen.backend, wanted=seen.wanted, ready=seen.ready, problems=seen.problems)
 
 
 def _signature(signature: Signature) -> registry_pb.Signature:

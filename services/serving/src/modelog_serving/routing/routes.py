@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from modelog_common.domain.errors import NotAllowed, NotFound
@@ -12,11 +12,12 @@ from modelog_common.events.store import EventStore
 from numpy.typing import NDArray
 
 from modelog_serving.deployment.decide import DEPLOYMENTS
-from modelog_serving.deployment.events import DeploymentEvent
+from modelog_serving.deployment.events import DeploymentEvent, ReplicasChanged
 from modelog_serving.deployment.split import point_of, version_at
 from modelog_serving.deployment.state import STOPPED, Deployment, Variant, evolve
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.events import EVENTS
+from modelog_serving.routing.only import Only
 
 FOLLOW_S = 1.0
 
@@ -68,11 +69,16 @@ class Route:
 
 
 class Routes:
-    """Follows this service's own events."""
+    """Follows this service's own events; `decided` is set by each that changes what is wanted, for who clears it.
 
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
+    With `only` it knows of one deployment, or of one of its versions.
+    """
+
+    def __init__(self, store: EventStore, only: Only | None = None) -> None:
+        self._store, self._only = store, only
         self._routes: dict[tuple[str, str], Route] = {}
+        self._folded: dict[tuple[str, str], Deployment] = {}
+        self.decided = asyncio.Event()
         self._position = 0
         self._turn = asyncio.Lock()
 
@@ -111,11 +117,22 @@ class Routes:
             ):
                 event: DeploymentEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
                 key = (stored.tenant, event.name)
-                before = self._routes[key].deployment if key in self._routes else DEPLOYMENTS.initial()
-                deployment = evolve(before, event)
-                self._routes[key] = Route(stored.tenant, deployment, {v.version: v for v in deployment.variants})
+                if self._only is None or key == (self._only.tenant, self._only.name):
+                    self._fold(key, event)
+                    if not isinstance(event, ReplicasChanged):
+                        self.decided.set()
                 self._position = stored.position
             self._position = max(head, self._position)
+
+    def _fold(self, key: tuple[str, str], event: DeploymentEvent) -> None:
+        whole = self._folded[key] = evolve(self._folded.get(key) or DEPLOYMENTS.initial(), event)
+        # A version that lost its part answers as before: until this process is stopped it may still be asked.
+        deployment = self._only.narrowed(whole) if self._only else whole
+        if deployment is not None:
+            self._routes[key] = Route(key[0], deployment, {v.version: v for v in deployment.variants})
+        elif key in self._routes:
+            route = self._routes[key]
+            self._routes[key] = replace(route, deployment=replace(route.deployment, status=whole.status))
 
     async def run(self) -> None:
         """Follow what other processes decide, until cancelled; this one's own commands call `catch_up` themselves."""

@@ -15,10 +15,13 @@ log = structlog.get_logger()
 
 
 class Warmup:
-    """`ready` once every model that answers traffic was loaded or is known to be broken."""
+    """`ready` once every model that answers traffic was loaded or is known to be broken.
 
-    def __init__(self, routes: Routes, models: Models) -> None:
-        self._routes, self._models = routes, models
+    A `strict` one, of a process that others may take the place of, is not ready before something can be answered.
+    """
+
+    def __init__(self, routes: Routes, models: Models, *, strict: bool = False) -> None:
+        self._routes, self._models, self._strict = routes, models, strict
         self.ready = False
 
     async def run(self) -> None:
@@ -26,8 +29,11 @@ class Warmup:
         while True:
             for route in self._routes.running():
                 await self._load(route)
-            self.ready = True
+            self.ready = self.ready or not self._strict or self._answers()
             await asyncio.sleep(AGAIN_S)
+
+    def _answers(self) -> bool:
+        return any(len(self.missing(route)) < len(route.variants) for route in self._routes.running())
 
     async def _load(self, route: Route) -> None:
         for variant in route.needed:
