@@ -23,12 +23,13 @@ HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load: successes a second, percentiles in milliseconds, and answers that were no success."""
+    """What came of a load: successes a second, percentiles in milliseconds, answers that were no success, and all."""
 
     per_s: float
     p50_ms: float
     p99_ms: float
     failed: int
+    count: int
 
 
 def http_request(verb: str, path: str, token: str = "", body: bytes = b"") -> bytes:
@@ -101,7 +102,7 @@ async def replay(host: str, port: int, requests: Sequence[bytes], connections: i
     took = [s for _, connection in made for s in connection.took]
     half, last = np.percentile(took, [50, 99]) * 1000
     failed = sum(connection.failed for _, connection in made)
-    return Load((len(took) - failed) / (time.perf_counter() - began), float(half), float(last), failed)
+    return Load((len(took) - failed) / (time.perf_counter() - began), float(half), float(last), failed, len(took))
 
 
 def load(

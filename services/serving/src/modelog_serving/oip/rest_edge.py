@@ -22,7 +22,7 @@ from modelog_serving.oip.access import bearer, identify
 from modelog_serving.oip.rest_routes import Asked, Handler, RestRoutes, Route
 
 MAX_BODY_BYTES = 16 << 20
-CORRELATION = "x-correlation-id"
+CORRELATION, TRACE = "x-correlation-id", "traceparent"
 STATUS: tuple[tuple[type[errors.ModelogError], int], ...] = (
     (errors.Invalid, 400),
     (errors.Unauthenticated, 401),
@@ -65,7 +65,7 @@ class RestEdge:
         """Identity, trace and errors of every call."""
         correlation_id = request.headers.get(CORRELATION, "")[:100] or str(uuid7())
         call = Call(ANONYMOUS, correlation_id)
-        parent = traces.extract(request.headers.items())
+        parent = traces.extract(request.headers.items()) if TRACE in request.headers else None
         with (
             structlog.contextvars.bound_contextvars(correlation_id=correlation_id),
             traces.span(f"{request.verb} {route.pattern}", SpanKind.SERVER, parent),
