@@ -20,7 +20,8 @@ from modelog_serving.oip.repository import Statistics
 from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, matrix_of, size_of
 
 Number = float | int | bool | None
-_ALLOWED = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float, type(None))}
+# By the kinds of numpy's dtypes; what is true or false is no number.
+_ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float, type(None)}}
 _WORDS = {
     "b": "true or false",
     "i": "a whole number",
@@ -185,8 +186,10 @@ def _flat(field: str, data: list[Any], shape: Sequence[int]) -> list[Any]:
 
 def _array(fields: Iterator[str], values: Sequence[Any], dtype: np.dtype[np.generic]) -> AnyArray:
     allowed = _ALLOWED[dtype.kind]
-    for field, value in zip(fields, values, strict=True):
-        if not isinstance(value, allowed) or (isinstance(value, bool) and dtype.kind != "b"):
+    # Which of them it is, is looked for when one is wrong.
+    wrong = {*map(type, values)} - allowed
+    for field, value in zip(fields, values, strict=True) if wrong else ():
+        if type(value) in wrong:
             raise Invalid.field(field, f"{_shown(value)} is not allowed; it must be {_WORDS[dtype.kind]}")
     try:
         with np.errstate(over="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -131,7 +132,7 @@ def _by_tensor(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
         number, tensor = inputs[spec.name]
         _check_datatype(number, tensor, spec)
         flat = spec.width == 1 and len(tensor.shape) == 1
-        if not flat and (len(tensor.shape) < 2 or int(np.prod(tensor.shape[1:])) != spec.width):
+        if not flat and (len(tensor.shape) < 2 or math.prod(tensor.shape[1:]) != spec.width):
             raise Invalid.field(
                 f"inputs[{number}].shape", f"{tensor.name!r} has shape {list(tensor.shape)}; expected {_shape(spec)}"
             )
