@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -251,8 +251,8 @@ async def serving_of(rig: Rig, **fields: Any) -> AsyncIterator[Rig]:
 class Process:
     """Serving as an operating-system process on fixed ports, which may be killed and started again."""
 
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
+    def __init__(self, rig: Rig, command: Sequence[str] = (sys.executable, "-m", "modelog_serving")) -> None:
+        self._rig, self._command = rig, command
         self._ports = {"grpc": free_port(), "oip_grpc": free_port(), "http": free_port()}
         self._process: subprocess.Popen[bytes] | None = None
         rig.at({name: f"127.0.0.1:{port}" for name, port in self._ports.items()})
@@ -276,13 +276,17 @@ class Process:
         return {**os.environ, **{f"MODELOG_{k}": v for k, v in own.items()}, **self._rig.environment}
 
     async def start(self) -> None:
-        command = [sys.executable, "-m", "modelog_serving"]
-        self._process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._command, env=self.environment, stdin=subprocess.DEVNULL)
         channel = grpc.aio.insecure_channel(self._rig.control)
         try:
             await asyncio.wait_for(channel.channel_ready(), START_S)
         finally:
             await channel.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the process was not started"
+        return self._process.pid
 
     def kill(self) -> None:
         """kill -9."""

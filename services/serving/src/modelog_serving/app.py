@@ -36,6 +36,8 @@ from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
 from modelog_serving.kubernetes import replicas
 from modelog_serving.oip.core import Inference
+from modelog_serving.oip.fast import FastInfer
+from modelog_serving.oip.fast_batch import METHOD, Parts
 from modelog_serving.oip.listen import GrpcListener, HttpListener
 from modelog_serving.oip.repository import Repository
 from modelog_serving.oip.rest_calls import RestCalls
@@ -114,7 +116,9 @@ async def build(host: Host) -> None:
         if own.replicas == "kubernetes":
             replicas.start(host, routes, deployments)
     repository = Repository(inference, routes, models, counters, meter, sight.left_of)
-    _data_plane(host, inference, repository, routes, warmup)
+    grpc = _data_plane(host, inference, repository, routes, warmup)
+    parts = Parts(log, counters, meter, host.clock)
+    grpc.server.add_direct(f"/{METHOD}", FastInfer(routes, models, batcher, host.verifier, parts, inference.plain).take)
     published = _predictions(host, log)
     retention = Retention(log, published, host.clock, own.log_keep_s, own.log_max_bytes)
     host.background("prediction retention", retention.run)
@@ -167,7 +171,9 @@ def _releases(
     host.background("releases", watch.run)
 
 
-def _data_plane(host: Host, inference: Inference, repository: Repository, routes: Routes, warmup: Warmup) -> None:
+def _data_plane(
+    host: Host, inference: Inference, repository: Repository, routes: Routes, warmup: Warmup
+) -> GrpcListener:
     settings = host.settings
     servicer = inference_api.InferenceServicer(inference, repository, warmup, host.verifier)
     grpc = GrpcListener(settings, host.verifier)
@@ -189,6 +195,7 @@ def _data_plane(host: Host, inference: Inference, repository: Repository, routes
     host.before_serving(partial(http.start, host.endpoints, "http"))
     host.on_stop(grpc.stop)
     host.on_stop(http.stop)
+    return grpc
 
 
 def _predictions(host: Host, log: PredictionLog) -> Callable[[], int]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from modelog_common.edge import frames
 from modelog_common.edge.call import Call
 from modelog_common.edge.connection import Connection
+from modelog_common.edge.direct import Direct, DirectCall
 from modelog_common.edge.frames import ConnectionFault
 from modelog_common.edge.handling import handle
 from modelog_common.edge.limits import Limits, Total
@@ -46,6 +47,7 @@ class EdgeServer:
     def __init__(self, wrap: Wrap | None = None, limits: Limits | None = None) -> None:
         self._wrap, self._limits = wrap, limits or Limits()
         self._handlers: dict[str, Any] = {}
+        self._direct: dict[str, Direct] = {}
         self._generic: list[Any] = []
         self._connections: set[Connection] = set()
         self._total = Total()
@@ -61,6 +63,10 @@ class EdgeServer:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         for name, handler in handlers.items():
             self._add(f"/{service}/{name}", handler)
+
+    def add_direct(self, path: str, direct: Direct) -> None:
+        """Offer calls of a method, which has a handler that takes one request, to `direct` first."""
+        self._direct[path] = direct
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen and answer; returns the port. Raises OSError when the address cannot be had."""
@@ -138,6 +144,8 @@ class EdgeServer:
             refuse(connection.outbox, stream, NOT_FOUND)
         elif head.refusal is not None:
             refuse(connection.outbox, stream, head.refusal)
+        elif head.path in self._direct:
+            stream.call = DirectCall(connection, stream, self._direct[head.path], handler)
         else:
             stream.call = Call(connection, stream, handler, handle)
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import grpc
 
 from modelog_common.config import Edge
+from modelog_common.edge.direct import Direct
 from modelog_common.edge.limits import Limits
 from modelog_common.edge.server import EdgeServer
 from modelog_common.rpc.pipeline import Pipeline
@@ -31,6 +32,10 @@ class Server(Protocol):
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None: ...
 
+    def add_direct(self, path: str, direct: Direct) -> None:
+        """Offer a method's calls to `direct` before its handler, where the edge has such a way."""
+        ...
+
     async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:
         """Listen and answer; returns the port. Raises OSError when the address cannot be had, Unavailable when TLS
         cannot."""
@@ -50,6 +55,9 @@ class GrpcioServer:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         self._server.add_registered_method_handlers(service, handlers)
+
+    def add_direct(self, path: str, direct: Direct) -> None:
+        """Every call is a task of grpcio's: the handler answers all of them."""
 
     async def listen(self, host: str, port: int, tls: Tls | None = None) -> int:
         address = f"{host}:{port}"

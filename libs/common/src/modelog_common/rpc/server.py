@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from modelog_common.config import Edge
 from modelog_common.domain.errors import Unavailable
+from modelog_common.edge.direct import Direct
 from modelog_common.rpc.edges import OWN, server_on
 from modelog_common.rpc.methods import Method, methods_of
 from modelog_common.rpc.pipeline import Guard, Pipeline, Veil
@@ -69,6 +70,13 @@ class GrpcServer:
         self._methods.update(methods_of(full_name, permission=permission, validated=validated))
         self._services.append(full_name)
         adder(servicer, self._server)
+
+    def add_direct(self, path: str, direct: Direct) -> None:
+        """Offer a method's calls to `direct` first, with nothing of the pipeline around it; only our own edge does.
+
+        It must tell the metrics and the log itself, and leave whatever it cannot answer to the servicer.
+        """
+        self._server.add_direct(path, direct)
 
     async def start(self) -> int:
         """Listen and answer; returns the port. Raises Unavailable when the address cannot be had."""

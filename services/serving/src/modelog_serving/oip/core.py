@@ -117,6 +117,13 @@ class Inference:
         self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
         self._given: dict[tuple[str, str, str], ModelRef] = {}
 
+    def plain(self, route: Route) -> bool:
+        """Whether nothing comes of a deployment's requests but answers, and the log of them.
+
+        Then they may be answered on the short way (`oip.fast`), which knows of nothing else.
+        """
+        return True
+
     async def infer(self, tenant: str, request: Request) -> Response:
         """Answer one request; an answer to traffic is in the log before this returns.
 

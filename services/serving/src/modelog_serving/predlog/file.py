@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from modelog_serving.predlog.answers import Answers, Recorded, row_of
 FORMAT = 2
 PAGE_BYTES = 4096
 MOST_PAGES = 4_294_967_294
+# As JSON writes it.
+NUL = "\\u0000"
 CONSUMER = "serving.requests"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -134,9 +137,18 @@ def places_of(db: sqlite3.Connection, tenant: str, deployment: str, prediction_i
 
 def index(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int, first_row: int = 0) -> None:
     """Say where predictions are. Of an id that is there already the first place counts."""
-    db.executemany(
-        "INSERT OR IGNORE INTO prediction VALUES (?, ?, ?, ?)",
-        [(number, prediction_id, sequence, row) for row, prediction_id in enumerate(ids, first_row)],
+    told = json.dumps(list(ids))
+    if NUL in told:
+        # SQLite's JSON would end the id there.
+        db.executemany(
+            "INSERT OR IGNORE INTO prediction VALUES (?, ?, ?, ?)",
+            [(number, prediction_id, sequence, row) for row, prediction_id in enumerate(ids, first_row)],
+        )
+        return
+    # One statement: each gives up Python's lock and has to get it back.
+    db.execute(
+        "INSERT OR IGNORE INTO prediction SELECT ?, value, ?, key + ? FROM json_each(?)",
+        (number, sequence, first_row, told),
     )
 
 

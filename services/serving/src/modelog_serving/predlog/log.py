@@ -35,7 +35,7 @@ class StreamCommit:
 @dataclass(frozen=True)
 class _Append:
     answers: Answers
-    done: asyncio.Future[Stored]
+    done: Callable[[Stored | BaseException], None]
 
 
 class PredictionLog:
@@ -82,13 +82,26 @@ class PredictionLog:
         nothing is stored and that must be the answer. Raises AlreadyExists when they were answered with other
         features, and Unavailable when nothing can be stored.
         """
-        loop = asyncio.get_running_loop()
-        item = _Append(answers, loop.create_future())
-        self._pending.append(item)
+        stored: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Stored | BaseException) -> None:
+            if stored.done():
+                return
+            if isinstance(outcome, BaseException):
+                stored.set_exception(outcome)
+            else:
+                stored.set_result(outcome)
+
+        self.put(answers, done)
+        return await stored
+
+    def put(self, answers: Answers, done: Callable[[Stored | BaseException], None]) -> None:
+        """As `append`, for who awaits nothing: `done` is told later what it would have returned or raised."""
+        self._pending.append(_Append(answers, done))
         if not self._writing:
             self._writing = True
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._cut, loop)
-        return await item.done
 
     async def append_stream(self, commit: StreamCommit) -> None:
         """Store answered request batches with how far their producers and the consumer have come, in one transaction.
@@ -114,12 +127,7 @@ class PredictionLog:
         failed = done.exception()
         outcomes = [failed] * len(batch) if failed else done.result()
         for item, outcome in zip(batch, outcomes, strict=True):
-            if item.done.done():
-                continue
-            if isinstance(outcome, BaseException):
-                item.done.set_exception(outcome)
-            else:
-                item.done.set_result(outcome)
+            item.done(outcome)
         self._wake()
         self._cut(loop)
 
@@ -257,6 +265,8 @@ class PredictionLog:
 
     async def close(self) -> None:
         """Finish what is being written and close the file."""
+        while self._writing:
+            await self._committed.wait()
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:

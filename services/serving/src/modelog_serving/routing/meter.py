@@ -81,11 +81,14 @@ class Meter:
             total.failed += 1
             total.failed_s += self._timer_s() - began_s
             raise
-        took_s = self._timer_s() - began_s
-        self._counts(route, version).buckets[bucket_of(took_s * 1000)] += 1
+        self.answered(route, version, self._timer_s() - began_s)
+
+    def answered(self, route: Route, version: str, took_s: float, requests: int = 1) -> None:
+        """Count requests of traffic that were answered, each after so long."""
+        self._counts(route, version).buckets[bucket_of(took_s * 1000)] += requests
         total = self._total(route, version)
-        total.answered += 1
-        total.answered_s += took_s
+        total.answered += requests
+        total.answered_s += took_s * requests
 
     def total(self, tenant: str, deployment: str, version: str) -> Total:
         """All requests of traffic since the process started."""

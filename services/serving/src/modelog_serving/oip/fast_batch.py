@@ -1,0 +1,206 @@
+"""Calls that are answered together: one computation, one entry in the log, and then each its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import structlog
+from modelog_common.domain.clock import Clock
+from modelog_common.domain.errors import ModelogError
+from modelog_common.domain.ids import uuid7
+from modelog_common.edge.direct import DirectCall
+from modelog_common.edge.status import Status
+from modelog_common.rpc.errors import DeadlineExceeded, status_of, trailers_of
+from modelog_common.telemetry import metrics
+
+from modelog_serving.engine.batcher import ROWS_PER_CALL
+from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.oip.fast_codec import Asked, Writer
+from modelog_serving.predlog.answers import Answerer, Answers
+from modelog_serving.predlog.log import PredictionLog, Stored, micros
+from modelog_serving.routing.counters import Counters
+from modelog_serving.routing.meter import Meter
+from modelog_serving.routing.routes import Route
+
+BATCH_ROWS = ROWS_PER_CALL // 4
+METHOD = "inference.GRPCInferenceService/ModelInfer"
+LABELS = {metrics.ATTRIBUTE_METHOD: METHOD, metrics.ATTRIBUTE_CODE: "OK"}
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A version of a deployment, in memory, as it answers traffic now."""
+
+    route: Route
+    version: str
+    digest: str
+    model: Model
+    writer: Writer
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What answers are written to and counted by."""
+
+    log: PredictionLog
+    counters: Counters
+    meter: Meter
+    clock: Clock
+
+
+class Waiting(NamedTuple):
+    """A call; `end` is when its time is over, by the loop's clock."""
+
+    call: DirectCall
+    asked: Asked
+    prediction_id: str
+    key: str
+    end: float
+
+
+class Batch:
+    """Calls of one user to one version, as the batcher's `Work`."""
+
+    def __init__(self, target: Target, user: str, parts: Parts) -> None:
+        self.target, self._user, self._parts = target, user, parts
+        self._loop = asyncio.get_running_loop()
+        self.began = self._loop.time()
+        self._waiting: list[Waiting] = []
+        self._correlation_ids: list[str] = []
+        self.requests = self.rows = self.size_bytes = 0
+        self._matrix = self._outputs = np.empty((0, 0), np.float32)
+
+    @property
+    def model(self) -> Model:
+        return self.target.model
+
+    def add(self, waiting: Waiting, correlation_id: str = "") -> None:
+        self._waiting.append(waiting)
+        if correlation_id:
+            self._correlation_ids.append(correlation_id)
+        self.requests += 1
+        self.rows += waiting.asked.shape.rows
+        self.size_bytes += len(waiting.asked.values)
+
+    def refuse(self, error: ModelogError) -> None:
+        """Tell all of them."""
+        status = _status(error)
+        for waiting in self._waiting:
+            waiting.call.fail(status)
+
+    # The batcher's side.
+
+    def take(self) -> Matrix | None:
+        """The rows of those who still wait, and are in time; those that hold what is not allowed are handed over."""
+        self._waiting = [waiting for waiting in self._waiting if self._still(waiting)]
+        if not self._waiting:
+            return None
+        self._matrix = self._joined()
+        if np.isinf(self._matrix).any():
+            self._leave_infinite()
+            if not self._waiting:
+                return None
+        return self._matrix
+
+    def answered(self, outputs: Matrix) -> None:
+        self._outputs = outputs
+        try:
+            self._parts.log.put(self._answers(outputs), self._logged)
+        except Exception as error:
+            self.failed(error)
+
+    def failed(self, error: Exception) -> None:
+        # One by one, so that each gets its own error, and those that can be answered their answer.
+        for waiting in self._waiting:
+            waiting.call.hand_over()
+
+    def _still(self, waiting: Waiting) -> bool:
+        if waiting.call.ended:
+            return False
+        if waiting.end > self._loop.time():
+            return True
+        waiting.call.fail(_status(DeadlineExceeded("the call waited longer than its deadline; nothing was done")))
+        return False
+
+    def _joined(self) -> Matrix:
+        width = self._waiting[0].asked.shape.width
+        values = b"".join([waiting.asked.values for waiting in self._waiting])
+        return np.frombuffer(values, "<f4").reshape(-1, width)
+
+    def _leave_infinite(self) -> None:
+        kept = []
+        for waiting in self._waiting:
+            if np.isinf(np.frombuffer(waiting.asked.values, "<f4")).any():
+                waiting.call.hand_over()
+            else:
+                kept.append(waiting)
+        self._waiting = kept
+        if kept:
+            self._matrix = self._joined()
+
+    # The log's side.
+
+    def _answers(self, outputs: Matrix) -> Answers:
+        ids: list[str] = []
+        keys: list[str] = []
+        keyed = False
+        for waiting in self._waiting:
+            rows = waiting.asked.shape.rows
+            own = _ids(waiting.prediction_id, rows)
+            ids += own
+            keyed = keyed or rows > 1 or waiting.key != waiting.prediction_id
+            keys += [waiting.key] * rows
+        target = self.target
+        return Answers(
+            tenant=target.route.tenant,
+            deployment=target.route.deployment.name,
+            model=target.route.deployment.model,
+            ids=ids,
+            event_times_us=[micros(self._parts.clock.now())] * len(ids),
+            keys=keys if keyed else (),
+            answerers=[Answerer(target.version, target.digest)],
+            answered_by=np.zeros(len(ids), np.uint8),
+            feature_names=target.route.deployment.signature.features,
+            features=self._matrix,
+            outputs=outputs,
+            given_ids=False,
+        )
+
+    def _logged(self, outcome: Stored | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            self.failed(RuntimeError("the log"))
+            return
+        writer = self.target.writer
+        columns, row = writer.columns(self._outputs), 0
+        for waiting in self._waiting:
+            shape = waiting.asked.shape
+            ids = waiting.prediction_id if shape.rows == 1 else ",".join(_ids(waiting.prediction_id, shape.rows))
+            waiting.call.answer(writer.answer(columns, row, shape, waiting.asked.id, ids))
+            row += shape.rows
+        self._tell(row)
+
+    def _tell(self, rows: int) -> None:
+        """Count and log them: one line for all."""
+        target, parts, calls = self.target, self._parts, len(self._waiting)
+        took_s = self._loop.time() - self.began
+        parts.counters.add(target.route.tenant, target.route.deployment.name, target.version, rows)
+        parts.meter.answered(target.route, target.version, took_s, calls)
+        duration = metrics.server_call_duration()
+        for _ in range(calls):
+            duration.record(took_s, LABELS)
+        log.info(
+            "calls", method=METHOD, code="OK", calls=calls, rows=rows, latency_ms=round(took_s * 1000, 3),
+            user=self._user, tenant=target.route.tenant, correlation_ids=self._correlation_ids,
+        )  # fmt: skip
+
+
+def _ids(prediction_id: str, rows: int) -> list[str]:
+    return [prediction_id] if rows == 1 else [f"{prediction_id}.{row}" for row in range(rows)]
+
+
+def _status(error: ModelogError) -> Status:
+    return Status(*trailers_of(status_of(error, str(uuid7()))))
