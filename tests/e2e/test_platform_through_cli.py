@@ -147,6 +147,17 @@ def test_the_prediction_is_proven_offline(story: Story, tmp_path: Path) -> None:
     assert f"no prediction 'none' of '{NAME}'" in cli("prove", "none", "--deployment", NAME, exit_status=1).stderr
 
 
+def test_the_incumbent_replayed_answers_the_same(story: Story) -> None:
+    found = story.platform.json("replay", NAME, "--slice", "a")
+    assert found["identical"]
+    assert found["logged_digest"] == found["replayed_digest"]
+    assert found["versions"] == {story.version: BATCHES * BATCH_ROWS + 1}
+    assert sum(each["count"] for each in found["slices"]) == found["whole"]["count"] == BATCHES * BATCH_ROWS + 1
+    said = story.platform.cli("replay", NAME, "--candidate", story.version).stdout
+    assert f"again by {story.version}" in said
+    assert "(identical)" in said
+
+
 def test_the_window_counts_each_prediction_once(story: Story) -> None:
     (window,) = story.platform.json("monitor", "windows", NAME)
     assert (window["predictions"], window["labelled"]) == (BATCHES * BATCH_ROWS, BATCHES * BATCH_ROWS)

@@ -43,6 +43,7 @@ OF_NOW = {
     # These name the sizes, positions and moments that they are about.
     "lineage.AuditService.GetInclusionProof": "names its position",
     "lineage.AuditService.ProvePrediction": "an answer never changes, and is proven in the log as it is",
+    "serving.DeploymentService.ReplayPredictions": "names the times between which it replays",
     "serving.DeploymentService.GetPredictionInclusion": "an answer never changes, and is sealed once",
     "lineage.AuditService.GetConsistencyProof": "names its sizes",
     "lineage.AuditService.DiffEvents": "names the two moments that it compares",
@@ -75,6 +76,7 @@ SDK_OF_NOW = {
     "Audit.checkpoint",
     "Audit.proof",
     "Audit.prove",
+    "Deployments.replay",
     "Audit.consistency",
     "Audit.exact_events",
     "Audit.diff",

@@ -48,6 +48,7 @@ from modelog_serving.oip.rest_routes import RestRoutes
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
+from modelog_serving.predlog.replay import Replay
 from modelog_serving.predlog.retention import Retention
 from modelog_serving.predlog.seal import Sealer
 from modelog_serving.read.releases import release_rows
@@ -110,7 +111,8 @@ async def build(host: Host) -> None:
         for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
             host.publish(category)
         live, control = Live(routes, warmup, counters), Control(deployments, versions, models, routes)
-        queries = _control_plane(host, evidence, live, control)
+        replay = Replay(log, inference, models, batcher)
+        queries = _control_plane(host, evidence, replay, live, control)
         _releases(host, queries, live, control, deployments, versions, models, routes, meter)
         _streams(host, stream)
         if own.replicas == "kubernetes":
@@ -137,7 +139,7 @@ def _evidence(host: Host, log: PredictionLog, own: ServingSettings) -> Evidence:
     return Evidence(log, sealer)
 
 
-def _control_plane(host: Host, evidence: Evidence, live: Live, control: Control) -> Queries:
+def _control_plane(host: Host, evidence: Evidence, replay: Replay, live: Live, control: Control) -> Queries:
     queries = host.project(
         METADATA,
         [
@@ -145,7 +147,9 @@ def _control_plane(host: Host, evidence: Evidence, live: Live, control: Control)
             EntityProjection(host.store, RELEASES, EVENTS, release_rows),
         ],
     )
-    servicer = DeploymentServicer(control, queries, live, evidence, host.clock, partial(exported, host.settings))
+    servicer = DeploymentServicer(
+        control, queries, live, evidence, replay, host.clock, partial(exported, host.settings)
+    )
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
     return queries
 

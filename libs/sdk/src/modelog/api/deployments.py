@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional
 
+from modelog.replay import Replayed, ReplayReport
 from modelog.transport import Transport
 from modelog.types import Deployment, Prediction, Record
+from modelog.types.serving import ReplayPage
 
 
 class _Deployments(Record):
@@ -90,3 +92,39 @@ class Deployments:
         """One answered request from the prediction log; NotFound as of a moment before it was answered."""
         path = f"/api/v1/deployments/{deployment}/predictions/{prediction_id}"
         return self._transport.get(path, Prediction, as_of=as_of)
+
+    def replay(
+        self,
+        deployment: str,
+        candidate: str = "",
+        *,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+        slice: Optional[str] = None,
+        tolerance: float = 0.0,
+        progress: Callable[[int, float], object] = lambda _answers, _share: None,
+    ) -> ReplayReport:
+        """Send logged requests through a version again, and tell how far its answers are from those that were given.
+
+        Without a candidate the versions that answered do it again. `since` and `until` are RFC 3339 times; `slice` is a
+        feature by whose values, or tenths, the differences are told; an answer has changed when its outputs are further
+        than `tolerance` from the logged ones. `progress` hears how many answers were replayed, and of which share of
+        the log.
+        """
+        self._transport.present("replaying")
+        gathered, after = Replayed(deployment, candidate, slice or "", tolerance), 0
+        while True:
+            page = self._transport.get(
+                f"/api/v1/deployments/{deployment}/replay",
+                ReplayPage,
+                candidate=candidate or None,
+                since=since,
+                until=until,
+                slice=slice,
+                after=after,
+            )
+            gathered.add(page)
+            progress(len(gathered.distances), page.next_after / page.last if page.next_after else 1.0)
+            if not page.next_after:
+                return gathered.report()
+            after = page.next_after

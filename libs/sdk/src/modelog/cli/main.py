@@ -33,6 +33,7 @@ from modelog.cli import (
     platform,
     proving,
     releases,
+    replaying,
     reproduce,
     retirements,
     runs,
@@ -74,6 +75,7 @@ app.add_typer(releases.app, name="release")
 releases.register(app)
 search.register(app)
 proving.register(app)
+replaying.register(app)
 app.add_typer(monitors.app, name="monitor")
 app.add_typer(ab_tests.app, name="abtest")
 app.add_typer(webhooks.app, name="webhook")

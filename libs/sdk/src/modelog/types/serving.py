@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Union
 
 from modelog.types.models import Signature
 from modelog.types.records import Record
@@ -63,3 +63,15 @@ class Prediction(Record):
     event_time: Optional[datetime] = None
     answered_at: Optional[datetime] = None
     key: str = ""
+
+
+class ReplayPage(Record):
+    """Answers beside what a version answers now; what JSON has no number for is "NaN", "Infinity" or "-Infinity"."""
+
+    prediction_ids: List[str] = []
+    versions: List[str] = []
+    logged: List[Union[float, str]] = []
+    replayed: List[Union[float, str]] = []
+    slice_values: List[Union[float, str]] = []
+    next_after: int = 0
+    last: int = 0

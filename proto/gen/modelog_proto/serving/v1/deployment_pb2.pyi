@@ -744,3 +744,97 @@ class PredictionInclusion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictionInclusion: _TypeAlias = PredictionInclusion  # noqa: Y015
+
+@_typing.final
+class ReplayPredictionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    candidate: _builtins.str
+    """The version that answers again; empty for the one that answered."""
+    since: _builtins.str
+    """RFC 3339 times: what was answered from then on, and before then. Empty means from the beginning, and until now."""
+    until: _builtins.str
+    slice: _builtins.str
+    """The value of this feature is told of each answer."""
+    after: _builtins.int
+    """Go on after this place in the prediction log: next_after of the answer before."""
+    limit: _builtins.int
+    """Most answers that are replayed at once, but for those of one batch; 0 means 2000."""
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        candidate: _builtins.str = ...,
+        since: _builtins.str = ...,
+        until: _builtins.str = ...,
+        slice: _builtins.str = ...,
+        after: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "candidate", b"candidate", "deployment", b"deployment", "limit", b"limit", "since", b"since", "slice", b"slice", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayPredictionsRequest: _TypeAlias = ReplayPredictionsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayPredictionsResponse(_message.Message):
+    """Answers of the prediction log beside what a version answers to the same features now, in the order of the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTION_IDS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LOGGED_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    SLICE_VALUES_FIELD_NUMBER: _builtins.int
+    NEXT_AFTER_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    next_after: _builtins.int
+    """Where to go on; 0 when there is nothing more."""
+    last: _builtins.int
+    """The last place in the log, for telling how far this is."""
+    @_builtins.property
+    def prediction_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The version that had answered each."""
+
+    @_builtins.property
+    def logged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """(answers, outputs), row-major: what was logged, and what is answered now."""
+
+    @_builtins.property
+    def replayed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def slice_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The feature's value of each answer, when a slice was asked for."""
+
+    def __init__(
+        self,
+        *,
+        prediction_ids: _abc.Iterable[_builtins.str] | None = ...,
+        versions: _abc.Iterable[_builtins.str] | None = ...,
+        logged: _abc.Iterable[_builtins.float] | None = ...,
+        replayed: _abc.Iterable[_builtins.float] | None = ...,
+        slice_values: _abc.Iterable[_builtins.float] | None = ...,
+        next_after: _builtins.int = ...,
+        last: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "logged", b"logged", "next_after", b"next_after", "prediction_ids", b"prediction_ids", "replayed", b"replayed", "slice_values", b"slice_values", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayPredictionsResponse: _TypeAlias = ReplayPredictionsResponse  # noqa: Y015

@@ -75,6 +75,11 @@ class DeploymentServiceStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Prediction.FromString,
                 _registered_method=True)
+        self.ReplayPredictions = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/ReplayPredictions',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ReplayPredictionsRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ReplayPredictionsResponse.FromString,
+                _registered_method=True)
         self.GetPredictionInclusion = channel.unary_unary(
                 '/modelog.serving.v1.DeploymentService/GetPredictionInclusion',
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionInclusionRequest.SerializeToString,
@@ -142,6 +147,13 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplayPredictions(self, request, context):
+        """Sends logged requests through a version again, a page at a time; nothing of it is logged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPredictionInclusion(self, request, context):
         """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now.
         """
@@ -191,6 +203,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
                     servicer.GetPrediction,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Prediction.SerializeToString,
+            ),
+            'ReplayPredictions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayPredictions,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ReplayPredictionsRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ReplayPredictionsResponse.SerializeToString,
             ),
             'GetPredictionInclusion': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPredictionInclusion,
@@ -415,6 +432,33 @@ class DeploymentService:
             '/modelog.serving.v1.DeploymentService/GetPrediction',
             modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_deployment__pb2.Prediction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayPredictions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/ReplayPredictions',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.ReplayPredictionsRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.ReplayPredictionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class DeploymentServiceStub:
     """Ends a deployment; its name stays in the log."""
     GetPrediction: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]
     """One answered request from the prediction log."""
+    ReplayPredictions: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ReplayPredictionsRequest, _deployment_pb2.ReplayPredictionsResponse]
+    """Sends logged requests through a version again, a page at a time; nothing of it is logged."""
     GetPredictionInclusion: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionInclusionRequest, _deployment_pb2.PredictionInclusion]
     """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now."""
 
@@ -73,6 +75,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """Ends a deployment; its name stays in the log."""
     GetPrediction: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]  # type: ignore[assignment]
     """One answered request from the prediction log."""
+    ReplayPredictions: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ReplayPredictionsRequest, _deployment_pb2.ReplayPredictionsResponse]  # type: ignore[assignment]
+    """Sends logged requests through a version again, a page at a time; nothing of it is logged."""
     GetPredictionInclusion: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionInclusionRequest, _deployment_pb2.PredictionInclusion]  # type: ignore[assignment]
     """Where an answer is in the sealed prediction log; what is not sealed yet is sealed now."""
 
@@ -142,6 +146,14 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.Prediction, _abc.Awaitable[_deployment_pb2.Prediction]]:
         """One answered request from the prediction log."""
+
+    @_abc_1.abstractmethod
+    def ReplayPredictions(
+        self,
+        request: _deployment_pb2.ReplayPredictionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.ReplayPredictionsResponse, _abc.Awaitable[_deployment_pb2.ReplayPredictionsResponse]]:
+        """Sends logged requests through a version again, a page at a time; nothing of it is logged."""
 
     @_abc_1.abstractmethod
     def GetPredictionInclusion(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
-from modelog_common.domain.errors import NotFound
+from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.read.queries import Queries
 from modelog_common.rpc.call import command_context, current_call
@@ -23,12 +23,15 @@ from modelog_serving.api.live import Live
 from modelog_serving.control import Control
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.evidence import Evidence
+from modelog_serving.predlog.log import micros
+from modelog_serving.predlog.replay import Replay, Replayed, Span
 from modelog_serving.predlog.segments import Included
 from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS
 
 # (tenant, deployment, format) -> YAML.
 Export = Callable[[str, pb.Deployment, pb.ManifestFormat.ValueType], str]
 FULL_NAME = "modelog.serving.v1.DeploymentService"
+REPLAYED_ROWS = 2000
 _ENVIRONMENT_NAMES = {number: name for name, number in ENVIRONMENTS.items()}
 
 
@@ -36,10 +39,17 @@ class DeploymentServicer(DeploymentServiceServicer):
     """Deployments and their traffic."""
 
     def __init__(
-        self, control: Control, queries: Queries, live: Live, evidence: Evidence, clock: Clock, export: Export
+        self,
+        control: Control,
+        queries: Queries,
+        live: Live,
+        evidence: Evidence,
+        replay: Replay,
+        clock: Clock,
+        export: Export,
     ) -> None:
         self._control, self._queries, self._live, self._clock = control, queries, live, clock
-        self._evidence, self._export = evidence, export
+        self._evidence, self._replay, self._export = evidence, replay, export
 
     async def CreateDeployment(self, request: pb.CreateDeploymentRequest, context: Any) -> pb.Deployment:
         ctx = self._context(request.request_id, "CreateDeployment")
@@ -98,6 +108,14 @@ class DeploymentServicer(DeploymentServiceServicer):
         tenant = current_call().identity.tenant
         return to_inclusion(await self._evidence.included(tenant, request.deployment, request.prediction_id))
 
+    async def ReplayPredictions(
+        self, request: pb.ReplayPredictionsRequest, context: Any
+    ) -> pb.ReplayPredictionsResponse:
+        span = Span(request.deployment, _micros("since", request.since), _micros("until", request.until), request.after)
+        tenant = current_call().identity.tenant
+        limit = request.limit or REPLAYED_ROWS
+        return to_replayed(await self._replay.page(tenant, span, request.candidate, request.slice, limit))
+
     def _context(self, request_id: str, method: str) -> Context:
         """A request id counts for its caller and method: another one's "1" is another request."""
         ctx = command_context(self._clock, request_id)
@@ -142,3 +160,23 @@ def to_inclusion(found: Included) -> pb.PredictionInclusion:
         path=found.path,
         position=found.segment.position,
     )
+
+
+def to_replayed(found: Replayed) -> pb.ReplayPredictionsResponse:
+    """The answer."""
+    return pb.ReplayPredictionsResponse(
+        prediction_ids=found.ids,
+        versions=found.versions,
+        logged=found.logged,
+        replayed=found.replayed,
+        slice_values=found.slice_values,
+        next_after=found.next_after,
+        last=found.last,
+    )
+
+
+def _micros(field: str, text: str) -> int:
+    try:
+        return micros(datetime.fromisoformat(text)) if text else 0
+    except ValueError as error:
+        raise Invalid.field(field, f"{text!r} is no time: {error}") from None

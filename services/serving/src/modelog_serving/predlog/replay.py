@@ -1,0 +1,137 @@
+"""Sends logged requests through a version again: what it answers beside what was answered."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from modelog_common.domain.errors import Invalid
+from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+
+from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.batcher import Batcher, batcher_of
+from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.engine.runtime import Matrix
+from modelog_serving.oip.core import Inference
+from modelog_serving.oip.tensors import SINGLE
+from modelog_serving.predlog.answers import matrices_of
+from modelog_serving.predlog.log import PredictionLog
+
+
+@dataclass(frozen=True)
+class Span:
+    """Answers of a deployment from `since_us` on and before `until_us` (0: to the end), after a place in the log."""
+
+    deployment: str
+    since_us: int
+    until_us: int
+    after: int
+
+
+@dataclass
+class Replayed:
+    """A page of answers; `logged` and `replayed` are (answers, outputs), row-major, one after the other."""
+
+    last: int
+    ids: list[str] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
+    logged: list[float] = field(default_factory=list)
+    replayed: list[float] = field(default_factory=list)
+    slice_values: list[float] = field(default_factory=list)
+    next_after: int = 0
+
+
+class Replay:
+    """Answers from the log's features, beside the traffic and without being traffic."""
+
+    def __init__(self, log: PredictionLog, inference: Inference, models: Models, batcher: Batcher) -> None:
+        self._log, self._inference, self._models, self._batcher = log, inference, models, batcher
+
+    async def page(self, tenant: str, span: Span, candidate: str, by: str, limit: int) -> Replayed:
+        """The next answers, about `limit` of them; `candidate` is empty for the versions that had answered.
+
+        Raises NotFound for a deployment or version that there is not, Invalid for one that takes other features.
+        """
+        # Asked first, so that what cannot be replayed is said also where there is nothing to replay.
+        refs = {candidate: await self._ref(tenant, span.deployment, candidate)} if candidate else {}
+        await self._inference.refs(tenant, span.deployment)
+        page = Replayed(self._log.sequence)
+        batches, page.next_after = await self._log.reading(lambda db: _batches(db, tenant, span, limit))
+        for batch in batches:
+            for answerer in {a.version for a in batch.answerers} if not candidate else ():
+                if answerer not in refs:
+                    refs[answerer] = await self._ref(tenant, span.deployment, answerer)
+            await self._add(page, batch, [refs[candidate or a.version] for a in batch.answerers], by)
+        return page
+
+    async def _ref(self, tenant: str, deployment: str, version: str) -> ModelRef:
+        (ref,) = await self._inference.refs(tenant, deployment, version)
+        return ref
+
+    async def _add(self, page: Replayed, batch: PredictionBatch, refs: Sequence[ModelRef], by: str) -> None:
+        features, logged = matrices_of(batch)
+        answered_by = np.frombuffer(batch.answered_by, np.uint8)
+        replayed: Matrix = np.empty(logged.shape, np.float64)
+        for number, ref in enumerate(refs):
+            rows = answered_by == number
+            given = arranged(ref.signature, batch.feature_names, features[rows])
+            model = self._models.loaded(ref) or await self._models.get(ref)
+            found = await batcher_of(model, self._batcher).predict_alone(model, given)
+            if found.shape[1] != logged.shape[1]:
+                raise Invalid.field("candidate", f"answers {found.shape[1]} numbers; logged are {logged.shape[1]}")
+            replayed[rows] = found
+        page.ids += batch.prediction_ids
+        page.versions += [batch.answerers[number].version for number in answered_by]
+        page.logged += logged.astype(np.float64).ravel().tolist()
+        page.replayed += replayed.ravel().tolist()
+        if by:
+            page.slice_values += features[:, _column(batch.feature_names, by, "slice")].astype(np.float64).tolist()
+
+
+def arranged(signature: Signature, names: Sequence[str], features: Matrix) -> Matrix:
+    """Logged features as a model takes them; raises Invalid for one that was not logged."""
+    single = all(spec.datatype in SINGLE for spec in signature.inputs)
+    columns = [_column(names, name, "candidate") for name in signature.features]
+    found: Matrix = np.ascontiguousarray(features[:, columns], np.float32 if single else np.float64)
+    return found
+
+
+def _column(names: Sequence[str], name: str, asked: str) -> int:
+    try:
+        return list(names).index(name)
+    except ValueError:
+        raise Invalid.field(asked, f"needs the feature {name!r}; logged are {', '.join(names)}") from None
+
+
+def _batches(db: sqlite3.Connection, tenant: str, span: Span, limit: int) -> tuple[list[PredictionBatch], int]:
+    """The next batches of a span, and where to go on; 0 at the end."""
+    found: list[PredictionBatch] = []
+    rows, after = 0, max(span.after, _before(db, span.since_us))
+    for sequence, body in db.execute(
+        "SELECT sequence, body FROM batch WHERE sequence > ? AND tenant = ? AND deployment = ? ORDER BY sequence",
+        (after, tenant, span.deployment),
+    ):
+        batch = PredictionBatch.FromString(body)
+        if span.until_us and batch.answered_at_us >= span.until_us:
+            return found, 0
+        if rows and rows + len(batch.prediction_ids) > limit:
+            return found, after
+        found.append(batch)
+        rows, after = rows + len(batch.prediction_ids), sequence
+    return found, 0
+
+
+def _before(db: sqlite3.Connection, since_us: int) -> int:
+    """The last place of the log before which everything was answered before a time: batches are in its order."""
+    (first, last) = db.execute("SELECT coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM batch").fetchone()
+    while since_us and first <= last:
+        middle = (first + last) // 2
+        row = db.execute("SELECT sequence, body FROM batch WHERE sequence >= ? ORDER BY sequence LIMIT 1", (middle,))
+        sequence, body = row.fetchone()
+        if PredictionBatch.FromString(body).answered_at_us < since_us:
+            first = sequence + 1
+        else:
+            last = middle - 1
+    return int(first) - 1
