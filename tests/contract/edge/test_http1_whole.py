@@ -263,9 +263,7 @@ async def test_who_does_not_read_is_not_answered_for_ever() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", here.port, limit=1024)
         async with asyncio.timeout(WAIT_S):
             writer.write(CHUNKED.replace(b"/a", b"/large") * 100)
-            while not here.whole.connections:
-                await asyncio.sleep(0.01)
-            while here.whole.connections:
+            while not here.asked or here.whole.connections:
                 await asyncio.sleep(0.01)
         assert len(here.asked) < 100
         writer.close()
@@ -277,7 +275,7 @@ async def test_what_a_handler_forgot_closes_the_connection() -> None:
 
 
 async def test_what_is_idle_for_long_is_closed() -> None:
-    async with served(idle_s=0.1) as here:
+    async with served(idle_s=1.0) as here:
         assert statuses(await told(here.port, CHUNKED)) == [200]
 
 
@@ -326,7 +324,9 @@ def test_any_bytes_are_answered_alike_however_they_are_cut(tried: list[tuple[lis
             async def both(parts: list[bytes], at: int) -> None:
                 data = b"".join(parts) + LAST
                 whole, cut = await asyncio.gather(told(here.port, data), told(here.port, data[:at], data[at:]))
-                assert statuses(whole)[-1:] == statuses(cut)[-1:], (data, at, whole, cut)
+                last = {*statuses(whole)[-1:], *statuses(cut)[-1:]}
+                # On a machine that stands still for a moment, the time of one is over and that of the other not.
+                assert len(last) == 1 or 408 in last, (data, at, whole, cut)
 
             await asyncio.gather(*(both(*one) for one in tried))
 
