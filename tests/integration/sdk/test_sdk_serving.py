@@ -123,6 +123,14 @@ def test_deployments_on_the_command_line(run: Any, deployed: str, tmp_path: Path
     assert len(answer["outputs"]) == 2
     shown = run("predict", deployed, "-f", "hour=1", "-f", "wind=2").output
     assert "late 1.0.0" in shown
+    explained = json.loads(run("predict", deployed, "--file", file, "--explain", "--json").output)["explanation"]
+    assert (explained["method"], explained["of"]) == ("tree_shap", "margin")
+    asked = np.array([[row[name] for name in COLUMNS] for row in ROWS], np.float32)
+    margin = booster().predict(xgboost.DMatrix(asked, feature_names=COLUMNS), output_margin=True)
+    for n, base in enumerate(explained["base"]):
+        whole = base[0] + sum(explained["contributions"][name][n][0] for name in COLUMNS)
+        assert whole == pytest.approx(float(margin[n]), abs=1e-5)
+    assert "add up to the margin" in run("predict", deployed, "-f", "hour=1", "-f", "wind=2", "--explain").output
     file.write_text(json.dumps(ROWS[0]))
     assert "late 1.0.0" in run("predict", deployed, "--file", file, "--version", "1.0.0").output
     found = answer["prediction_ids"][0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+import json
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import httpx
 
@@ -22,11 +23,20 @@ def endpoint(client: Client) -> str:
 
 
 def predict(
-    client: Client, deployment: str, records: Sequence[Mapping[str, Optional[float]]], *, version: str = ""
+    client: Client,
+    deployment: str,
+    records: Sequence[Mapping[str, Optional[float]]],
+    *,
+    version: str = "",
+    explain: bool = False,
+    samples: int = 0,
 ) -> Dict[str, Any]:
     """Ask for records by feature name: a tensor for each feature, one row for each record; None is missing.
 
-    Answers with version, prediction_ids (one a record) and outputs (records, outputs).
+    Answers with version, prediction_ids (one a record) and outputs (records, outputs). With `explain` there is
+    `explanation` too: the method, what contributions and base add up to (the margin or the output), contributions by
+    feature's name (records, outputs), base (records, outputs), and where they were sampled their standard errors,
+    alike. `samples` is from how many orders of the features, for models that are not trees.
     """
     if not records or not records[0]:
         raise Invalid("records: at least one record with features is needed")
@@ -36,24 +46,30 @@ def predict(
             raise Invalid(f"records[{n}]: has the features {sorted(record)}, the first has {sorted(names)}")
     client.present("a prediction")
     path = f"/v2/models/{deployment}" + (f"/versions/{version}" if version else "") + "/infer"
+    asked: Dict[str, Any] = {}
+    if explain:
+        asked = {"explain": "shap", **({"explain_samples": samples} if samples else {})}
     try:
-        answer = _post(client, path, _tensors(records, {}))
+        answer = _post(client, path, _tensors(records, {}, asked))
     except Invalid:
         # Most signatures say FP32 of all. Only for others it is worth a second request to know what they say.
         datatypes = _datatypes(client, deployment)
         if set(datatypes.values()) <= {FEATURE}:
             raise
-        answer = _post(client, path, _tensors(records, datatypes))
-    return _answer(answer, len(records))
+        answer = _post(client, path, _tensors(records, datatypes, asked))
+    found = _answer(answer, len(records))
+    return {**found, "explanation": _explanation(client, deployment, answer)} if explain else found
 
 
-def _tensors(records: Sequence[Mapping[str, Optional[float]]], datatypes: Mapping[str, str]) -> Dict[str, Any]:
+def _tensors(
+    records: Sequence[Mapping[str, Optional[float]]], datatypes: Mapping[str, str], parameters: Mapping[str, Any]
+) -> Dict[str, Any]:
     inputs = []
     for name in records[0]:
         datatype = datatypes.get(name, FEATURE)
         data = [_json(record[name], datatype) for record in records]
         inputs.append({"name": name, "datatype": datatype, "shape": [len(records)], "data": data})
-    return {"inputs": inputs}
+    return {"inputs": inputs, **({"parameters": dict(parameters)} if parameters else {})}
 
 
 def _datatypes(client: Client, deployment: str) -> Dict[str, str]:
@@ -85,10 +101,42 @@ def _answer(answer: Mapping[str, Any], rows: int) -> Dict[str, Any]:
     }
 
 
+def _explanation(client: Client, deployment: str, answer: Mapping[str, Any]) -> Dict[str, Any]:
+    """By the names of the signature's columns, in whose order the contributions are."""
+    tensors = {output["name"]: output for output in answer["outputs"]}
+    _, outputs, features = tensors["explain.contributions"]["shape"]
+    columns = json.loads(_get(client, f"/v2/models/{deployment}")["properties"]["columns"])
+
+    def cut(values: Sequence[float], width: int) -> List[List[float]]:
+        return [list(values[n : n + width]) for n in range(0, len(values), width)]
+
+    def named(tensor: str) -> Dict[str, List[List[float]]]:
+        each = tensors[tensor]["data"]
+        return {name: cut(each[n::features], outputs) for n, name in enumerate(columns)}
+
+    parameters = answer.get("parameters", {})
+    found = {
+        "method": parameters["explain_method"],
+        "of": parameters["explain_of"],
+        "contributions": named("explain.contributions"),
+        "base": cut(tensors["explain.base"]["data"], outputs),
+    }
+    return {**found, "error": named("explain.error")} if "explain.error" in tensors else found
+
+
+def _get(client: Client, path: str) -> Dict[str, Any]:
+    url = endpoint(client)
+    return _answered(url, lambda: httpx.get(url + path, headers=client.authorization, timeout=60.0))
+
+
 def _post(client: Client, path: str, body: Mapping[str, Any]) -> Dict[str, Any]:
     url = endpoint(client)
+    return _answered(url, lambda: httpx.post(url + path, json=body, headers=client.authorization, timeout=60.0))
+
+
+def _answered(url: str, ask: Callable[[], httpx.Response]) -> Dict[str, Any]:
     try:
-        response = httpx.post(url + path, json=body, headers=client.authorization, timeout=60.0)
+        response = ask()
     except httpx.TransportError as error:
         raise Unavailable(f"{url} does not answer: {error}") from None
     if response.status_code >= 400:

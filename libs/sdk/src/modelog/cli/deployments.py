@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, List, Mapping, Optional
 
 import typer
 
@@ -167,17 +167,33 @@ def predict(
     feature: Optional[List[str]] = typer.Option(None, "--feature", "-f", help="name=number; may be repeated."),
     file: Optional[Path] = typer.Option(None, help="A JSON file with a list of records by feature name."),
     version: str = typer.Option("", help="Ask this version, past the traffic split."),
+    explain: bool = typer.Option(False, "--explain", help="Tell what each feature contributed, too."),
+    samples: int = typer.Option(0, help="For models that are not trees: from how many orders of the features."),
     as_json: bool = AsJson,
 ) -> None:
     """Ask a deployment (Open Inference Protocol). Example: `modelog predict flight-delay --file flights.json`"""
     with told(), modelog.connect() as client:
-        answer = ask(client, deployment, _records(feature, file), version=version)
+        answer = ask(client, deployment, _records(feature, file), version=version, explain=explain, samples=samples)
         if as_json:
             show_json(answer)
         else:
             rows = [[i, *outputs] for i, outputs in zip(answer["prediction_ids"], answer["outputs"])]
             say(f"{deployment} {answer['version']}")
             show_table(["prediction", "output"], rows, empty="no answer")
+            if explain:
+                _show_explanation(answer["explanation"])
+
+
+def _show_explanation(found: Mapping[str, Any]) -> None:
+    """A row for each record's output: its base, and what each feature contributed."""
+    say(f"{found['method']}: the base and the contributions add up to the {found['of']}")
+    names = list(found["contributions"])
+    rows = [
+        [record, output, base, *(found["contributions"][name][record][output] for name in names)]
+        for record, bases in enumerate(found["base"])
+        for output, base in enumerate(bases)
+    ]
+    show_table(["record", "output", "base", *names], rows, empty="no answer")
 
 
 def _records(feature: Optional[List[str]], file: Optional[Path]) -> List[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from modelog_common.domain.semver import SemanticVersion
 from modelog_serving.deployment.commands import Candidate
 from modelog_serving.deployment.signature import Signature, unservable
 from modelog_serving.engine.batcher import Batcher, batcher_of
+from modelog_serving.engine.explain import Explanation, Wanted, explained
 from modelog_serving.engine.models import ModelRef, Models
-from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.oip.explaining import parameters_of, tensors_of
 from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.predlog.answers import Answerer, Answers, Recorded
 from modelog_serving.predlog.log import PredictionLog, micros
@@ -43,7 +46,7 @@ class Request:
 
     `version` is empty for traffic; a given version scores without the split and without being logged. `key` decides
     which variant answers; without one the prediction id does, or the request's id, or chance. The same
-    `prediction_id` again is answered from the log. `event_time_us` is 0 for now.
+    `prediction_id` again is answered from the log. `event_time_us` is 0 for now. `explain` asks for contributions.
     """
 
     deployment: str
@@ -54,11 +57,15 @@ class Request:
     prediction_id: str = ""
     event_time_us: int = 0
     outputs: Sequence[str] = ()
+    explain: Wanted | None = None
 
 
 @dataclass(frozen=True)
 class Response:
-    """What is answered, by which version; `prediction_ids` is empty for what is not logged."""
+    """What is answered, by which version; `prediction_ids` is empty for what is not logged.
+
+    `outputs` ends with the tensors of `explanation`, where there is one.
+    """
 
     deployment: str
     id: str
@@ -66,6 +73,7 @@ class Response:
     digest: str
     prediction_ids: Sequence[str]
     outputs: Sequence[Tensor]
+    explanation: Explanation | None = None
 
     def parameters(self) -> dict[str, str]:
         """The parameters that travel with the response; many prediction ids are separated by commas."""
@@ -74,7 +82,7 @@ class Response:
             told["prediction_id"] = self.prediction_ids[0]
         elif self.prediction_ids:
             told["prediction_ids"] = ",".join(self.prediction_ids)
-        return told
+        return told | parameters_of(self.explanation) if self.explanation is not None else told
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ class Inference:
         self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
         self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
         self._given: dict[tuple[str, str, str], ModelRef] = {}
+        self._explaining = asyncio.Semaphore(1)
 
     def plain(self, route: Route) -> bool:
         """Whether nothing comes of a deployment's requests but answers, and the log of them.
@@ -154,7 +163,18 @@ class Inference:
             else:
                 answerer, outputs = _as_before(before)
         tensors = outputs_of(target.ref.signature, outputs, request.outputs)
-        return Response(request.deployment, request.id, answerer.version, answerer.digest, ids, tensors)
+        explanation = None
+        if request.explain is not None:
+            _check_answerer(answerer, target)
+            explanation = await self._explained(model, matrix, request.explain)
+            tensors += tensors_of(explanation)
+        return Response(request.deployment, request.id, answerer.version, answerer.digest, ids, tensors, explanation)
+
+    async def _explained(self, model: Model, matrix: Matrix, wanted: Wanted) -> Explanation:
+        """One at a time: each asks the model many times, and others wait for answers meanwhile."""
+        batcher = batcher_of(model, self._batcher)
+        async with self._explaining:
+            return await explained(model, matrix, wanted, batcher.predict_alone)
 
     async def _target(self, route: Route, version: str, key: str) -> _Target:
         if not version:
@@ -254,6 +274,15 @@ def _check(request: Request) -> None:
         raise Invalid.field("parameters.prediction_id", f"{request.prediction_id!r} has a comma, which is not allowed")
     if request.event_time_us < 0:
         raise Invalid.field("parameters.event_time_us", f"is {request.event_time_us}; it must not be negative")
+
+
+def _check_answerer(answerer: Answerer, target: _Target) -> None:
+    if answerer.digest != target.ref.digest:
+        raise Invalid.field(
+            "parameters.explain",
+            f"this prediction id was answered by version {answerer.version}, and {target.version} would explain it; "
+            f"ask for version {answerer.version}",
+        )
 
 
 def _as_before(recorded: Sequence[Recorded]) -> tuple[Answerer, Matrix]:

@@ -9,8 +9,10 @@ from modelog_common.domain.errors import Invalid
 from modelog_proto.inference import grpc_predict_v2_pb2 as pb
 
 from modelog_serving.deployment.signature import TensorSpec
+from modelog_serving.engine.explain import Wanted
 from modelog_serving.engine.runtime import AnyArray
 from modelog_serving.oip.core import Described, Request, Response
+from modelog_serving.oip.explaining import wanted_of
 from modelog_serving.oip.repository import Statistics
 from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, size_of
 
@@ -47,6 +49,16 @@ def request_of(message: pb.ModelInferRequest) -> Request:
         event_time_us=_whole(message.parameters, "event_time_us"),
         inputs=inputs,
         outputs=[_wanted(f"outputs[{n}]", output) for n, output in enumerate(message.outputs)],
+        explain=_explain(message.parameters) if message.parameters else None,
+    )
+
+
+def _explain(parameters: Parameters) -> Wanted | None:
+    return wanted_of(
+        _text(parameters, "explain"),
+        _whole(parameters, "explain_samples"),
+        _whole(parameters, "explain_seed"),
+        _text(parameters, "explain_baseline"),
     )
 
 

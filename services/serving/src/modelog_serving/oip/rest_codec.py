@@ -12,9 +12,11 @@ from modelog_common.domain.errors import Invalid
 from modelog_common.edge.http1 import Answer
 
 from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
+from modelog_serving.engine.explain import Wanted
 from modelog_serving.engine.runtime import AnyArray
 from modelog_serving.oip.binary import SIZE, Behind, Form, answer_of, split
 from modelog_serving.oip.core import Described, Request, Response
+from modelog_serving.oip.explaining import wanted_of
 from modelog_serving.oip.grpc_codec import shape_of
 from modelog_serving.oip.repository import Statistics
 from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, matrix_of, size_of
@@ -95,8 +97,18 @@ def request_of(name: str, version: str, body: bytes, json_length: str = "") -> t
         event_time_us=_parameter(parameters, "event_time_us", int, "a whole number") or 0,
         inputs=inputs,
         outputs=[output.name for output in message.outputs],
+        explain=_explain(parameters) if parameters else None,
     )
     return request, form
+
+
+def _explain(parameters: Mapping[str, Any]) -> Wanted | None:
+    return wanted_of(
+        _parameter(parameters, "explain", str, "a string"),
+        _parameter(parameters, "explain_samples", int, "a whole number"),
+        _parameter(parameters, "explain_seed", int, "a whole number"),
+        _parameter(parameters, "explain_baseline", str, "a string"),
+    )
 
 
 def predict_of(body: bytes) -> PredictBody:

@@ -35,6 +35,9 @@ KINDS = {
     "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
     "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn", "risky"),
     "python_function": Kind("python_runtime", ("cloudpickle", "pandas"), "python", "all"),
+    "river": Kind("river_runtime", ("river", "cloudpickle"), "river", "all"),
+    "pytorch": Kind("torch_runtime", ("torch",), "torch", "all"),
+    "tensorflow": Kind("tensorflow_runtime", ("tensorflow",), "tensorflow", "all"),
 }
 
 

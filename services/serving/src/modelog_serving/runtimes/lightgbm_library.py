@@ -17,7 +17,7 @@ from modelog_serving.engine.runtime import Matrix
 from modelog_serving.runtimes.shared_library import library_of
 
 _FLOAT32, _FLOAT64 = 0, 1
-_ROW_MAJOR, _NORMAL, _FIRST, _ALL = 1, 0, 0, -1
+_ROW_MAJOR, _NORMAL, _CONTRIBUTIONS, _FIRST, _ALL = 1, 0, 3, 0, -1
 _LONGEST_NAME = 1000
 _LIBRARIES = ("lib_lightgbm.so", "lib_lightgbm.dylib", "lib_lightgbm.dll")
 
@@ -61,8 +61,15 @@ class Booster:
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
         """Answer (rows, features) float32 or float64 with (rows, outputs) float64."""
+        return self._answered(rows, _NORMAL, self._classes)
+
+    def contributions(self, rows: Matrix) -> NDArray[np.float64]:
+        """Answer (rows, features) with (rows, outputs * (features + 1)), the base after the features of each output."""
+        return self._answered(rows, _CONTRIBUTIONS, self._classes * (rows.shape[1] + 1))
+
+    def _answered(self, rows: Matrix, kind: int, width: int) -> NDArray[np.float64]:
         data = np.ascontiguousarray(rows)
-        answers = np.empty((len(data), self._classes), np.float64)
+        answers = np.empty((len(data), width), np.float64)
         length = ctypes.c_int64()
         self._do(
             "LGBM_BoosterPredictForMat",
@@ -72,7 +79,7 @@ class Booster:
             ctypes.c_int32(data.shape[0]),
             ctypes.c_int32(data.shape[1]),
             ctypes.c_int(_ROW_MAJOR),
-            ctypes.c_int(_NORMAL),
+            ctypes.c_int(kind),
             ctypes.c_int(_FIRST),
             ctypes.c_int(_ALL),
             self._parameters,

@@ -46,6 +46,10 @@ class CompiledTrees(Quick):
         self._kernel(data, *self._arrays, answers)
         return answers
 
+    def contributions(self, rows: Matrix) -> Matrix:
+        """Of the library."""
+        return self.booster.contributions(rows)
+
     def _timed(self) -> int:
         rows = np.zeros((TIMED_ROWS, self._features), np.float32)
         took = []

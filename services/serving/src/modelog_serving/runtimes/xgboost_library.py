@@ -20,6 +20,9 @@ from modelog_serving.runtimes.shared_library import library_of
 _PREDICT = (
     b'{"type":0,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":true,"missing":NaN,"cache_id":0}'
 )
+# What each feature contributed to the margin, and the base: TreeSHAP.
+_DENSE = b'{"missing":NaN,"nthread":1}'
+_CONTRIBUTIONS = _PREDICT.replace(b'"type":0', b'"type":2')
 _ROWS = '{{"data":[{},true],"shape":[{},{}],"typestr":"<f4","strides":null,"version":3}}'
 _LIBRARIES = ("libxgboost.so", "libxgboost.dylib", "xgboost.dll")
 
@@ -69,24 +72,28 @@ class Booster:
     def predict(self, rows: Matrix) -> Matrix:
         """Answer (rows, features) with (rows, outputs) float32; the library takes float32."""
         data = np.ascontiguousarray(rows, "<f4")
-        shape = ctypes.POINTER(ctypes.c_uint64)()
-        dimensions = ctypes.c_uint64()
-        result = ctypes.POINTER(ctypes.c_float)()
+        result = _Result()
         self._do(
             "XGBoosterPredictFromDense",
             self._handle,
             _ROWS.format(data.ctypes.data, *data.shape).encode(),
             _PREDICT,
             None,
-            ctypes.byref(shape),
-            ctypes.byref(dimensions),
-            ctypes.byref(result),
+            *result.places,
         )
-        size = 1
-        for n in range(dimensions.value):
-            size *= shape[n]
-        answers: Matrix = np.ctypeslib.as_array(result, (size,)).copy()
-        return answers.reshape(len(data), -1)
+        return result.of(len(data))
+
+    def contributions(self, rows: Matrix) -> Matrix:
+        """Answer (rows, features) with (rows, outputs * (features + 1)), the base after the features of each output."""
+        data = np.ascontiguousarray(rows, "<f4")
+        table, result = ctypes.c_void_p(), _Result()
+        told = _ROWS.format(data.ctypes.data, *data.shape).encode()
+        self._do("XGDMatrixCreateFromDense", told, _DENSE, ctypes.byref(table))
+        try:
+            self._do("XGBoosterPredictFromDMatrix", self._handle, table, _CONTRIBUTIONS, *result.places)
+            return result.of(len(data))
+        finally:
+            self._library.XGDMatrixFree(table)
 
     def _do(self, function: str, *arguments: Any) -> None:
         if getattr(self._library, function)(*arguments) != 0:
@@ -95,6 +102,24 @@ class Booster:
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
             self._library.XGBoosterFree(self._handle)
+
+
+class _Result:
+    """Where the library puts what it answers; it stays there until the next call of the same thread."""
+
+    def __init__(self) -> None:
+        self._shape = ctypes.POINTER(ctypes.c_uint64)()
+        self._dimensions = ctypes.c_uint64()
+        self._values = ctypes.POINTER(ctypes.c_float)()
+        self.places = ctypes.byref(self._shape), ctypes.byref(self._dimensions), ctypes.byref(self._values)
+
+    def of(self, rows: int) -> Matrix:
+        """As (rows, numbers)."""
+        size = 1
+        for n in range(self._dimensions.value):
+            size *= self._shape[n]
+        answers: Matrix = np.ctypeslib.as_array(self._values, (size,)).copy()
+        return answers.reshape(rows, -1)
 
 
 @cache

@@ -1,0 +1,46 @@
+"""PyTorch and TensorFlow, several gigabytes each, keep what every runtime promises: the suite is run where they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from clients import client
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+# Packages that the environment lacks are ours; those that it has come first.
+SITE = f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
+TIMEOUT_S = 240
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.mark.parametrize(
+    ("environment", "module"),
+    [("3.17.2 with PyTorch", "torch_models"), ("3.17.2 with TensorFlow", "tensorflow_models")],
+)
+def test_models_of_a_framework_keep_what_every_runtime_promises(environment: str, module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SITE)
+    sources = [ROOT / "services" / "serving" / "src", ROOT / "libs" / "common" / "src"]
+    suite = ROOT / "tests" / "contract" / "serving_runtimes"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "COV"))}
+    plugins = ["--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "-p", "no:randomly"]
+    command = [client(environment).python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", tmp_path, *plugins]
+    done = subprocess.run(
+        [*command, HERE / "frameworks" / f"{module}.py"],
+        cwd=tmp_path,
+        env=kept
+        | {
+            "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *sources, suite))),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        },
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 0, f"{module} in {environment}:\n{done.stdout[-12000:]}\n{done.stderr[-4000:]}"
