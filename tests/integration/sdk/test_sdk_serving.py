@@ -160,6 +160,14 @@ def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     assert [row[0] for row in predict(alice, "leaves", records)["outputs"]] == trees.predict(rows[:3]).tolist()
 
 
+def test_a_folder_is_uploaded_as_one_file(run: Any, alice: modelog.Client, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_text("1 2 3")
+    stored = alice.artifacts.upload(tmp_path / "model")
+    assert stored.path == "model.zip"
+    assert stored.digest in run("artifact", "upload", tmp_path / "model").output
+
+
 def test_an_ensemble_and_a_chain_are_composed_and_asked(run: Any, deployed: str, alice: modelog.Client) -> None:
     """The chain's second step takes the first one's answer as its column `late`."""
     alice.models.create("parts")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from confluent_kafka import TopicPartition
@@ -18,6 +21,8 @@ from modelog_proto.common.v1 import common_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch, RequestBatch
 from serving_rig import COLUMNS, TENANT, Caller, Process, Rig, answers_of, model_file, registry_of, serving_of, until
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 ROWS = np.random.default_rng(9).normal(size=(4000, 4)).astype(np.float32)
 DEAD = INFERENCE_REQUESTS.of(TENANT).dead.name
@@ -202,6 +207,34 @@ async def test_wrong_batches_go_to_the_dead_letters_and_the_rest_goes_on(streami
         assert text in reason
     good = sum(not isinstance(wrong, bytes) for wrong, _ in WRONG)
     assert len(await predictions(streaming.kafka, good * 20)) == good
+
+
+def fails_at_two(table: Any) -> Any:
+    """A model that dies of one row, and does not take another."""
+    highest = table.to_numpy().max()
+    if highest == 999:
+        os._exit(3)
+    if highest == 888:
+        raise ValueError("no such weather")
+    return table.to_numpy()[:, 0]
+
+
+async def test_batches_that_a_model_fails_at_are_put_aside_and_the_rest_goes_on(streaming: Rig) -> None:
+    alice, bob = streaming.caller("alice"), streaming.caller("bob")
+    version = await alice.version(cloudpickle.dumps(fails_at_two), flavor="python_function")
+    await bob.approve(version)
+    await alice.promote(version, "staging")
+    await alice.deploy(version)
+    wrong = [np.full((20, 4), number, np.float32).tobytes() for number in (999, 888)]
+    batches = [requests(1), requests(2, features=wrong[0]), requests(3, features=wrong[1]), requests(4)]
+    await send(streaming.kafka, batches)
+    await reaches(alice, 4)
+    letters = (await alice.admin.ListDeadLetters(common_pb2.ListDeadLettersRequest())).letters
+    reasons = sorted(letter.reason for letter in letters)
+    assert len(reasons) == 2
+    assert any("no such weather" in reason for reason in reasons)
+    assert any("process ended with status 3 when it was asked for 20 rows" in reason for reason in reasons)
+    assert [b.source_sequence for b in await predictions(streaming.kafka, 40)] == [1, 4]
 
 
 async def test_a_broker_that_forgot_everything_gets_every_prediction_again(tmp_path: Path, fresh_broker: Any) -> None:

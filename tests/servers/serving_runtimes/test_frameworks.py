@@ -1,4 +1,4 @@
-"""PyTorch and TensorFlow, several gigabytes each, keep what every runtime promises: the suite is run where they are."""
+"""PyTorch, TensorFlow and MLflow keep what every runtime promises: the suite is run where they are installed."""
 
 from __future__ import annotations
 
@@ -18,23 +18,28 @@ TIMEOUT_S = 240
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.mark.parametrize(
-    ("environment", "module"),
-    [("3.17.2 with PyTorch", "torch_models"), ("3.17.2 with TensorFlow", "tensorflow_models")],
-)
-def test_models_of_a_framework_keep_what_every_runtime_promises(environment: str, module: str, tmp_path: Path) -> None:
+MODULES = {
+    "torch_models": "3.17.2 with PyTorch",
+    "tensorflow_models": "3.17.2 with TensorFlow",
+    "mlflow_models": "3.17.2",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_models_of_a_framework_keep_what_every_runtime_promises(module: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SITE)
     sources = [ROOT / "services" / "serving" / "src", ROOT / "libs" / "common" / "src"]
     suite = ROOT / "tests" / "contract" / "serving_runtimes"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "COV"))}
     plugins = ["--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "-p", "no:randomly"]
-    command = [client(environment).python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", tmp_path, *plugins]
+    command = [client(MODULES[module]).python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", tmp_path, *plugins]
     done = subprocess.run(
         [*command, HERE / "frameworks" / f"{module}.py"],
         cwd=tmp_path,
         env=kept
         | {
             "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *sources, suite))),
+            "TMPDIR": str(tmp_path),
             "PYTHONDONTWRITEBYTECODE": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -43,4 +48,4 @@ def test_models_of_a_framework_keep_what_every_runtime_promises(environment: str
         text=True,
         timeout=TIMEOUT_S,
     )
-    assert done.returncode == 0, f"{module} in {environment}:\n{done.stdout[-12000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, f"{module} in {MODULES[module]}:\n{done.stdout[-12000:]}\n{done.stderr[-4000:]}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence
 
 from modelog.errors import Invalid
+from modelog.packing import zipped
 from modelog.transport import PIECE_BYTES, Transport
 from modelog.types import (
     Artifact,
@@ -45,12 +47,17 @@ class Artifacts:
     def upload(
         self, file: Path, path: str = "", *, part_bytes: int = PART_BYTES, on_progress: Optional[Progress] = None
     ) -> Artifact:
-        """Store a file; the platform refuses it when what arrives is not what was sent.
+        """Store a file; the platform refuses it when what arrives is not what was sent. A folder is stored as one zip
+        file, the same for the same files.
 
         A file of more than `part_bytes` goes in parts: after an upload that broke off, the same call goes on where the
         platform has it, from another process too. `on_progress` is told how many bytes are there, and of how many.
         """
         file = Path(file)
+        if file.is_dir():
+            with tempfile.TemporaryDirectory() as folder:
+                packed = zipped(file, Path(folder) / f"{file.resolve().name}.zip")
+                return self.upload(packed, path, part_bytes=part_bytes, on_progress=on_progress)
         digest, size = digest_of(file), file.stat().st_size
         if size > part_bytes:
             self._upload_in_parts(file, digest, size, part_bytes, on_progress)

@@ -15,7 +15,7 @@ app = typer.Typer(help="Files, each named by the SHA-256 of its content.", no_ar
 
 @app.command()
 def upload(
-    file: Path = typer.Argument(..., exists=True, dir_okay=False, help="The file to store."),
+    file: Path = typer.Argument(..., exists=True, help="The file to store; a folder is stored as one zip file."),
     run: str = typer.Option("", help="Log it to this run, which must be running."),
     path: str = typer.Option("", help="Its path inside the run [default: its name]."),
 ) -> None:

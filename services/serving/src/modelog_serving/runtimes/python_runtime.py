@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,13 @@ from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.runtimes.feeds import WrongAnswer, first_line
 from modelog_serving.runtimes.fitting import check_width
+from modelog_serving.runtimes.folder import ZIP, the_one_with, unpacked
 from modelog_serving.runtimes.table import Table, not_taken
 
+_KEPT = ExitStack()
 HOW = "reading a pickle runs the code in it: have the version approved by somebody else and promoted to staging"
-
-
-class WrongAnswer(Exception):
-    """What the function returned is not what its signature says."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,35 @@ class PythonRuntime:
     def load(self, content: bytes, signature: Signature, approved: bool) -> Function:
         if not approved:
             raise NotAllowed(f"the model file is a pickle, and {HOW}")
-        made = Function(_call_in(content), Table.of_signature(signature), signature.outputs)
+        call = _of_mlflow(content) if content.startswith(ZIP) else _call_in(content)
+        made = Function(call, Table.of_signature(signature), signature.outputs)
         try:
             found = made.predict(np.zeros((1, len(signature.features)), np.float32))
         except Exception as error:  # whatever the function raises
-            raise NotAllowed(f"the model file does not answer a row of zeros: {_first(error)}") from error
+            raise NotAllowed(f"the model file does not answer a row of zeros: {first_line(error)}") from error
         check_width(found.shape[1], signature)
         return made
+
+
+def _of_mlflow(content: bytes) -> Callable[[Any], Any]:
+    """A folder that MLflow wrote, read by MLflow itself: whatever flavors it has, and with all of its files."""
+    try:
+        import mlflow.pyfunc
+    except ImportError as error:
+        raise NotAllowed(
+            "the model file is a folder as MLflow writes it, which needs mlflow: pip install mlflow-skinny, and start "
+            "this server again"
+        ) from error
+    # The model may come back to its files: they are there as long as the process is.
+    folder = _KEPT.enter_context(unpacked(content))
+    try:
+        model = mlflow.pyfunc.load_model(str(the_one_with(folder, "MLmodel")))
+    except NotAllowed:
+        raise
+    except Exception as error:  # whatever the flavor's library raises
+        raise NotAllowed(f"the model file cannot be loaded by MLflow: {first_line(error)}") from error
+    predict: Callable[[Any], Any] = model.predict
+    return predict
 
 
 def _call_in(content: bytes) -> Callable[[Any], Any]:
@@ -62,7 +84,7 @@ def _call_in(content: bytes) -> Callable[[Any], Any]:
     except ModuleNotFoundError as error:
         raise NotAllowed(f"the model file needs the package {error.name!r}, which this server does not have") from error
     except Exception as error:  # whatever the classes in the file raise
-        raise NotAllowed(f"the model file cannot be read as a pickle: {_first(error)}") from error
+        raise NotAllowed(f"the model file cannot be read as a pickle: {first_line(error)}") from error
     predict = getattr(found, "predict", None)
     if callable(predict):
         # MLflow's PythonModel: its context, which tells of other files, is not there.
@@ -88,10 +110,6 @@ def _joined(found: Any, outputs: Sequence[TensorSpec], rows: int) -> Matrix:
         return flat[0]
     whole: NDArray[np.float64] = np.concatenate(flat, axis=1, dtype=np.float64)
     return whole
-
-
-def _first(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
 
 
 def runtime(_threads: int) -> PythonRuntime:

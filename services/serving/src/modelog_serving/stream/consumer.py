@@ -10,10 +10,11 @@ import structlog
 from modelog_common.bus.envelope import Poison, Received
 from modelog_common.bus.progress import Progress
 from modelog_common.bus.topics import INFERENCE_REQUESTS, sender_of
-from modelog_common.domain.errors import ModelogError, NotFound, Unavailable
+from modelog_common.domain.errors import Invalid, ModelogError, NotFound, Unavailable
 
 from modelog_serving.deployment.state import Variant
 from modelog_serving.engine.batcher import Batcher, batcher_of
+from modelog_serving.engine.failed import ModelFailed
 from modelog_serving.engine.models import Models
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.predlog.answers import Answerer, Answers
@@ -85,7 +86,7 @@ class RequestStream:
         if not message.replayed and not self._is_next(asked, step.reached):
             return
         try:
-            answers = await self._answer(asked)
+            answers = await self._tried(message, asked)
         except Poison:
             if not message.replayed:
                 self._buried[asked.sender] = asked.batch.sequence
@@ -94,6 +95,13 @@ class RequestStream:
         if not message.replayed:
             step.reached[asked.sender] = asked.batch.sequence
         step.rows += len(answers.ids)
+
+    async def _tried(self, message: Received, asked: Asked) -> Answers:
+        """What a model does not take, or fails at, is put aside: it would hold up for good what comes after it."""
+        try:
+            return await self._answer(asked)
+        except (Invalid, ModelFailed) as error:
+            raise Poison(message, str(error)) from error
 
     async def _commit(self, step: _Step, progress: Progress | None) -> None:
         if not step.answers and progress is None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import weakref
 from typing import IO
@@ -41,15 +42,17 @@ class Worker:
         that far."""
         self._limits = limits
         self._link, theirs = socket.socketpair()
+        # What it unpacks there goes with it.
+        folder = tempfile.TemporaryDirectory(prefix="modelog-model-")
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "modelog_serving.worker", str(theirs.fileno()), str(file.fileno())],
                 pass_fds=(theirs.fileno(), file.fileno()),
-                env=_environment(load.threads),
+                env=_environment(load.threads) | {"TMPDIR": folder.name},
                 stdin=subprocess.DEVNULL,
                 stdout=2,
             )
-        self._end = weakref.finalize(self, _end, self._process, self._link)
+        self._end = weakref.finalize(self, _end, self._process, self._link, folder)
         said, _ = self._said(load, None, limits.load_s, "to be loaded")
         if said.kind == wire.REFUSED:
             self._end()
@@ -105,10 +108,11 @@ class Worker:
         return said, body
 
 
-def _end(process: subprocess.Popen[bytes], link: socket.socket) -> None:
+def _end(process: subprocess.Popen[bytes], link: socket.socket, folder: tempfile.TemporaryDirectory[str]) -> None:
     link.close()
     process.kill()
     process.wait()
+    folder.cleanup()
 
 
 def _how(process: subprocess.Popen[bytes]) -> str:
