@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 from cluster import READY, Cluster, World
+from helm_python import Chart
 from modelog_common.domain.errors import Unavailable
 from modelog_serving.deployment.commands import SetScaling, Stop
 from modelog_serving.deployment.scaling import Scaling
@@ -15,6 +18,8 @@ from modelog_serving.kubernetes.api import Api
 from modelog_serving.kubernetes.kinds import DEPLOYMENT, SERVICE
 from modelog_serving.kubernetes.settings import KubernetesSettings
 from real_servers import started_again
+
+CHART = Path(__file__).parents[3] / "deploy" / "helm" / "modelog"
 
 
 async def test_what_is_decided_while_the_api_server_is_away_is_done_when_it_is_back(world: World) -> None:
@@ -82,6 +87,37 @@ async def test_what_rbac_forbids_is_told_and_the_rest_is_done(world: World) -> N
     assert 'cannot list resource "poddisruptionbudgets" in API group "policy"' in told
     assert limited.live(await limited.named())
     assert not limited.cluster.every(SERVICE)
+
+
+async def test_the_rights_that_the_chart_gives_are_enough(world: World) -> None:
+    """Also to find out which kinds the cluster lacks."""
+    values = {
+        "global": {
+            "events": {"store": "postgresql", "postgresql": {"secret": "events", "key": "url"}},
+            "blobs": {"url": "s3://models"},
+            "curves": {"url": "influxdb://influxdb:8086/modelog/runs"},
+        },
+        "serving": {"kubernetes": {"variants": "together"}},
+    }
+    with Chart.load(CHART) as chart:
+        files = chart.render(values, name="modelog", namespace=world.cluster.namespace)
+    texts = [text for path, text in files.items() if not path.endswith("NOTES.txt")]
+    (role,) = [m for text in texts for m in yaml.safe_load_all(text) if m and m["kind"] == "Role"]
+    token = world.folder / "token"
+    token.write_text(account(world.cluster, role["rules"]))
+    limited = world.with_(token_file=token)
+    await limited.deploy()
+    await limited.do(SetScaling("flights", Scaling(1, 3, target_concurrency=2)))
+    await limited.round()
+    await limited.cluster.pods(1)
+    limited.cluster.say_of_pods(READY)
+    await limited.settled(1)
+    replicas = (await limited.seen()).replicas
+    assert replicas is not None
+    assert replicas.problems == ()
+    await limited.do(Stop("flights"))
+    await limited.round()
+    assert not limited.cluster.every(DEPLOYMENT)
 
 
 async def test_a_kind_that_the_cluster_lacks_is_told_and_the_rest_is_done(world: World) -> None:

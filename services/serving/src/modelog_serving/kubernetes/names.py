@@ -34,6 +34,8 @@ def labels(deployment: Deployment, settings: KubernetesSettings, version: str = 
         MANAGED_BY: MANAGER,
         INSTALLATION: settings.installation,
         "app.kubernetes.io/part-of": "modelog",
+        # By these two the network policies of the chart know who may call the registry.
+        "app.kubernetes.io/instance": settings.installation,
         DEPLOYMENT_ID: deployment.id,
     }
     return found | ({VERSION: label_of(version)} if version else {})

@@ -8,6 +8,9 @@
   {{- if .Values.autoscaling -}}
     {{- fail (printf "%s.autoscaling is set; it is not allowed while global.events.store is sqlite, which allows one replica" $service) -}}
   {{- end -}}
+  {{- if .Values.kubernetes -}}
+    {{- fail (printf "%s.kubernetes is set; it is not allowed while global.events.store is sqlite, which other pods cannot follow" $service) -}}
+  {{- end -}}
 {{- else -}}
   {{- if not .Values.global.events.postgresql.secret -}}
     {{- fail "global.events.postgresql.secret is empty; with global.events.store=postgresql it names the Secret that holds the address" -}}

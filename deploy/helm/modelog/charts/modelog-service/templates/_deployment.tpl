@@ -37,7 +37,7 @@ spec:
 {{- define "modelog-service.pod" -}}
 {{- $global := .Values.global -}}
 serviceAccountName: {{ include "modelog-service.name" . }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ if .Values.kubernetes }}true{{ else }}false{{ end }}
 # Kubernetes would add <SERVICE>_SERVICE_HOST and _PORT for every Service beside the pod: a Service called "modelog" becomes
 # MODELOG_SERVICE_HOST, which is a setting of ours.
 enableServiceLinks: false
@@ -121,6 +121,9 @@ volumeMounts:
   {{- if $global.tls.secret }}
   - {name: tls, mountPath: /etc/modelog/tls, readOnly: true}
   {{- end }}
+  {{- if .Values.kubernetes }}
+  - {name: replica, mountPath: /etc/modelog/replica, readOnly: true}
+  {{- end }}
   {{- if .Values.sharedMemory }}
   - {name: shared-memory, mountPath: /dev/shm}
   {{- end }}
@@ -162,6 +165,10 @@ timeoutSeconds: {{ int .Values.global.probes.timeoutS }}
 {{- with .Values.global.tls.secret }}
 - name: tls
   secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if .Values.kubernetes }}
+- name: replica
+  configMap: {name: {{ include "modelog-service.replica-name" . }}}
 {{- end }}
 {{- with .Values.sharedMemory }}
 - name: shared-memory

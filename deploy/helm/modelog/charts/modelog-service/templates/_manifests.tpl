@@ -16,6 +16,10 @@
 ---
 {{ include "modelog-service.autoscaler" . }}
 {{- end }}
+{{- if .Values.kubernetes }}
+---
+{{ include "modelog-service.replicas" . }}
+{{- end }}
 {{- if .Values.global.networkPolicy.enabled }}
 ---
 {{ include "modelog-service.network-policy" . }}

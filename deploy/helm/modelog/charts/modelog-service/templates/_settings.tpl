@@ -55,6 +55,9 @@ data:
   MODELOG_GRPC_EDGE: {{ $global.grpc.edge | quote }}
   MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
   MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
+  {{- if .Values.kubernetes }}
+  {{- include "modelog-service.replica-settings" . | nindent 2 }}
+  {{- end }}
   {{- with $global.otlp.endpoint }}
   MODELOG_OTLP_ENDPOINT: {{ . | quote }}
   {{- end }}
