@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 from modelog_serving.deployment.state import Deployment
+from modelog_serving.routing.concurrency import LEAST_S, Concurrency
 from modelog_serving.routing.meter import MOST_CLOSED, Meter
 from modelog_serving.routing.routes import Route
 from modelog_serving.traffic.latency import HIGHEST, LOWEST, Latencies, bucket_of, latencies_of
@@ -113,3 +114,34 @@ def test_the_ends_take_what_is_beyond_them(ms: float, bucket: int) -> None:
 
 def test_no_answers_are_no_buckets() -> None:
     assert latencies_of({}) == Latencies()
+
+
+def test_requests_under_way_are_the_seconds_that_they_took_in_each_second() -> None:
+    traffic = Traffic()
+    concurrency = Concurrency(traffic.meter.busy_s, traffic.timer)
+    assert concurrency.mean() == 0
+    for _ in range(8):
+        traffic.ask(ms=1000)
+    with pytest.raises(Unavailable):
+        traffic.ask(ms=1000, error=Unavailable("away"))
+    # Each of them alone: the timer moved on by 9 s, and one was under way all the time.
+    assert concurrency.mean() == pytest.approx(1)
+    traffic.timer.now_s += 1
+    assert concurrency.mean() == pytest.approx(1), "too early for another look"
+    traffic.timer.now_s += LEAST_S
+    assert concurrency.mean() == 0
+
+
+def test_the_95th_percentile_is_that_of_the_open_window_by_all_versions() -> None:
+    traffic = Traffic()
+    assert traffic.meter.p95_ms() is None
+    for _ in range(94):
+        traffic.ask(ms=1)
+    for _ in range(6):
+        traffic.ask("1.1.0", ms=64)
+    assert traffic.meter.p95_ms() == pytest.approx(64, rel=0.1)
+    traffic.clock.advance(MINUTE)
+    traffic.meter.closed()
+    assert traffic.meter.p95_ms() is None
+    traffic.ask(ms=2)
+    assert traffic.meter.p95_ms() == pytest.approx(2, rel=0.1)

@@ -19,6 +19,7 @@ from modelog_common.rpc.sight import Sight
 from modelog_common.security.permissions import PUBLIC
 from modelog_common.service import Host
 from modelog_common.stores.blobs.folder import FolderBlobStore
+from modelog_common.telemetry import metrics
 from modelog_proto.inference.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
 from modelog_proto.serving.v1.release_pb2_grpc import add_ReleasesServicer_to_server
@@ -60,6 +61,7 @@ from modelog_serving.releasing.control import ReleaseControl
 from modelog_serving.releasing.outcomes import Outcomes
 from modelog_serving.releasing.traffic import Mover
 from modelog_serving.releasing.watch import ReleaseWatch
+from modelog_serving.routing.concurrency import Concurrency
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.meter import Meter
@@ -92,6 +94,7 @@ async def build(host: Host) -> None:
     warmup = Warmup(routes, models, strict=only is not None)
     versions = RegistryVersions(partial(host.peer, "registry"))
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
+    _gauges(meter)
     inference = Inference(routes, models, batcher, log, versions, counters, meter, host.clock)
     stream = RequestStream(routes, models, batcher, log, counters)
     windows = TrafficWindows(meter, Entities(host.store, TRAFFIC, EVENTS, host.snapshots), host.clock)
@@ -127,6 +130,13 @@ async def build(host: Host) -> None:
     host.background("routes", routes.run, before=routes.catch_up)
     host.background("warm-up", warmup.run)
     host.background("resources", partial(_held, batcher.close, models.close, log.close))
+
+
+def _gauges(meter: Meter) -> None:
+    """What autoscalers go by."""
+    waiting, mean = "Requests that wait for an answer, in the mean", Concurrency(meter.busy_s).mean
+    metrics.observe(metrics.REQUESTS_UNDER_WAY, "{request}", waiting, mean)
+    metrics.observe(metrics.LATENCY_P95, "ms", "95 of 100 answers took no longer", meter.p95_ms)
 
 
 def _evidence(host: Host, log: PredictionLog, own: ServingSettings) -> Evidence:

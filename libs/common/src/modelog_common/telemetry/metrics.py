@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
-from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
 from opentelemetry.metrics._internal.instrument import Gauge
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ ATTRIBUTE_METHOD = "rpc.method"
 ATTRIBUTE_CODE = "rpc.response.status_code"
 RELAY_LAG = "modelog.relay.lag"
 CONSUMER_LAG = "modelog.consumer.lag"
+REQUESTS_UNDER_WAY = "modelog.serving.requests_under_way"
+LATENCY_P95 = "modelog.serving.latency_p95"
 CACHE_FAILURES = "modelog.cache.failures"
 ATTRIBUTE_OPERATION = "modelog.cache.operation"
 ATTRIBUTE_LOG = "modelog.log"
@@ -76,3 +79,13 @@ def cache_failures() -> Counter:
     return metrics.get_meter("modelog").create_counter(
         CACHE_FAILURES, unit="{failure}", description="How often a cache did not answer"
     )
+
+
+def observe(name: str, unit: str, description: str, seen: Callable[[], float | None]) -> None:
+    """A gauge that is asked when it is read; None is left out."""
+
+    def look(_options: CallbackOptions) -> Iterable[Observation]:
+        value = seen()
+        return [] if value is None else [Observation(value)]
+
+    metrics.get_meter("modelog").create_observable_gauge(name, [look], unit=unit, description=description)

@@ -16,7 +16,7 @@ from modelog_common.domain.errors import AlreadyExists, Invalid
 from modelog_serving.routing.routes import Route
 from modelog_serving.traffic.commands import RecordWindow
 from modelog_serving.traffic.events import VersionTraffic
-from modelog_serving.traffic.latency import bucket_of, latencies_of
+from modelog_serving.traffic.latency import bucket_of, latencies_of, upper_ms
 
 # Windows that could not be told yet, because the log of events was away: a day of one deployment.
 MOST_CLOSED = 1440
@@ -89,6 +89,23 @@ class Meter:
         total = self._total(route, version)
         total.answered += requests
         total.answered_s += took_s * requests
+
+    def busy_s(self) -> float:
+        """How long all requests of traffic took together since the process started."""
+        return sum(total.answered_s + total.failed_s for total in self._totals.values())
+
+    def p95_ms(self) -> float | None:
+        """In this time 95 of 100 answers of the open window were given, by any version; None without an answer."""
+        buckets: Counter[int] = Counter()
+        for versions in self._open.values():
+            for counts in versions.values():
+                buckets.update(counts.buckets)
+        left = 0.95 * buckets.total()
+        for bucket in sorted(buckets):
+            left -= buckets[bucket]
+            if left <= 0:
+                return upper_ms(bucket)
+        return None
 
     def total(self, tenant: str, deployment: str, version: str) -> Total:
         """All requests of traffic since the process started."""

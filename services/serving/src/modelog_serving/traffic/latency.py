@@ -31,6 +31,11 @@ def bucket_of(latency_ms: float) -> int:
     return min(HIGHEST, max(LOWEST, math.ceil(math.log2(latency_ms) * SCALE)))
 
 
+def upper_ms(bucket: int) -> float:
+    """What latencies of a bucket do not exceed."""
+    return float(2 ** (bucket / SCALE))
+
+
 def latencies_of(buckets: Mapping[int, int]) -> Latencies:
     """From counts by bucket to what is kept."""
     if not buckets:
