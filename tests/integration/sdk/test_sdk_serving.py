@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -288,3 +290,57 @@ def test_what_needs_the_graph_says_that_it_is_away(run: Any, monkeypatch: pytest
     monkeypatch.setattr("modelog.transport.RETRIES", 0)
     assert "MODELOG_GRAPH_URI" in run("lineage", "trace", "Model:late", status=1).stderr
     assert "no prediction 'p'" in run("lineage", "prediction", "late", "p", status=1).stderr
+
+
+def batch_input(folder: Path, rows: int = 60) -> Path:
+    """Rows with a name of their own, some values missing."""
+    lines = [f"r{n},{n / 100 - 1},{'' if n % 9 == 0 else 0.5}" for n in range(rows)]
+    source = folder / "input.csv"
+    source.write_text("\n".join(["name,hour,wind", *lines, ""]))
+    return source
+
+
+def test_a_batch_has_one_output_row_for_each_row_also_after_kill_9(run: Any, deployed: str, tmp_path: Path) -> None:
+    source, output = batch_input(tmp_path), tmp_path / "scored.csv"
+    parts = tmp_path / "scored.csv.parts"
+    command = [sys.executable, "-m", "modelog.cli.main", "batch", deployed, str(source), str(output)]
+    killed = subprocess.Popen([*command, "--rows-at-once", "1"], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(parts.glob("0*.csv")):
+            assert killed.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline, "no part was written in 60 s"
+            time.sleep(0.01)
+    finally:
+        killed.kill()
+        killed.wait()
+    assert not output.exists()
+    before = {part.name: part.stat().st_mtime_ns for part in parts.glob("0*.csv")}
+    assert 0 < len(before) < 60
+    other = run("batch", deployed, source, output, "--rows-at-once", "7", status=1)
+    assert "of a batch with another rows_at_once (1, now 7)" in other.stderr
+    assert "60 rows" in run("batch", deployed, source, output, "--rows-at-once", "1").output
+    assert not parts.exists()
+    found = pl.read_csv(output)
+    assert found["name"].to_list() == [f"r{n}" for n in range(60)]
+    rows = np.array([[n / 100 - 1, np.nan if n % 9 == 0 else 0.5] for n in range(60)], np.float32)
+    assert np.allclose(found["prediction"].to_numpy(), booster().inplace_predict(rows), atol=1e-6)
+    assert set(found["model_version"].to_list()) == {"1.0.0"}
+    assert "scored.csv exists already" in run("batch", deployed, source, output, status=1).stderr
+
+
+def test_batches_in_parquet_and_what_is_refused(run: Any, deployed: str, tmp_path: Path) -> None:
+    source, output = tmp_path / "input.parquet", tmp_path / "scored.parquet"
+    pl.read_csv(batch_input(tmp_path)).write_parquet(source)
+    assert "60 rows" in run("batch", f"{deployed}:1.0.0", source, output, "--rows-at-once", "25").output
+    found = pl.read_parquet(output)
+    assert found.columns == ["name", "hour", "wind", "prediction", "model_version"]
+    assert found["name"].to_list() == [f"r{n}" for n in range(60)]
+    bad = tmp_path / "bad.csv"
+    bad.write_text("hour,wind\n1,2\n1,x\n")
+    assert "row 1, column 'wind': 'x' is no number" in run("batch", deployed, bad, tmp_path / "o.csv", status=1).stderr
+    bad.write_text("hour\n1\n")
+    said = run("batch", deployed, bad, tmp_path / "p.csv", status=1).stderr
+    assert "row 0: has no column 'wind'; the model takes hour, wind" in said
+    assert "must end in .csv or .parquet" in run("batch", deployed, bad, tmp_path / "o.txt", status=1).stderr
+    assert "there is no such file" in run("batch", deployed, tmp_path / "no.csv", tmp_path / "q.csv", status=1).stderr

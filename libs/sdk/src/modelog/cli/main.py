@@ -12,6 +12,7 @@ from modelog.cli import (
     artifacts,
     audit,
     backup,
+    batching,
     benchmarks,
     bisect,
     cards,
@@ -76,6 +77,7 @@ releases.register(app)
 search.register(app)
 proving.register(app)
 replaying.register(app)
+batching.register(app)
 app.add_typer(monitors.app, name="monitor")
 app.add_typer(ab_tests.app, name="abtest")
 app.add_typer(webhooks.app, name="webhook")
