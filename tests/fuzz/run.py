@@ -24,8 +24,13 @@ with atheris.instrument_imports(include=["modelog_common.edge"]):
     import seeds
     from fed_edge import feed as feed_edge
     from fed_http1 import feed as feed_http1
+    from fed_http1 import feed_whole
 
-TARGETS = {"edge": (feed_edge, seeds.edge_seeds), "http1": (feed_http1, seeds.http1_seeds)}
+TARGETS = {
+    "edge": (feed_edge, seeds.edge_seeds),
+    "http1": (feed_http1, seeds.http1_seeds),
+    "http1_whole": (feed_whole, seeds.http1_seeds),
+}
 LONGEST_INPUT = 4096
 INPUT_TIMEOUT_S = 60
 MEMORY_MB = 2048

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from collections.abc import Callable
 
@@ -38,6 +39,10 @@ def http1_seeds() -> list[bytes]:
         b"GET /later HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
         b"GET /broken HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 23\r\n\r\n"
+        + gzip.compress(b"abc", mtime=0),
+        b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+        b"HEAD /echo HTTP/1.0\r\n\r\n",
         b"GET /nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
     ]
     return [bytes((cut, 0)) + request * 2 for request in requests for cut in (0, 9)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from fed_edge import Wire
 from modelog_common.edge.http1 import Answer, Handle, Http1, Request
+from modelog_common.edge.http1_whole import Whole
 
 BODY_BYTES = 10_000
 
@@ -31,6 +32,15 @@ async def _later(request: Request) -> Answer:
     return Answer(request.path.encode())
 
 
+async def _nothing(request: Request) -> Answer:
+    assert len(request.body) <= BODY_BYTES
+    return Answer(b'{"error": "there is nothing"}', 404)
+
+
+def _refused(status: int, text: str) -> Answer:
+    return Answer(text.encode(), status)
+
+
 async def _broken(_: Request) -> Answer:
     raise ValueError("broken")
 
@@ -38,6 +48,10 @@ async def _broken(_: Request) -> Answer:
 HANDLERS: dict[tuple[str, str], Handle] = {
     ("GET", "/echo"): _echo, ("POST", "/echo"): _echo, ("GET", "/later"): _later, ("GET", "/broken"): _broken,
 }  # fmt: skip
+
+
+def _plain(verb: str, path: str) -> Handle | None:
+    return HANDLERS.get((verb, path))
 
 
 class Handed(Wire):
@@ -56,11 +70,28 @@ async def feed(stream: bytes, cuts: Sequence[int], takes: int) -> None:
     Raises AssertionError when something was raised into the loop, a handler was left behind, or what was handed over
     is not how the bytes that were given end.
     """
-    loop = asyncio.get_running_loop()
-    raised: list[Any] = []
-    loop.set_exception_handler(lambda _, context: raised.append(context))
     other = Other()
-    http1 = Http1(lambda verb, path: HANDLERS.get((verb, path)), lambda: other, BODY_BYTES)
+    given = await _fed(Http1(_plain, lambda: other, BODY_BYTES), stream, cuts, takes)
+    if other.told:
+        assert stream[:given].endswith(other.told)
+
+
+async def feed_whole(stream: bytes, cuts: Sequence[int], takes: int) -> None:
+    """The same of what answers every form of a request by itself.
+
+    Raises AssertionError when something was raised into the loop, a handler was left behind, or one was given more than
+    it may get.
+    """
+    whole = Whole(lambda verb, path: _plain(verb, path) or _nothing, _refused, BODY_BYTES)
+    await _fed(Http1(_plain, whole.connection, BODY_BYTES), stream, cuts, takes)
+    await whole.stop(1.0)
+    assert not whole.connections
+
+
+async def _fed(http1: Http1, stream: bytes, cuts: Sequence[int], takes: int) -> int:
+    """How many bytes were given before the connection was closed."""
+    raised: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
     wire = Handed(None, takes)
     wire.protocol = http1.connection()
     wire.protocol.connection_made(wire)
@@ -70,11 +101,12 @@ async def feed(stream: bytes, cuts: Sequence[int], takes: int) -> None:
         wire.protocol.data_received(stream[at : at + size])
         at, turn = min(at + size, len(stream)), turn + 1
         await asyncio.sleep(0)
-    if other.told:
-        assert stream[:at].endswith(other.told)
     for _ in range(5):
         await asyncio.sleep(0)
     wire.protocol.connection_lost(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
     await http1.stop(1.0)
     assert not http1.connections
     assert raised == []
+    return at

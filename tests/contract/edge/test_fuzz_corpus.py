@@ -22,3 +22,8 @@ def test_the_corpus_of_the_grpc_edge() -> None:
 def test_the_corpus_of_http1() -> None:
     for data in inputs.corpus_of("http1"):
         asyncio.run(fed_http1.feed(*inputs.parsed(data)))
+
+
+def test_the_corpus_of_http1_in_every_form() -> None:
+    for data in inputs.corpus_of("http1_whole"):
+        asyncio.run(fed_http1.feed_whole(*inputs.parsed(data)))
