@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import uvloop
 from modelog_common.edge.direct import DirectCall
 from modelog_common.edge.server import EdgeServer
 from modelog_common.edge.status import Status
@@ -154,3 +155,28 @@ async def test_a_server_that_drains_waits_for_the_answer() -> None:
         held.answer(b"in time")
         assert await call == b"in time"
         await stopping
+
+
+def test_an_answer_to_who_was_gone_before_it_went_out_is_dropped() -> None:
+    """As services run: uvloop's transports refuse what is written to them after their end."""
+    failed: list[dict[str, Any]] = []
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
+        taken: asyncio.Future[DirectCall] = asyncio.get_running_loop().create_future()
+
+        def direct(call: DirectCall) -> bool:
+            taken.set_result(call)
+            return True
+
+        async with asking(direct) as (ask, server):
+            call = ask(b"a")
+            held = await asyncio.wait_for(taken, PATIENCE_S)
+            (connection,) = server._connections
+            connection.transport.abort()
+            held.answer(b"too late")
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call
+
+    uvloop.run(story())
+    assert failed == []

@@ -49,7 +49,9 @@ class Outbox:
             data = b"".join(self._queue)
             self._queue.clear()
             self.queued_bytes = 0
-            self._transport.write(data)
+            # uvloop raises when the peer was gone before what was gathered for it.
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
     def hold(self) -> None:
         """Gather until the next `flush` without asking for a loop turn: the caller flushes."""
