@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from modelog_common.bus.progress import Progress
 from modelog_common.domain.clock import ManualClock
-from modelog_common.domain.errors import AlreadyExists, Unavailable
+from modelog_common.domain.errors import AlreadyExists, Overloaded, Unavailable
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from modelog_serving.predlog import answers as answers_module
+from modelog_serving.predlog import log as log_module
 from modelog_serving.predlog.answers import Answerer, Answers, Source
 from modelog_serving.predlog.log import PredictionLog, StreamCommit
 from modelog_serving.predlog.publish import PredictionSource
@@ -141,6 +144,27 @@ async def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     await roomy.append(answers("after"))
     assert roomy.sequence == stored + 1
     await roomy.close()
+
+
+async def test_a_disk_that_hangs_holds_so_many_answers_and_refuses_more(
+    log: PredictionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "MOST_WAITING_BYTES", 600)
+    going_on, commit = threading.Event(), log._commit
+
+    def hangs(requests: list[Answers]) -> Any:
+        assert going_on.wait(60)
+        return commit(requests)
+
+    monkeypatch.setattr(log, "_commit", hangs)
+    held = [asyncio.create_task(log.append(answers(f"p{n}"))) for n in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="too many predictions wait to be written"):
+        await log.append(answers("p2"))
+    going_on.set()
+    await asyncio.gather(*held)
+    await log.append(answers("p2"))
+    assert await log.find("acme", "flights", "p2") is not None
 
 
 async def test_files_that_cannot_be_used(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 from modelog_common.domain.clock import Clock
-from modelog_common.domain.errors import ModelogError
+from modelog_common.domain.errors import ModelogError, Overloaded
 from modelog_common.domain.ids import uuid7
 from modelog_common.edge.direct import DirectCall
 from modelog_common.edge.status import Status
@@ -171,6 +171,9 @@ class Batch:
         )
 
     def _logged(self, outcome: Stored | BaseException) -> None:
+        if isinstance(outcome, Overloaded):
+            self.refuse(outcome)
+            return
         if isinstance(outcome, BaseException):
             self.failed(RuntimeError("the log"))
             return

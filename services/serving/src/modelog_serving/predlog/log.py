@@ -14,11 +14,15 @@ from typing import TypeVar
 import numpy as np
 from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.domain.clock import Clock
-from modelog_common.domain.errors import AlreadyExists, ModelogError, Unavailable
+from modelog_common.domain.errors import AlreadyExists, ModelogError, Overloaded, Unavailable
 
 from modelog_serving.predlog import file
 from modelog_serving.predlog.answers import Answers, Merging, Recorded, to_batch
 
+# What may wait to be written: a disk that is slow or hangs must not fill the memory.
+MOST_WAITING_BYTES = 64 << 20
+# What a row takes besides its numbers.
+ROW_BYTES = 200
 T = TypeVar("T")
 Stored = Sequence[Recorded] | None
 
@@ -37,6 +41,10 @@ class _Append:
     answers: Answers
     done: Callable[[Stored | BaseException], None]
 
+    @property
+    def size_bytes(self) -> int:
+        return self.answers.features.nbytes + self.answers.outputs.nbytes + ROW_BYTES * len(self.answers.ids)
+
 
 class PredictionLog:
     """The log in the file `path`; one writer thread, one reader thread."""
@@ -53,6 +61,7 @@ class PredictionLog:
         self._writer = ThreadPoolExecutor(1, "prediction-writer")
         self._reader = ThreadPoolExecutor(1, "prediction-reader")
         self._pending: list[_Append] = []
+        self._waiting_bytes = 0
         self._writing = False
         self._most_bytes = most_bytes
         self._make_room: Callable[[sqlite3.Connection], bool] = lambda _db: False
@@ -80,7 +89,7 @@ class PredictionLog:
 
         Returns None; or, when the caller's ids were answered before with the same features, what was answered then:
         nothing is stored and that must be the answer. Raises AlreadyExists when they were answered with other
-        features, and Unavailable when nothing can be stored.
+        features, Unavailable when nothing can be stored, and Overloaded when too much waits to be stored.
         """
         stored: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
 
@@ -97,7 +106,12 @@ class PredictionLog:
 
     def put(self, answers: Answers, done: Callable[[Stored | BaseException], None]) -> None:
         """As `append`, for who awaits nothing: `done` is told later what it would have returned or raised."""
-        self._pending.append(_Append(answers, done))
+        item = _Append(answers, done)
+        if self._waiting_bytes and self._waiting_bytes + item.size_bytes > MOST_WAITING_BYTES:
+            done(Overloaded("too many predictions wait to be written to the prediction log; try again later"))
+            return
+        self._waiting_bytes += item.size_bytes
+        self._pending.append(item)
         if not self._writing:
             self._writing = True
             loop = asyncio.get_running_loop()
@@ -127,6 +141,7 @@ class PredictionLog:
         failed = done.exception()
         outcomes = [failed] * len(batch) if failed else done.result()
         for item, outcome in zip(batch, outcomes, strict=True):
+            self._waiting_bytes -= item.size_bytes
             item.done(outcome)
         self._wake()
         self._cut(loop)
