@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 import xgboost
+import yaml
 from modelog.api.jobs import JobFailed
 from modelog.cli.main import app
 from modelog.inference import predict
@@ -141,6 +142,23 @@ def test_deployments_on_the_command_line(run: Any, deployed: str, tmp_path: Path
     assert "other serves late 1.0.0" in run("deploy", "create", "other", "late", "1.0.0", "--environment", "dev").output
     assert "other is stopped." in run("deploy", "stop", "other", "--reason", "done").output
     assert "no deployment" in run("deploy", "show", "nothing", status=1).stderr
+
+
+def test_a_deployment_is_scaled_and_exported_on_the_command_line(run: Any, deployed: str) -> None:
+    told = run("deploy", "scale", deployed, "--min", 2, "--max", 8, "--concurrency", 4, "--reason", "rush").output
+    assert f"{deployed} may have 2 to 8 replicas." in told
+    status = run("deploy", "status", deployed).output
+    assert "in the serving process" in status
+    assert "2 to 8" in status
+    assert json.loads(run("deploy", "status", deployed, "--json").output)["scaling"]["down_cooldown_s"] == 300
+    refused = run("deploy", "scale", deployed, "--max", 8, status=1).stderr
+    assert "scaling.target_concurrency" in refused
+    made = list(yaml.safe_load_all(run("deploy", "export", deployed).output))
+    kinds = ["Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"]
+    assert [one["kind"] for one in made] == kinds
+    (service,) = yaml.safe_load_all(run("deploy", "export", deployed, "--format", "kserve").output)
+    assert service["spec"]["predictor"]["maxReplicas"] == 8
+    assert "kubernetes or kserve" in run("deploy", "export", deployed, "--format", "helm", status=1).stderr
 
 
 def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
