@@ -230,6 +230,25 @@ async def test_blue_green_switches_at_once_and_rolling_by_number(alice: Caller) 
     assert seen.failed == []
 
 
+async def test_a_shadow_is_asked_and_its_answers_go_nowhere(alice: Caller) -> None:
+    await alice.deploy()
+    same = await alice.version(model_file(0))
+    for version, alike in (("1.1.0", False), (same, True)):
+        await start(alice, version, pattern=pb.RELEASE_PATTERN_SHADOW, steps=[], step_requests=100)
+        async with traffic(alice, clients=2) as seen:
+            await until(lambda: has_ended(alice), "the shadow has ended")
+        assert seen.failed == []
+        assert set(seen.answers) == {"1.0.0"}, "the candidate's answers are not returned"
+        found = await release(alice)
+        assert found.state == pb.RELEASE_STATE_STOPPED
+        mirrored = found.evidence.mirrored
+        assert mirrored.compared == found.evidence.candidate.requests >= 100
+        assert mirrored.alike == (mirrored.compared if alike else 0)
+        assert (mirrored.most_difference > 0.01) is not alike
+        assert found.reason.startswith(f"the shadow is over: {mirrored.alike} of {mirrored.compared} answers alike")
+        assert shares(await alice.deployment()) == {"1.0.0": 100}
+
+
 async def test_what_is_undecided_at_its_end_is_rolled_back(alice: Caller) -> None:
     await alice.deploy()
     await start(alice, longest_s=0.1)

@@ -91,7 +91,7 @@ def test_without_proof_nothing_moves_and_news_is_kept() -> None:
 
 
 def test_proven_harm_rolls_back_at_its_part_of_alpha() -> None:
-    level = 0.05 / (3 * 3)
+    level = 0.05 / (3 * 2)
     for found in (rate(harm_p=level), rate("latency", harm_p=level)):
         (back,) = follow([started(THREE)], RecordEvidence(1, evidence(0, rate(), found)))
         assert isinstance(back, ReleaseRolledBack)

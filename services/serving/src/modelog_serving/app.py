@@ -58,6 +58,7 @@ from modelog_serving.registry import ArtifactFiles, RegistryVersions
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.releasing.board import Board
 from modelog_serving.releasing.control import ReleaseControl
+from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.releasing.outcomes import Outcomes
 from modelog_serving.releasing.traffic import Mover
 from modelog_serving.releasing.watch import ReleaseWatch
@@ -90,12 +91,13 @@ async def build(host: Host) -> None:
     routes, counters, batcher = Routes(host.store, only), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(host.data_dir / MODEL_FOLDER), partial(host.peer, "registry"))
     models = Models(files, LazyRuntimes(own.threads, own.limits), own.models)
-    models.keep(routes.digests)
     warmup = Warmup(routes, models, strict=only is not None)
     versions = RegistryVersions(partial(host.peer, "registry"))
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
     _gauges(meter)
-    inference = Inference(routes, models, batcher, log, versions, counters, meter, host.clock)
+    mirror = Mirror(models)
+    models.keep(lambda: routes.digests() | mirror.digests())
+    inference = Inference(routes, models, batcher, log, versions, counters, meter, mirror, host.clock)
     stream = RequestStream(routes, models, batcher, log, counters)
     windows = TrafficWindows(meter, Entities(host.store, TRAFFIC, EVENTS, host.snapshots), host.clock)
     failures = FailureLog(routes, Entities(host.store, FAILURES, EVENTS, host.snapshots), host.clock)
@@ -116,7 +118,7 @@ async def build(host: Host) -> None:
         live, control = Live(routes, warmup, counters), Control(deployments, versions, models, routes)
         replay = Replay(log, inference, models, batcher)
         queries = _control_plane(host, evidence, replay, live, control)
-        _releases(host, queries, live, control, deployments, versions, models, routes, meter)
+        _releases(host, queries, live, control, deployments, versions, models, routes, meter, mirror)
         _streams(host, stream)
         if own.replicas == "kubernetes":
             replicas.start(host, routes, deployments)
@@ -174,15 +176,17 @@ def _releases(
     models: Models,
     routes: Routes,
     meter: Meter,
+    mirror: Mirror,
 ) -> None:
     releases = Entities(host.store, RELEASES, EVENTS, host.snapshots)
     board, outcomes = Board(host.store), Outcomes(partial(host.peer, "monitoring"))
     mover = Mover(deployments, models, routes, host.clock)
-    watch = ReleaseWatch(releases, board, mover, outcomes, routes, meter, host.clock)
+    watch = ReleaseWatch(releases, board, mover, outcomes, routes, meter, mirror, host.clock)
     releasing = ReleaseControl(control, deployments, releases, versions, board, watch, mover, outcomes, meter)
     servicer = releases_api.ReleasesServicer(releasing, queries, live, host.clock)
     host.serve(add_ReleasesServicer_to_server, servicer, releases_api.FULL_NAME)
     host.background("releases", watch.run)
+    host.background("shadows", mirror.run)
 
 
 def _data_plane(

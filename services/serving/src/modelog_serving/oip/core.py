@@ -24,6 +24,7 @@ from modelog_serving.oip.explaining import parameters_of, tensors_of
 from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.predlog.answers import Answerer, Answers, Recorded
 from modelog_serving.predlog.log import PredictionLog, micros
+from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
@@ -119,8 +120,10 @@ class Inference:
         versions: Versions,
         counters: Counters,
         meter: Meter,
+        mirror: Mirror,
         clock: Clock,
     ) -> None:
+        self._mirror = mirror
         self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
         self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
         self._given: dict[tuple[str, str, str], ModelRef] = {}
@@ -131,7 +134,7 @@ class Inference:
 
         Then they may be answered on the short way (`oip.fast`), which knows of nothing else.
         """
-        return True
+        return not self._mirror.copies(route.deployment.id)
 
     async def infer(self, tenant: str, request: Request) -> Response:
         """Answer one request; an answer to traffic is in the log before this returns.
@@ -160,6 +163,7 @@ class Inference:
             before = await self._log.append(answers)
             if before is None:
                 self._counters.add(route.tenant, request.deployment, target.version, len(matrix))
+                self._mirror.offer(route.deployment.id, matrix, outputs)
             else:
                 answerer, outputs = _as_before(before)
         tensors = outputs_of(target.ref.signature, outputs, request.outputs)

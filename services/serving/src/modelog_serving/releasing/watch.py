@@ -15,10 +15,13 @@ from modelog_common.events.entities import Entities
 
 from modelog_serving.deployment.decide import words_of
 from modelog_serving.deployment.state import Deployment
+from modelog_serving.engine.models import ModelRef
 from modelog_serving.release.commands import RecordEvidence, ReleaseCommand, StopRelease
 from modelog_serving.release.events import NO_REQUESTS, Counts, Evidence, Mirrored, Outcome, ReleaseEvent
+from modelog_serving.release.plan import Pattern
 from modelog_serving.release.state import Phase, Release
 from modelog_serving.releasing.board import Board, Owned
+from modelog_serving.releasing.mirror import Mirror, Shadow
 from modelog_serving.releasing.outcomes import Outcomes
 from modelog_serving.releasing.traffic import ACTOR, Mover
 from modelog_serving.routing.meter import Meter
@@ -35,13 +38,17 @@ ReleaseEntities = Entities[Release, ReleaseCommand, ReleaseEvent]
 
 @dataclass
 class _Step:
-    """What is counted of one step of a release; `incumbent` and `candidate` are what was counted in already."""
+    """What is counted of one step of a release; `incumbent` and `candidate` are what was counted in already.
+
+    `mirrored` is what was known of a shadow when this process began to watch.
+    """
 
     number: int
     step: int
     tests: StepTests
     incumbent: Counts
     candidate: Counts
+    mirrored: Mirrored | None
 
 
 class ReleaseWatch:
@@ -52,10 +59,10 @@ class ReleaseWatch:
 
     def __init__(
         self, releases: ReleaseEntities, board: Board, mover: Mover, outcomes: Outcomes, routes: Routes, meter: Meter,
-        clock: Clock,
+        mirror: Mirror, clock: Clock,
     ) -> None:  # fmt: skip
         self._releases, self._board, self._mover, self._outcomes = releases, board, mover, outcomes
-        self._routes, self._meter, self._clock = routes, meter, clock
+        self._routes, self._meter, self._mirror, self._clock = routes, meter, mirror, clock
         self._steps: dict[str, _Step] = {}
         self._moved: dict[str, tuple[int, Phase, int]] = {}
 
@@ -72,7 +79,10 @@ class ReleaseWatch:
 
     async def look(self, owned: Owned) -> None:
         """Bring the traffic to where the release is; while it runs, hand in what is known."""
-        if not await self.move(owned) or not owned.release.running:
+        if not await self.move(owned):
+            return
+        if not owned.release.running:
+            self._mirror.lift(owned.deployment_id)
             return
         why = self._interrupted(owned)
         if why:
@@ -125,35 +135,49 @@ class ReleaseWatch:
         if step is None or (step.number, step.step) != (release.number, release.step):
             step = self._steps[owned.deployment_id] = await asyncio.to_thread(self._begin, owned)
         incumbent, candidate = self._totals(owned)
+        mirrored = self._mirrored(owned, step)
         new = _less(incumbent, step.incumbent), _less(candidate, step.candidate)
         if any(counts.requests for counts in new):
             step.tests = await asyncio.to_thread(step.tests.add, *new)
             step.incumbent, step.candidate = incumbent, candidate
         outcome = await self._read_outcome(owned)
-        return await asyncio.to_thread(step.tests.evidence, release.step, outcome, self._mirrored(owned))
+        return await asyncio.to_thread(step.tests.evidence, release.step, outcome, mirrored)
 
     def _begin(self, owned: Owned) -> _Step:
         from modelog_serving.release.evidence import begun
 
         release, plan = owned.release, owned.release.terms.plan
+        # A shadow of the release before may be there still.
+        self._mirror.lift(owned.deployment_id)
         before = release.evidence if release.evidence.step == release.step else None
         seen = before is not None and before.candidate.requests + before.incumbent.requests > 0
         tests = begun(plan, before)
         if not seen and release.percent == 100:
             # Nobody is left to compare with but the incumbent as it was before.
             tests = tests.add(release.terms.baseline, NO_REQUESTS)
-        return _Step(release.number, release.step, tests, *self._totals(owned))
+        mirrored = None if before is None else before.mirrored
+        return _Step(release.number, release.step, tests, *self._totals(owned), mirrored)
 
     def _totals(self, owned: Owned) -> tuple[Counts, Counts]:
         terms = owned.release.terms
         limit_ms = terms.plan.latency_limit_ms
-        return (
-            counts_of(self._meter, owned.deployment_id, terms.incumbent.version, limit_ms),
-            counts_of(self._meter, owned.deployment_id, terms.candidate.version, limit_ms),
-        )
+        incumbent = counts_of(self._meter, owned.deployment_id, terms.incumbent.version, limit_ms)
+        if terms.plan.pattern is Pattern.SHADOW:
+            return incumbent, self._shadow(owned).counts(limit_ms)
+        return incumbent, counts_of(self._meter, owned.deployment_id, terms.candidate.version, limit_ms)
 
-    def _mirrored(self, owned: Owned) -> Mirrored | None:
-        return None
+    def _shadow(self, owned: Owned) -> Shadow:
+        candidate = owned.release.terms.candidate
+        deployment = self._routes.find(owned.tenant, owned.release.terms.name).deployment
+        ref = ModelRef(candidate.digest, candidate.flavor, deployment.signature, approved=True)
+        return self._mirror.cast(owned.deployment_id, ref)
+
+    def _mirrored(self, owned: Owned, step: _Step) -> Mirrored | None:
+        """What the shadow's answers were like, those before a restart with them."""
+        if owned.release.terms.plan.pattern is not Pattern.SHADOW:
+            return None
+        now = self._shadow(owned).mirrored()
+        return now if step.mirrored is None else _together(step.mirrored, now)
 
     async def _read_outcome(self, owned: Owned) -> Outcome | None:
         release = owned.release
@@ -193,3 +217,16 @@ def _key(release: Release) -> tuple[int, Phase, int]:
 
 def _less(now: Counts, before: Counts) -> Counts:
     return Counts(now.requests - before.requests, now.errors - before.errors, now.slow - before.slow)
+
+
+def _together(before: Mirrored, now: Mirrored) -> Mirrored:
+    compared = before.compared + now.compared
+    total = before.mean_difference * before.compared + now.mean_difference * now.compared
+    return Mirrored(
+        compared,
+        before.alike + now.alike,
+        before.failed + now.failed,
+        before.dropped + now.dropped,
+        total / max(compared, 1),
+        max(before.most_difference, now.most_difference),
+    )

@@ -1,0 +1,52 @@
+"""The page of a deployment: its release with the evidence as it grew, and a rollback that asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from small_platform import SmallPlatform
+from toy_model import SIGNATURE, fitted
+
+pytestmark = pytest.mark.xdist_group("web pages")
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A platform with a canary that has just begun."""
+    folder = tmp_path_factory.mktemp("released")
+    platform = SmallPlatform(folder)
+    platform.start()
+    with platform.client("alice") as alice:
+        artifact = alice.artifacts.upload(fitted(folder))
+        alice.models.create("late")
+        for _ in range(2):
+            alice.models.register("late", artifact, flavor="xgboost", signature=SIGNATURE)
+        alice.deployments.create("canaried", "late", "1.0.0", "dev")
+        alice.releases.start("canaried", "1.1.0", steps=[10, 100], error_margin=0.01, reason="newer")
+    yield platform
+    platform.stop()
+
+
+def test_a_release_is_shown_and_undone_when_somebody_says_so_twice(released: Any, page: Page) -> None:
+    page.goto(f"{released.url}/deployments/canaried#token={released.token('alice', 'developer')}")
+    section = page.get_by_role("region", name="Releases")
+    expect(section).to_contain_text("1.1.0 in place of 1.0.0 running")
+    expect(section).to_contain_text("1 of 2, 10 %")
+    expect(section.get_by_role("group", name="What was known when")).to_contain_text("started")
+    assert Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"] == []
+    page.get_by_role("button", name="Roll back canaried", exact=True).click()
+    asked = page.get_by_role("dialog")
+    expect(asked).to_contain_text("All requests are answered by the earlier version at once.")
+    asked.get_by_label("Why").fill("complaints")
+    asked.locator("button.does").click()
+    expect(page.locator("#told")).to_have_text("1.0.0 answers all requests of canaried.")
+    expect(section).to_contain_text("rolled back by alice: complaints")
+
+    page.goto("about:blank")
+    page.goto(f"{released.url}/deployments/canaried#token={released.token('carol', 'viewer')}")
+    expect(section).to_contain_text("rolled back")
+    expect(page.get_by_role("button", name="Roll back canaried", exact=True)).to_have_count(0)
