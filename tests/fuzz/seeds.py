@@ -16,6 +16,8 @@ MESSAGE = frames.frame(frames.DATA, frames.END_STREAM, 1, b"\0\0\0\0\3abc")
 def edge_seeds() -> list[bytes]:
     """Connections of the gRPC edge."""
     calls = [frames.frame(frames.HEADERS, frames.END_HEADERS, 1, head(method)) + MESSAGE for method in METHODS]
+    # What a call without a task does, by the first letter.
+    calls += [calls[0].replace(b"abc", letter + b"bc") for letter in (b"n", b"l", b"h", b"f")]
     odd = [
         frames.settings({frames.INITIAL_WINDOW_SIZE: 1}),
         frames.window_update(0, 70_000),

@@ -9,8 +9,10 @@ from typing import Any
 import hpack
 from edge_servicer import SERVICE, Servicer, add_to
 from modelog_common.edge import frames
+from modelog_common.edge.direct import DirectCall
 from modelog_common.edge.limits import Limits
 from modelog_common.edge.server import EdgeServer
+from modelog_common.edge.status import Code, Status
 
 LIMITS = Limits(streams=20, running=30, held_bytes=200_000, unsent_bytes=100_000)
 METHODS = ("Echo", "Held", "Abort", "Broken", "Fill", "Count", "Join", "Slow", "Each", "Read", "None")
@@ -56,6 +58,22 @@ def head(method: str, extra: Sequence[tuple[str, str]] = ()) -> bytes:
     return hpack.Encoder().encode([*fields, ("content-type", "application/grpc"), *extra])
 
 
+def _directly(call: DirectCall) -> bool:
+    """Answers at once, later, or leaves it to the handler: each by what comes first in a request."""
+    match call.request[:1]:
+        case b"n":
+            call.answer(call.request)
+        case b"l":
+            asyncio.get_running_loop().call_soon(call.answer, call.request)
+        case b"h":
+            asyncio.get_running_loop().call_soon(call.hand_over)
+        case b"f":
+            call.fail(Status(Code.INVALID_ARGUMENT, "as asked"))
+        case _:
+            return False
+    return True
+
+
 async def feed(stream: bytes, cuts: Sequence[int], takes: int) -> None:
     """Give the bytes in pieces of these sizes, in turn; the wire takes so many bytes of answers.
 
@@ -65,6 +83,7 @@ async def feed(stream: bytes, cuts: Sequence[int], takes: int) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
     server = EdgeServer(limits=LIMITS)
     add_to(server, Servicer())
+    server.add_direct(f"/{SERVICE}/Echo", _directly)
     connection = server._connection()
     wire = Wire(connection, takes)
     connection.connection_made(wire)
