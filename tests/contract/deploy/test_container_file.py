@@ -36,7 +36,10 @@ def copied(instructions: list[tuple[str, str]], service: str) -> list[str]:
 def sync_command(instructions: list[tuple[str, str]], service: str) -> list[str]:
     (command,) = (rest for word, rest in instructions if word == "RUN" and "uv sync" in rest)
     _, _, sync = command.partition("uv sync")
-    return ["uv", "sync", *shlex.split(sync.replace("${SERVICE}", service))]
+    # As the shell of the build reads it.
+    read = ["sh", "-c", f"printf '%s\\n' {sync}"]
+    said = subprocess.run(read, env=os.environ | {"SERVICE": service}, capture_output=True, text=True, check=True)
+    return ["uv", "sync", *said.stdout.split()]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -69,6 +72,7 @@ def test_uv_finds_a_service_in_what_is_copied(
         "obstore",
     }
     assert drivers <= installed
+    assert ({"lightgbm", "onnxruntime", "scikit-learn", "numba"} <= installed) == (service == "serving")
     assert (
         installed & ({"pytest", "ruff", "modelog-platform"} | {f"modelog-{s}" for s in SERVICES if s != service})
         == set()
