@@ -60,7 +60,8 @@ def _options(attempts: int) -> list[tuple[str, Any]]:
         ("grpc.service_config", json.dumps({"methodConfig": [policy]})),
         # A service that was killed is back within seconds; gRPC's own pause grows to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # No pause, for all its name: so long a service that is busy may take to greet. Those that refuse do so at once.
+        ("grpc.min_reconnect_backoff_ms", 2000),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
 
