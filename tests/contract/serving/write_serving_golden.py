@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from google.protobuf.json_format import MessageToDict
 from modelog_serving.deployment.events import (
+    CachingSet,
     DeploymentCreated,
     DeploymentEvent,
     DeploymentStopped,
@@ -84,6 +85,7 @@ EXAMPLES: Sequence[DeploymentEvent] = (
     ReplicasChanged(ID, "flights", "kubernetes", 3, 0, ("1 pod: Unschedulable: no room",), AT),
     DeploymentStopped(ID, "flights", "bob", "over", AT),
 )
+CACHED = CachingSet(ID, "flights", "flight-delay", 60, 64 << 20, "the same flights", "bob", AT)
 MEASURED = TrafficMeasured(
     ID,
     "flights",
@@ -142,6 +144,7 @@ SEALED = PredictionsSealed(
 )
 STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | ModelFailed | PredictionsSealed]] = (
     EXAMPLES,
+    [EXAMPLES[0], CACHED],
     [MEASURED],
     [FAILED],
     [SEALED],

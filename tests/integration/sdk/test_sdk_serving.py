@@ -161,6 +161,22 @@ def test_a_deployment_is_scaled_and_exported_on_the_command_line(run: Any, deplo
     assert "kubernetes or kserve" in run("deploy", "export", deployed, "--format", "helm", status=1).stderr
 
 
+def test_a_deployment_gets_a_cache_on_the_command_line(run: Any, alice: modelog.Client, deployed: str) -> None:
+    assert f"{deployed} gives an answer again for 60 s." in run("deploy", "cache", deployed, "--ttl-s", 60).output
+    before = alice.deployments.get(deployed).caching
+    assert before is not None
+    record = dict.fromkeys(COLUMNS, 0.25)
+    first, again = (predict(alice, deployed, [record]) for _ in range(2))
+    assert first["outputs"] == again["outputs"]
+    assert first["prediction_ids"] != again["prediction_ids"]
+    after = json.loads(run("deploy", "status", deployed, "--json").output)["caching"]
+    assert (after["hits"], after["misses"]) == (before.hits + 1, before.misses + 1)
+    assert f"60 s, {after['hits']} hits, {after['misses']} misses" in run("deploy", "status", deployed).output
+    assert "ttl_s" in run("deploy", "cache", deployed, "--ttl-s", -1, status=1).stderr
+    assert f"{deployed} computes every answer." in run("deploy", "cache", deployed, "--ttl-s", 0).output
+    assert "off" in run("deploy", "status", deployed).output
+
+
 def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     run: Any, alice: modelog.Client, tmp_path: Path
 ) -> None:

@@ -8,9 +8,20 @@ from typing import Any
 import pytest
 from modelog_common.domain.errors import AlreadyExists, Invalid, ModelogError, NotAllowed, NotFound
 from modelog_common.testing.scenario import NOW, scenario
-from modelog_serving.deployment.commands import Candidate, Create, SeeReplicas, SetScaling, SetTraffic, Share, Stop
+from modelog_serving.deployment.caching import Caching
+from modelog_serving.deployment.commands import (
+    Candidate,
+    Create,
+    SeeReplicas,
+    SetCaching,
+    SetScaling,
+    SetTraffic,
+    Share,
+    Stop,
+)
 from modelog_serving.deployment.decide import DEPLOYMENTS, deployment_id
 from modelog_serving.deployment.events import (
+    CachingSet,
     DeploymentCreated,
     DeploymentStopped,
     ReplicasChanged,
@@ -192,6 +203,40 @@ def test_scaling_that_cannot_be_is_refused(scaling: Scaling, refused: str) -> No
 def test_a_stopped_or_unknown_deployment_is_not_scaled() -> None:
     command = SetScaling("flights", Scaling())
     check(given=[CREATED, STOPPED], when=command, refused="its scaling cannot be set any more", error=NotAllowed)
+    check(when=command, refused="there is no deployment 'flights'", error=NotFound)
+
+
+def cached(ttl_s: int, max_bytes: int, reason: str = "") -> CachingSet:
+    return CachingSet(ID, "flights", "flight-delay", ttl_s, max_bytes, reason, "alice", NOW)
+
+
+def test_a_cache_is_set_once_and_turned_off() -> None:
+    on, off = SetCaching("flights", 60, 1 << 20, "same flights"), SetCaching("flights", 0, 1 << 20)
+    made = check(given=[CREATED], when=on, then=[cached(60, 1 << 20, "same flights")])
+    assert made.caching == Caching(60, 1 << 20, NOW)
+    check(given=[CREATED, cached(60, 1 << 20)], when=on, then=[])
+    check(given=[CREATED, cached(60, 1 << 20)], when=SetCaching("flights", 60, 1 << 21), then=[cached(60, 1 << 21)])
+    assert check(given=[CREATED, cached(60, 1 << 20)], when=off, then=[cached(0, 0)]).caching is None
+    check(given=[CREATED], when=off, then=[])
+    check(given=[CREATED, cached(60, 1 << 20), cached(0, 0)], when=off, then=[])
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (SetCaching("flights", -1, 1 << 20), "ttl_s: is -1; it must be from 0, for no cache, to 2592000"),
+        (SetCaching("flights", 2_592_001, 1 << 20), "ttl_s: is 2592001; it must be from 0"),
+        (SetCaching("flights", 1, 1000), "max_bytes: is 1000; it must be from 65536 to 1073741824"),
+        (SetCaching("flights", 1, 1 << 31), "max_bytes: is 2147483648; it must be from 65536 to 1073741824"),
+    ],
+)
+def test_a_cache_that_cannot_be_is_refused(command: SetCaching, refused: str) -> None:
+    check(given=[CREATED], when=command, refused=refused, error=Invalid)
+
+
+def test_a_stopped_or_unknown_deployment_gets_no_cache() -> None:
+    command = SetCaching("flights", 60, 1 << 20)
+    check(given=[CREATED, STOPPED], when=command, refused="its cache cannot be set any more", error=NotAllowed)
     check(when=command, refused="there is no deployment 'flights'", error=NotFound)
 
 

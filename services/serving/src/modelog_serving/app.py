@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
+from modelog_common.adapters import open_cache
 from modelog_common.bus.leases import SqliteRelayProgress
 from modelog_common.bus.publisher import LogPublisher
 from modelog_common.bus.source import Consumer
@@ -19,6 +20,8 @@ from modelog_common.rpc.sight import Sight
 from modelog_common.security.permissions import PUBLIC
 from modelog_common.service import Host
 from modelog_common.stores.blobs.folder import FolderBlobStore
+from modelog_common.stores.cache import Cache
+from modelog_common.stores.cache.memory import MemoryCache
 from modelog_common.telemetry import metrics
 from modelog_proto.inference.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
@@ -62,6 +65,7 @@ from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.releasing.outcomes import Outcomes
 from modelog_serving.releasing.traffic import Mover
 from modelog_serving.releasing.watch import ReleaseWatch
+from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.concurrency import Concurrency
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.failures import FailureLog
@@ -97,7 +101,8 @@ async def build(host: Host) -> None:
     _gauges(meter)
     mirror = Mirror(models)
     models.keep(lambda: routes.digests() | mirror.digests())
-    inference = Inference(routes, models, batcher, log, versions, counters, meter, mirror, host.clock)
+    cache = AnswerCache(_caches(host), own.cache_patience_ms / 1000)
+    inference = Inference(routes, models, batcher, log, versions, counters, meter, mirror, cache, host.clock)
     stream = RequestStream(routes, models, batcher, log, counters)
     windows = TrafficWindows(meter, Entities(host.store, TRAFFIC, EVENTS, host.snapshots), host.clock)
     failures = FailureLog(routes, Entities(host.store, FAILURES, EVENTS, host.snapshots), host.clock)
@@ -115,7 +120,7 @@ async def build(host: Host) -> None:
         # A replica leaves to the process that decides what is done once for all of them.
         for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
             host.publish(category)
-        live, control = Live(routes, warmup, counters), Control(deployments, versions, models, routes)
+        live, control = Live(routes, warmup, counters, cache), Control(deployments, versions, models, routes)
         replay = Replay(log, inference, models, batcher)
         queries = _control_plane(host, evidence, replay, live, control)
         _releases(host, queries, live, control, deployments, versions, models, routes, meter, mirror)
@@ -131,7 +136,16 @@ async def build(host: Host) -> None:
     host.background("prediction retention", retention.run)
     host.background("routes", routes.run, before=routes.catch_up)
     host.background("warm-up", warmup.run)
-    host.background("resources", partial(_held, batcher.close, models.close, log.close))
+    host.background("answer cache", partial(cache.run, routes))
+    host.background("resources", partial(_held, batcher.close, models.close, log.close, cache.close))
+
+
+def _caches(host: Host) -> Callable[[int], Cache]:
+    """Opens a cache of so many bytes for a deployment: its own in this process, or the one that all share."""
+    if not host.settings.cache.get_secret_value():
+        return MemoryCache
+    shared = open_cache(host.settings, host.name)
+    return lambda _max_bytes: shared
 
 
 def _gauges(meter: Meter) -> None:

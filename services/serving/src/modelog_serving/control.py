@@ -12,6 +12,7 @@ from modelog_serving.deployment.commands import (
     Candidate,
     Create,
     DeploymentCommand,
+    SetCaching,
     SetScaling,
     SetTraffic,
     Share,
@@ -56,6 +57,10 @@ class Control:
     async def set_scaling(self, name: str, scaling: Scaling, reason: str, ctx: Context) -> Loaded[Deployment]:
         """Have replicas between bounds."""
         return await self._handle(SetScaling(name, scaling, reason), [], ctx)
+
+    async def set_caching(self, name: str, ttl_s: int, max_bytes: int, reason: str, ctx: Context) -> Loaded[Deployment]:
+        """Give answers again for so long, 0 for never."""
+        return await self._handle(SetCaching(name, ttl_s, max_bytes, reason), [], ctx)
 
     async def stop(self, name: str, reason: str, ctx: Context) -> Loaded[Deployment]:
         """Answer no more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelog_common.events.types import EventTypes
 
 from modelog_serving.deployment.events import (
+    CachingSet,
     DeploymentCreated,
     DeploymentStopped,
     ReplicasChanged,
@@ -29,6 +30,7 @@ EVENTS = EventTypes(
         TrafficSet,
         DeploymentStopped,
         ScalingSet,
+        CachingSet,
         ReplicasChanged,
         TrafficMeasured,
         PredictionsSealed,

@@ -19,11 +19,11 @@ class ServingSettings(BaseSettings):
 
     `threads` is how many threads one prediction uses; `models` how many loaded models stay that no traffic needs;
     `log_max_bytes` how large the prediction log may grow, 0 for as large as the disk; `log_keep_s` how old what is
-    published becomes before it is dropped, 0 for ever; `traffic_window_s` how long the
-    windows are in which traffic is measured, each an event of the log for a deployment that had requests. A
-    tenant's part of the prediction log is sealed when it is `segment_s` old or has `segment_bytes`, each segment an
-    event of the log. A model in a process of its own may take `worker_predict_s` for an answer, `worker_load_s` to be
-    loaded, and `worker_memory_mb` of memory, 0 for any.
+    published becomes before it is dropped, 0 for ever; `traffic_window_s` how long the windows are in which traffic is
+    measured, each an event of the log for a deployment that had requests. A tenant's part of the prediction log is
+    sealed when it is `segment_s` old or has `segment_bytes`, each segment an event of the log. Nobody waits longer than
+    `cache_patience_ms` for a cache of answers. A model in a process of its own may take `worker_predict_s` for an
+    answer, `worker_load_s` to be loaded, and `worker_memory_mb` of memory, 0 for any.
 
     `replicas` says where deployments run besides this process; `only`, such as acme/flights or acme/flights@1.1.0,
     makes this process one of those replicas, which answers for that deployment, or that version of it, and no other.
@@ -40,6 +40,7 @@ class ServingSettings(BaseSettings):
     traffic_window_s: int = Field(default=60, ge=1, le=3600)
     segment_s: int = Field(default=60, ge=1, le=86_400)
     segment_bytes: int = Field(default=8_000_000, ge=1, le=256_000_000)
+    cache_patience_ms: int = Field(default=10, ge=1, le=10_000)
     worker_predict_s: float = Field(default=30.0, gt=0, le=3600)
     worker_load_s: float = Field(default=300.0, gt=0, le=3600)
     worker_memory_mb: int = Field(default=4096, ge=0)

@@ -19,6 +19,7 @@ VOCABULARY = Vocabulary(
         "GetDeploymentRequest.name": "deployment",
         "SetTrafficRequest.name": "deployment",
         "SetScalingRequest.name": "deployment",
+        "SetCachingRequest.name": "deployment",
         "ExportDeploymentRequest.name": "deployment",
         "StopDeploymentRequest.name": "deployment",
     },

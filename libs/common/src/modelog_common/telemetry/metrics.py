@@ -24,6 +24,11 @@ REQUESTS_UNDER_WAY = "modelog.serving.requests_under_way"
 LATENCY_P95 = "modelog.serving.latency_p95"
 CACHE_FAILURES = "modelog.cache.failures"
 ATTRIBUTE_OPERATION = "modelog.cache.operation"
+ANSWER_CACHE_HITS = "modelog.serving.cache.hits"
+ANSWER_CACHE_MISSES = "modelog.serving.cache.misses"
+ATTRIBUTE_TENANT = "modelog.tenant"
+ATTRIBUTE_DEPLOYMENT = "modelog.deployment"
+ATTRIBUTE_VERSION = "modelog.version"
 ATTRIBUTE_LOG = "modelog.log"
 ATTRIBUTE_TOPIC = "messaging.destination.name"
 ATTRIBUTE_CONSUMER = "messaging.consumer.group.name"
@@ -78,6 +83,22 @@ def cache_failures() -> Counter:
     """How often a cache did not answer and was taken for empty, by operation."""
     return metrics.get_meter("modelog").create_counter(
         CACHE_FAILURES, unit="{failure}", description="How often a cache did not answer"
+    )
+
+
+@cache
+def answer_cache_hits() -> Counter:
+    """Requests that were answered from the cache, by tenant, deployment and version."""
+    return metrics.get_meter("modelog").create_counter(
+        ANSWER_CACHE_HITS, unit="{request}", description="Requests that were answered from the cache"
+    )
+
+
+@cache
+def answer_cache_misses() -> Counter:
+    """Requests whose answer was not in the cache, by tenant, deployment and version."""
+    return metrics.get_meter("modelog").create_counter(
+        ANSWER_CACHE_MISSES, unit="{request}", description="Requests whose answer was not in the cache"
     )
 
 

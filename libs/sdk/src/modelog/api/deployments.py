@@ -80,6 +80,11 @@ class Deployments:
         body = {"scaling": scaling, "reason": reason}
         return self._transport.post(f"/api/v1/deployments/{name}/scaling", Deployment, body)
 
+    def set_caching(self, name: str, ttl_s: int, *, max_bytes: int = 0, reason: str = "") -> Deployment:
+        """Give an answer again to the same rows for `ttl_s`, 0 for never; `max_bytes` is 64 MiB unless told."""
+        body = {"ttl_s": ttl_s, "max_bytes": max_bytes, "reason": reason}
+        return self._transport.post(f"/api/v1/deployments/{name}/caching", Deployment, body)
+
     def export(self, name: str, format: str = "kubernetes", *, as_of: Optional[str] = None) -> str:
         """The deployment as YAML that Kubernetes takes: of its own kinds ("kubernetes"), or KServe's ("kserve")."""
         path, wanted = f"/api/v1/deployments/{name}/manifests", f"MANIFEST_FORMAT_{format.upper()}"

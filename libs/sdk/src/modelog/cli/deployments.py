@@ -115,19 +115,35 @@ def scale(
 
 
 @app.command()
+def cache(
+    name: str,
+    ttl_s: int = typer.Option(..., help="for so many seconds an answer is given again; 0 for no cache"),
+    max_bytes: int = typer.Option(0, help="what answers kept in a process take at most; 0 for 64 MiB"),
+    reason: str = typer.Option(""),
+) -> None:
+    """Give answers again to the same rows. Example: `modelog deploy cache flight-delay --ttl-s 60`"""
+    with told(), modelog.connect() as client:
+        found = client.deployments.set_caching(name, ttl_s, max_bytes=max_bytes, reason=reason)
+        kept = f"gives an answer again for {found.caching.ttl_s} s" if found.caching else "computes every answer"
+        say(f"{name} {kept}.")
+
+
+@app.command()
 def status(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
-    """Where a deployment's replicas run, how many are ready, and what keeps the others."""
+    """Where a deployment's replicas run, how many are ready, what keeps the others, and what its cache answered."""
     with told(), modelog.connect() as client:
         found = client.deployments.get(name, as_of=as_of)
         if as_json:
             show_json(found)
         else:
-            seen, scaling = found.replicas, found.scaling
+            seen, scaling, caching = found.replicas, found.scaling, found.caching
             ready = f"{seen.ready} of {seen.wanted}, in {seen.backend}" if seen else "in the serving process"
             bounds = f"{scaling.min_replicas} to {scaling.max_replicas}" if scaling else "not set"
             state = word(found.status, "DEPLOYMENT_STATUS_")
             problems = "; ".join(seen.problems) if seen else ""
-            show_fields({"status": state, "replicas": ready, "scaling": bounds, "problems": problems or found.error})
+            cached = f"{caching.ttl_s} s, {caching.hits} hits, {caching.misses} misses" if caching else "off"
+            told_of = {"status": state, "replicas": ready, "scaling": bounds, "cache": cached}
+            show_fields(told_of | {"problems": problems or found.error})
 
 
 @app.command()

@@ -28,6 +28,13 @@ class Scaling(Record):
     idle_s: int = 0
 
 
+class Caching(Record):
+    ttl_s: int = 0
+    max_bytes: int = 0
+    hits: int = 0
+    misses: int = 0
+
+
 class Replicas(Record):
     backend: str = ""
     wanted: int = 0
@@ -50,6 +57,7 @@ class Deployment(Record):
     position: int = 0
     scaling: Optional[Scaling] = None
     replicas: Optional[Replicas] = None
+    caching: Optional[Caching] = None
 
 
 class Prediction(Record):

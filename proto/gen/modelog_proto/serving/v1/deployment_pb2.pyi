@@ -159,6 +159,7 @@ class Deployment(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     SCALING_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
+    CACHING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     model: _builtins.str
@@ -183,6 +184,10 @@ class Deployment(_message.Message):
     def replicas(self) -> Global___Replicas:
         """What is seen of replicas that run elsewhere than in the serving process, such as in Kubernetes."""
 
+    @_builtins.property
+    def caching(self) -> Global___Caching:
+        """Answers are given again; left out where each request is computed."""
+
     def __init__(
         self,
         *,
@@ -200,10 +205,11 @@ class Deployment(_message.Message):
         position: _builtins.int = ...,
         scaling: Global___Scaling | None = ...,
         replicas: Global___Replicas | None = ...,
+        caching: Global___Caching | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caching", b"caching", "created_at", b"created_at", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created_at", b"created_at", "environment", b"environment", "error", b"error", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "status", b"status", "updated_at", b"updated_at", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "caching", b"caching", "created_at", b"created_at", "environment", b"environment", "error", b"error", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "status", b"status", "updated_at", b"updated_at", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +267,38 @@ class Scaling(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__idle_s) -> _WhichOneofReturnType__idle_s | None: ...
 
 Global___Scaling: _TypeAlias = Scaling  # noqa: Y015
+
+@_typing.final
+class Caching(_message.Message):
+    """For how long an answer is given again to the same rows, by the same model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TTL_S_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    MISSES_FIELD_NUMBER: _builtins.int
+    ttl_s: _builtins.int
+    max_bytes: _builtins.int
+    """What answers kept in a process's own memory take at most. A cache that processes share has a bound of its own."""
+    hits: _builtins.int
+    """Requests answered from the cache by this process since it started, and those that were looked for in vain."""
+    misses: _builtins.int
+    def __init__(
+        self,
+        *,
+        ttl_s: _builtins.int = ...,
+        max_bytes: _builtins.int = ...,
+        hits: _builtins.int = ...,
+        misses: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "max_bytes", b"max_bytes", "misses", b"misses", "ttl_s", b"ttl_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Caching: _TypeAlias = Caching  # noqa: Y015
 
 @_typing.final
 class Replicas(_message.Message):
@@ -454,6 +492,39 @@ class SetScalingRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetScalingRequest: _TypeAlias = SetScalingRequest  # noqa: Y015
+
+@_typing.final
+class SetCachingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TTL_S_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    ttl_s: _builtins.int
+    """0 for no cache."""
+    max_bytes: _builtins.int
+    """0 for 64 MiB; at least 64 KiB otherwise."""
+    reason: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        ttl_s: _builtins.int = ...,
+        max_bytes: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "name", b"name", "reason", b"reason", "request_id", b"request_id", "ttl_s", b"ttl_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCachingRequest: _TypeAlias = SetCachingRequest  # noqa: Y015
 
 @_typing.final
 class ExportDeploymentRequest(_message.Message):

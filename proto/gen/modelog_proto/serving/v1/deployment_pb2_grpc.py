@@ -60,6 +60,11 @@ class DeploymentServiceStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetScalingRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
                 _registered_method=True)
+        self.SetCaching = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/SetCaching',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetCachingRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+                _registered_method=True)
         self.ExportDeployment = channel.unary_unary(
                 '/modelog.serving.v1.DeploymentService/ExportDeployment',
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentRequest.SerializeToString,
@@ -126,6 +131,13 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetCaching(self, request, context):
+        """Sets for how long an answer is given again to the same rows. A change begins with nothing kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportDeployment(self, request, context):
         """A deployment as manifests that Kubernetes takes.
         """
@@ -187,6 +199,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
             'SetScaling': grpc.unary_unary_rpc_method_handler(
                     servicer.SetScaling,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetScalingRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
+            ),
+            'SetCaching': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCaching,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetCachingRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
             ),
             'ExportDeployment': grpc.unary_unary_rpc_method_handler(
@@ -350,6 +367,33 @@ class DeploymentService:
             target,
             '/modelog.serving.v1.DeploymentService/SetScaling',
             modelog_dot_serving_dot_v1_dot_deployment__pb2.SetScalingRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCaching(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/SetCaching',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.SetCachingRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
             options,
             channel_credentials,

@@ -43,6 +43,8 @@ class DeploymentServiceStub:
     """Splits the traffic between versions: a canary, a full switch, or the way back."""
     SetScaling: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.SetScalingRequest, _deployment_pb2.Deployment]
     """Sets how many replicas a deployment may have."""
+    SetCaching: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.SetCachingRequest, _deployment_pb2.Deployment]
+    """Sets for how long an answer is given again to the same rows. A change begins with nothing kept."""
     ExportDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ExportDeploymentRequest, _deployment_pb2.ExportDeploymentResponse]
     """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]
@@ -69,6 +71,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """Splits the traffic between versions: a canary, a full switch, or the way back."""
     SetScaling: _aio.UnaryUnaryMultiCallable[_deployment_pb2.SetScalingRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
     """Sets how many replicas a deployment may have."""
+    SetCaching: _aio.UnaryUnaryMultiCallable[_deployment_pb2.SetCachingRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
+    """Sets for how long an answer is given again to the same rows. A change begins with nothing kept."""
     ExportDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ExportDeploymentRequest, _deployment_pb2.ExportDeploymentResponse]  # type: ignore[assignment]
     """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
@@ -122,6 +126,14 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
         """Sets how many replicas a deployment may have."""
+
+    @_abc_1.abstractmethod
+    def SetCaching(
+        self,
+        request: _deployment_pb2.SetCachingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
+        """Sets for how long an answer is given again to the same rows. A change begins with nothing kept."""
 
     @_abc_1.abstractmethod
     def ExportDeployment(

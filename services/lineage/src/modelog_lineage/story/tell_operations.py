@@ -49,6 +49,11 @@ def _scaling(p: Payload) -> str:
     return f"{word(p['by'])} lets {word(p['name'])} have {bounds}{because(p['reason'])}"
 
 
+def _caching(p: Payload) -> str:
+    how = f"for {count(p['ttl_s'], 'second')}" if p["ttl_s"] else "no more"
+    return f"{word(p['by'])} lets {word(p['name'])} give answers again {how}{because(p['reason'])}"
+
+
 def _replicas(p: Payload) -> str:
     seen = f"{word(p['ready'])} of {word(p['wanted'])} replicas of {word(p['name'])} are ready in {word(p['backend'])}"
     return seen + (because("; ".join(p["problems"])) if p["problems"] else "")
@@ -180,6 +185,7 @@ SENTENCES: Mapping[str, Sentence] = {
     TRAFFIC: Sentence(_traffic, _traffics, with_past=True),
     "serving.DeploymentStopped": Sentence(_stopped),
     "serving.ScalingSet": Sentence(_scaling),
+    "serving.CachingSet": Sentence(_caching),
     "serving.ReplicasChanged": Sentence(_replicas, _replicas_of_many),
     "monitoring.MonitorCreated": Sentence(_monitor),
     "monitoring.WindowEvaluated": Sentence(_window, _windows),

@@ -21,6 +21,7 @@ from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceServic
 from modelog_serving.api.export import scaling_of
 from modelog_serving.api.live import Live
 from modelog_serving.control import Control
+from modelog_serving.deployment.caching import USUAL_BYTES
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import micros
@@ -66,6 +67,12 @@ class DeploymentServicer(DeploymentServiceServicer):
     async def SetScaling(self, request: pb.SetScalingRequest, context: Any) -> pb.Deployment:
         ctx = self._context(request.request_id, "SetScaling")
         made = await self._control.set_scaling(request.name, scaling_of(request.scaling), request.reason, ctx)
+        return await self._deployment(request.name, ReadOptions(at_least=made.position))
+
+    async def SetCaching(self, request: pb.SetCachingRequest, context: Any) -> pb.Deployment:
+        ctx = self._context(request.request_id, "SetCaching")
+        max_bytes = request.max_bytes or USUAL_BYTES
+        made = await self._control.set_caching(request.name, request.ttl_s, max_bytes, request.reason, ctx)
         return await self._deployment(request.name, ReadOptions(at_least=made.position))
 
     async def StopDeployment(self, request: pb.StopDeploymentRequest, context: Any) -> pb.Deployment:

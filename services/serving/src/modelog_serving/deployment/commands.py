@@ -99,6 +99,16 @@ class SetScaling:
 
 
 @dataclass(frozen=True)
+class SetCaching:
+    """Give answers again for `ttl_s`, 0 for never."""
+
+    name: str
+    ttl_s: int
+    max_bytes: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SeeReplicas:
     """Keep what was seen of the replicas where they run."""
 
@@ -109,4 +119,4 @@ class SeeReplicas:
     problems: tuple[str, ...]
 
 
-DeploymentCommand = Create | SetTraffic | Shift | RollBack | Stop | SetScaling | SeeReplicas
+DeploymentCommand = Create | SetTraffic | Shift | RollBack | Stop | SetScaling | SetCaching | SeeReplicas

@@ -10,6 +10,7 @@ from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 
+from modelog_serving.deployment.caching import check_caching
 from modelog_serving.deployment.commands import (
     SERVABLE_STAGES,
     Candidate,
@@ -17,12 +18,14 @@ from modelog_serving.deployment.commands import (
     DeploymentCommand,
     RollBack,
     SeeReplicas,
+    SetCaching,
     SetScaling,
     SetTraffic,
     Shift,
     Stop,
 )
 from modelog_serving.deployment.events import (
+    CachingSet,
     DeploymentCreated,
     DeploymentEvent,
     DeploymentStopped,
@@ -57,6 +60,8 @@ def decide(deployment: Deployment, command: DeploymentCommand, ctx: Context) -> 
             return stop(deployment, command, ctx)
         case SetScaling():
             return set_scaling(deployment, command, ctx)
+        case SetCaching():
+            return set_caching(deployment, command, ctx)
         case SeeReplicas():
             return see_replicas(deployment, command, ctx)
         case _:
@@ -173,6 +178,26 @@ def set_scaling(deployment: Deployment, command: SetScaling, ctx: Context) -> Se
             name=deployment.name,
             model=deployment.model,
             scaling=command.scaling,
+            reason=command.reason,
+            by=ctx.actor,
+            at=ctx.now,
+        )
+    ]
+
+
+def set_caching(deployment: Deployment, command: SetCaching, ctx: Context) -> Sequence[DeploymentEvent]:
+    _must_run(deployment, command.name, "cache")
+    check_caching(command.ttl_s, command.max_bytes)
+    before = deployment.caching
+    if (before and (before.ttl_s, before.max_bytes)) == ((command.ttl_s, command.max_bytes) if command.ttl_s else None):
+        return ()
+    return [
+        CachingSet(
+            deployment_id=deployment.id,
+            name=deployment.name,
+            model=deployment.model,
+            ttl_s=command.ttl_s,
+            max_bytes=command.max_bytes if command.ttl_s else 0,
             reason=command.reason,
             by=ctx.actor,
             at=ctx.now,

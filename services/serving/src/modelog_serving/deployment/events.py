@@ -73,6 +73,20 @@ class ScalingSet:
     at: datetime
 
 
+@event("serving.CachingSet", version=1)
+class CachingSet:
+    """From now on answers are given again for `ttl_s`, 0 for never; what was kept before is not given any more."""
+
+    deployment_id: str
+    name: str
+    model: str
+    ttl_s: int
+    max_bytes: int
+    reason: str
+    by: str
+    at: datetime
+
+
 @event("serving.ReplicasChanged", version=1)
 class ReplicasChanged:
     """What is seen of the replicas where they run: how many are wanted and ready, and what keeps the others from it."""
@@ -86,4 +100,4 @@ class ReplicasChanged:
     at: datetime
 
 
-DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped | ScalingSet | ReplicasChanged
+DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped | ScalingSet | CachingSet | ReplicasChanged

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
+from modelog_serving.deployment.caching import Caching
 from modelog_serving.deployment.events import (
+    CachingSet,
     DeploymentCreated,
     DeploymentEvent,
     DeploymentStopped,
@@ -64,6 +66,7 @@ class Deployment:
     segments: tuple[Segment, ...] = ()
     scaling: Scaling | None = None
     replicas: Replicas | None = None
+    caching: Caching | None = None
     created_at: datetime = _EPOCH
     updated_at: datetime = _EPOCH
     answered: tuple[Variant, ...] = ()
@@ -106,6 +109,9 @@ def evolve(deployment: Deployment, event: DeploymentEvent) -> Deployment:
             return _answered_by(split, tuple(Variant(s.version, s.percent, s.model_digest, s.flavor) for s in shares))
         case ScalingSet(scaling=scaling, at=at):
             return replace(deployment, scaling=scaling, updated_at=at)
+        case CachingSet(ttl_s=ttl_s, max_bytes=max_bytes, at=at):
+            caching = Caching(ttl_s, max_bytes, at) if ttl_s else None
+            return replace(deployment, caching=caching, updated_at=at)
         case ReplicasChanged():
             seen = Replicas(event.backend, event.wanted, event.ready, event.problems)
             return replace(deployment, replicas=seen)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.predlog.answers import Answerer, Answers, Recorded
 from modelog_serving.predlog.log import PredictionLog, micros
 from modelog_serving.releasing.mirror import Mirror
+from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
@@ -65,7 +67,7 @@ class Request:
 class Response:
     """What is answered, by which version; `prediction_ids` is empty for what is not logged.
 
-    `outputs` ends with the tensors of `explanation`, where there is one.
+    `outputs` ends with the tensors of `explanation`, where there is one. `cached` says that no model was asked.
     """
 
     deployment: str
@@ -75,6 +77,7 @@ class Response:
     prediction_ids: Sequence[str]
     outputs: Sequence[Tensor]
     explanation: Explanation | None = None
+    cached: bool = False
 
     def parameters(self) -> dict[str, str]:
         """The parameters that travel with the response; many prediction ids are separated by commas."""
@@ -83,6 +86,8 @@ class Response:
             told["prediction_id"] = self.prediction_ids[0]
         elif self.prediction_ids:
             told["prediction_ids"] = ",".join(self.prediction_ids)
+        if self.cached:
+            told["cached"] = "true"
         return told | parameters_of(self.explanation) if self.explanation is not None else told
 
 
@@ -121,20 +126,21 @@ class Inference:
         counters: Counters,
         meter: Meter,
         mirror: Mirror,
+        cache: AnswerCache,
         clock: Clock,
     ) -> None:
-        self._mirror = mirror
+        self._mirror, self._cache = mirror, cache
         self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
         self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
         self._given: dict[tuple[str, str, str], ModelRef] = {}
         self._explaining = asyncio.Semaphore(1)
 
     def plain(self, route: Route) -> bool:
-        """Whether nothing comes of a deployment's requests but answers, and the log of them.
+        """Whether nothing comes of a deployment's requests but answers, each computed, and the log of them.
 
         Then they may be answered on the short way (`oip.fast`), which knows of nothing else.
         """
-        return not self._mirror.copies(route.deployment.id)
+        return route.deployment.caching is None and not self._mirror.copies(route.deployment.id)
 
     async def infer(self, tenant: str, request: Request) -> Response:
         """Answer one request; an answer to traffic is in the log before this returns.
@@ -155,7 +161,11 @@ class Inference:
         matrix = matrix_of(target.ref.signature, request.inputs)
         outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
         model = self._models.loaded(target.ref) or await self._models.get(target.ref)
-        outputs = await batcher_of(model, self._batcher).predict(model, matrix)
+        compute = partial(batcher_of(model, self._batcher).predict, model, matrix)
+        if target.logged and request.explain is None:
+            outputs, cached = await self._cache.answer(route, target.version, target.ref, matrix, compute)
+        else:
+            outputs, cached = await compute(), False
         answerer, ids = Answerer(target.version, target.ref.digest), []
         if target.logged:
             ids = [request_id] if len(matrix) == 1 else [f"{request_id}.{row}" for row in range(len(matrix))]
@@ -165,14 +175,15 @@ class Inference:
                 self._counters.add(route.tenant, request.deployment, target.version, len(matrix))
                 self._mirror.offer(route.deployment.id, matrix, outputs)
             else:
-                answerer, outputs = _as_before(before)
+                (answerer, outputs), cached = _as_before(before), False
         tensors = outputs_of(target.ref.signature, outputs, request.outputs)
         explanation = None
         if request.explain is not None:
             _check_answerer(answerer, target)
             explanation = await self._explained(model, matrix, request.explain)
             tensors += tensors_of(explanation)
-        return Response(request.deployment, request.id, answerer.version, answerer.digest, ids, tensors, explanation)
+        told = (request.deployment, request.id, answerer.version, answerer.digest, ids, tensors)
+        return Response(*told, explanation, cached)
 
     async def _explained(self, model: Model, matrix: Matrix, wanted: Wanted) -> Explanation:
         """One at a time: each asks the model many times, and others wait for answers meanwhile."""

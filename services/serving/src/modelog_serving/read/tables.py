@@ -14,6 +14,7 @@ from modelog_proto.registry.v1 import model_pb2 as registry_pb
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from sqlalchemy import BigInteger, Column, Integer, MetaData
 
+from modelog_serving.deployment.caching import Caching
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import RUNNING, Deployment, Replicas
@@ -89,6 +90,7 @@ def to_message(deployment: Deployment, position: int) -> pb.Deployment:
         position=position,
         scaling=_scaling(deployment.scaling) if deployment.scaling else None,
         replicas=_replicas(replicas) if replicas else None,
+        caching=_caching(deployment.caching) if deployment.caching else None,
     )
 
 
@@ -100,6 +102,10 @@ def _status(*, running: bool, waits: bool) -> pb.DeploymentStatus.ValueType:
 
 def _scaling(scaling: Scaling) -> pb.Scaling:
     return pb.Scaling(**msgspec.structs.asdict(scaling))
+
+
+def _caching(caching: Caching) -> pb.Caching:
+    return pb.Caching(ttl_s=caching.ttl_s, max_bytes=caching.max_bytes)
 
 
 def _replicas(seen: Replicas) -> pb.Replicas:
