@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from modelog_common.domain.errors import Forbidden, Invalid
+from modelog_common.domain.errors import AlreadyExists, Forbidden, Invalid
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from serving_rig import COLUMNS, Caller, Rig, answers_of, model_file
@@ -108,9 +108,11 @@ async def test_a_prediction_id_an_explanation_and_a_mistake_are_as_without_a_cac
         assert "cached" not in (await ask(alice, explain="shap"))[1]
     assert not (await alice.deployment()).caching.misses
     first, told = await ask(alice, prediction_id="p1")
-    # The same id is answered from the log, whatever else it asks.
-    again, told_again = await ask(alice, ROWS + np.float32(1), prediction_id="p1")
+    # The same id is answered from the log.
+    again, told_again = await ask(alice, prediction_id="p1")
     assert (again, told_again) == (first, told)
+    with pytest.raises(AlreadyExists, match="was already answered for other features"):
+        await ask(alice, ROWS + np.float32(1), prediction_id="p1")
     assert (await ask(alice, prediction_id="p2"))[1]["cached"] == "true"
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +19,7 @@ from modelog_serving.deployment.state import RUNNING, Deployment
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.routing.caching import PAUSE_S, AnswerCache, key_of
-from modelog_serving.routing.routes import Route, Routes
+from modelog_serving.routing.routes import Route
 from opentelemetry import metrics as opentelemetry
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -194,10 +193,9 @@ async def test_what_no_deployment_gives_again_is_let_go_of() -> None:
 
     cache, model = AnswerCache(make, 60.0), Asked()
     await ask(cache, model)
-    running = cast(Routes, SimpleNamespace(running=lambda: [ROUTE]))
-    cache.tidy(running)
+    cache.tidy([ROUTE])
     assert await ask(cache, model) == (1, True)
-    cache.tidy(cast(Routes, SimpleNamespace(running=lambda: [with_caching(None)])))
+    cache.tidy([with_caching(None)])
     assert await ask(cache, model) == (2, False)
     assert len(made) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache, partial
 from time import monotonic
 from typing import Any, TypeVar
@@ -79,11 +79,11 @@ class AnswerCache:
         """Let go of what no deployment may give again, until cancelled."""
         while True:
             await asyncio.sleep(TIDY_S)
-            self.tidy(routes)
+            self.tidy(routes.running())
 
-    def tidy(self, routes: Routes) -> None:
+    def tidy(self, running: Iterable[Route]) -> None:
         """Let go of what was kept for deployments that were stopped, or whose cache was set anew or turned off."""
-        now = {route.deployment.id: route.deployment.caching for route in routes.running()}
+        now = {route.deployment.id: route.deployment.caching for route in running}
         self._kept = {of: kept for of, kept in self._kept.items() if kept[0] == now.get(of)}
 
     async def close(self) -> None:
