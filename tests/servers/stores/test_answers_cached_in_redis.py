@@ -77,6 +77,3 @@ async def test_answers_outlive_their_process_stay_with_their_tenant_and_are_not_
             way.silence()
             for _ in range(20):
                 assert not await cached(alice)
-            await way.cut()
-            await way.open()
-            await until_cached(alice)
