@@ -47,6 +47,8 @@ def http1_seeds() -> list[bytes]:
         b"HEAD /echo HTTP/1.0\r\n\r\n",
         b"GET /nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
     ]
+    # What is done with a request without a task, by the first letter.
+    requests += [requests[1].replace(b"abc", letter + b"bc") for letter in (b"n", b"l", b"h", b"o")]
     return [bytes((cut, 0)) + request * 2 for request in requests for cut in (0, 9)]
 
 

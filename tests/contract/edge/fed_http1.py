@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fed_edge import Wire
-from modelog_common.edge.http1 import Answer, Handle, Http1, Request
+from modelog_common.edge.http1 import Answer, Handle, Http1, HttpCall, Request
 from modelog_common.edge.http1_whole import Whole
 
 BODY_BYTES = 10_000
@@ -54,6 +54,22 @@ def _plain(verb: str, path: str) -> Handle | None:
     return HANDLERS.get((verb, path))
 
 
+def _directly(call: HttpCall) -> bool:
+    """Answers at once, later, or leaves it to the handler: each by what comes first in a request's body."""
+    match call.request.body[:1]:
+        case b"n":
+            call.answer(Answer(call.request.body))
+        case b"l":
+            asyncio.get_running_loop().call_soon(call.answer, Answer(b"later"))
+        case b"h":
+            asyncio.get_running_loop().call_soon(call.hand_over)
+        case b"o":
+            call.hand_over()
+        case _:
+            return False
+    return True
+
+
 class Handed(Wire):
     """A transport whose connection may get another protocol."""
 
@@ -71,7 +87,7 @@ async def feed(stream: bytes, cuts: Sequence[int], takes: int) -> None:
     is not how the bytes that were given end.
     """
     other = Other()
-    given = await _fed(Http1(_plain, lambda: other, BODY_BYTES), stream, cuts, takes)
+    given = await _fed(Http1(_plain, lambda: other, BODY_BYTES, direct=_directly), stream, cuts, takes)
     if other.told:
         assert stream[:given].endswith(other.told)
 
@@ -83,7 +99,7 @@ async def feed_whole(stream: bytes, cuts: Sequence[int], takes: int) -> None:
     it may get.
     """
     whole = Whole(lambda verb, path: _plain(verb, path) or _nothing, _refused, BODY_BYTES)
-    await _fed(Http1(_plain, whole.connection, BODY_BYTES), stream, cuts, takes)
+    await _fed(Http1(_plain, whole.connection, BODY_BYTES, direct=_directly), stream, cuts, takes)
     await whole.stop(1.0)
     assert not whole.connections
 

@@ -10,6 +10,8 @@
 body without a length, an upgrade, a head in pieces, anything malformed - the connection goes to the protocol that
 `other()` makes, for good, with every byte that was not answered yet. So what is unusual has one implementation, and it
 is not here.
+
+A plain function may take requests before their handlers (`direct`), and answer them without a task, many at a time.
 """
 
 from __future__ import annotations
@@ -24,18 +26,16 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
 
-import httptools
 import structlog
+
+from modelog_common.edge.http1_head import Head, head_of, length_of
 
 HEAD_END = b"\r\n\r\n"
 HEAD_BYTES = 8190
-HEADERS_MOST = 100
 # What may have been sent ahead while an answer is made, before we stop reading.
 AHEAD_BYTES = 256 * 1024
 # As aiohttp has it: longer than any proxy before us waits.
 IDLE_S = 3630.0
-# With one of these a request is not plain.
-NOT_PLAIN = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade", "trailer", "te"})
 NO_BODY = frozenset({204, 304})
 log = structlog.get_logger()
 
@@ -64,10 +64,41 @@ Handle = Callable[[Request], Awaitable[Answer]]
 Find = Callable[[str, str], Handle | None]
 
 
+class Direct(Protocol):
+    """What takes requests."""
+
+    def __call__(self, call: HttpCall) -> bool:
+        """Take a request and answer or hand it over, now or later; False leaves it to its handler now."""
+        ...
+
+
+class HttpCall:
+    """One request that may be answered without a task; `ended` also when its caller has left."""
+
+    __slots__ = ("_connection", "_handle", "ended", "request")
+
+    def __init__(self, connection: Connection, request: Request, handle: Handle) -> None:
+        self._connection, self._handle = connection, handle
+        self.request = request
+        self.ended = False
+
+    def answer(self, answer: Answer) -> None:
+        """Send the answer, if the caller still waits."""
+        if not self.ended:
+            self.ended = True
+            self._connection.answered(answer)
+
+    def hand_over(self) -> None:
+        """Leave the request to its handler after all, if the caller still waits."""
+        if not self.ended:
+            self.ended = True
+            self._connection.handle(self._handle, self.request)
+
+
 class Http1:
     """What the connections of one address share. A handler is cancelled when its caller goes away.
 
-    A request that is not whole `patience_s` after its head is unusual, too.
+    A request that is not whole `patience_s` after its head is unusual, too. `direct` is asked before any handler.
     """
 
     def __init__(
@@ -77,8 +108,9 @@ class Http1:
         body_bytes: int,
         idle_s: float = IDLE_S,
         patience_s: float = math.inf,
+        direct: Direct | None = None,
     ) -> None:
-        self.find, self.other, self.body_bytes = find, other, body_bytes
+        self.find, self.other, self.body_bytes, self.direct = find, other, body_bytes, direct
         self.idle_s, self.patience_s = idle_s, patience_s
         self.connections: set[Connection] = set()
         self.stopping = False
@@ -94,9 +126,11 @@ class Http1:
 
 
 class Ending(Protocol):
-    """A connection that can be ended; `task` is what answers, if anything is answered."""
+    """A connection that can be ended."""
 
-    task: asyncio.Task[None] | None
+    def under_way(self) -> asyncio.Task[None] | None:
+        """What ends when no request is answered any more; None when none is."""
+        ...
 
     def close_if_idle(self) -> None: ...
 
@@ -107,13 +141,22 @@ async def end_all(connections: Collection[Ending], timeout_s: float) -> None:
     """Close those that are idle, let the others answer for so long, then break them off."""
     for connection in list(connections):
         connection.close_if_idle()
-    busy = [connection.task for connection in connections if connection.task is not None]
+    busy = [task for connection in connections if (task := connection.under_way()) is not None]
     if busy:
         await asyncio.wait(busy, timeout=timeout_s)
     for connection in list(connections):
         connection.abort()
     # What was broken off may have to tidy up.
     await asyncio.gather(*busy, return_exceptions=True)
+
+
+class _Begun(NamedTuple):
+    """A request whose head has come: where the head ends, and how many bytes the whole takes."""
+
+    head: Head
+    handle: Handle
+    end: int
+    size: int
 
 
 class Connection(asyncio.Protocol):
@@ -125,14 +168,17 @@ class Connection(asyncio.Protocol):
         self._front = front
         self._loop = asyncio.get_running_loop()
         self._came = bytearray()
-        # The request that is read, and how many bytes it takes, when its head has come.
-        self._head: _Head | None = None
-        self._size = 0
+        # The request that is read, when its head has come.
+        self._begun: _Begun | None = None
         self._writable, self._reading = True, True
         self._last_s = self._loop.time()
         self._began_s = math.inf
         self._idle: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[None] | None = None
+        # What answers: a task, or who took the request, while it is asked and after.
+        self._task: asyncio.Task[None] | None = None
+        self._call: HttpCall | None = None
+        self._is_asking = False
+        self._quiet = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -145,14 +191,13 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
         self._came.clear()
-        self._head = None
-        if self.task is not None:
-            self.task.cancel()
+        self._begun = None
+        self._break_off()
 
     def data_received(self, data: bytes) -> None:
         self._came += data
         self._last_s = self._loop.time()
-        if self.task is None:
+        if not self._is_busy:
             self._go_on()
         elif len(self._came) > AHEAD_BYTES and self._reading:
             self._reading = False
@@ -163,27 +208,49 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        if self.task is None:
+        if not self._is_busy:
             self._go_on()
 
+    def under_way(self) -> asyncio.Task[None] | None:
+        """What ends when no request is answered any more; None when none is."""
+        return self._loop.create_task(self._until_quiet()) if self._is_busy else None
+
     def close_if_idle(self) -> None:
-        if self.task is None:
+        if not self._is_busy:
             self._transport.close()
 
     def abort(self) -> None:
         """Break off what is answered."""
-        if self.task is not None:
-            self.task.cancel()
+        self._break_off()
         self._transport.close()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._task is not None or self._call is not None
+
+    def _break_off(self) -> None:
+        if self._call is not None:
+            self._call.ended = True
+            self._call = None
+            self._quiet.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _until_quiet(self) -> None:
+        while self._call is not None:
+            self._quiet.clear()
+            await self._quiet.wait()
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def _look_idle(self) -> None:
         now = self._loop.time()
         left_s = self._last_s + self._front.idle_s - now
-        if self.task is None and left_s <= 0:
+        if not self._is_busy and left_s <= 0:
             self._transport.close()
         elif not self._writable and now - self._last_s > self._front.patience_s:
             self._transport.abort()
-        elif self._head is not None and now - self._began_s > self._front.patience_s:
+        elif self._begun is not None and now - self._began_s > self._front.patience_s:
             self._hand_over()
         else:
             self._idle = self._loop.call_later(min(max(left_s, 1.0), self._front.patience_s), self._look_idle)
@@ -194,36 +261,70 @@ class Connection(asyncio.Protocol):
             self._idle.cancel()
 
     def _go_on(self) -> None:
-        """Answer the next request, when all of it is there and the caller takes answers."""
+        """Answer what came, until an answer must be waited for."""
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        """Begin to answer the next request, when all of it is there; whether that is done already."""
         if not self._came or not self._writable or self._transport.is_closing():
-            return
-        if self._head is None:
+            return False
+        begun = self._begun
+        if begun is None:
             end = self._came.find(HEAD_END, 0, HEAD_BYTES) + len(HEAD_END)
-            head = _head_of(bytes(self._came[:end])) if end >= len(HEAD_END) else None
-            length = _length_of(head, self._front.body_bytes) if head is not None else None
+            head = head_of(bytes(self._came[:end])) if end >= len(HEAD_END) else None
+            length = length_of(head, self._front.body_bytes) if head is not None else None
             handle = self._front.find(head.verb, head.path) if head is not None else None
             if head is None or length is None or handle is None:
                 self._hand_over()
-                return
-            head.handle, head.end = handle, end
-            self._head, self._size, self._began_s = head, end + length, self._last_s
-        if len(self._came) < self._size:
-            return
-        head, self._head = self._head, None
-        body = bytes(self._came[head.end : self._size])
-        del self._came[: self._size]
-        self.task = self._loop.create_task(self._answer(head, body))
+                return False
+            begun, self._began_s = _Begun(head, handle, end, end + length), self._last_s
+        if len(self._came) < begun.size:
+            self._begun = begun
+            return False
+        self._begun = None
+        head, body = begun.head, bytes(self._came[begun.end : begun.size])
+        del self._came[: begun.size]
+        request = Request(head.verb, head.path, head.query, head.headers, body)
+        direct = self._front.direct
+        if direct is None or not self._taken(direct, request, begun.handle):
+            self.handle(begun.handle, request)
+        return not self._is_busy
 
-    async def _answer(self, head: _Head, body: bytes) -> None:
+    def _taken(self, direct: Direct, request: Request, handle: Handle) -> bool:
+        call = self._call = HttpCall(self, request, handle)
+        self._is_asking = True
+        taken = direct(call)
+        self._is_asking = False
+        if not taken:
+            call.ended, self._call = True, None
+        return taken
+
+    def answered(self, answer: Answer) -> None:
+        """What a call was answered."""
+        self._call = None
+        self._write(answer)
+        self._quiet.set()
+        if not self._is_asking:
+            self._read_on()
+            self._go_on()
+
+    def handle(self, handle: Handle, request: Request) -> None:
+        """Answer by a handler, in a task."""
+        self._call = None
+        self._task = self._loop.create_task(self._answer(handle, request))
+        self._quiet.set()
+
+    async def _answer(self, handle: Handle, request: Request) -> None:
         try:
-            answer = await head.handle(Request(head.verb, head.path, head.query, head.headers, body))
+            answer = await handle(request)
         except Exception:
             # A handler makes answers of its errors; what it forgot must not leave its caller waiting.
-            log.exception("a request could not be answered", path=head.path)
+            log.exception("a request could not be answered", path=request.path)
             self._transport.close()
             return
         finally:
-            self.task = None
+            self._task = None
         self._write(answer)
         self._read_on()
         self._go_on()
@@ -253,61 +354,6 @@ class Connection(asyncio.Protocol):
         other.connection_made(self._transport)
         other.data_received(bytes(self._came))
         self._came.clear()
-
-
-class _Head:
-    """What httptools tells of the head of a request."""
-
-    handle: Handle
-    end: int
-
-    def __init__(self) -> None:
-        self.verb, self.target = "", b""
-        self.path, self.query = "", ""
-        self.headers: dict[str, str] = {}
-        self.count = 0
-        self.ended = 0
-        self.keeps_alive = False
-        self.parser = httptools.HttpRequestParser(self)
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.count += 1
-        self.headers.setdefault(name.decode("ascii").lower(), value.decode("utf-8", "surrogateescape"))
-
-    def on_headers_complete(self) -> None:
-        self.ended += 1
-        # When the request has ended the parser has forgotten it.
-        self.keeps_alive = self.parser.should_keep_alive()
-
-
-def _head_of(data: bytes) -> _Head | None:
-    """The head of a plain request; None for any other."""
-    head = _Head()
-    try:
-        head.parser.feed_data(data)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        return None
-    if head.ended != 1 or head.parser.get_http_version() != "1.1" or not head.keeps_alive:
-        return None
-    if head.count > HEADERS_MOST or "host" not in head.headers or not NOT_PLAIN.isdisjoint(head.headers):
-        return None
-    # Of the other forms of an address, a proxy's and that of OPTIONS, none is plain.
-    if not head.target.startswith(b"/") or not head.target.isascii() or b"#" in head.target:
-        return None
-    head.verb = head.parser.get_method().decode()
-    # They hold each other.
-    del head.parser
-    head.path, _, head.query = head.target.decode().partition("?")
-    return head
-
-
-def _length_of(head: _Head, most: int) -> int | None:
-    """The length of the body; None when it is too long. That it is a number httptools has seen to."""
-    length = int(head.headers.get("content-length") or 0)
-    return length if length <= most else None
 
 
 def first_bytes(answer: Answer, is_last: bool, second: int) -> bytes:

@@ -18,7 +18,8 @@ from typing import NamedTuple, cast
 import httptools
 import structlog
 
-from modelog_common.edge.http1 import HEADERS_MOST, IDLE_S, NO_BODY, Answer, Handle, Request, end_all, first_bytes
+from modelog_common.edge.http1 import IDLE_S, NO_BODY, Answer, Handle, Request, end_all, first_bytes
+from modelog_common.edge.http1_head import HEADERS_MOST
 
 HEAD_BYTES = 64 * 1024
 # A request is whole within so long of its first byte, and an answer is taken within so long.
@@ -139,6 +140,10 @@ class WholeConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._stuck_s = None
         self._writable.set()
+
+    def under_way(self) -> asyncio.Task[None] | None:
+        """What answers, if anything is answered."""
+        return self.task
 
     def close_if_idle(self) -> None:
         if self.task is None:
