@@ -16,8 +16,10 @@ from modelog_common.domain.errors import Overloaded
 from modelog_common.edge.status import Status
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Deployment
+from modelog_serving.oip.fast import GRPC
 from modelog_serving.oip.fast_batch import Batch, Parts, Target, Waiting
 from modelog_serving.oip.fast_codec import Asked, Shape, Writer
+from modelog_serving.oip.tensors import FLOAT32
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
@@ -59,8 +61,8 @@ async def parts(tmp_path: Path) -> Parts:
 
 
 def batch_of(parts: Parts, *values: float, end_s: float = 60, left: int = -1) -> tuple[Batch, list[Seen]]:
-    target = Target(ROUTE, "1.0.0", "d" * 64, First(), Writer("flights", "1.0.0", "d" * 64, SIGNATURE))
-    batch, seen = Batch(target, "alice", parts), []
+    target = Target(ROUTE, "1.0.0", "d" * 64, First(), Writer("flights", "1.0.0", "d" * 64, SIGNATURE), FLOAT32)
+    batch, seen = Batch(target, "alice", parts, GRPC), []
     for number, value in enumerate(values):
         call = Seen(ended=number == left)
         seen.append(call)

@@ -40,8 +40,10 @@ from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
 from modelog_serving.kubernetes import replicas
 from modelog_serving.oip.core import Inference
-from modelog_serving.oip.fast import FastInfer
-from modelog_serving.oip.fast_batch import METHOD, Parts
+from modelog_serving.oip.fast import METHOD, FastInfer
+from modelog_serving.oip.fast_batch import Parts
+from modelog_serving.oip.fast_rest import FastRest
+from modelog_serving.oip.fast_turn import Turn
 from modelog_serving.oip.listen import GrpcListener, HttpListener
 from modelog_serving.oip.repository import Repository
 from modelog_serving.oip.rest_calls import RestCalls
@@ -128,9 +130,9 @@ async def build(host: Host) -> None:
         if own.replicas == "kubernetes":
             replicas.start(host, routes, deployments)
     repository = Repository(inference, routes, models, counters, meter, sight.left_of)
-    grpc = _data_plane(host, inference, repository, routes, warmup)
     parts = Parts(log, counters, meter, host.clock)
-    grpc.server.add_direct(f"/{METHOD}", FastInfer(routes, models, batcher, host.verifier, parts, inference.plain).take)
+    turn = Turn(routes, models, batcher, host.verifier, parts, inference.plain)
+    _data_plane(host, inference, repository, routes, warmup, turn)
     published = _predictions(host, log)
     retention = Retention(log, published, host.clock, own.log_keep_s, own.log_max_bytes)
     host.background("prediction retention", retention.run)
@@ -204,8 +206,8 @@ def _releases(
 
 
 def _data_plane(
-    host: Host, inference: Inference, repository: Repository, routes: Routes, warmup: Warmup
-) -> GrpcListener:
+    host: Host, inference: Inference, repository: Repository, routes: Routes, warmup: Warmup, turn: Turn
+) -> None:
     settings = host.settings
     servicer = inference_api.InferenceServicer(inference, repository, warmup, host.verifier)
     grpc = GrpcListener(settings, host.verifier)
@@ -217,17 +219,17 @@ def _data_plane(
         permission=PUBLIC,
         validated=False,
     )
+    grpc.server.add_direct(f"/{METHOD}", FastInfer(turn).take)
     addresses = RestRoutes()
     RepositoryCalls(inference, repository).add_to(addresses)
     RestCalls(inference, warmup).add_to(addresses)
     Invocations(inference, routes, warmup).add_to(addresses)
     rest = RestEdge(addresses, host.verifier)
-    http = HttpListener(settings, rest)
+    http = HttpListener(settings, rest, FastRest(turn, addresses).take)
     host.before_serving(partial(grpc.start, host.endpoints, "oip_grpc"))
     host.before_serving(partial(http.start, host.endpoints, "http"))
     host.on_stop(grpc.stop)
     host.on_stop(http.stop)
-    return grpc
 
 
 def _predictions(host: Host, log: PredictionLog) -> Callable[[], int]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import ModelogError, Overloaded
-from modelog_common.domain.ids import uuid7
-from modelog_common.edge.direct import DirectCall
-from modelog_common.edge.status import Status
-from modelog_common.rpc.errors import DeadlineExceeded, status_of, trailers_of
+from modelog_common.rpc.errors import DeadlineExceeded
 from modelog_common.telemetry import metrics
 
+from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import ROWS_PER_CALL
 from modelog_serving.engine.runtime import Matrix, Model
-from modelog_serving.oip.fast_codec import Asked, Writer
+from modelog_serving.oip.fast_codec import Asked, Shape
+from modelog_serving.oip.tensors import infinite
 from modelog_serving.predlog.answers import Answerer, Answers
 from modelog_serving.predlog.log import PredictionLog, Stored, micros
 from modelog_serving.routing.counters import Counters
@@ -26,20 +26,48 @@ from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 
 BATCH_ROWS = ROWS_PER_CALL // 4
-METHOD = "inference.GRPCInferenceService/ModelInfer"
-LABELS = {metrics.ATTRIBUTE_METHOD: METHOD, metrics.ATTRIBUTE_CODE: "OK"}
 log = structlog.get_logger()
+
+
+class Call(Protocol):
+    """A call of an edge, whose answers are of the kind that the edge sends."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def answer(self, answer: Any, /) -> None: ...
+
+    def hand_over(self) -> None: ...
+
+
+class Writer(Protocol):
+    """Writes the answers of one version of a deployment."""
+
+    def begin(self, outputs: Matrix) -> Callable[[int, Shape, str, str], Any]:
+        """What gives the answer of some rows of a batch: of the first row, what was asked, its id, prediction ids."""
+        ...
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What calls of one kind have in common; `labels` are those of the metric of their duration, if they have one."""
+
+    method: str
+    labels: Mapping[str, str] | None
+    writer: Callable[[str, str, str, Signature], Writer]
+    refuse: Callable[[Any, ModelogError], None]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A version of a deployment, in memory, as it answers traffic now."""
+    """A version of a deployment, in memory, as it answers traffic now; `dtype` is that of its rows."""
 
     route: Route
     version: str
     digest: str
     model: Model
     writer: Writer
+    dtype: np.dtype[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,7 @@ class Parts:
 class Waiting(NamedTuple):
     """A call; `end` is when its time is over, by the loop's clock."""
 
-    call: DirectCall
+    call: Call
     asked: Asked
     prediction_id: str
     key: str
@@ -63,10 +91,10 @@ class Waiting(NamedTuple):
 
 
 class Batch:
-    """Calls of one user to one version, as the batcher's `Work`."""
+    """Calls of one user to one version by one edge, as the batcher's `Work`."""
 
-    def __init__(self, target: Target, user: str, parts: Parts) -> None:
-        self.target, self._user, self._parts = target, user, parts
+    def __init__(self, target: Target, user: str, parts: Parts, edge: Edge) -> None:
+        self.target, self._user, self._parts, self._edge = target, user, parts, edge
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
         self._waiting: list[Waiting] = []
@@ -88,9 +116,8 @@ class Batch:
 
     def refuse(self, error: ModelogError) -> None:
         """Tell all of them."""
-        status = _status(error)
         for waiting in self._waiting:
-            waiting.call.fail(status)
+            self._edge.refuse(waiting.call, error)
 
     # The batcher's side.
 
@@ -100,7 +127,7 @@ class Batch:
         if not self._waiting:
             return None
         self._matrix = self._joined()
-        if np.isinf(self._matrix).any():
+        if infinite(self._matrix).any():
             self._leave_infinite()
             if not self._waiting:
                 return None
@@ -123,18 +150,19 @@ class Batch:
             return False
         if waiting.end > self._loop.time():
             return True
-        waiting.call.fail(_status(DeadlineExceeded("the call waited longer than its deadline; nothing was done")))
+        error = DeadlineExceeded("the call waited longer than its deadline; nothing was done")
+        self._edge.refuse(waiting.call, error)
         return False
 
     def _joined(self) -> Matrix:
         width = self._waiting[0].asked.shape.width
         values = b"".join([waiting.asked.values for waiting in self._waiting])
-        return np.frombuffer(values, "<f4").reshape(-1, width)
+        return np.frombuffer(values, self.target.dtype).reshape(-1, width)
 
     def _leave_infinite(self) -> None:
         kept = []
         for waiting in self._waiting:
-            if np.isinf(np.frombuffer(waiting.asked.values, "<f4")).any():
+            if infinite(np.frombuffer(waiting.asked.values, self.target.dtype)).any():
                 waiting.call.hand_over()
             else:
                 kept.append(waiting)
@@ -177,12 +205,11 @@ class Batch:
         if isinstance(outcome, BaseException):
             self.failed(RuntimeError("the log"))
             return
-        writer = self.target.writer
-        columns, row = writer.columns(self._outputs), 0
+        write, row = self.target.writer.begin(self._outputs), 0
         for waiting in self._waiting:
             shape = waiting.asked.shape
             ids = waiting.prediction_id if shape.rows == 1 else ",".join(_ids(waiting.prediction_id, shape.rows))
-            waiting.call.answer(writer.answer(columns, row, shape, waiting.asked.id, ids))
+            waiting.call.answer(write(row, shape, waiting.asked.id, ids))
             row += shape.rows
         self._tell(row)
 
@@ -192,18 +219,15 @@ class Batch:
         took_s = self._loop.time() - self.began
         parts.counters.add(target.route.tenant, target.route.deployment.name, target.version, rows)
         parts.meter.answered(target.route, target.version, took_s, calls)
-        duration = metrics.server_call_duration()
-        for _ in range(calls):
-            duration.record(took_s, LABELS)
+        if self._edge.labels is not None:
+            duration = metrics.server_call_duration()
+            for _ in range(calls):
+                duration.record(took_s, self._edge.labels)
         log.info(
-            "calls", method=METHOD, code="OK", calls=calls, rows=rows, latency_ms=round(took_s * 1000, 3),
+            "calls", method=self._edge.method, code="OK", calls=calls, rows=rows, latency_ms=round(took_s * 1000, 3),
             user=self._user, tenant=target.route.tenant, correlation_ids=self._correlation_ids,
         )  # fmt: skip
 
 
 def _ids(prediction_id: str, rows: int) -> list[str]:
     return [prediction_id] if rows == 1 else [f"{prediction_id}.{row}" for row in range(rows)]
-
-
-def _status(error: ModelogError) -> Status:
-    return Status(*trailers_of(status_of(error, str(uuid7()))))

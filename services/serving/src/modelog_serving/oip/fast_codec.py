@@ -6,6 +6,8 @@ https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,17 +31,18 @@ CONTENTS, FP32 = 5 << 3 | 2, 6 << 3 | 2
 
 
 class Shape(NamedTuple):
-    """What a request asks for, but for its numbers; `raw` says that they came as bytes and are answered so."""
+    """What a request asks for, but for its numbers; `raw` says that it is answered in bytes."""
 
     deployment: str
     tensor: str
     rows: int
     width: int
     raw: bool
+    datatype: str = "FP32"
 
 
 class Asked(NamedTuple):
-    """A request; `values` are FP32, row-major."""
+    """A request; `values` are row-major, of the dtype in which the model gets them: see `tensors.dtype_of_rows`."""
 
     shape: Shape
     values: bytes
@@ -126,6 +129,10 @@ class Writer:
         # FP32 alone has contents that are the same bytes as raw ones.
         self.plain = all(spec.datatype == "FP32" for spec in signature.outputs)
         self._tensors: dict[int, list[bytes]] = {}
+
+    def begin(self, outputs: Matrix) -> Callable[[int, Shape, str, str], bytes]:
+        """What gives the messages of a batch: see `answer`."""
+        return partial(self.answer, self.columns(outputs))
 
     def columns(self, outputs: Matrix) -> list[tuple[bytes, int]]:
         """What a batch was answered, one for each output: its bytes, row-major, and how many of them a row has."""

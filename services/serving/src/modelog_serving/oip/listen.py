@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 
 from modelog_common.config import Settings
 from modelog_common.domain.errors import Unavailable
-from modelog_common.edge.http1 import Http1
+from modelog_common.edge.http1 import Direct, Http1
 from modelog_common.edge.http1_whole import PATIENCE_S, Whole
 from modelog_common.rpc.server import GrpcServer
 from modelog_common.rpc.transport import tls_of
@@ -48,11 +48,11 @@ class GrpcListener:
 class HttpListener:
     """An HTTP/1.1 server: plain requests take the short way, all others the long one to the same handlers."""
 
-    def __init__(self, settings: Settings, edge: RestEdge, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, settings: Settings, edge: RestEdge, direct: Direct, patience_s: float = PATIENCE_S) -> None:
         self._host, self._port, self._drain_s = settings.service_host, settings.http_port, settings.drain_s
         self._tls = tls_of(settings)
         self._whole = Whole(edge.find, refused, MAX_BODY_BYTES, patience_s=patience_s)
-        self._front = Http1(edge.plain, self._whole.connection, MAX_BODY_BYTES, patience_s=patience_s)
+        self._front = Http1(edge.plain, self._whole.connection, MAX_BODY_BYTES, patience_s=patience_s, direct=direct)
         self._server: asyncio.Server | None = None
 
     async def start(self, endpoints: Endpoints, name: str) -> None:

@@ -13,6 +13,7 @@ from modelog_serving.oip.server import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 from modelog_serving.routing.warmup import Warmup
 
 JSON_LENGTH = binary.HEADER.lower()
+INFER = "/v2/models/{name}/infer"
 
 
 class RestCalls:

@@ -23,7 +23,7 @@ from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtyp
 
 Number = float | int | bool | None
 # By the kinds of numpy's dtypes; what is true or false is no number.
-_ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float, type(None)}}
+ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float, type(None)}}
 _WORDS = {
     "b": "true or false",
     "i": "a whole number",
@@ -68,7 +68,7 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
     version: str = ""
 
 
-_INFER = msgspec.json.Decoder(InferBody)
+INFER = msgspec.json.Decoder(InferBody)
 _PREDICT = msgspec.json.Decoder(PredictBody)
 
 
@@ -78,7 +78,7 @@ def request_of(name: str, version: str, body: bytes, json_length: str = "") -> t
     `json_length` is what the header says of a body with binary data.
     """
     head, behind = split(json_length, body)
-    message: InferBody = decoded(_INFER, head)
+    message: InferBody = decoded(INFER, head)
     parameters = message.parameters
     inputs = [_tensor_of(f"inputs[{n}]", tensor, behind) for n, tensor in enumerate(message.inputs)]
     behind.check_taken()
@@ -197,7 +197,7 @@ def _flat(field: str, data: list[Any], shape: Sequence[int]) -> list[Any]:
 
 
 def _array(fields: Iterator[str], values: Sequence[Any], dtype: np.dtype[np.generic]) -> AnyArray:
-    allowed = _ALLOWED[dtype.kind]
+    allowed = ALLOWED[dtype.kind]
     # Which of them it is, is looked for when one is wrong.
     wrong = {*map(type, values)} - allowed
     for field, value in zip(fields, values, strict=True) if wrong else ():

@@ -77,7 +77,7 @@ class RestEdge:
                 with calling(replace(call, trace_id=traces.trace_id())):
                     return await handler(Asked(request, names))
             except errors.ModelogError as error:
-                return refused(status_of(error), str(error), _retry_after(error))
+                return refusal(error)
             except Exception:
                 log.exception("call failed", method=request.verb, path=request.path)
                 return refused(500, f"internal error; the service's log has it under correlation id {correlation_id}")
@@ -86,6 +86,11 @@ class RestEdge:
 def status_of(error: errors.ModelogError) -> int:
     """The HTTP status of a domain error."""
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def refusal(error: errors.ModelogError) -> Answer:
+    """The answer to a call that was refused."""
+    return refused(status_of(error), str(error), _retry_after(error))
 
 
 def refused(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:

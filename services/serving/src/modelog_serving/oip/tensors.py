@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from modelog_common.domain.errors import Invalid
+from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
 from modelog_serving.engine.runtime import AnyArray, Matrix
@@ -21,6 +22,7 @@ MAX_INPUT_BYTES = 4_000_000
 # together with all that are smaller.
 LARGEST = float(np.finfo(np.float32).max)
 LARGEST_WHOLE = 2**53
+WHOLE = ("INT64", "UINT64")
 # Parameters of tensors in Triton's extensions.
 NOT_DONE = ("shared_memory_region", "classification")
 FLOAT32 = np.dtype(np.float32)
@@ -180,8 +182,8 @@ def dtype_of_rows(signature: Signature) -> np.dtype[np.floating[Any]]:
 def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> Matrix:
     if tensor.values.dtype == dtype:
         return tensor.values
-    if tensor.datatype in ("INT64", "UINT64"):
-        beyond = (tensor.values > LARGEST_WHOLE) | (tensor.values < -LARGEST_WHOLE)
+    if tensor.datatype in WHOLE:
+        beyond = too_large(tensor.values)
         if beyond.any():
             raise Invalid.field(
                 f"inputs[{number}]",
@@ -189,6 +191,12 @@ def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> 
             )
     values: Matrix = tensor.values.astype(dtype)
     return values
+
+
+def too_large(values: AnyArray) -> NDArray[np.bool_]:
+    """Which of the values of one of WHOLE float64 may not hold."""
+    beyond: NDArray[np.bool_] = (values > LARGEST_WHOLE) | (values < -LARGEST_WHOLE)
+    return beyond
 
 
 def _check_datatype(number: int, tensor: Tensor, spec: TensorSpec) -> None:
@@ -206,10 +214,15 @@ def _check_rows(number: int, tensor: Tensor, rows: int) -> None:
         )
 
 
+def infinite(values: Matrix) -> NDArray[np.bool_]:
+    """Which values are infinite, or so in the log, whose columns are float32."""
+    return np.isinf(values) if values.dtype == FLOAT32 else np.abs(values) > LARGEST
+
+
 def _check_finite(signature: Signature, matrix: Matrix) -> None:
-    infinite = np.isinf(matrix) if matrix.dtype == FLOAT32 else np.abs(matrix) > LARGEST
-    if infinite.any():
-        row, column = (int(n) for n in np.argwhere(infinite)[0])
+    wrong = infinite(matrix)
+    if wrong.any():
+        row, column = (int(n) for n in np.argwhere(wrong)[0])
         raise Invalid.field(
             "inputs",
             f"row {row}, column {signature.features[column]!r} is infinite or too large for FP32; "
