@@ -105,5 +105,5 @@ def test_a_process_whose_work_failed_ends_though_other_work_does_not(settings: S
     assert ended.returncode == 1
     assert "background work failed; the process ends" in ended.stderr
     assert "the defect" in ended.stderr
-    assert '"process_ends": true' in ended.stderr
+    assert '"process_ends":true' in ended.stderr
     assert "deaf" in ended.stderr

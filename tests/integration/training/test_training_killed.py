@@ -105,7 +105,7 @@ async def test_a_raylet_that_is_late_is_started_again(world: World) -> None:
     alice = world.user()
     job = await alice.ended(await alice.submit("def main(context): ..."))
     assert (job.status, job.attempt) == (pb.JOB_STATUS_SUCCEEDED, 1)
-    assert '"event": "Ray did not start"' in world.log("training")
+    assert '"event":"Ray did not start"' in world.log("training")
     assert "workers are ready" in world.log("training")
     await world.close()
 
