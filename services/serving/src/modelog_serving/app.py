@@ -98,7 +98,7 @@ async def build(host: Host) -> None:
     files = ArtifactFiles(FolderBlobStore(host.data_dir / MODEL_FOLDER), partial(host.peer, "registry"))
     models = Models(files, LazyRuntimes(own.threads, own.limits), own.models)
     warmup = Warmup(routes, models, strict=only is not None)
-    versions = RegistryVersions(partial(host.peer, "registry"))
+    versions = RegistryVersions(partial(host.peer, "registry"), host.store.head)
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
     _gauges(meter)
     mirror = Mirror(models)

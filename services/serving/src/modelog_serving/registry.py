@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc.aio
 from modelog_common.stores.blobs.folder import FolderBlobStore
+from modelog_proto.common.v1.common_pb2 import ReadOptions
 from modelog_proto.registry.v1 import artifact_pb2 as artifact_pb
 from modelog_proto.registry.v1 import model_pb2 as pb
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
@@ -23,15 +24,20 @@ STAGES = {
 
 
 class RegistryVersions:
-    """Model versions as the registry describes them now."""
+    """Model versions as the registry describes them now.
 
-    def __init__(self, channel: Callable[[], grpc.aio.Channel]) -> None:
-        self._channel = channel
+    `head` tells how long the log of events is: whoever heard of an approval asks for what it allows, and must not be
+    answered from before it.
+    """
+
+    def __init__(self, channel: Callable[[], grpc.aio.Channel], head: Callable[[], Awaitable[int]]) -> None:
+        self._channel, self._head = channel, head
 
     async def get(self, model: str, version: str) -> Candidate:
         """One version; raises NotFound, or Unavailable when the registry does not answer."""
-        found = await ModelRegistryStub(self._channel()).GetVersion(pb.GetVersionRequest(model=model, version=version))
-        return candidate_of(found)
+        read = ReadOptions(at_least=await self._head())
+        request = pb.GetVersionRequest(model=model, version=version, read=read)
+        return candidate_of(await ModelRegistryStub(self._channel()).GetVersion(request))
 
 
 class ArtifactFiles:
