@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import coverage
 import pytest
+import structlog
 from hypothesis import settings
 from modelog_platform.parts.broker import bootstrap_of, start_broker
 from modelog_platform.parts.ports import free_port
@@ -49,6 +50,15 @@ def unmeasured() -> Iterator[None]:
     measuring.stop()
     yield
     measuring.start()
+
+
+@pytest.fixture
+def every_level() -> Iterator[None]:
+    """Lines of every level can be captured, whatever ran in this process before has set."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 import xgboost
 from modelog_common.domain.errors import Invalid
 from modelog_serving.engine.runtime import Quick
@@ -16,8 +15,9 @@ from modelog_serving.runtimes import xgboost_compiled
 from modelog_serving.runtimes.xgboost_compiled import CompiledTrees, fastest, sample
 from modelog_serving.runtimes.xgboost_library import Booster
 from modelog_serving.runtimes.xgboost_trees import DoesNotFit, trees_of
-from structlog.testing import LogCapture, capture_logs
+from structlog.testing import capture_logs
 
+pytestmark = pytest.mark.usefixtures("every_level")
 WIDTH = 7
 DRAW = np.random.default_rng(3)
 ROWS = DRAW.normal(size=(500, WIDTH)).astype(np.float32)
@@ -109,13 +109,9 @@ def test_trees_that_answer_otherwise_are_not_used(monkeypatch: pytest.MonkeyPatc
 def test_without_numba_the_library_answers_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xgboost_compiled, "find_spec", lambda _: None)
     booster = loaded(trained("binary:logistic"))
-    # Of its own: what ran in this process before may have set the level above that of this line.
-    captured = LogCapture()
-    every_level = structlog.make_filtering_bound_logger(0)
-    own = structlog.wrap_logger(structlog.PrintLogger(), processors=[captured], wrapper_class=every_level)
-    monkeypatch.setattr(xgboost_compiled, "log", own)
-    assert fastest(booster) is booster
-    assert "pip install 'modelog-serving[trees]'" in captured.entries[0]["why"]
+    with capture_logs() as logs:
+        assert fastest(booster) is booster
+    assert "pip install 'modelog-serving[trees]'" in logs[0]["why"]
 
 
 def test_a_tree_that_asks_for_a_feature_that_is_not_there_is_not_compiled() -> None:

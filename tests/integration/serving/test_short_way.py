@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 from modelog_common.domain.errors import Invalid, NotAllowed, Overloaded, Unavailable
 from modelog_common.telemetry import traces
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
@@ -20,19 +18,16 @@ from opentelemetry.trace import NoOpTracer
 from serving_rig import COLUMNS, Caller, Rig, answers_of, model_file
 from structlog.testing import capture_logs
 
+pytestmark = pytest.mark.usefixtures("every_level")
 ROWS = np.random.default_rng(11).normal(size=(30, len(COLUMNS))).astype(np.float32)
 # Who traces the call wants a span of its own: the servicer answers.
 THE_SERVICERS = (("traceparent", f"00-{'ab' * 16}-{'cd' * 8}-00"),)
 
 
 @pytest.fixture(autouse=True)
-def of_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What ran in this process before may have set the level of the log, and begun to send traces along with calls."""
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ran in this process before may have begun to send traces along with calls."""
     monkeypatch.setattr(traces, "tracer", NoOpTracer())
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
-    yield
-    structlog.configure(**before)
 
 
 def request(rows: NDArray[np.float32], *, raw: bool = True, key: str = "", **fields: Any) -> oip.ModelInferRequest:

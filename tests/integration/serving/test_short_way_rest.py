@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
-import structlog
 from modelog_common.domain.errors import Unavailable
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.registry.v1 import model_pb2
@@ -27,17 +26,9 @@ INFER = "/v2/models/flights/infer"
 LENGTH = "Inference-Header-Content-Length"
 # Who traces the request wants a span of its own: the handler answers.
 THE_HANDLERS = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-00"}
+pytestmark = pytest.mark.usefixtures("every_level")
 IDS = re.compile(rb'"prediction_ids?":"([^"]*)"')
 Sent = tuple[int, bytes, dict[str, str]]
-
-
-@pytest.fixture(autouse=True)
-def of_this_process() -> Iterator[None]:
-    """What ran in this process before may have set the level of the log."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture
