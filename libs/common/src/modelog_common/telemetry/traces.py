@@ -17,6 +17,8 @@ from opentelemetry.util.types import Attributes
 
 TRACES_PATH = "/v1/traces"
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+# Of whichever provider the process gets; made once, and not for each span.
+_recorded = trace.get_tracer("modelog")
 
 
 class Provider(TracerProvider):
@@ -48,7 +50,7 @@ class LightTracer(Tracer):
     ) -> Span:
         provider = trace.get_tracer_provider()
         if not isinstance(provider, Provider) or provider.told:
-            return provider.get_tracer("modelog").start_span(
+            return _recorded.start_span(
                 name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
             )
         parent = trace.get_current_span(context).get_span_context()
