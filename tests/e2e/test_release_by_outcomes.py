@@ -66,9 +66,10 @@ def test_outcomes_roll_a_worse_version_back_and_let_one_as_good_through(
             test = until("the step's test runs", lambda: running(alice, f"kept.release-{begun.number}.step-1"))
             assert (test.a, test.b, test.alpha) == ("1.0.0", version, 0.05)
             for _ in range(20):
+                seen = looks(alice, test.name)
                 traffic.hour()
-                counted = until_counted(alice, test.name)
-                if counted or alice.releases.get("kept").state != "RELEASE_STATE_RUNNING":
+                ended = until_counted(alice, test.name, seen)
+                if ended or alice.releases.get("kept").state != "RELEASE_STATE_RUNNING":
                     break
             return until("it ended", lambda: (r := alice.releases.get("kept")).state != "RELEASE_STATE_RUNNING" and r)
 
@@ -96,10 +97,14 @@ def running(client: modelog.Client, name: str) -> modelog.ab_test.AbTest | None:
     return test if test.state == "AB_STATE_RUNNING" else None
 
 
-def until_counted(client: modelog.Client, name: str) -> bool:
-    """Wait until what was sent is counted or the test has ended; whether it has ended."""
-    before = client.ab_tests.get(name)
-    seen = 0 if before.latest is None else before.latest.number
+def looks(client: modelog.Client, name: str) -> int:
+    """How often the test's outcomes were counted."""
+    test = client.ab_tests.get(name)
+    return 0 if test.latest is None else test.latest.number
+
+
+def until_counted(client: modelog.Client, name: str, seen: int) -> bool:
+    """Wait until what was sent after so many looks is counted, or the test has ended; whether it has ended."""
 
     def is_counted() -> bool:
         now = client.ab_tests.get(name)
