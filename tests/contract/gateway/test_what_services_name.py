@@ -21,7 +21,7 @@ WORDS = ("model", "deployment", "experiment", "run", "monitor", "policy", "job",
 # Fields with such words that name nothing of the kind, or only beside what does.
 OTHERS = frozenset({
     "Variant.model_digest", "Prediction.model_digest", "Job.model_digest", "FeatureDrift.test", "Retraining.job_id",
-    "LoggedPrediction.model_digest",
+    "LoggedPrediction.model_digest", "Fallback.model_digest",
     "ReleaseOutcomeEvidence.test",
 })  # fmt: skip
 # Names that are to be given: that one is taken may be noticed.

@@ -10,7 +10,7 @@ import pytest
 from modelog_common.events.types import UnknownEvent, spec_of
 from modelog_serving.deployment.events import DeploymentEvent
 from modelog_serving.events import EVENTS
-from modelog_serving.failure.events import ModelFailed
+from modelog_serving.failure.events import FailureEvent
 from modelog_serving.release.events import ReleaseEvent
 from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
@@ -28,7 +28,13 @@ def decode(golden: dict[str, Any]) -> Any:
     return EVENTS.decode(golden["type"], golden["version"], json.dumps(golden["payload"]).encode())
 
 
-TYPES = [*get_args(DeploymentEvent), *get_args(ReleaseEvent), TrafficMeasured, ModelFailed, PredictionsSealed]
+TYPES = [
+    *get_args(DeploymentEvent),
+    *get_args(ReleaseEvent),
+    *get_args(FailureEvent),
+    TrafficMeasured,
+    PredictionsSealed,
+]
 
 
 @pytest.mark.parametrize("event_type", TYPES, ids=lambda t: t.__name__)

@@ -19,16 +19,18 @@ from modelog_serving.deployment.events import (
     DeploymentEvent,
     DeploymentStopped,
     ReplicasChanged,
+    ResilienceSet,
     ScalingSet,
     ShareSet,
     TrafficSet,
 )
+from modelog_serving.deployment.resilience import Breaker, DefaultOutput, Fallback, Resilience, Retries, digest_of
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import Deployment, evolve
 from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
-from modelog_serving.failure.events import ModelFailed
+from modelog_serving.failure.events import BreakerClosed, BreakerOpened, FailureEvent, ModelFailed
 from modelog_serving.read.tables import to_message
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.release.events import (
@@ -139,12 +141,32 @@ ENDS: Sequence[ReleaseEvent] = (
 FAILED = ModelFailed(
     ID, "flights", "flight-delay", "1.0.0", "a" * 64, "died", "the model's process died of SIGSEGV", AT
 )
+_LATE = (DefaultOutput("late", (0.25,)),)
+RESILIENT = ResilienceSet(
+    ID,
+    "flights",
+    "flight-delay",
+    Resilience(
+        Breaker(0.5, 30, 20, 10, 2),
+        Retries(3, 0.1, 1),
+        250,
+        Fallback("1.1.0", "b" * 64, "xgboost", _LATE, digest_of(_LATE)),
+    ),
+    "it crashed twice",
+    "bob",
+    AT,
+)
+VARIANT = (ID, "flights", "flight-delay", "1.0.0", "a" * 64)
+OPENED = BreakerOpened(*VARIANT, 12, 20, 30, "the model's process died of SIGSEGV", AT)
+CLOSED = BreakerClosed(*VARIANT, 30.5, "it answers again", AT)
 SEALED = PredictionsSealed(
     ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
 )
-STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | ModelFailed | PredictionsSealed]] = (
+STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | FailureEvent | PredictionsSealed]] = (
     EXAMPLES,
     [EXAMPLES[0], CACHED],
+    [EXAMPLES[0], RESILIENT],
+    [OPENED, CLOSED],
     [MEASURED],
     [FAILED],
     [SEALED],
@@ -159,6 +181,11 @@ def seen_after(events: Sequence[Any]) -> dict[str, Any]:
     if isinstance(events[-1], ModelFailed):
         failures = FAILURES.evolve(FAILURES.initial(), events[-1])
         return {"count": failures.count, "last": failures.last.isoformat()}
+    if isinstance(events[-1], BreakerOpened | BreakerClosed):
+        failures = FAILURES.initial()
+        for event in events:
+            failures = FAILURES.evolve(failures, event)
+        return {"opened": failures.opened}
     if isinstance(events[0], ReleaseStarted):
         release = RELEASES.initial()
         for event in events:

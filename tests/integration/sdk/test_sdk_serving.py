@@ -177,6 +177,39 @@ def test_a_deployment_gets_a_cache_on_the_command_line(run: Any, alice: modelog.
     assert "off" in run("deploy", "status", deployed).output
 
 
+def test_a_deployment_is_made_resilient_on_the_command_line(run: Any, alice: modelog.Client, deployed: str) -> None:
+    told = run(
+        "deploy", "resilience", deployed, "--breaker", "--open-s", 5, "--attempts", 3, "--retry-budget", 0.1,
+        "--timeout-ms", 2000, "--fallback-version", "1.0.0", "--default", "late=0.2",
+    ).output  # fmt: skip
+    for part in (
+        f"When a version of {deployed} fails: a breaker opens for 5 s at 50 % of 20 or more requests in 30 s",
+        "3 attempts, retries at most 10 % or 3 in 10 s, 2000 ms for an attempt, version 1.0.0 answers instead",
+    ):
+        assert part in " ".join(told.split())
+    found = alice.deployments.get(deployed).resilience
+    assert found is not None
+    assert found.fallback is not None
+    assert [(o.output, o.values) for o in found.fallback.outputs] == [("late", [0.2])]
+    answer = predict(alice, deployed, [dict.fromkeys(COLUMNS, 0.25)])
+    assert (answer["version"], answer["fallback"]) == ("1.0.0", "")
+    shown = run("deploy", "status", deployed).output
+    assert "breaker of 1.0.0" in shown
+    assert "closed" in shown
+    for arguments, refused in (
+        ((), "give --breaker, --attempts"),
+        (("--off", "--breaker"), "--off: is given with what would be on"),
+        (("--default", "late"), "'late' must look like name=value"),
+        (("--default", "late=x"), "'x' is not a number"),
+        (("--attempts", 9), "resilience.retries.attempts: is 9; it must be from 2 to 5"),
+        (("--default", "soon=1"), "'soon' is no output; there is late"),
+        (("--fallback-version", "9.9.9"), "resilience.fallback.version"),
+    ):
+        assert refused in " ".join(run("deploy", "resilience", deployed, *arguments, status=1).stderr.split())
+    assert "its error is the answer" in run("deploy", "resilience", deployed, "--off").output
+    assert alice.deployments.get(deployed).resilience is None
+
+
 def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     run: Any, alice: modelog.Client, tmp_path: Path
 ) -> None:

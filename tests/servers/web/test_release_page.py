@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from modelog.types.serving import Breaker, Retries
 from playwright.sync_api import Page, expect
 from small_platform import SmallPlatform
 from toy_model import SIGNATURE, fitted
@@ -37,6 +38,16 @@ def test_a_release_is_shown_and_undone_when_somebody_says_so_twice(released: Any
     expect(section).to_contain_text("1.1.0 in place of 1.0.0 running")
     expect(section).to_contain_text("1 of 2, 10 %")
     expect(section.get_by_role("group", name="What was known when")).to_contain_text("started")
+    fails = page.get_by_role("region", name="When a version fails")
+    expect(fails).to_contain_text("Its error is the answer.")
+    with released.client("alice") as alice:
+        alice.deployments.set_resilience(
+            "canaried", breaker=Breaker(open_s=7), retries=Retries(), fallback_version="1.0.0",
+            default_answer={"late": [0.25]},
+        )  # fmt: skip
+    expect(fails).to_contain_text("opens for 7 s when 50 % of 20 or more requests in 30 s failed")
+    expect(fails).to_contain_text("late 0.25")
+    expect(fails.get_by_role("row", name="1.0.0 closed")).to_be_visible()
     assert Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"] == []
     page.get_by_role("button", name="Roll back canaried", exact=True).click()
     asked = page.get_by_role("dialog")

@@ -181,6 +181,69 @@ def test_a_version_that_nobody_approved_is_said(key: PrivateKey, public_key: str
     assert "nobody had approved" in verify_prediction(Log(key).proof(approvals=[]), public_key).text()
 
 
+# The SHA-256 of [["late",[0.25]],["gate",[1.0]]].
+DEFAULT_DIGEST = "7d611ec4e99a80974673e947603b0937131f65bd24b836c935dc2c23ce7c0446"
+OUTPUTS = [{"name": "late", "values": [0.25]}, {"name": "gate", "values": [1]}]
+SET = {"name": "flights", "model": "delay", "resilience": {"fallback": {"outputs": OUTPUTS, "version": ""}}}
+
+
+def default_proof(
+    key: PrivateKey, change: Callable[[Payload], object] = lambda _: None, lists: Any = None, **fields: Any
+) -> str:
+    """Of the answer that was set by default, in a log where the setting may be another one."""
+    given = {"version": "default", "model_digest": DEFAULT_DIGEST, "outputs": (0.25, 1.0), **fields}
+    prediction, setting = replace(PREDICTION, **given), json.loads(json.dumps(SET))
+    change(setting)
+    segment = MerkleTree(MemoryHashStore())
+    segment.extend([prediction_hash(prediction)])
+
+    def told(payloads: dict[str, Payload]) -> None:
+        payloads["version"] = setting
+        payloads["sealed"].update(root=segment.root(1).hex(), count=1)
+
+    log = Log(key, told, version="serving.ResilienceSet")
+    bundles = {
+        name: [log.bundle(each) for each in (lists or {}).get(name, [])] for name in ("approvals", "run", "datasets")
+    }
+    return make_prediction_proof(
+        prediction, 0, [], sealed=log.bundle("sealed"), version=log.bundle("version"), **bundles
+    )
+
+
+def test_a_default_answer_is_proven_by_the_event_that_set_it(key: PrivateKey, public_key: str) -> None:
+    text = verify_prediction(default_proof(key), public_key).text()
+    for line in (
+        f"answered by no version of delay: the default answer, {DEFAULT_DIGEST}",
+        "set         by zoë at position 3",
+        "PROVEN",
+    ):
+        assert line in text
+    assert "approved" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "fields", "lists", "why"),
+    [
+        (lambda s: s.update(name="other"), {}, {}, "set for another deployment"),
+        (lambda s: s.update(model="other"), {}, {}, "set for another deployment"),
+        (lambda s: s.update(resilience=None), {}, {}, "not that of the default answer that was set"),
+        (lambda s: s["resilience"].update(fallback={"outputs": [{"name": 1}]}), {}, {}, "names no outputs"),
+        (lambda s: s["resilience"]["fallback"]["outputs"][0].update(values=[0.5]), {}, {}, "not that of the default"),
+        (lambda _: None, {"outputs": (0.25, 2.0)}, {}, "outputs are not the default answer"),
+        (lambda _: None, {"model_digest": "a" * 64}, {}, "not that of the default answer"),
+        (lambda _: None, {"version": "1.0.0"}, {}, "holds serving.ResilienceSet, not registry.VersionRegistered"),
+        (lambda _: None, {}, {"approvals": ["approval"]}, "nothing approves it"),
+        (lambda _: None, {}, {"run": ["run"]}, "run does not hold the run"),
+        (lambda _: None, {}, {"datasets": ["dataset"]}, "exactly the data"),
+    ],
+)
+def test_a_default_answer_that_was_not_set_so_is_not_proven(
+    key: PrivateKey, public_key: str, change: Any, fields: Any, lists: Any, why: str
+) -> None:
+    with pytest.raises(ProofsError, match=why):
+        verify_prediction(default_proof(key, change, lists, **fields), public_key)
+
+
 def test_the_package_alone_checks_it(
     proof: str, public_key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

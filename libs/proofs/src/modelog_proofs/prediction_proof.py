@@ -6,13 +6,15 @@ The document is a JSON object in one spelling only: `canonical` of its values. I
     prediction  the fields of a PredictionRecord; a number that JSON has not is "NaN", "Infinity" or "-Infinity"
     segment     leaf_index and inclusion_path of the prediction in its segment, as in a proof bundle
     sealed      proof bundle of the event serving.PredictionsSealed, which holds the segment's Merkle root
-    version     proof bundle of the event registry.VersionRegistered
+    version     proof bundle of the event registry.VersionRegistered; where no version answered, and the prediction
+                names "default" as its version, of the event serving.ResilienceSet that set that default answer
     approvals   proof bundles of the approvals of that version, at least none
     run         proof bundles of the event registry.RunStarted, none when the version names no run
     datasets    proof bundles of registry.DatasetVersionRegistered, one for each dataset version that the version, or
                 its run, was trained on
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -31,6 +33,7 @@ PREDICTION_FORMAT = "modelog.prediction-proof/1"
 PREDICTION_START = b'{"format":"modelog.prediction-proof/'
 SEALED = "serving.PredictionsSealed"
 REGISTERED = "registry.VersionRegistered"
+DEFAULT, DEFAULT_SET = "default", "serving.ResilienceSet"
 REVIEWED = ("registry.VersionReviewed", "registry.ChangeReviewed")
 STARTED = "registry.RunStarted"
 DATASET = "registry.DatasetVersionRegistered"
@@ -51,20 +54,23 @@ class ProvenPrediction:
 
     def text(self) -> str:
         """What is proven, as lines to read, without a final newline."""
-        told, signed = self.prediction, self.sealed.checkpoint
+        told, signed, by_default = self.prediction, self.sealed.checkpoint, self.prediction.version == DEFAULT
+        answerer = (
+            f"no version of {told.model}: the default answer," if by_default else f"{told.model} {told.version}, file"
+        )
         lines = [
             f"prediction  {told.prediction_id} of {told.deployment}: {list(told.outputs)}",
-            f"answered by {told.model} {told.version}, file {told.model_digest}",
+            f"answered by {answerer} {told.model_digest}",
             f"sealed      {self.sealed.event.recorded_at} at position {self.sealed.event.position}",
             f"log         {signed.origin} ({signed.size} events)",
-            f"registered  by {self.version.actor} at position {self.version.position}",
+            f"{'set' if by_default else 'registered':<11} by {self.version.actor} at position {self.version.position}",
         ]
         lines += [f"approved    by {event.actor} at position {event.position}" for event in self.approvals]
         lines += [f"run         {_payload(event)['run_id']} by {event.actor}" for event in self.run]
         for event in self.datasets:
             data = _payload(event)
             lines.append(f"trained on  {data['dataset']} {data['version']}, digest {data['digest']}")
-        if not self.approvals:
+        if not self.approvals and not by_default:
             lines.append("nobody had approved this version")
         return "\n".join(
             [*lines, "PROVEN: the prediction is in the log that was signed, and all of the above with it."]
@@ -74,6 +80,11 @@ class ProvenPrediction:
 def canonical(document: Mapping[str, object]) -> str:
     """The one spelling of a document."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def canonical_list(values: Sequence[object]) -> str:
+    """The one spelling of a list, over which a default answer's digest goes: [[name, [value, ...]], ...]."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def make_prediction_proof(
@@ -177,6 +188,10 @@ def _check_segment(prediction: PredictionRecord, segment: object, sealed: EventR
 
 def _check_version(prediction: PredictionRecord, version: EventRecord) -> None:
     told = _payload(version)
+    if prediction.version == DEFAULT:
+        _must(version.type == DEFAULT_SET, f"version holds {version.type}, not {DEFAULT_SET}.")
+        _check_default(prediction, told)
+        return
     _must(version.type == REGISTERED, f"version holds {version.type}, not {REGISTERED}.")
     _must(
         told.get("version") == prediction.version,
@@ -187,8 +202,27 @@ def _check_version(prediction: PredictionRecord, version: EventRecord) -> None:
     _must(prediction.model_digest in digests, "The version has no file with the digest that answered.")
 
 
+def _check_default(prediction: PredictionRecord, told: Mapping[str, Any]) -> None:
+    """That this very answer was set for this very deployment."""
+    said = (told.get("name"), told.get("model"))
+    _must(said == (prediction.deployment, prediction.model), "The default answer was set for another deployment.")
+    resilience = told.get("resilience")
+    fallback = resilience.get("fallback") if isinstance(resilience, Mapping) else None
+    outputs = fallback.get("outputs") if isinstance(fallback, Mapping) else None
+    try:
+        given = [[each["name"], [float(value) for value in each["values"]]] for each in outputs or ()]
+    except (TypeError, KeyError, ValueError):
+        raise InvalidProof(f"{DEFAULT_SET} names no outputs.") from None
+    digest = hashlib.sha256(canonical_list(given).encode("utf-8")).hexdigest()
+    _must(digest == prediction.model_digest, "The digest is not that of the default answer that was set.")
+    row = tuple(value for _, values in given for value in values)
+    _must(row == prediction.outputs, "The prediction's outputs are not the default answer that was set.")
+
+
 def _check_approvals(proven: ProvenPrediction) -> None:
     version = _payload(proven.version)
+    nobody = proven.prediction.version != DEFAULT or not proven.approvals
+    _must(nobody, "A default answer is nobody's version: nothing approves it.")
     for event in proven.approvals:
         told = _payload(event)
         said = (told.get("model_id"), told.get("version"), told.get("decision"))

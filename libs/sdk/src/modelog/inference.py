@@ -96,6 +96,8 @@ def _answer(answer: Mapping[str, Any], rows: int) -> Dict[str, Any]:
     ids = str(parameters.get("prediction_ids", first)).split(",")
     return {
         "version": answer.get("model_version", ""),
+        "fallback": str(parameters.get("fallback", "")),
+        "instead_of": str(parameters.get("instead_of", "")),
         "prediction_ids": ids if len(ids) == rows else [first] * rows,
         "outputs": [values[n * width : (n + 1) * width] for n in range(rows)],
     }

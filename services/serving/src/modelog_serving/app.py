@@ -71,6 +71,7 @@ from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.concurrency import Concurrency
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.failures import FailureLog
+from modelog_serving.routing.guards import Guards
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
@@ -104,10 +105,12 @@ async def build(host: Host) -> None:
     mirror = Mirror(models)
     models.keep(lambda: routes.digests() | mirror.digests())
     cache = AnswerCache(_caches(host), own.cache_patience_ms / 1000)
-    inference = Inference(routes, models, batcher, log, versions, counters, meter, mirror, cache, host.clock)
+    failures = FailureLog(routes, Entities(host.store, FAILURES, EVENTS, host.snapshots), host.clock)
+    guards = Guards(meter, failures.record, host.clock)
+    metrics.observe_all(metrics.BREAKER_STATE, "1", "0 closed, 1 half open, 2 open", guards.states)
+    inference = Inference(routes, models, batcher, log, versions, counters, meter, mirror, cache, guards, host.clock)
     stream = RequestStream(routes, models, batcher, log, counters)
     windows = TrafficWindows(meter, Entities(host.store, TRAFFIC, EVENTS, host.snapshots), host.clock)
-    failures = FailureLog(routes, Entities(host.store, FAILURES, EVENTS, host.snapshots), host.clock)
     models.tell(failures.failed)
     host.on_stop(failures.tell)
     # Before the listeners are added, so that it is done when they have stopped.
@@ -122,7 +125,7 @@ async def build(host: Host) -> None:
         # A replica leaves to the process that decides what is done once for all of them.
         for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
             host.publish(category)
-        live, control = Live(routes, warmup, counters, cache), Control(deployments, versions, models, routes)
+        live, control = Live(routes, warmup, counters, cache, guards), Control(deployments, versions, models, routes)
         replay = Replay(log, inference, models, batcher)
         queries = _control_plane(host, evidence, replay, live, control)
         _releases(host, queries, live, control, deployments, versions, models, routes, meter, mirror)
@@ -138,6 +141,7 @@ async def build(host: Host) -> None:
     host.background("prediction retention", retention.run)
     host.background("routes", routes.run, before=routes.catch_up)
     host.background("warm-up", warmup.run)
+    host.background("circuit breakers", partial(guards.run, routes))
     host.background("answer cache", partial(cache.run, routes))
     host.background("resources", partial(_held, batcher.close, models.close, log.close, cache.close))
 

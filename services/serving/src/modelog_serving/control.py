@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelog_common.domain.context import Context
-from modelog_common.domain.errors import ModelogError, NotAllowed, NotFound, Unavailable
+from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, NotFound, Unavailable
 from modelog_common.events.entities import Entities, Loaded
 
 from modelog_serving.deployment.commands import (
@@ -13,6 +13,7 @@ from modelog_serving.deployment.commands import (
     Create,
     DeploymentCommand,
     SetCaching,
+    SetResilience,
     SetScaling,
     SetTraffic,
     Share,
@@ -20,6 +21,7 @@ from modelog_serving.deployment.commands import (
 )
 from modelog_serving.deployment.decide import deployment_id
 from modelog_serving.deployment.events import DeploymentEvent
+from modelog_serving.deployment.resilience import Resilience
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import unservable
 from modelog_serving.deployment.state import Deployment
@@ -27,6 +29,7 @@ from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.oip.core import Versions
 from modelog_serving.routing.routes import Routes
 
+FALLBACK_FIELD = "resilience.fallback.version"
 DeploymentEntities = Entities[Deployment, DeploymentCommand, DeploymentEvent]
 
 
@@ -61,6 +64,25 @@ class Control:
     async def set_caching(self, name: str, ttl_s: int, max_bytes: int, reason: str, ctx: Context) -> Loaded[Deployment]:
         """Give answers again for so long, 0 for never."""
         return await self._handle(SetCaching(name, ttl_s, max_bytes, reason), [], ctx)
+
+    async def set_resilience(
+        self, name: str, resilience: Resilience | None, reason: str, ctx: Context
+    ) -> Loaded[Deployment]:
+        """Do this when a version fails, None for nothing. A version that is to answer instead is loaded first."""
+        version = resilience.fallback.version if resilience is not None and resilience.fallback is not None else ""
+        if not version:
+            return await self._handle(SetResilience(name, resilience, reason=reason), [], ctx)
+        before = await self._entities.load(deployment_id(ctx.tenant, name))
+        if not before.version:
+            raise NotFound(f"there is no deployment {name!r}")
+        try:
+            candidate = await self._versions.get(before.state.model, version)
+            await self.load(candidate)
+        except Invalid as error:
+            raise Invalid.field(FALLBACK_FIELD, str(error)) from error
+        except ModelogError as error:
+            raise type(error)(f"{FALLBACK_FIELD}: {error}") from error
+        return await self._handle(SetResilience(name, resilience, candidate, reason), [], ctx)
 
     async def stop(self, name: str, reason: str, ctx: Context) -> Loaded[Deployment]:
         """Answer no more."""

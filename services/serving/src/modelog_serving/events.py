@@ -9,10 +9,11 @@ from modelog_serving.deployment.events import (
     DeploymentCreated,
     DeploymentStopped,
     ReplicasChanged,
+    ResilienceSet,
     ScalingSet,
     TrafficSet,
 )
-from modelog_serving.failure.events import ModelFailed
+from modelog_serving.failure.events import BreakerClosed, BreakerOpened, ModelFailed
 from modelog_serving.release.events import (
     ReleaseAdvanced,
     ReleaseLooked,
@@ -31,6 +32,7 @@ EVENTS = EventTypes(
         DeploymentStopped,
         ScalingSet,
         CachingSet,
+        ResilienceSet,
         ReplicasChanged,
         TrafficMeasured,
         PredictionsSealed,
@@ -41,5 +43,7 @@ EVENTS = EventTypes(
         ReleaseRolledBack,
         ReleaseStopped,
         ModelFailed,
+        BreakerOpened,
+        BreakerClosed,
     )
 )

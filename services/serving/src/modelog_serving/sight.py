@@ -20,6 +20,7 @@ VOCABULARY = Vocabulary(
         "SetTrafficRequest.name": "deployment",
         "SetScalingRequest.name": "deployment",
         "SetCachingRequest.name": "deployment",
+        "SetResilienceRequest.name": "deployment",
         "ExportDeploymentRequest.name": "deployment",
         "StopDeploymentRequest.name": "deployment",
     },

@@ -29,6 +29,10 @@ ANSWER_CACHE_MISSES = "modelog.serving.cache.misses"
 ATTRIBUTE_TENANT = "modelog.tenant"
 ATTRIBUTE_DEPLOYMENT = "modelog.deployment"
 ATTRIBUTE_VERSION = "modelog.version"
+RETRIES = "modelog.serving.retries"
+FALLBACKS = "modelog.serving.fallbacks"
+BREAKER_STATE = "modelog.serving.breaker.state"
+ATTRIBUTE_REASON = "modelog.reason"
 ATTRIBUTE_LOG = "modelog.log"
 ATTRIBUTE_TOPIC = "messaging.destination.name"
 ATTRIBUTE_CONSUMER = "messaging.consumer.group.name"
@@ -100,6 +104,33 @@ def answer_cache_misses() -> Counter:
     return metrics.get_meter("modelog").create_counter(
         ANSWER_CACHE_MISSES, unit="{request}", description="Requests whose answer was not in the cache"
     )
+
+
+@cache
+def retries() -> Counter:
+    """How often a version was asked again for the same request, by tenant, deployment and version."""
+    return metrics.get_meter("modelog").create_counter(
+        RETRIES, unit="{retry}", description="Requests that were tried again"
+    )
+
+
+@cache
+def fallbacks() -> Counter:
+    """Requests that something else answered than the version they were for, by its name and the reason."""
+    return metrics.get_meter("modelog").create_counter(
+        FALLBACKS, unit="{request}", description="Requests that a fallback answered"
+    )
+
+
+def observe_all(
+    name: str, unit: str, description: str, seen: Callable[[], Iterable[tuple[float, dict[str, str]]]]
+) -> None:
+    """A gauge of many things that is asked when it is read: values with the attributes of what each is of."""
+
+    def look(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, dict(attributes)) for value, attributes in seen()]
+
+    metrics.get_meter("modelog").create_observable_gauge(name, [look], unit=unit, description=description)
 
 
 def observe(name: str, unit: str, description: str, seen: Callable[[], float | None]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from modelog.replay import Replayed, ReplayReport
 from modelog.transport import Transport
 from modelog.types import Deployment, Prediction, Record
-from modelog.types.serving import ReplayPage
+from modelog.types.serving import Breaker, ReplayPage, Retries
 
 
 class _Deployments(Record):
@@ -84,6 +84,32 @@ class Deployments:
         """Give an answer again to the same rows for `ttl_s`, 0 for never; `max_bytes` is 64 MiB unless told."""
         body = {"ttl_s": ttl_s, "max_bytes": max_bytes, "reason": reason}
         return self._transport.post(f"/api/v1/deployments/{name}/caching", Deployment, body)
+
+    def set_resilience(
+        self,
+        name: str,
+        *,
+        breaker: Optional[Breaker] = None,
+        retries: Optional[Retries] = None,
+        timeout_ms: int = 0,
+        fallback_version: str = "",
+        default_answer: Optional[Mapping[str, Sequence[float]]] = None,
+        reason: str = "",
+    ) -> Deployment:
+        """Do this when a version fails; `default_answer` gives each output's numbers for one row. Nothing turns it off.
+
+        An attempt may take `timeout_ms`, 0 for any time.
+        """
+        outputs = [{"output": output, "values": list(values)} for output, values in (default_answer or {}).items()]
+        wanted: Dict[str, Any] = {"timeout_ms": timeout_ms} if timeout_ms else {}
+        if breaker is not None:
+            wanted["breaker"] = breaker.to_dict()
+        if retries is not None:
+            wanted["retries"] = retries.to_dict()
+        if fallback_version or outputs:
+            wanted["fallback"] = {"version": fallback_version, "outputs": outputs}
+        body = {"resilience": wanted, "reason": reason} if wanted else {"reason": reason}
+        return self._transport.post(f"/api/v1/deployments/{name}/resilience", Deployment, body)
 
     def export(self, name: str, format: str = "kubernetes", *, as_of: Optional[str] = None) -> str:
         """The deployment as YAML that Kubernetes takes: of its own kinds ("kubernetes"), or KServe's ("kserve")."""

@@ -13,6 +13,7 @@ from modelog.cli.output import AsJson, AsOf, number, pairs, say, show_fields, sh
 from modelog.errors import Invalid
 from modelog.inference import predict as ask
 from modelog.types import Deployment
+from modelog.types.serving import Breaker, Resilience, Retries
 
 app = typer.Typer(help="Deployments and their traffic.", no_args_is_help=True)
 
@@ -129,6 +130,63 @@ def cache(
 
 
 @app.command()
+def resilience(
+    name: str,
+    breaker: bool = typer.Option(False, "--breaker", help="ask a version no more for a while when too much fails"),
+    failure_share: float = typer.Option(0.5, help="so much of 1 must fail"),
+    window_s: int = typer.Option(30, help="of the requests of so many seconds"),
+    min_requests: int = typer.Option(20, help="and of at least so many"),
+    open_s: int = typer.Option(30, help="for so long the version is not asked"),
+    probes: int = typer.Option(3, help="then so many requests try it, and all must be answered"),
+    attempts: int = typer.Option(1, help="try a request so often where its failure may pass"),
+    retry_budget: float = typer.Option(0.2, help="retries are at most this share, of 1, of ten seconds' requests"),
+    retry_least: int = typer.Option(3, help="so many retries in ten seconds are allowed in any case"),
+    timeout_ms: int = typer.Option(0, help="an attempt that takes longer has failed; 0 for any time"),
+    fallback_version: str = typer.Option("", help="this version answers instead"),
+    default: Optional[List[str]] = typer.Option(None, help="output=number,...: what is answered when no version does"),
+    off: bool = typer.Option(False, "--off", help="do nothing of this any more"),
+    reason: str = typer.Option(""),
+) -> None:
+    """What is done when a version fails. Example:
+    `modelog deploy resilience flight-delay --breaker --attempts 2 --fallback-version 1.0.0`"""
+    with told(), modelog.connect() as client:
+        answer = {
+            output: [float(number(value, f"--default {output}")) for value in values.split(",")]
+            for output, values in pairs(default, "--default").items()
+        }
+        if off and (breaker or attempts > 1 or timeout_ms or fallback_version or answer):
+            raise Invalid("--off: is given with what would be on; leave one of them out")
+        if not off and not (breaker or attempts != 1 or timeout_ms or fallback_version or answer):
+            raise Invalid("give --breaker, --attempts, --timeout-ms, --fallback-version or --default; or --off")
+        found = client.deployments.set_resilience(
+            name,
+            breaker=Breaker(failure_share, window_s, min_requests, open_s, probes) if breaker else None,
+            retries=Retries(attempts, retry_budget, retry_least) if attempts != 1 else None,
+            timeout_ms=timeout_ms,
+            fallback_version=fallback_version,
+            default_answer=answer,
+            reason=reason,
+        )
+        say(f"When a version of {name} fails: {_resilience(found.resilience)}.")
+
+
+def _resilience(found: Optional[Resilience]) -> str:
+    """In words."""
+    if found is None:
+        return "its error is the answer"
+    b, r, f = found.breaker, found.retries, found.fallback
+    share = f"{b.failure_share * 100:g} % of {b.min_requests} or more requests in {b.window_s} s" if b else ""
+    parts = [
+        f"a breaker opens for {b.open_s} s at {share}" if b else "",
+        f"{r.attempts} attempts, retries at most {r.budget * 100:g} % or {r.least} in 10 s" if r else "",
+        f"{found.timeout_ms} ms for an attempt" if found.timeout_ms else "",
+        f"version {f.version} answers instead" if f and f.version else "",
+        "a default answer" if f and f.outputs else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+@app.command()
 def status(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
     """Where a deployment's replicas run, how many are ready, what keeps the others, and what its cache answered."""
     with told(), modelog.connect() as client:
@@ -143,6 +201,11 @@ def status(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> No
             problems = "; ".join(seen.problems) if seen else ""
             cached = f"{caching.ttl_s} s, {caching.hits} hits, {caching.misses} misses" if caching else "off"
             told_of = {"status": state, "replicas": ready, "scaling": bounds, "cache": cached}
+            if found.resilience:
+                told_of["when a version fails"] = _resilience(found.resilience)
+                told_of["retries, fallbacks"] = f"{found.resilience.retried}, {found.resilience.fallbacks}"
+            for seen_now in found.resilience.breakers if found.resilience else []:
+                told_of[f"breaker of {seen_now.version}"] = word(seen_now.state, "BREAKER_STATE_")
             show_fields(told_of | {"problems": problems or found.error})
 
 
@@ -194,7 +257,8 @@ def predict(
             show_json(answer)
         else:
             rows = [[i, *outputs] for i, outputs in zip(answer["prediction_ids"], answer["outputs"])]
-            say(f"{deployment} {answer['version']}")
+            instead = f" instead of {answer['instead_of']} ({answer['fallback']})" if answer["fallback"] else ""
+            say(f"{deployment} {answer['version']}{instead}")
             show_table(["prediction", "output"], rows, empty="no answer")
             if explain:
                 _show_explanation(answer["explanation"])

@@ -35,6 +35,52 @@ class Caching(Record):
     misses: int = 0
 
 
+class Breaker(Record):
+    """A version is asked no more for `open_s` when `failure_share` of the requests of the last `window_s` failed."""
+
+    failure_share: float = 0.5
+    window_s: int = 30
+    min_requests: int = 20
+    open_s: int = 30
+    probes: int = 3
+
+
+class BreakerStatus(Record):
+    version: str = ""
+    state: str = ""
+    again_in_s: float = 0.0
+
+
+class Retries(Record):
+    """Each request is tried up to `attempts` times; of ten seconds' requests `budget` of 1, or `least`, are retries."""
+
+    attempts: int = 2
+    budget: float = 0.2
+    least: int = 3
+
+
+class DefaultOutput(Record):
+    output: str = ""
+    values: List[float] = []
+
+
+class Fallback(Record):
+    version: str = ""
+    outputs: List[DefaultOutput] = []
+    model_digest: str = ""
+    default_digest: str = ""
+
+
+class Resilience(Record):
+    breaker: Optional[Breaker] = None
+    retries: Optional[Retries] = None
+    timeout_ms: int = 0
+    fallback: Optional[Fallback] = None
+    breakers: List[BreakerStatus] = []
+    retried: int = 0
+    fallbacks: int = 0
+
+
 class Replicas(Record):
     backend: str = ""
     wanted: int = 0
@@ -58,6 +104,7 @@ class Deployment(Record):
     scaling: Optional[Scaling] = None
     replicas: Optional[Replicas] = None
     caching: Optional[Caching] = None
+    resilience: Optional[Resilience] = None
 
 
 class Prediction(Record):

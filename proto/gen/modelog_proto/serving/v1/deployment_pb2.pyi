@@ -62,6 +62,27 @@ DEPLOYMENT_STATUS_FAILED: DeploymentStatus.ValueType  # 3
 DEPLOYMENT_STATUS_STOPPED: DeploymentStatus.ValueType  # 4
 Global___DeploymentStatus: _TypeAlias = DeploymentStatus  # noqa: Y015
 
+class _BreakerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
+    BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
+    """A few requests try the version."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper): ...
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
+BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
+"""A few requests try the version."""
+Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
+
 class _ManifestFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -160,6 +181,7 @@ class Deployment(_message.Message):
     SCALING_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
     CACHING_FIELD_NUMBER: _builtins.int
+    RESILIENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     model: _builtins.str
@@ -188,6 +210,10 @@ class Deployment(_message.Message):
     def caching(self) -> Global___Caching:
         """Answers are given again; left out where each request is computed."""
 
+    @_builtins.property
+    def resilience(self) -> Global___Resilience:
+        """What is done when a version fails; left out where its error is the answer."""
+
     def __init__(
         self,
         *,
@@ -206,10 +232,11 @@ class Deployment(_message.Message):
         scaling: Global___Scaling | None = ...,
         replicas: Global___Replicas | None = ...,
         caching: Global___Caching | None = ...,
+        resilience: Global___Resilience | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["caching", b"caching", "created_at", b"created_at", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caching", b"caching", "created_at", b"created_at", "replicas", b"replicas", "resilience", b"resilience", "scaling", b"scaling", "signature", b"signature", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "caching", b"caching", "created_at", b"created_at", "environment", b"environment", "error", b"error", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "replicas", b"replicas", "scaling", b"scaling", "signature", b"signature", "status", b"status", "updated_at", b"updated_at", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "caching", b"caching", "created_at", b"created_at", "environment", b"environment", "error", b"error", "id", b"id", "model", b"model", "name", b"name", "position", b"position", "replicas", b"replicas", "resilience", b"resilience", "scaling", b"scaling", "signature", b"signature", "status", b"status", "updated_at", b"updated_at", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,6 +326,215 @@ class Caching(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Caching: _TypeAlias = Caching  # noqa: Y015
+
+@_typing.final
+class Resilience(_message.Message):
+    """What is done when a version fails: crashes, takes too long, cannot be loaded. A request that is wrong is no failure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREAKER_FIELD_NUMBER: _builtins.int
+    RETRIES_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
+    BREAKERS_FIELD_NUMBER: _builtins.int
+    RETRIED_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    timeout_ms: _builtins.int
+    """An attempt that takes longer counts as failed; 0 for any time. With it all requests go the long way."""
+    retried: _builtins.int
+    """Retries of this process since it started, and requests that the fallback answered."""
+    fallbacks: _builtins.int
+    @_builtins.property
+    def breaker(self) -> Global___Breaker: ...
+    @_builtins.property
+    def retries(self) -> Global___Retries: ...
+    @_builtins.property
+    def fallback(self) -> Global___Fallback: ...
+    @_builtins.property
+    def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BreakerStatus]:
+        """The breakers of the versions that answer, as this process has them."""
+
+    def __init__(
+        self,
+        *,
+        breaker: Global___Breaker | None = ...,
+        retries: Global___Retries | None = ...,
+        timeout_ms: _builtins.int = ...,
+        fallback: Global___Fallback | None = ...,
+        breakers: _abc.Iterable[Global___BreakerStatus] | None = ...,
+        retried: _builtins.int = ...,
+        fallbacks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "fallback", b"fallback", "retries", b"retries"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "breakers", b"breakers", "fallback", b"fallback", "fallbacks", b"fallbacks", "retried", b"retried", "retries", b"retries", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resilience: _TypeAlias = Resilience  # noqa: Y015
+
+@_typing.final
+class Breaker(_message.Message):
+    """A version of which so much fails is not asked for a while; then a few requests try it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURE_SHARE_FIELD_NUMBER: _builtins.int
+    WINDOW_S_FIELD_NUMBER: _builtins.int
+    MIN_REQUESTS_FIELD_NUMBER: _builtins.int
+    OPEN_S_FIELD_NUMBER: _builtins.int
+    PROBES_FIELD_NUMBER: _builtins.int
+    failure_share: _builtins.float
+    """Of 1, of the requests of the last window_s; 0 for 0.5."""
+    window_s: _builtins.int
+    """0 for 30."""
+    min_requests: _builtins.int
+    """With fewer requests in the window it stays closed; 0 for 20."""
+    open_s: _builtins.int
+    """For so long the version is not asked; 0 for 30."""
+    probes: _builtins.int
+    """So many requests try it then, and all of them must be answered; 0 for 3."""
+    def __init__(
+        self,
+        *,
+        failure_share: _builtins.float = ...,
+        window_s: _builtins.int = ...,
+        min_requests: _builtins.int = ...,
+        open_s: _builtins.int = ...,
+        probes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure_share", b"failure_share", "min_requests", b"min_requests", "open_s", b"open_s", "probes", b"probes", "window_s", b"window_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
+
+@_typing.final
+class BreakerStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AGAIN_IN_S_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    state: Global___BreakerState.ValueType
+    again_in_s: _builtins.float
+    """Until it is tried again; 0 where it is asked."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        state: Global___BreakerState.ValueType = ...,
+        again_in_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["again_in_s", b"again_in_s", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreakerStatus: _TypeAlias = BreakerStatus  # noqa: Y015
+
+@_typing.final
+class Retries(_message.Message):
+    """A request is tried again whose failure may pass: the model's process was replaced, it was late, a part was away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    LEAST_FIELD_NUMBER: _builtins.int
+    attempts: _builtins.int
+    """How often a request is tried, with the first time; 0 for 2."""
+    budget: _builtins.float
+    """Retries of ten seconds are at most this share, of 1, of the requests of that time; left out for 0.2."""
+    least: _builtins.int
+    """So many retries of ten seconds are allowed in any case; left out for 3."""
+    def __init__(
+        self,
+        *,
+        attempts: _builtins.int = ...,
+        budget: _builtins.float | None = ...,
+        least: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget", b"_budget", "_least", b"_least", "budget", b"budget", "least", b"least"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget", b"_budget", "_least", b"_least", "attempts", b"attempts", "budget", b"budget", "least", b"least"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget: _TypeAlias = _typing.Literal["budget"]  # noqa: Y015
+    _WhichOneofArgType__budget: _TypeAlias = _typing.Literal["_budget", b"_budget"]  # noqa: Y015
+    _WhichOneofReturnType__least: _TypeAlias = _typing.Literal["least"]  # noqa: Y015
+    _WhichOneofArgType__least: _TypeAlias = _typing.Literal["_least", b"_least"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget) -> _WhichOneofReturnType__budget | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__least) -> _WhichOneofReturnType__least | None: ...
+
+Global___Retries: _TypeAlias = Retries  # noqa: Y015
+
+@_typing.final
+class Fallback(_message.Message):
+    """What answers instead: a version, a default answer, or that after this."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    MODEL_DIGEST_FIELD_NUMBER: _builtins.int
+    DEFAULT_DIGEST_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """A version of the deployment's model with its signature."""
+    model_digest: _builtins.str
+    """SHA-256 of the version's file, and of the default answer as proofs tell it. Not read in requests."""
+    default_digest: _builtins.str
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefaultOutput]:
+        """What each row is answered with: all outputs of the signature."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        outputs: _abc.Iterable[Global___DefaultOutput] | None = ...,
+        model_digest: _builtins.str = ...,
+        default_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_digest", b"default_digest", "model_digest", b"model_digest", "outputs", b"outputs", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
+
+@_typing.final
+class DefaultOutput(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    output: _builtins.str
+    """Its name in the signature."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Its numbers for one row."""
+
+    def __init__(
+        self,
+        *,
+        output: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output", b"output", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefaultOutput: _TypeAlias = DefaultOutput  # noqa: Y015
 
 @_typing.final
 class Replicas(_message.Message):
@@ -525,6 +761,37 @@ class SetCachingRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetCachingRequest: _TypeAlias = SetCachingRequest  # noqa: Y015
+
+@_typing.final
+class SetResilienceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RESILIENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    reason: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def resilience(self) -> Global___Resilience:
+        """Left out for nothing: the error of a version is the answer."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        resilience: Global___Resilience | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resilience", b"resilience"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id", "resilience", b"resilience"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetResilienceRequest: _TypeAlias = SetResilienceRequest  # noqa: Y015
 
 @_typing.final
 class ExportDeploymentRequest(_message.Message):

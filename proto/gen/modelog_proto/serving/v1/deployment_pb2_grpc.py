@@ -65,6 +65,11 @@ class DeploymentServiceStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetCachingRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
                 _registered_method=True)
+        self.SetResilience = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/SetResilience',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetResilienceRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+                _registered_method=True)
         self.ExportDeployment = channel.unary_unary(
                 '/modelog.serving.v1.DeploymentService/ExportDeployment',
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.ExportDeploymentRequest.SerializeToString,
@@ -138,6 +143,13 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetResilience(self, request, context):
+        """Sets what is done when a version fails: circuit breakers, retries, what answers instead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportDeployment(self, request, context):
         """A deployment as manifests that Kubernetes takes.
         """
@@ -204,6 +216,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
             'SetCaching': grpc.unary_unary_rpc_method_handler(
                     servicer.SetCaching,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetCachingRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
+            ),
+            'SetResilience': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetResilience,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.SetResilienceRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
             ),
             'ExportDeployment': grpc.unary_unary_rpc_method_handler(
@@ -394,6 +411,33 @@ class DeploymentService:
             target,
             '/modelog.serving.v1.DeploymentService/SetCaching',
             modelog_dot_serving_dot_v1_dot_deployment__pb2.SetCachingRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetResilience(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/SetResilience',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.SetResilienceRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
             options,
             channel_credentials,

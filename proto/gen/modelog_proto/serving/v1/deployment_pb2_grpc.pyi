@@ -45,6 +45,8 @@ class DeploymentServiceStub:
     """Sets how many replicas a deployment may have."""
     SetCaching: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.SetCachingRequest, _deployment_pb2.Deployment]
     """Sets for how long an answer is given again to the same rows. A change begins with nothing kept."""
+    SetResilience: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.SetResilienceRequest, _deployment_pb2.Deployment]
+    """Sets what is done when a version fails: circuit breakers, retries, what answers instead."""
     ExportDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ExportDeploymentRequest, _deployment_pb2.ExportDeploymentResponse]
     """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]
@@ -73,6 +75,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """Sets how many replicas a deployment may have."""
     SetCaching: _aio.UnaryUnaryMultiCallable[_deployment_pb2.SetCachingRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
     """Sets for how long an answer is given again to the same rows. A change begins with nothing kept."""
+    SetResilience: _aio.UnaryUnaryMultiCallable[_deployment_pb2.SetResilienceRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
+    """Sets what is done when a version fails: circuit breakers, retries, what answers instead."""
     ExportDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ExportDeploymentRequest, _deployment_pb2.ExportDeploymentResponse]  # type: ignore[assignment]
     """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
@@ -134,6 +138,14 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
         """Sets for how long an answer is given again to the same rows. A change begins with nothing kept."""
+
+    @_abc_1.abstractmethod
+    def SetResilience(
+        self,
+        request: _deployment_pb2.SetResilienceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
+        """Sets what is done when a version fails: circuit breakers, retries, what answers instead."""
 
     @_abc_1.abstractmethod
     def ExportDeployment(

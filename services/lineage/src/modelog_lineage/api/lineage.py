@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.domain.errors import NotFound
 from modelog_common.rpc.call import current_call
 from modelog_common.stores.search import Found
+from modelog_proofs.prediction_proof import DEFAULT
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import LineageServiceServicer
 from modelog_proto.serving.v1 import deployment_pb2 as serving
@@ -56,12 +57,16 @@ class LineageServicer(LineageServiceServicer):
             deployment=request.deployment, prediction_id=request.prediction_id, read=request.read
         )
         prediction = await DeploymentServiceStub(self.serving()).GetPrediction(asked)
+        place = node_id(Kind.DEPLOYMENT, prediction.deployment)
+        # A default answer is the deployment's own.
+        by_default = prediction.version == DEFAULT
         version = node_id(Kind.MODEL_VERSION, version_key(prediction.model, prediction.version))
+        answerer = place if by_default else version
         answered_at = prediction.answered_at.ToDatetime(UTC)
-        await self._check(version)
-        behind, position = await self.queries.trace_as_of(tenant, version, answered_at)
+        await self._check(answerer)
+        behind, position = await self.queries.trace_as_of(tenant, answerer, answered_at)
         behind = await self._seen(behind)
-        deployment = await self.queries.alone(tenant, node_id(Kind.DEPLOYMENT, prediction.deployment), position)
+        deployment = None if by_default else await self.queries.alone(tenant, place, position)
         return to_graph(in_front(prediction, behind, deployment, position))
 
     async def SearchCatalogue(self, request: pb.SearchCatalogueRequest, context: Call) -> pb.SearchCatalogueResponse:

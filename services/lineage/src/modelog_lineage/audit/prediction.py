@@ -12,7 +12,7 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_proofs import PredictionRecord, make_prediction_proof
 from modelog_proofs.prediction import PREDICTION_FIELDS
-from modelog_proofs.prediction_proof import DATASET, REGISTERED, REVIEWED, STARTED
+from modelog_proofs.prediction_proof import DATASET, DEFAULT, DEFAULT_SET, REGISTERED, REVIEWED, STARTED
 from modelog_proto.registry.v1.model_pb2 import GetModelRequest
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.serving.v1 import deployment_pb2 as serving
@@ -36,6 +36,8 @@ class PredictionProofs:
         asked = serving.GetPredictionInclusionRequest(deployment=deployment, prediction_id=prediction_id)
         found = await DeploymentServiceStub(self._peer("serving")).GetPredictionInclusion(asked)
         told = found.prediction
+        if told.version == DEFAULT:
+            return await self._default(tenant, found)
         registered, approvals = await self._version(told, found.position)
         version = _payload(registered)
         run = await self._run(version)
@@ -51,6 +53,27 @@ class PredictionProofs:
             run=await self._bundles(run, tenant),
             datasets=await self._bundles(datasets, tenant),
         )
+
+    async def _default(self, tenant: str, found: serving.PredictionInclusion) -> str:
+        """The document for an answer that no version gave."""
+        told, sealed = found.prediction, await self._audit.inclusion_proof(found.position, tenant)
+        set_by = await self._default_set(tenant, told, found.position)
+        await self._check([set_by])
+        version = await self._audit.inclusion_proof(set_by.position, tenant)
+        path = list(found.path)
+        nothing = dict[str, list[dict[str, object]]](approvals=[], run=[], datasets=[])
+        return make_prediction_proof(record_of(told), found.leaf_index, path, sealed=sealed, version=version, **nothing)
+
+    async def _default_set(self, tenant: str, told: serving.LoggedPrediction, until: int) -> StoredEvent:
+        """The last event before a position that set this default answer."""
+        stream, set_by = f"serving.deployment-{derived_id(tenant, told.deployment)}", None
+        async for event in self._store.read_stream(stream, until=until):
+            if event.type == DEFAULT_SET:
+                fallback = (_payload(event).get("resilience") or {}).get("fallback") or {}
+                set_by = event if fallback.get("default_digest") == told.model_digest else set_by
+        if set_by is None:
+            raise NotFound(f"no event tells of a default answer of {told.deployment} with digest {told.model_digest}")
+        return set_by
 
     async def _version(self, told: serving.LoggedPrediction, until: int) -> tuple[StoredEvent, list[StoredEvent]]:
         """The event that registered the version with this file, and its approvals before a position."""

@@ -54,6 +54,31 @@ def _caching(p: Payload) -> str:
     return f"{word(p['by'])} lets {word(p['name'])} give answers again {how}{because(p['reason'])}"
 
 
+def _resilience(p: Payload) -> str:
+    who, what, set_to = word(p["by"]), word(p["name"]), p["resilience"]
+    if not set_to:
+        return f"{who} lets {what} do nothing when a version fails{because(p['reason'])}"
+    fallback = set_to.get("fallback") or {}
+    parts = [
+        "a circuit breaker" if set_to.get("breaker") else "",
+        "retries" if set_to.get("retries") else "",
+        f"{count(set_to['timeout_ms'], 'millisecond')} for an attempt" if set_to.get("timeout_ms") else "",
+        f"version {word(fallback['version'])} instead" if fallback.get("version") else "",
+        "a default answer" if fallback.get("outputs") else "",
+    ]
+    return f"{who} gives {what} {', '.join(filter(None, parts))} for when a version fails{because(p['reason'])}"
+
+
+def _opened(p: Payload) -> str:
+    many = f"{word(p['failures'])} of {count(p['requests'], 'request')} failed"
+    return f"{word(p['name'])} asks {word(p['model'])} {word(p['version'])} no more: {many}{because(p['why'])}"
+
+
+def _closed(p: Payload) -> str:
+    asks = f"{word(p['name'])} asks {word(p['model'])} {word(p['version'])} again"
+    return f"{asks} after {word(p['open_s'])} s{because(p['why'])}"
+
+
 def _replicas(p: Payload) -> str:
     seen = f"{word(p['ready'])} of {word(p['wanted'])} replicas of {word(p['name'])} are ready in {word(p['backend'])}"
     return seen + (because("; ".join(p["problems"])) if p["problems"] else "")
@@ -186,6 +211,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "serving.DeploymentStopped": Sentence(_stopped),
     "serving.ScalingSet": Sentence(_scaling),
     "serving.CachingSet": Sentence(_caching),
+    "serving.ResilienceSet": Sentence(_resilience),
+    "serving.BreakerOpened": Sentence(_opened),
+    "serving.BreakerClosed": Sentence(_closed),
     "serving.ReplicasChanged": Sentence(_replicas, _replicas_of_many),
     "monitoring.MonitorCreated": Sentence(_monitor),
     "monitoring.WindowEvaluated": Sentence(_window, _windows),

@@ -27,6 +27,7 @@ from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import micros
 from modelog_serving.predlog.replay import Replay, Replayed, Span
 from modelog_serving.predlog.segments import Included
+from modelog_serving.read.resilience import resilience_of
 from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS
 
 # (tenant, deployment, format) -> YAML.
@@ -73,6 +74,12 @@ class DeploymentServicer(DeploymentServiceServicer):
         ctx = self._context(request.request_id, "SetCaching")
         max_bytes = request.max_bytes or USUAL_BYTES
         made = await self._control.set_caching(request.name, request.ttl_s, max_bytes, request.reason, ctx)
+        return await self._deployment(request.name, ReadOptions(at_least=made.position))
+
+    async def SetResilience(self, request: pb.SetResilienceRequest, context: Any) -> pb.Deployment:
+        ctx = self._context(request.request_id, "SetResilience")
+        wanted = resilience_of(request.resilience) if request.HasField("resilience") else None
+        made = await self._control.set_resilience(request.name, wanted, request.reason, ctx)
         return await self._deployment(request.name, ReadOptions(at_least=made.position))
 
     async def StopDeployment(self, request: pb.StopDeploymentRequest, context: Any) -> pb.Deployment:

@@ -25,7 +25,7 @@ from modelog_serving.oip.grpc_codec import (
     to_statistics,
 )
 from modelog_serving.oip.repository import Repository, version_of
-from modelog_serving.oip.server import EXTENSIONS, SERVER_NAME, SERVER_VERSION
+from modelog_serving.oip.server import EXTENSIONS, FALLBACK_HEADER, SERVER_NAME, SERVER_VERSION
 from modelog_serving.oip.streaming import in_order
 from modelog_serving.routing.warmup import Warmup
 
@@ -65,6 +65,8 @@ class InferenceServicer(GRPCInferenceServiceServicer):
             if not request.model_name:
                 raise NotFound("model_name is empty; give the name of a deployment")
             response = await self._inference.infer(tenant, request_of(request))
+        if response.fallback and context is not None:
+            await context.send_initial_metadata(((FALLBACK_HEADER, response.fallback),))
         return to_message(response, raw=len(request.raw_input_contents) > 0)
 
     async def ModelStreamInfer(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.ModelStreamInferResponse]:

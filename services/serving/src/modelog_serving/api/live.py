@@ -5,17 +5,26 @@ from __future__ import annotations
 from modelog_common.domain.errors import ModelogError
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 
+from modelog_serving.routing.breaker import State
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
-from modelog_serving.routing.routes import Routes
+from modelog_serving.routing.guards import Guards
+from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.routing.warmup import Warmup
+
+_STATES = {
+    State.CLOSED: pb.BREAKER_STATE_CLOSED,
+    State.OPEN: pb.BREAKER_STATE_OPEN,
+    State.HALF_OPEN: pb.BREAKER_STATE_HALF_OPEN,
+}
 
 
 class Live:
     """Looks at deployments in the present."""
 
-    def __init__(self, routes: Routes, warmup: Warmup, counters: Counters, cache: AnswerCache) -> None:
-        self._routes, self._warmup, self._counters, self._cache = routes, warmup, counters, cache
+    def __init__(self, routes: Routes, warmup: Warmup, counters: Counters, cache: AnswerCache, guards: Guards) -> None:
+        self._routes, self._warmup, self._counters = routes, warmup, counters
+        self._cache, self._guards = cache, guards
 
     def seen(self, tenant: str, deployment: pb.Deployment, as_of: str = "") -> pb.Deployment:
         """The deployment with its counts and its state of loading; one of the past stays as it was."""
@@ -30,9 +39,18 @@ class Live:
             route = self._routes.find(tenant, deployment.name)
         except ModelogError:  # it was stopped
             return deployment
+        if deployment.HasField("resilience"):
+            self._resilient(tenant, deployment, route)
         error = self._warmup.error(route)
         if error:
             deployment.status, deployment.error = pb.DEPLOYMENT_STATUS_FAILED, error
         elif self._warmup.missing(route):
             deployment.status = pb.DEPLOYMENT_STATUS_PENDING
         return deployment
+
+    def _resilient(self, tenant: str, deployment: pb.Deployment, route: Route) -> None:
+        told = deployment.resilience
+        told.retried = self._guards.retried(tenant, deployment.name)
+        told.fallbacks = self._guards.fallbacks(tenant, deployment.name)
+        for seen in self._guards.breakers(route):
+            told.breakers.add(version=seen.version, state=_STATES[seen.state], again_in_s=round(seen.again_in_s, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelog_serving.deployment.events import ShareSet
+from modelog_serving.deployment.resilience import Resilience
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 
@@ -109,6 +110,16 @@ class SetCaching:
 
 
 @dataclass(frozen=True)
+class SetResilience:
+    """Do this when a version fails, None for nothing; `candidate` is the version that the fallback names, if any."""
+
+    name: str
+    resilience: Resilience | None
+    candidate: Candidate | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SeeReplicas:
     """Keep what was seen of the replicas where they run."""
 
@@ -119,4 +130,6 @@ class SeeReplicas:
     problems: tuple[str, ...]
 
 
-DeploymentCommand = Create | SetTraffic | Shift | RollBack | Stop | SetScaling | SetCaching | SeeReplicas
+DeploymentCommand = (
+    Create | SetTraffic | Shift | RollBack | Stop | SetScaling | SetCaching | SetResilience | SeeReplicas
+)

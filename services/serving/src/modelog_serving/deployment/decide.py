@@ -9,6 +9,7 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
+from msgspec.structs import replace
 
 from modelog_serving.deployment.caching import check_caching
 from modelog_serving.deployment.commands import (
@@ -19,6 +20,7 @@ from modelog_serving.deployment.commands import (
     RollBack,
     SeeReplicas,
     SetCaching,
+    SetResilience,
     SetScaling,
     SetTraffic,
     Shift,
@@ -30,9 +32,17 @@ from modelog_serving.deployment.events import (
     DeploymentEvent,
     DeploymentStopped,
     ReplicasChanged,
+    ResilienceSet,
     ScalingSet,
     ShareSet,
     TrafficSet,
+)
+from modelog_serving.deployment.resilience import (
+    Fallback,
+    Resilience,
+    check_outputs,
+    check_resilience,
+    digest_of,
 )
 from modelog_serving.deployment.scaling import check_scaling
 from modelog_serving.deployment.signature import difference, unservable
@@ -62,6 +72,8 @@ def decide(deployment: Deployment, command: DeploymentCommand, ctx: Context) -> 
             return set_scaling(deployment, command, ctx)
         case SetCaching():
             return set_caching(deployment, command, ctx)
+        case SetResilience():
+            return set_resilience(deployment, command, ctx)
         case SeeReplicas():
             return see_replicas(deployment, command, ctx)
         case _:
@@ -203,6 +215,43 @@ def set_caching(deployment: Deployment, command: SetCaching, ctx: Context) -> Se
             at=ctx.now,
         )
     ]
+
+
+def set_resilience(deployment: Deployment, command: SetResilience, ctx: Context) -> Sequence[DeploymentEvent]:
+    _must_run(deployment, command.name, "resilience")
+    resilience = None if command.resilience is None else _completed(deployment, command.resilience, command.candidate)
+    if deployment.resilience == resilience:
+        return ()
+    return [
+        ResilienceSet(
+            deployment_id=deployment.id,
+            name=deployment.name,
+            model=deployment.model,
+            resilience=resilience,
+            reason=command.reason,
+            by=ctx.actor,
+            at=ctx.now,
+        )
+    ]
+
+
+def _completed(deployment: Deployment, resilience: Resilience, candidate: Candidate | None) -> Resilience:
+    """With the file that answers instead, and the digest of a default answer; raises why it cannot be."""
+    check_resilience(resilience)
+    if resilience.fallback is None:
+        return resilience
+    outputs = resilience.fallback.outputs and check_outputs(resilience.fallback.outputs, deployment.signature)
+    made = Fallback(outputs=outputs, default_digest=digest_of(outputs) if outputs else "")
+    if candidate is not None:
+        field = "resilience.fallback.version"
+        check(candidate, deployment.environment, field)
+        other = difference(deployment.signature, candidate.signature)
+        if other:
+            raise NotAllowed(
+                f"{field}: {candidate.model} {candidate.version} cannot answer instead in {deployment.name}: {other}"
+            )
+        made = replace(made, version=candidate.version, model_digest=candidate.digest, flavor=candidate.flavor)
+    return replace(resilience, fallback=made)
 
 
 def see_replicas(deployment: Deployment, command: SeeReplicas, ctx: Context) -> Sequence[DeploymentEvent]:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 from modelog_common.events.types import event
 
+from modelog_serving.deployment.resilience import Resilience
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 
@@ -87,6 +88,19 @@ class CachingSet:
     at: datetime
 
 
+@event("serving.ResilienceSet", version=1)
+class ResilienceSet:
+    """From now on this is done when a version fails; nothing where there is no `resilience`."""
+
+    deployment_id: str
+    name: str
+    model: str
+    resilience: Resilience | None
+    reason: str
+    by: str
+    at: datetime
+
+
 @event("serving.ReplicasChanged", version=1)
 class ReplicasChanged:
     """What is seen of the replicas where they run: how many are wanted and ready, and what keeps the others from it."""
@@ -100,4 +114,6 @@ class ReplicasChanged:
     at: datetime
 
 
-DeploymentEvent = DeploymentCreated | TrafficSet | DeploymentStopped | ScalingSet | CachingSet | ReplicasChanged
+DeploymentEvent = (
+    DeploymentCreated | TrafficSet | DeploymentStopped | ScalingSet | CachingSet | ResilienceSet | ReplicasChanged
+)

@@ -13,9 +13,11 @@ from modelog_serving.deployment.events import (
     DeploymentEvent,
     DeploymentStopped,
     ReplicasChanged,
+    ResilienceSet,
     ScalingSet,
     TrafficSet,
 )
+from modelog_serving.deployment.resilience import Resilience
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.deployment.split import Segment, lay_out
@@ -67,6 +69,7 @@ class Deployment:
     scaling: Scaling | None = None
     replicas: Replicas | None = None
     caching: Caching | None = None
+    resilience: Resilience | None = None
     created_at: datetime = _EPOCH
     updated_at: datetime = _EPOCH
     answered: tuple[Variant, ...] = ()
@@ -112,6 +115,8 @@ def evolve(deployment: Deployment, event: DeploymentEvent) -> Deployment:
         case CachingSet(ttl_s=ttl_s, max_bytes=max_bytes, at=at):
             caching = Caching(ttl_s, max_bytes, at) if ttl_s else None
             return replace(deployment, caching=caching, updated_at=at)
+        case ResilienceSet(resilience=resilience, at=at):
+            return replace(deployment, resilience=resilience, updated_at=at)
         case ReplicasChanged():
             seen = Replicas(event.backend, event.wanted, event.ready, event.problems)
             return replace(deployment, replicas=seen)

@@ -1,4 +1,4 @@
-"""What may be told of a deployment's models."""
+"""What may be told of a deployment's models, and of the circuit breakers before them."""
 
 from __future__ import annotations
 
@@ -20,4 +20,34 @@ class RecordFailure:
     at: datetime
 
 
-FailureCommand = RecordFailure
+@dataclass(frozen=True)
+class RecordOpened:
+    """A process stopped asking a version."""
+
+    deployment_id: str
+    deployment: str
+    model: str
+    version: str
+    model_digest: str
+    failures: int
+    requests: int
+    window_s: int
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class RecordClosed:
+    """A process asks a version again."""
+
+    deployment_id: str
+    deployment: str
+    model: str
+    version: str
+    model_digest: str
+    open_s: float
+    why: str
+    at: datetime
+
+
+FailureCommand = RecordFailure | RecordOpened | RecordClosed

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +20,7 @@ from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.explain import Explanation, Wanted, explained
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.oip.computing import Computing, Target
 from modelog_serving.oip.explaining import parameters_of, tensors_of
 from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.predlog.answers import Answerer, Answers, Recorded
@@ -28,7 +28,8 @@ from modelog_serving.predlog.log import PredictionLog, micros
 from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
-from modelog_serving.routing.meter import Meter
+from modelog_serving.routing.guards import Guards
+from modelog_serving.routing.meter import Measured, Meter
 from modelog_serving.routing.routes import Route, Routes
 
 MAX_ID = 200
@@ -68,6 +69,7 @@ class Response:
     """What is answered, by which version; `prediction_ids` is empty for what is not logged.
 
     `outputs` ends with the tensors of `explanation`, where there is one. `cached` says that no model was asked.
+    `fallback` says why something else answered than the version `instead_of`; both are empty where that did.
     """
 
     deployment: str
@@ -78,6 +80,8 @@ class Response:
     outputs: Sequence[Tensor]
     explanation: Explanation | None = None
     cached: bool = False
+    fallback: str = ""
+    instead_of: str = ""
 
     def parameters(self) -> dict[str, str]:
         """The parameters that travel with the response; many prediction ids are separated by commas."""
@@ -88,6 +92,8 @@ class Response:
             told["prediction_ids"] = ",".join(self.prediction_ids)
         if self.cached:
             told["cached"] = "true"
+        if self.fallback:
+            told |= {"fallback": self.fallback, "instead_of": self.instead_of}
         return told | parameters_of(self.explanation) if self.explanation is not None else told
 
 
@@ -106,13 +112,6 @@ class Described:
         return {"model": self.model, "columns": json.dumps(self.signature.features)}
 
 
-@dataclass(frozen=True)
-class _Target:
-    version: str
-    ref: ModelRef
-    logged: bool
-
-
 class Inference:
     """Answers requests."""
 
@@ -127,9 +126,11 @@ class Inference:
         meter: Meter,
         mirror: Mirror,
         cache: AnswerCache,
+        guards: Guards,
         clock: Clock,
     ) -> None:
-        self._mirror, self._cache = mirror, cache
+        self._mirror, self._guards = mirror, guards
+        self._computing = Computing(models, batcher, cache, guards)
         self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
         self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
         self._given: dict[tuple[str, str, str], ModelRef] = {}
@@ -138,9 +139,11 @@ class Inference:
     def plain(self, route: Route) -> bool:
         """Whether nothing comes of a deployment's requests but answers, each computed, and the log of them.
 
-        Then they may be answered on the short way (`oip.fast`), which knows of nothing else.
+        Then they may be answered on the short way (`oip.fast`), which knows of nothing else. What fails there comes
+        here, where a deployment's breakers count it: what succeeds was counted already.
         """
-        return route.deployment.caching is None and not self._mirror.copies(route.deployment.id)
+        of = route.deployment
+        return of.caching is None and self._guards.calm(route) and not self._mirror.copies(of.id)
 
     async def infer(self, tenant: str, request: Request) -> Response:
         """Answer one request; an answer to traffic is in the log before this returns.
@@ -153,37 +156,39 @@ class Inference:
         key = request.key or request.prediction_id or request.id or request_id
         target = await self._target(route, request.version, key)
         if not target.logged:
-            return await self._answer(route, request, request_id, key, target)
-        with self._meter.measuring(route, target.version):
-            return await self._answer(route, request, request_id, key, target)
+            return await self._answer(route, request, request_id, key, target, Measured())
+        with self._meter.measuring(route, target.version) as measured:
+            return await self._answer(route, request, request_id, key, target, measured)
 
-    async def _answer(self, route: Route, request: Request, request_id: str, key: str, target: _Target) -> Response:
+    async def _answer(
+        self, route: Route, request: Request, request_id: str, key: str, target: Target, measured: Measured
+    ) -> Response:
         matrix = matrix_of(target.ref.signature, request.inputs)
         outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
-        model = self._models.loaded(target.ref) or await self._models.get(target.ref)
-        compute = partial(batcher_of(model, self._batcher).predict, model, matrix)
-        if target.logged and request.explain is None:
-            outputs, cached = await self._cache.answer(route, target.version, target.ref, matrix, compute)
-        else:
-            outputs, cached = await compute(), False
-        answerer, ids = Answerer(target.version, target.ref.digest), []
+        found = await self._computing.answer(route, target, matrix, explained=request.explain is not None)
+        measured.failed = bool(found.fallback)
+        outputs, cached = found.computed.outputs, found.computed.cached
+        answerer, ids = found.answerer, list[str]()
         if target.logged:
             ids = [request_id] if len(matrix) == 1 else [f"{request_id}.{row}" for row in range(len(matrix))]
             answers = self._answers(route, request, key, ids, answerer, matrix, outputs)
             before = await self._log.append(answers)
             if before is None:
-                self._counters.add(route.tenant, request.deployment, target.version, len(matrix))
-                self._mirror.offer(route.deployment.id, matrix, outputs)
+                self._counters.add(route.tenant, request.deployment, answerer.version, len(matrix))
+                if not found.fallback:
+                    self._mirror.offer(route.deployment.id, matrix, outputs)
             else:
                 (answerer, outputs), cached = _as_before(before), False
         tensors = outputs_of(target.ref.signature, outputs, request.outputs)
         explanation = None
-        if request.explain is not None:
-            _check_answerer(answerer, target)
-            explanation = await self._explained(model, matrix, request.explain)
+        if request.explain is not None and found.computed.model is not None:
+            _check_answerer(answerer, found.answerer)
+            explanation = await self._explained(found.computed.model, matrix, request.explain)
             tensors += tensors_of(explanation)
         told = (request.deployment, request.id, answerer.version, answerer.digest, ids, tensors)
-        return Response(*told, explanation, cached)
+        # What was answered before may have been answered by something else than what would answer now.
+        instead_of = target.version if found.fallback and answerer == found.answerer else ""
+        return Response(*told, explanation, cached, found.fallback if instead_of else "", instead_of)
 
     async def _explained(self, model: Model, matrix: Matrix, wanted: Wanted) -> Explanation:
         """One at a time: each asks the model many times, and others wait for answers meanwhile."""
@@ -191,11 +196,11 @@ class Inference:
         async with self._explaining:
             return await explained(model, matrix, wanted, batcher.predict_alone)
 
-    async def _target(self, route: Route, version: str, key: str) -> _Target:
+    async def _target(self, route: Route, version: str, key: str) -> Target:
         if not version:
             variant = route.drawn(key)
-            return _Target(variant.version, route.ref(variant), logged=True)
-        return _Target(version, await self._ref_of(route, version), logged=False)
+            return Target(variant.version, route.ref(variant), logged=True)
+        return Target(version, await self._ref_of(route, version), logged=False)
 
     async def _ref_of(self, route: Route, version: str) -> ModelRef:
         """What answers for a given version of the deployment's model: traffic's own, or any that the registry has."""
@@ -291,11 +296,11 @@ def _check(request: Request) -> None:
         raise Invalid.field("parameters.event_time_us", f"is {request.event_time_us}; it must not be negative")
 
 
-def _check_answerer(answerer: Answerer, target: _Target) -> None:
-    if answerer.digest != target.ref.digest:
+def _check_answerer(answerer: Answerer, asked: Answerer) -> None:
+    if answerer.digest != asked.digest:
         raise Invalid.field(
             "parameters.explain",
-            f"this prediction id was answered by version {answerer.version}, and {target.version} would explain it; "
+            f"this prediction id was answered by version {answerer.version}, and {asked.version} would explain it; "
             f"ask for version {answerer.version}",
         )
 

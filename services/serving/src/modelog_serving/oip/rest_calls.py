@@ -7,7 +7,7 @@ from modelog_common.rpc.call import current_call
 
 from modelog_serving.oip import binary, rest_codec
 from modelog_serving.oip.core import Inference, Request
-from modelog_serving.oip.rest_edge import told
+from modelog_serving.oip.rest_edge import marked, told
 from modelog_serving.oip.rest_routes import Asked, RestRoutes
 from modelog_serving.oip.server import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 from modelog_serving.routing.warmup import Warmup
@@ -53,7 +53,8 @@ class RestCalls:
     async def _infer(self, asked: Asked) -> Answer:
         length = asked.request.headers.get(JSON_LENGTH, "")
         request, form = rest_codec.request_of(*asked.named, asked.request.body, length)
-        return rest_codec.to_answer(await self._inference.infer(tenant(), request), form)
+        response = await self._inference.infer(tenant(), request)
+        return marked(rest_codec.to_answer(response, form), response.fallback)
 
     async def _predict(self, asked: Asked) -> Answer:
         body = rest_codec.predict_of(asked.request.body)
@@ -67,7 +68,8 @@ class RestCalls:
             event_time_us=body.event_time_us,
             inputs=rest_codec.rows_of(body, described.signature),
         )
-        return told(rest_codec.to_predictions(await self._inference.infer(tenant(), request)))
+        response = await self._inference.infer(tenant(), request)
+        return marked(told(rest_codec.to_predictions(response)), response.fallback)
 
 
 def tenant() -> str:

@@ -258,12 +258,13 @@ def to_predictions(response: Response) -> dict[str, Any]:
         next(iter(columns.values()))[row] if alone else {name: values[row] for name, values in columns.items()}
         for row in range(rows)
     ]
-    return {
+    told = {
         "predictions": predictions,
         "prediction_ids": list(response.prediction_ids),
         "model_version": response.version,
         "model_digest": response.digest,
     }
+    return told | ({"fallback": response.fallback, "instead_of": response.instead_of} if response.fallback else {})
 
 
 def _by_row(tensor: Tensor, rows: int) -> list[Any]:

@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind
 
 from modelog_serving.oip.access import bearer, identify
 from modelog_serving.oip.rest_routes import Asked, Handler, RestRoutes, Route
+from modelog_serving.oip.server import FALLBACK_HEADER
 
 MAX_BODY_BYTES = 16 << 20
 CORRELATION, TRACE = "x-correlation-id", "traceparent"
@@ -109,6 +110,13 @@ def _retry_after(error: errors.ModelogError) -> dict[str, str]:
 def told(body: Any, status: int = 200) -> Answer:
     """An answer in JSON."""
     return Answer(msgspec.json.encode(body), status)
+
+
+def marked(answer: Answer, fallback: str) -> Answer:
+    """An answer whose headers say why something else than the version it was for gave it; "" where none did."""
+    if fallback:
+        answer.headers[FALLBACK_HEADER] = fallback
+    return answer
 
 
 async def _answered(answer: Answer, _request: Request) -> Answer:

@@ -10,7 +10,7 @@ from modelog_serving.oip.core import Inference, Request
 from modelog_serving.oip.invocations import body_of, tensors_in
 from modelog_serving.oip.rest_calls import tenant
 from modelog_serving.oip.rest_codec import to_predictions
-from modelog_serving.oip.rest_edge import told
+from modelog_serving.oip.rest_edge import marked, told
 from modelog_serving.oip.rest_routes import Asked, RestRoutes
 from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
@@ -54,7 +54,8 @@ class Invocations:
             event_time_us=params.event_time_us,
             inputs=tensors_in(body, described.signature),
         )
-        return told(to_predictions(await self._inference.infer(tenant(), request)))
+        response = await self._inference.infer(tenant(), request)
+        return marked(told(to_predictions(response)), response.fallback)
 
     def _only(self) -> str:
         running = [r.deployment.name for r in self._routes.of(tenant()) if r.deployment.status != STOPPED]

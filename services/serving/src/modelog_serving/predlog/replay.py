@@ -10,6 +10,7 @@ import numpy as np
 from modelog_common.domain.errors import Invalid
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
+from modelog_serving.deployment.resilience import DEFAULT_ANSWER
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.models import ModelRef, Models
@@ -55,7 +56,9 @@ class Replay:
         Raises NotFound for a deployment or version that there is not, Invalid for one that takes other features.
         """
         # Asked first, so that what cannot be replayed is said also where there is nothing to replay.
-        refs = {candidate: await self._ref(tenant, span.deployment, candidate)} if candidate else {}
+        refs: dict[str, ModelRef | None] = {DEFAULT_ANSWER: None}
+        if candidate:
+            refs[candidate] = await self._ref(tenant, span.deployment, candidate)
         await self._inference.refs(tenant, span.deployment)
         page = Replayed(self._log.sequence)
         batches, page.next_after = await self._log.reading(lambda db: _batches(db, tenant, span, limit))
@@ -70,12 +73,16 @@ class Replay:
         (ref,) = await self._inference.refs(tenant, deployment, version)
         return ref
 
-    async def _add(self, page: Replayed, batch: PredictionBatch, refs: Sequence[ModelRef], by: str) -> None:
+    async def _add(self, page: Replayed, batch: PredictionBatch, refs: Sequence[ModelRef | None], by: str) -> None:
         features, logged = matrices_of(batch)
         answered_by = np.frombuffer(batch.answered_by, np.uint8)
         replayed: Matrix = np.empty(logged.shape, np.float64)
         for number, ref in enumerate(refs):
             rows = answered_by == number
+            if ref is None:
+                # No model gave a default answer, and none is asked for it.
+                replayed[rows] = logged[rows]
+                continue
             given = arranged(ref.signature, batch.feature_names, features[rows])
             model = self._models.loaded(ref) or await self._models.get(ref)
             found = await batcher_of(model, self._batcher).predict_alone(model, given)

@@ -18,6 +18,7 @@ from modelog_serving.deployment.caching import Caching
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.deployment.state import RUNNING, Deployment, Replicas
+from modelog_serving.read.resilience import resilience_message
 
 METADATA = MetaData()
 DEPLOYMENTS = temporal_table(
@@ -91,6 +92,7 @@ def to_message(deployment: Deployment, position: int) -> pb.Deployment:
         scaling=_scaling(deployment.scaling) if deployment.scaling else None,
         replicas=_replicas(replicas) if replicas else None,
         caching=_caching(deployment.caching) if deployment.caching else None,
+        resilience=resilience_message(deployment.resilience) if deployment.resilience else None,
     )
 
 

@@ -1,11 +1,12 @@
-"""Tells the log of events of models whose processes had to be replaced, once for each deployment they answer."""
+"""Tells the log of events of models whose processes had to be replaced, and of circuit breakers, once for each
+deployment that it is about."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from modelog_common.domain.clock import Clock
@@ -25,15 +26,15 @@ LOOK_S = 0.5
 MOST_WAITING = 1000
 log = structlog.get_logger()
 FailureEntities = Entities[Failures, FailureCommand, FailureEvent]
+Told = Iterable[tuple[str, FailureCommand]]
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _Waiting:
+    """`about` gives tenants and what is told them, when it is told."""
+
     number: int
-    digest: str
-    cause: str
-    text: str
-    at: datetime
+    about: Callable[[], Told]
 
 
 class FailureLog:
@@ -41,7 +42,7 @@ class FailureLog:
 
     def __init__(self, routes: Routes, entities: FailureEntities, clock: Clock) -> None:
         self._routes, self._entities, self._clock = routes, entities, clock
-        self._waiting: deque[_Failed] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[_Waiting] = deque(maxlen=MOST_WAITING)
         self._turn = asyncio.Lock()
         # Names this process, whose numbers begin with 1.
         self._process, self._count = str(uuid7()), 0
@@ -49,8 +50,25 @@ class FailureLog:
     def failed(self, digest: str, cause: str, text: str) -> None:
         """A model's process had to be replaced."""
         log.error("a model failed", digest=digest, cause=cause, why=text)
+        at = self._clock.now()
+
+        def about() -> Told:
+            for route in self._routes.running():
+                of = route.deployment
+                for variant in route.variants.values():
+                    if variant.digest == digest:
+                        command = RecordFailure(of.id, of.name, of.model, variant.version, digest, cause, text, at)
+                        yield route.tenant, command
+
+        self._add(about)
+
+    def record(self, tenant: str, command: FailureCommand) -> None:
+        """Something that is about one version of one deployment."""
+        self._add(lambda: [(tenant, command)])
+
+    def _add(self, about: Callable[[], Told]) -> None:
         self._count += 1
-        self._waiting.append(_Failed(self._count, digest, cause, text, self._clock.now()))
+        self._waiting.append(_Waiting(self._count, about))
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -62,31 +80,17 @@ class FailureLog:
         """Tell of all that waits; what cannot be told now is told later, in order."""
         async with self._turn:
             while self._waiting:
-                failed = self._waiting[0]
+                waiting = self._waiting[0]
                 try:
-                    await self._record(failed)
+                    await self._record(waiting)
                 except (Unavailable, Conflict) as error:
                     log.warning("failures of models wait", failures=len(self._waiting), error=str(error))
                     return
-                if self._waiting and self._waiting[0] is failed:
+                if self._waiting and self._waiting[0] is waiting:
                     self._waiting.popleft()
 
-    async def _record(self, failed: _Failed) -> None:
-        for route in self._routes.running():
-            deployment = route.deployment
-            for variant in route.variants.values():
-                if variant.digest != failed.digest:
-                    continue
-                command = RecordFailure(
-                    deployment.id,
-                    deployment.name,
-                    deployment.model,
-                    variant.version,
-                    failed.digest,
-                    failed.cause,
-                    failed.text,
-                    failed.at,
-                )
-                request_id = derived_id("failure", self._process, str(failed.number), deployment.id, variant.version)
-                ctx = Context(self._clock.now(), ACTOR, route.tenant, request_id)
-                await self._entities.handle(deployment.id, command, ctx)
+    async def _record(self, waiting: _Waiting) -> None:
+        for tenant, command in list(waiting.about()):
+            of = command.deployment_id
+            request_id = derived_id("failure", self._process, str(waiting.number), of, command.version)
+            await self._entities.handle(of, command, Context(self._clock.now(), ACTOR, tenant, request_id))

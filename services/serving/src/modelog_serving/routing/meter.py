@@ -51,6 +51,13 @@ class _Counts:
     buckets: Counter[int] = field(default_factory=Counter)
 
 
+@dataclass
+class Measured:
+    """A request that is being measured; it counts as failed if somebody says so, though something else answers it."""
+
+    failed: bool = False
+
+
 class Meter:
     """Counts in the event loop's thread; windows of `every` begin at multiples of it since 1970.
 
@@ -67,21 +74,25 @@ class Meter:
         self._before: dict[tuple[str, str], _Counts] = {}
 
     @contextmanager
-    def measuring(self, route: Route, version: str) -> Iterator[None]:
+    def measuring(self, route: Route, version: str) -> Iterator[Measured]:
         """Measure the block, which answers one request; what is the caller's own mistake is not counted."""
-        began_s = self._timer_s()
+        began_s, measured = self._timer_s(), Measured()
         try:
-            yield
+            yield measured
         except CALLERS:
             raise
         except BaseException:
             # A caller that gave up waiting had no answer either.
-            self._counts(route, version).errors += 1
-            total = self._total(route, version)
-            total.failed += 1
-            total.failed_s += self._timer_s() - began_s
+            self._failed(route, version, self._timer_s() - began_s)
             raise
-        self.answered(route, version, self._timer_s() - began_s)
+        count = self._failed if measured.failed else self.answered
+        count(route, version, self._timer_s() - began_s)
+
+    def _failed(self, route: Route, version: str, took_s: float) -> None:
+        self._counts(route, version).errors += 1
+        total = self._total(route, version)
+        total.failed += 1
+        total.failed_s += took_s
 
     def answered(self, route: Route, version: str, took_s: float, requests: int = 1) -> None:
         """Count requests of traffic that were answered, each after so long."""

@@ -32,10 +32,22 @@ class Route:
 
     @property
     def needed(self) -> list[Variant]:
-        """The variants whose models stay loaded: those that answer, and the one that a rollback goes to."""
-        previous = self.deployment.previous
-        others = [] if previous is None or previous.version in self.variants else [previous]
+        """The variants whose models stay loaded: those that answer, or may instead, and that a rollback goes to."""
+        others = [v for v in (self.deployment.previous, self._instead) if v and v.version not in self.variants]
         return [*self.variants.values(), *others]
+
+    @property
+    def fallback(self) -> ModelRef | None:
+        """What must be loaded to answer for the version that answers instead of others; None without one."""
+        variant = self._instead
+        return None if variant is None else self.ref(variant)
+
+    @property
+    def _instead(self) -> Variant | None:
+        setting = self.deployment.resilience
+        if setting is None or setting.fallback is None or not setting.fallback.version:
+            return None
+        return Variant(setting.fallback.version, 0.0, setting.fallback.model_digest, setting.fallback.flavor)
 
     def ref(self, variant: Variant) -> ModelRef:
         """What must be loaded to answer for a variant.

@@ -11,6 +11,7 @@ import { lineage } from "../model/lineage.js";
 import { release, rollback } from "./releases.js";
 import { share } from "./share.js";
 import { replicas, scaling } from "./replicas.js";
+import { resilience } from "./resilience.js";
 import { tests } from "./tests.js";
 
 const mostLooks = 1000;
@@ -23,6 +24,7 @@ export function build(main, { name, report }) {
       h("div", { class: "lead" }, facts([["Model", link(to.model(d.model), said(d.model))], ["Environment", words(d.environment, "DEPLOYMENT_ENVIRONMENT_")], ["Author", said(d.author)], ["Created", when(d.created_at)], ["Changed", when(d.updated_at)], ["Replicas", replicas(d)], ["Scaling", scaling(d.scaling)], ["Error", said(d.error)]])),
       section("Traffic", {}, share(d), table("Versions", [{ head: "Version", row: true }, { head: "Share", number: true }, { head: "Answered", number: true }, { head: "Flavor" }, { head: "Model file" }],
         d.variants.map((v) => [link(to.model(d.model, v.version), v.version), `${v.percent.toFixed(0)} %`, Number(v.answered).toLocaleString("en"), v.flavor, h("code", { title: v.model_digest }, v.model_digest.slice(0, 12))]), "No version answers.")),
+      section("When a version fails", {}, resilience(d)),
       actions("What can be done", rollback(d)),
       section("Releases", { id: "releases" }, release(releases, looks)),
       section("A/B tests", { id: "ab-tests" }, tests(found.tests)),
