@@ -210,6 +210,17 @@ def test_a_deployment_is_made_resilient_on_the_command_line(run: Any, alice: mod
     assert alice.deployments.get(deployed).resilience is None
 
 
+def test_latencies_are_shown_on_the_command_line(run: Any, alice: modelog.Client, deployed: str) -> None:
+    predict(alice, deployed, [dict.fromkeys(COLUMNS, 0.25)])
+    shown = run("deploy", "latencies", deployed).output
+    assert "p99 ms" in shown
+    assert "1.0.0" in shown
+    told = json.loads(run("deploy", "latencies", deployed, "--minutes", 5, "--json").output)
+    assert told["minutes"] == 5
+    assert sum(v["answered"] for v in [*told["versions"], *told["open"]]) > 0
+    assert "minutes" in run("deploy", "latencies", deployed, "--minutes", 2000, status=1).stderr
+
+
 def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     run: Any, alice: modelog.Client, tmp_path: Path
 ) -> None:

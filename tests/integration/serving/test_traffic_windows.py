@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from modelog_common.adapters import open_event_store
-from modelog_common.domain.errors import Invalid, Unavailable
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import Invalid, NotFound, Unavailable
+from modelog_common.events.entities import Entities
+from modelog_proto.common.v1 import common_pb2
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
+from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_serving.events import EVENTS
-from modelog_serving.traffic.events import TrafficMeasured
-from serving_rig import Rig, registry_of, serving_of, until
+from modelog_serving.traffic.commands import RecordWindow
+from modelog_serving.traffic.decide import TRAFFIC
+from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
+from modelog_serving.traffic.latency import Latencies
+from serving_rig import Caller, Rig, registry_of, serving_of, until
 
 
 def asked(version: str = "", columns: int = 4) -> Any:
@@ -95,3 +103,76 @@ async def test_requests_that_the_server_could_not_answer_are_errors(
         found = counted(await windows(rig))
     # The rig's client does not try again.
     assert found == {"1.0.0": (answered + refused, refused, answered)}
+
+
+async def latencies(caller: Caller, **fields: Any) -> pb.DeploymentLatencies:
+    read = common_pb2.ReadOptions(as_of=fields.pop("as_of", ""))
+    asked_for = pb.GetLatenciesRequest(deployment=fields.pop("deployment", "flights"), read=read, **fields)
+    found: pb.DeploymentLatencies = await caller.deployments.GetLatencies(asked_for)
+    return found
+
+
+def numbers(found: Any) -> list[tuple[str, int, int, int]]:
+    return [(v.version, v.answered, v.errors, sum(b.count for b in v.buckets)) for v in found]
+
+
+async def test_latencies_are_answered_of_now_and_of_any_moment(tmp_path: Path) -> None:
+    async with registry_of(Rig(tmp_path)) as rig:
+        async with serving_of(rig):
+            alice = rig.caller()
+            made = await alice.deploy()
+            for _ in range(3):
+                await alice.inference.ModelInfer(asked())
+            now = await latencies(alice)
+            # The minute may have turned meanwhile.
+            assert sum(answered for _, answered, _, _ in [*numbers(now.versions), *numbers(now.open)]) == 3
+        async with serving_of(rig):
+            alice = rig.caller()
+            told = await latencies(alice)
+            assert numbers(told.versions) == [("1.0.0", 3, 0, 3)]
+            assert (told.minutes, numbers(told.open)) == (60, [])
+            (version,) = told.versions
+            uppers = [bucket.upper_ms for bucket in version.buckets]
+            assert uppers == sorted(uppers)
+            assert 0 < version.p50_ms <= version.p99_ms == uppers[-1]
+            assert numbers((await latencies(alice, as_of=str(made.position))).versions) == []
+            head = str((await alice.split(v1_1_0=100)).position)
+            for _ in range(2):
+                await alice.inference.ModelInfer(asked())
+        async with serving_of(rig):
+            alice = rig.caller()
+            assert numbers((await latencies(alice)).versions) == [("1.0.0", 3, 0, 3), ("1.1.0", 2, 0, 2)]
+            assert numbers((await latencies(alice, as_of=head)).versions) == [("1.0.0", 3, 0, 3)]
+            with pytest.raises(NotFound, match="there is no deployment 'trains'"):
+                await latencies(alice, deployment="trains")
+            with pytest.raises(NotFound, match="there is no deployment 'flights' as of"):
+                await latencies(alice, as_of=str(made.position - 1))
+            with pytest.raises(Invalid, match="minutes"):
+                await latencies(alice, minutes=1441)
+
+
+async def test_what_is_older_than_was_asked_for_is_left_out(tmp_path: Path) -> None:
+    async with registry_of(Rig(tmp_path)) as rig, serving_of(rig):
+        alice = rig.caller()
+        made = await alice.deploy()
+        store = await open_event_store(rig.settings(), rig.clock)
+        at = rig.clock.now()
+        try:
+            traffic = Entities(store, TRAFFIC, EVENTS)
+            for minutes, version in ((90, "1.0.0"), (5, "1.1.0")):
+                end = at - timedelta(minutes=minutes)
+                counts = (VersionTraffic(version, 3, 1, Latencies(8, (1, 0, 1))),)
+                window = RecordWindow(made.id, "flights", "flight-delay", end - timedelta(minutes=1), end, counts)
+                ctx = Context(at, "service:serving", "acme", f"w{minutes}")
+                position = (await traffic.handle(made.id, window, ctx)).position
+        finally:
+            await store.close()
+
+        async def seen(minutes: int) -> list[tuple[str, int, int, int]]:
+            read = common_pb2.ReadOptions(at_least=position)
+            asked_for = pb.GetLatenciesRequest(deployment="flights", minutes=minutes, read=read)
+            return numbers((await alice.deployments.GetLatencies(asked_for)).versions)
+
+        assert await seen(0) == [("1.1.0", 2, 1, 2)]
+        assert await seen(120) == [("1.0.0", 2, 1, 2), ("1.1.0", 2, 1, 2)]
+        assert await seen(2) == []

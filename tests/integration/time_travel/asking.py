@@ -124,6 +124,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ListJobsRequest": {"Job": lambda j: [{"status": j.status}]},
     "GetDeploymentRequest": {"Deployment": lambda d: [{"name": d.name}]},
     "ListDeploymentsRequest": {},
+    "GetLatenciesRequest": {"Deployment": lambda d: [{"deployment": d.name}, {"deployment": d.name, "minutes": 1440}]},
     "GetReleaseRequest": {"Release": lambda r: [{"deployment": r.deployment, "number": n} for n in (0, r.number)]},
     "ListReleasesRequest": {"Release": lambda r: [{"deployment": r.deployment}]},
     "ListReleaseLooksRequest": {"Release": lambda r: [{"deployment": r.deployment, "number": r.number}]},

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from modelog.inference import predict
 from modelog.types.serving import Breaker, Retries
 from playwright.sync_api import Page, expect
 from small_platform import SmallPlatform
-from toy_model import SIGNATURE, fitted
+from toy_model import FEATURES, SIGNATURE, fitted
 
 pytestmark = pytest.mark.xdist_group("web pages")
 
@@ -38,6 +39,17 @@ def test_a_release_is_shown_and_undone_when_somebody_says_so_twice(released: Any
     expect(section).to_contain_text("1.1.0 in place of 1.0.0 running")
     expect(section).to_contain_text("1 of 2, 10 %")
     expect(section.get_by_role("group", name="What was known when")).to_contain_text("started")
+    took = page.get_by_role("region", name="Latencies")
+    expect(took).to_contain_text("Nothing was asked in 60 minutes.")
+    with released.client("alice") as alice:
+        for _ in range(5):
+            predict(alice, "canaried", [dict.fromkeys(FEATURES, 0.5)])
+    page.reload()
+    expect(took.get_by_role("img", name="Latencies of 1.")).not_to_have_count(0)
+    answers = took.get_by_role("group", name="Answers of 60 minutes")
+    expect(answers).to_contain_text("p99")
+    took.get_by_text("As a table").first.click()
+    expect(took.get_by_role("group", name="Latencies of 1.").first).to_contain_text("Up to")
     fails = page.get_by_role("region", name="When a version fails")
     expect(fails).to_contain_text("Its error is the answer.")
     with released.client("alice") as alice:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +15,7 @@ from modelog_serving.deployment.state import Deployment
 from modelog_serving.routing.concurrency import LEAST_S, Concurrency
 from modelog_serving.routing.meter import MOST_CLOSED, Meter
 from modelog_serving.routing.routes import Route
-from modelog_serving.traffic.latency import HIGHEST, LOWEST, Latencies, bucket_of, latencies_of
+from modelog_serving.traffic.latency import HIGHEST, LOWEST, Latencies, bucket_of, latencies_of, quantile_ms, upper_ms
 
 MINUTE = timedelta(minutes=1)
 START = datetime(2026, 1, 1, 9, 0, 30, tzinfo=UTC)
@@ -145,3 +147,29 @@ def test_the_95th_percentile_is_that_of_the_open_window_by_all_versions() -> Non
     assert traffic.meter.p95_ms() is None
     traffic.ask(ms=2)
     assert traffic.meter.p95_ms() == pytest.approx(2, rel=0.1)
+
+
+@given(st.lists(st.floats(0.01, 100_000), min_size=1), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
+def test_a_quantile_is_the_bucket_of_the_answer_at_its_place(latencies_ms: list[float], share: float) -> None:
+    buckets = Counter(bucket_of(ms) for ms in latencies_ms)
+    place = max(1, math.ceil(share * len(latencies_ms) - 1e-9))
+    assert quantile_ms(buckets, share) == upper_ms(bucket_of(sorted(latencies_ms)[place - 1]))
+
+
+def test_there_is_no_quantile_without_an_answer() -> None:
+    assert quantile_ms({}, 0.5) is None
+    assert quantile_ms({3: 0}, 0.5) is None
+
+
+def test_what_is_not_told_yet_is_of_the_open_window_and_of_those_that_wait() -> None:
+    traffic = Traffic()
+    traffic.ask(ms=2)
+    traffic.clock.advance(MINUTE)
+    traffic.ask(ms=4)
+    traffic.ask("1.1.0", ms=1)
+    waiting = traffic.meter.closed()
+    untold = traffic.meter.untold("d-1")
+    assert sorted((v.version, v.requests) for v in untold) == [("1.0.0", 1), ("1.0.0", 1), ("1.1.0", 1)]
+    assert traffic.meter.untold("d-2") == []
+    waiting.popleft()
+    assert sorted((v.version, v.requests) for v in traffic.meter.untold("d-1")) == [("1.0.0", 1), ("1.1.0", 1)]

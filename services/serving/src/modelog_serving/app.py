@@ -57,6 +57,7 @@ from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.replay import Replay
 from modelog_serving.predlog.retention import Retention
 from modelog_serving.predlog.seal import Sealer
+from modelog_serving.read.latencies import traffic_rows
 from modelog_serving.read.releases import release_rows
 from modelog_serving.read.tables import METADATA, rows
 from modelog_serving.registry import ArtifactFiles, RegistryVersions
@@ -125,7 +126,10 @@ async def build(host: Host) -> None:
         # A replica leaves to the process that decides what is done once for all of them.
         for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
             host.publish(category)
-        live, control = Live(routes, warmup, counters, cache, guards), Control(deployments, versions, models, routes)
+        live, control = (
+            Live(routes, warmup, counters, cache, guards, meter),
+            Control(deployments, versions, models, routes),
+        )
         replay = Replay(log, inference, models, batcher)
         queries = _control_plane(host, evidence, replay, live, control)
         _releases(host, queries, live, control, deployments, versions, models, routes, meter, mirror)
@@ -177,6 +181,7 @@ def _control_plane(host: Host, evidence: Evidence, replay: Replay, live: Live, c
         [
             EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows),
             EntityProjection(host.store, RELEASES, EVENTS, release_rows),
+            EntityProjection(host.store, TRAFFIC, EVENTS, traffic_rows),
         ],
     )
     servicer = DeploymentServicer(

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from modelog.replay import Replayed, ReplayReport
 from modelog.transport import Transport
 from modelog.types import Deployment, Prediction, Record
-from modelog.types.serving import Breaker, ReplayPage, Retries
+from modelog.types.serving import Breaker, DeploymentLatencies, ReplayPage, Retries
 
 
 class _Deployments(Record):
@@ -110,6 +110,11 @@ class Deployments:
             wanted["fallback"] = {"version": fallback_version, "outputs": outputs}
         body = {"resilience": wanted, "reason": reason} if wanted else {"reason": reason}
         return self._transport.post(f"/api/v1/deployments/{name}/resilience", Deployment, body)
+
+    def latencies(self, name: str, *, minutes: int = 60, as_of: Optional[str] = None) -> DeploymentLatencies:
+        """How long answers of the last `minutes` took, by version, and how many requests had none."""
+        path = f"/api/v1/deployments/{name}/latencies"
+        return self._transport.get(path, DeploymentLatencies, minutes=minutes, as_of=as_of)
 
     def export(self, name: str, format: str = "kubernetes", *, as_of: Optional[str] = None) -> str:
         """The deployment as YAML that Kubernetes takes: of its own kinds ("kubernetes"), or KServe's ("kserve")."""

@@ -210,6 +210,27 @@ def status(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> No
 
 
 @app.command()
+def latencies(
+    name: str,
+    minutes: int = typer.Option(60, help="of so many minutes before the moment"),
+    as_of: Optional[str] = AsOf,
+    as_json: bool = AsJson,
+) -> None:
+    """How long answers took, by version, and how many requests had none."""
+    with told(), modelog.connect() as client:
+        found = client.deployments.latencies(name, minutes=minutes, as_of=as_of)
+        if as_json:
+            show_json(found)
+        else:
+            rows = [
+                [v.version, when, v.answered, v.errors, f"{v.p50_ms:.3g}", f"{v.p99_ms:.3g}"]
+                for when, versions in ((f"last {found.minutes} minutes", found.versions), ("not told yet", found.open))
+                for v in versions
+            ]
+            show_table(["version", "of", "answered", "errors", "p50 ms", "p99 ms"], rows, empty="nothing was answered")
+
+
+@app.command()
 def export(
     name: str,
     format: str = typer.Option("kubernetes", help="kubernetes or kserve"),

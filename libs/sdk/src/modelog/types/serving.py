@@ -107,6 +107,29 @@ class Deployment(Record):
     resilience: Optional[Resilience] = None
 
 
+class LatencyBucket(Record):
+    upper_ms: float = 0.0
+    count: int = 0
+
+
+class VersionLatencies(Record):
+    version: str = ""
+    answered: int = 0
+    errors: int = 0
+    buckets: List[LatencyBucket] = []
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+
+
+class DeploymentLatencies(Record):
+    """Of the minutes that are events of the log; `open` is of the one that is not over, and only of now."""
+
+    deployment: str = ""
+    minutes: int = 0
+    versions: List[VersionLatencies] = []
+    open: List[VersionLatencies] = []
+
+
 class Prediction(Record):
     prediction_id: str = ""
     deployment: str = ""

@@ -966,6 +966,130 @@ class Prediction(_message.Message):
 Global___Prediction: _TypeAlias = Prediction  # noqa: Y015
 
 @_typing.final
+class GetLatenciesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    minutes: _builtins.int
+    """So many minutes before the moment that is asked about; 0 for 60."""
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        minutes: _builtins.int = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "minutes", b"minutes", "read", b"read"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLatenciesRequest: _TypeAlias = GetLatenciesRequest  # noqa: Y015
+
+@_typing.final
+class DeploymentLatencies(_message.Message):
+    """Answers by how long they took, and requests without one, of each version of a deployment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    deployment: _builtins.str
+    minutes: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionLatencies]:
+        """From the minutes that are events of the log, of all processes."""
+
+    @_builtins.property
+    def open(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionLatencies]:
+        """Beside them: requests of the minute that is not over, as this process measured them."""
+
+    def __init__(
+        self,
+        *,
+        deployment: _builtins.str = ...,
+        minutes: _builtins.int = ...,
+        versions: _abc.Iterable[Global___VersionLatencies] | None = ...,
+        open: _abc.Iterable[Global___VersionLatencies] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "minutes", b"minutes", "open", b"open", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeploymentLatencies: _TypeAlias = DeploymentLatencies  # noqa: Y015
+
+@_typing.final
+class VersionLatencies(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P99_MS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    answered: _builtins.int
+    errors: _builtins.int
+    p50_ms: _builtins.float
+    """Half, and 99 of 100, of the answers took no longer, or up to a ninth less; 0 without an answer."""
+    p99_ms: _builtins.float
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyBucket]:
+        """From the quickest to the slowest that were seen; buckets between that nothing fell into are left out."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        answered: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        buckets: _abc.Iterable[Global___LatencyBucket] | None = ...,
+        p50_ms: _builtins.float = ...,
+        p99_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "buckets", b"buckets", "errors", b"errors", "p50_ms", b"p50_ms", "p99_ms", b"p99_ms", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionLatencies: _TypeAlias = VersionLatencies  # noqa: Y015
+
+@_typing.final
+class LatencyBucket(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPPER_MS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    upper_ms: _builtins.float
+    """Its answers took at most so long, and more than a ninth less: eight buckets to each doubling."""
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        upper_ms: _builtins.float = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "upper_ms", b"upper_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LatencyBucket: _TypeAlias = LatencyBucket  # noqa: Y015
+
+@_typing.final
 class GetPredictionInclusionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -80,6 +80,11 @@ class DeploymentServiceStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.StopDeploymentRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
                 _registered_method=True)
+        self.GetLatencies = channel.unary_unary(
+                '/modelog.serving.v1.DeploymentService/GetLatencies',
+                request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetLatenciesRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.DeploymentLatencies.FromString,
+                _registered_method=True)
         self.GetPrediction = channel.unary_unary(
                 '/modelog.serving.v1.DeploymentService/GetPrediction',
                 request_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetPredictionRequest.SerializeToString,
@@ -164,6 +169,13 @@ class DeploymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLatencies(self, request, context):
+        """How long answers took, by version, and how many requests had none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPrediction(self, request, context):
         """One answered request from the prediction log.
         """
@@ -232,6 +244,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
                     servicer.StopDeployment,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.StopDeploymentRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.SerializeToString,
+            ),
+            'GetLatencies': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLatencies,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.GetLatenciesRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_deployment__pb2.DeploymentLatencies.SerializeToString,
             ),
             'GetPrediction': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPrediction,
@@ -493,6 +510,33 @@ class DeploymentService:
             '/modelog.serving.v1.DeploymentService/StopDeployment',
             modelog_dot_serving_dot_v1_dot_deployment__pb2.StopDeploymentRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_deployment__pb2.Deployment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLatencies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.DeploymentService/GetLatencies',
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.GetLatenciesRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_deployment__pb2.DeploymentLatencies.FromString,
             options,
             channel_credentials,
             insecure,

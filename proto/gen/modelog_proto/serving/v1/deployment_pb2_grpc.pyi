@@ -51,6 +51,8 @@ class DeploymentServiceStub:
     """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]
     """Ends a deployment; its name stays in the log."""
+    GetLatencies: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetLatenciesRequest, _deployment_pb2.DeploymentLatencies]
+    """How long answers took, by version, and how many requests had none."""
     GetPrediction: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]
     """One answered request from the prediction log."""
     ReplayPredictions: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ReplayPredictionsRequest, _deployment_pb2.ReplayPredictionsResponse]
@@ -81,6 +83,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """A deployment as manifests that Kubernetes takes."""
     StopDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.StopDeploymentRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
     """Ends a deployment; its name stays in the log."""
+    GetLatencies: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetLatenciesRequest, _deployment_pb2.DeploymentLatencies]  # type: ignore[assignment]
+    """How long answers took, by version, and how many requests had none."""
     GetPrediction: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetPredictionRequest, _deployment_pb2.Prediction]  # type: ignore[assignment]
     """One answered request from the prediction log."""
     ReplayPredictions: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ReplayPredictionsRequest, _deployment_pb2.ReplayPredictionsResponse]  # type: ignore[assignment]
@@ -162,6 +166,14 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.Deployment, _abc.Awaitable[_deployment_pb2.Deployment]]:
         """Ends a deployment; its name stays in the log."""
+
+    @_abc_1.abstractmethod
+    def GetLatencies(
+        self,
+        request: _deployment_pb2.GetLatenciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployment_pb2.DeploymentLatencies, _abc.Awaitable[_deployment_pb2.DeploymentLatencies]]:
+        """How long answers took, by version, and how many requests had none."""
 
     @_abc_1.abstractmethod
     def GetPrediction(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,6 +17,7 @@ from modelog_common.rpc.call import command_context, current_call
 from modelog_proto.common.v1.common_pb2 import ReadOptions
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.deployment_pb2_grpc import DeploymentServiceServicer
+from sqlalchemy import select
 
 from modelog_serving.api.export import scaling_of
 from modelog_serving.api.live import Live
@@ -27,13 +28,15 @@ from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.log import micros
 from modelog_serving.predlog.replay import Replay, Replayed, Span
 from modelog_serving.predlog.segments import Included
+from modelog_serving.read.latencies import histograms, versions_in
 from modelog_serving.read.resilience import resilience_of
-from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS
+from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS, TRAFFIC
 
 # (tenant, deployment, format) -> YAML.
 Export = Callable[[str, pb.Deployment, pb.ManifestFormat.ValueType], str]
 FULL_NAME = "modelog.serving.v1.DeploymentService"
 REPLAYED_ROWS = 2000
+USUAL_MINUTES = 60
 _ENVIRONMENT_NAMES = {number: name for name, number in ENVIRONMENTS.items()}
 
 
@@ -104,6 +107,19 @@ class DeploymentServicer(DeploymentServiceServicer):
             next_page_token=found.next_page_token,
         )
 
+    async def GetLatencies(self, request: pb.GetLatenciesRequest, context: Any) -> pb.DeploymentLatencies:
+        tenant, name, minutes = current_call().identity.tenant, request.deployment, request.minutes or USUAL_MINUTES
+        at = await self._queries.moment(request.read)
+        await self._known(name, request.read, tenant)
+        until = await self._queries.moment_ends(request.read) or self._clock.now()
+        t = TRAFFIC.table.c
+        where = await self._queries.rows_of(TRAFFIC, tenant, at)
+        after = micros(until - timedelta(minutes=minutes))
+        rows = await self._queries.fetch(select(t.body).where(*where, t.deployment == name, t.ends_us > after))
+        told = histograms(version for row in rows for version in versions_in(row.body))
+        is_open = [] if request.read.as_of else histograms(self._live.untold(tenant, name))
+        return pb.DeploymentLatencies(deployment=name, minutes=minutes, versions=told, open=is_open)
+
     async def GetPrediction(self, request: pb.GetPredictionRequest, context: Any) -> pb.Prediction:
         tenant = current_call().identity.tenant
         await self._queries.moment(request.read)
@@ -137,11 +153,14 @@ class DeploymentServicer(DeploymentServiceServicer):
 
     async def _deployment(self, name: str, read: ReadOptions) -> pb.Deployment:
         tenant = current_call().identity.tenant
+        return self._live.seen(tenant, await self._known(name, read, tenant), read.as_of)
+
+    async def _known(self, name: str, read: ReadOptions, tenant: str) -> pb.Deployment:
         found = await self._queries.one(DEPLOYMENTS, pb.Deployment, read, tenant, name=name)
         if found is None:
             when = f" as of {read.as_of}" if read.as_of else ""
             raise NotFound(f"there is no deployment {name!r}{when}")
-        return self._live.seen(tenant, found, read.as_of)
+        return found
 
 
 def to_prediction(found: Recorded) -> pb.Prediction:

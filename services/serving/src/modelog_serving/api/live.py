@@ -9,8 +9,10 @@ from modelog_serving.routing.breaker import State
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.guards import Guards
+from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.routing.warmup import Warmup
+from modelog_serving.traffic.events import VersionTraffic
 
 _STATES = {
     State.CLOSED: pb.BREAKER_STATE_CLOSED,
@@ -22,9 +24,11 @@ _STATES = {
 class Live:
     """Looks at deployments in the present."""
 
-    def __init__(self, routes: Routes, warmup: Warmup, counters: Counters, cache: AnswerCache, guards: Guards) -> None:
+    def __init__(
+        self, routes: Routes, warmup: Warmup, counters: Counters, cache: AnswerCache, guards: Guards, meter: Meter
+    ) -> None:
         self._routes, self._warmup, self._counters = routes, warmup, counters
-        self._cache, self._guards = cache, guards
+        self._cache, self._guards, self._meter = cache, guards, meter
 
     def seen(self, tenant: str, deployment: pb.Deployment, as_of: str = "") -> pb.Deployment:
         """The deployment with its counts and its state of loading; one of the past stays as it was."""
@@ -47,6 +51,13 @@ class Live:
         elif self._warmup.missing(route):
             deployment.status = pb.DEPLOYMENT_STATUS_PENDING
         return deployment
+
+    def untold(self, tenant: str, deployment: str) -> list[VersionTraffic]:
+        """Of the traffic what is no event yet, as this process measured it."""
+        try:
+            return self._meter.untold(self._routes.known(tenant, deployment).deployment.id)
+        except ModelogError:  # another process answers for it
+            return []
 
     def _resilient(self, tenant: str, deployment: pb.Deployment, route: Route) -> None:
         told = deployment.resilience

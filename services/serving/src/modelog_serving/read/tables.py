@@ -50,6 +50,14 @@ LOOKS = temporal_table(
     ],
     orders=[["deployment", "release", "place"]],
 )
+# The minutes of a deployment's traffic, a row for each event.
+TRAFFIC = temporal_table(
+    METADATA,
+    "traffic_windows",
+    key=["window_id"],
+    columns=[Column("deployment", ByteText(200), nullable=False), Column("ends_us", BigInteger, nullable=False)],
+    orders=[["deployment", "ends_us"]],
+)
 ENVIRONMENTS = {
     "dev": pb.DEPLOYMENT_ENVIRONMENT_DEV,
     "staging": pb.DEPLOYMENT_ENVIRONMENT_STAGING,

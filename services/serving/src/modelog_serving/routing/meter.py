@@ -16,7 +16,7 @@ from modelog_common.domain.errors import AlreadyExists, Invalid
 from modelog_serving.routing.routes import Route
 from modelog_serving.traffic.commands import RecordWindow
 from modelog_serving.traffic.events import VersionTraffic
-from modelog_serving.traffic.latency import bucket_of, latencies_of, upper_ms
+from modelog_serving.traffic.latency import bucket_of, latencies_of, quantile_ms
 
 # Windows that could not be told yet, because the log of events was away: a day of one deployment.
 MOST_CLOSED = 1440
@@ -111,12 +111,14 @@ class Meter:
         for versions in self._open.values():
             for counts in versions.values():
                 buckets.update(counts.buckets)
-        left = 0.95 * buckets.total()
-        for bucket in sorted(buckets):
-            left -= buckets[bucket]
-            if left <= 0:
-                return upper_ms(bucket)
-        return None
+        return quantile_ms(buckets, 0.95)
+
+    def untold(self, deployment_id: str) -> list[VersionTraffic]:
+        """What was measured of a deployment and is not told yet: of the window that is open, and of those that wait."""
+        found = [v for c in self._closed if c.window.deployment_id == deployment_id for v in c.window.versions]
+        for (_, of, _, _), versions in self._open.items():
+            found += _versions(versions) if of == deployment_id else ()
+        return found
 
     def total(self, tenant: str, deployment: str, version: str) -> Total:
         """All requests of traffic since the process started."""

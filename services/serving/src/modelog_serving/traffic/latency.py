@@ -36,6 +36,16 @@ def upper_ms(bucket: int) -> float:
     return float(2 ** (bucket / SCALE))
 
 
+def quantile_ms(buckets: Mapping[int, int], share: float) -> float | None:
+    """So much of the answers, of 1, took no longer than this; None without an answer."""
+    left = share * sum(buckets.values())
+    for bucket in sorted(buckets):
+        left -= buckets[bucket]
+        if buckets[bucket] and left <= 0:
+            return upper_ms(bucket)
+    return None
+
+
 def latencies_of(buckets: Mapping[int, int]) -> Latencies:
     """From counts by bucket to what is kept."""
     if not buckets:
