@@ -1042,7 +1042,7 @@ class VersionLatencies(_message.Message):
     answered: _builtins.int
     errors: _builtins.int
     p50_ms: _builtins.float
-    """Half, and 99 of 100, of the answers took no longer, or up to a ninth less; 0 without an answer."""
+    """Half, and 99 of 100, of the answers took no longer; what is told is the end of their bucket. 0 without an answer."""
     p99_ms: _builtins.float
     @_builtins.property
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyBucket]:
@@ -1073,7 +1073,7 @@ class LatencyBucket(_message.Message):
     UPPER_MS_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     upper_ms: _builtins.float
-    """Its answers took at most so long, and more than a ninth less: eight buckets to each doubling."""
+    """Its answers took at most so long, and more than a twelfth less: eight buckets to each doubling."""
     count: _builtins.int
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Latencies in fixed buckets that grow by a ninth of their size: small, bounded, and added up without loss.
+"""Latencies in fixed buckets that grow by an eleventh of their size: small, bounded, and added up without loss.
 
 The buckets are those of OpenTelemetry's exponential histogram at scale 3, which is Prometheus' native histogram with
 schema 3: eight to each doubling, so that a quantile is at most 4.4 % off.
