@@ -385,7 +385,7 @@ def test_a_batch_has_one_output_row_for_each_row_also_after_kill_9(run: Any, dep
     killed = subprocess.Popen([*command, "--rows-at-once", "1"], stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
-        while not list(parts.glob("0*.csv")):
+        while not list(parts.glob("part-*")):
             assert killed.poll() is None, "it ended before it was killed"
             assert time.monotonic() < deadline, "no part was written in 60 s"
             time.sleep(0.01)
@@ -393,7 +393,7 @@ def test_a_batch_has_one_output_row_for_each_row_also_after_kill_9(run: Any, dep
         killed.kill()
         killed.wait()
     assert not output.exists()
-    before = {part.name: part.stat().st_mtime_ns for part in parts.glob("0*.csv")}
+    before = {part.name: part.stat().st_mtime_ns for part in parts.glob("part-*")}
     assert 0 < len(before) < 60
     other = run("batch", deployed, source, output, "--rows-at-once", "7", status=1)
     assert "of a batch with another rows_at_once (1, now 7)" in other.stderr
@@ -419,6 +419,61 @@ def test_batches_in_parquet_and_what_is_refused(run: Any, deployed: str, tmp_pat
     assert "row 1, column 'wind': 'x' is no number" in run("batch", deployed, bad, tmp_path / "o.csv", status=1).stderr
     bad.write_text("hour\n1\n")
     said = run("batch", deployed, bad, tmp_path / "p.csv", status=1).stderr
-    assert "row 0: has no column 'wind'; the model takes hour, wind" in said
+    assert "bad.csv has no column 'wind'; the model takes hour, wind, there are hour" in said
     assert "must end in .csv or .parquet" in run("batch", deployed, bad, tmp_path / "o.txt", status=1).stderr
     assert "there is no such file" in run("batch", deployed, tmp_path / "no.csv", tmp_path / "q.csv", status=1).stderr
+
+
+def test_batches_of_datasets_and_queries_into_folders(run: Any, deployed: str, alice: Any, tmp_path: Path) -> None:
+    rows = pl.read_csv(batch_input(tmp_path))
+    alice.datasets.register("june", rows)
+    output = tmp_path / "scored"
+    assert "60 rows" in run("batch", deployed, "june@1", output, "--rows-at-once", "25").output
+    parts = sorted(output.glob("*.parquet"))
+    assert [part.name for part in parts] == [f"part-{n:08d}.parquet" for n in range(3)]
+    assert pl.read_parquet(parts)["name"].to_list() == rows["name"].to_list()
+    # Again, it is there.
+    before = [part.stat().st_mtime_ns for part in parts]
+    assert "60 rows" in run("batch", deployed, "june@1", output, "--rows-at-once", "25").output
+    assert [part.stat().st_mtime_ns for part in parts] == before
+    few = tmp_path / "few.csv"
+    query = "select * from june where hour < -0.9 order by name desc"
+    assert "10 rows" in run("batch", deployed, "june@1", few, "--query", query).output
+    assert pl.read_csv(few)["name"].to_list() == [f"r{n}" for n in reversed(range(10))]
+    said = run("batch", deployed, "june@1", tmp_path / "no", "--query", "select nothing from input", status=1).stderr
+    assert "query: Binder Error" in said
+    assert "no version 7 of a dataset 'june'" in run("batch", deployed, "june@7", tmp_path / "no", status=1).stderr
+
+
+def test_a_batch_leaves_rows_without_an_answer_if_it_is_told_to(run: Any, deployed: str, tmp_path: Path) -> None:
+    source, output = tmp_path / "bad.csv", tmp_path / "scored.csv"
+    source.write_text("hour,wind\n1,2\n1,x\n,3\n")
+    run("batch", deployed, source, output, "--on-error", "null")
+    found = pl.read_csv(output)
+    assert found["prediction"].is_null().to_list() == [False, True, False]
+    assert found["error"].to_list() == [None, "column 'wind': 'x' is no number", None]
+
+
+def test_batches_as_jobs_say_what_they_cannot_be(run: Any, deployed: str, alice: Any, tmp_path: Path) -> None:
+    def said(*more: object) -> str:
+        return str(run("batch", *more, status=1).stderr)
+
+    job = ("june.csv", tmp_path / "out", "--job", "--no-wait")
+    assert "there is no deployment 'nobody'" in said("nobody", *job)
+    assert "'nobody'" in said("nobody:1.0.0", *job)
+    assert "a version without a deployment is loaded by a job; add --job" in said("late", *job[:2], "--model")
+    assert "output: is 'scored.csv'; allowed: a folder, or s3://" in said("late", "june.csv", "scored.csv", "--job")
+    assert "on_error: is 'skip'; allowed: fail, null" in said("late", *job, "--on-error", "skip")
+    assert "input: is -, which stands for none" in said("late", "-", tmp_path / "out", "--job")
+    assert "a request takes 10000 rows at most" in said("late", *job[:2], "--rows-at-once", "20000")
+    # A deployment of that name is of another model than the model of that name.
+    alice.models.create("twice")
+    alice.deployments.create("twice", "late", "1.0.0", "dev")
+    assert "'twice' is a deployment of late, and a model too; say which: with --model" in said("twice:1.0.0", *job)
+    assert "Job " in run("batch", "twice", *job).output
+    assert alice.batches.version_of("twice") == ("late", "1.0.0")
+    assert alice.batches.version_of("twice:1.0.0", model=True) == ("twice", "1.0.0")
+    (queued,) = alice.batches.list()
+    assert queued.spec["tags"]["batch.model"] == "late"
+    alice.jobs.cancel(queued.id)
+    alice.deployments.stop("twice")

@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence, Type
 
 from modelog.api.ab_tests import AbTests
 from modelog.api.audit import Audit
+from modelog.api.batches import Batches
 from modelog.api.benchmarks import Benchmarks
 from modelog.api.cards import Cards
 from modelog.api.changes import Changes
@@ -69,6 +70,7 @@ class Client:
         self.jobs = Jobs(transport, self.artifacts)
         self.benchmarks = Benchmarks(self.jobs, self.runs)
         self.deployments = Deployments(transport)
+        self.batches = Batches(self.jobs, self.runs, self.models, self.deployments)
         self.releases = Releases(transport)
         self.monitors = Monitors(transport)
         self.ab_tests = AbTests(transport)

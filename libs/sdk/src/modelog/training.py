@@ -45,13 +45,19 @@ class Sink(Protocol):
 
 
 class StoredModel(msgspec.Struct):
-    """A stored version of a model that a job asked for: its file, and the columns that it takes."""
+    """A stored version of a model that a job asked for: its file, and the columns that it takes.
+
+    digest: SHA-256 of the file. approved: whether its last review approved it.
+    """
 
     model: str
     version: str
     flavor: str
     file: str
     features: List[str] = []
+    digest: str = ""
+    signature: Optional[Signature] = None
+    approved: bool = False
 
     @property
     def path(self) -> Path:
@@ -81,6 +87,11 @@ class Context:
         self.models: List[StoredModel] = list(models)
         self._sink = sink
         self._told = dict(params)
+
+    @property
+    def sink(self) -> Sink:
+        """Where results go; for what comes with the platform, which tells more than the methods here."""
+        return self._sink
 
     @property
     def dataset_paths(self) -> List[Path]:

@@ -10,7 +10,7 @@ import typer
 import modelog
 from modelog.cli.output import AsJson, AsOf, number, pairs, say, show_fields, show_json, show_table, told, word
 from modelog.errors import Invalid
-from modelog.types import DatasetRef
+from modelog.types import Batch, DatasetRef
 
 app = typer.Typer(help="Training jobs.", no_args_is_help=True)
 
@@ -91,9 +91,23 @@ def show(job_id: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> No
                     "failed checks": failed,
                     "metrics": job.metrics,
                     "registered": job.registered_version,
+                    "batch": _batch(job.batch),
                     "error": job.error,
                 }
             )
+
+
+def _batch(batch: Optional[Batch]) -> List[str]:
+    """What it reads, what answers, and what it made."""
+    if batch is None:
+        return []
+    made = f"SHA-256 {batch.output_digest}" if batch.output_digest else "not finished"
+    return [
+        f"{batch.rows:,} rows of {batch.source}, SHA-256 {batch.source_digest}",
+        *([f"query: {batch.query}"] if batch.query else []),
+        f"by {batch.model} {batch.version}, SHA-256 {batch.model_digest}",
+        f"to {batch.output}: {made}" + (f", {batch.errors:,} without a prediction" if batch.errors else ""),
+    ]
 
 
 @app.command()

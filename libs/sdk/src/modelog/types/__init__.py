@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelog.types.artifacts import Artifact, DatasetRef, Upload, UploadedPart
 from modelog.types.datasets import Column, Dataset, DatasetVersion, Expectation
-from modelog.types.jobs import CheckResult, Job
+from modelog.types.jobs import Batch, CheckResult, Job
 from modelog.types.lineage import (
     AuditReport,
     CatalogueEntry,
@@ -90,6 +90,7 @@ __all__ = [
     "Artifact",
     "Attempt",
     "AuditReport",
+    "Batch",
     "CatalogueEntry",
     "CheckResult",
     "Checkpoint",

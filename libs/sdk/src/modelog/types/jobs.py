@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Dict, List, Optional
 
+from modelog.types.artifacts import DatasetRef
 from modelog.types.records import Record
 
 
@@ -15,6 +16,22 @@ class CheckResult(Record):
     kind: str = ""
     passed: bool = False
     detail: str = ""
+
+
+class Batch(Record):
+    """What a job that is a batch reads and makes; without an output_digest it has not ended."""
+
+    source: str = ""
+    query: str = ""
+    source_digest: str = ""
+    dataset: Optional[DatasetRef] = None
+    model: str = ""
+    version: str = ""
+    model_digest: str = ""
+    rows: int = 0
+    output: str = ""
+    output_digest: str = ""
+    errors: int = 0
 
 
 class Job(Record):
@@ -33,6 +50,7 @@ class Job(Record):
     started_at: Optional[datetime] = None
     ended_at: Optional[datetime] = None
     position: int = 0
+    batch: Optional[Batch] = None
 
     @property
     def ended(self) -> bool:
