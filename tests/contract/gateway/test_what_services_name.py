@@ -20,7 +20,8 @@ VOCABULARIES = {vocabulary.package: vocabulary for vocabulary in (SERVING, TRAIN
 WORDS = ("model", "deployment", "experiment", "run", "monitor", "policy", "job", "test")
 # Fields with such words that name nothing of the kind, or only beside what does.
 OTHERS = frozenset({
-    "Variant.model_digest", "Prediction.model_digest", "Job.model_digest", "FeatureDrift.test", "Retraining.job_id",
+    "Variant.model_digest", "Prediction.model_digest", "Job.model_digest", "Batch.model_digest",
+    "FeatureDrift.test", "Retraining.job_id",
     "LoggedPrediction.model_digest", "Fallback.model_digest",
     "ReleaseOutcomeEvidence.test",
 })  # fmt: skip

@@ -8,9 +8,11 @@ import pytest
 from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from modelog_common.testing.scenario import NOW, context, scenario
 from modelog_training.job.commands import (
+    BeginBatch,
     CancelJob,
     ConfirmCancelled,
     Fail,
+    FinishBatch,
     LinkRun,
     LoseAttempt,
     RecordChecks,
@@ -21,6 +23,8 @@ from modelog_training.job.commands import (
 from modelog_training.job.decide import JOB
 from modelog_training.job.events import (
     AttemptLost,
+    BatchFinished,
+    BatchStarted,
     CheckResult,
     DataChecked,
     DatasetRef,
@@ -282,3 +286,28 @@ def test_a_job_that_ended_before_it_could_be_stopped_has_succeeded() -> None:
         then=[JobSucceeded(ID, 1, "run", {}, "", "flight-delay", "", NOW)],
     )
     assert state.status is JobStatus.SUCCEEDED
+
+
+BATCH = ("flights@1", "", "a" * 64, DatasetRef("flights", 1), "flight-delay", "1.0.0", "b" * 64, 20, "/data/scored")
+BEGUN = BatchStarted(ID, 1, *BATCH, NOW)
+
+
+def test_a_batch_begins_once_an_attempt() -> None:
+    scenario(JOB, given=[submitted(), STARTED], when=BeginBatch(ID, 1, *BATCH), then=[BEGUN])
+    scenario(JOB, given=[submitted(), STARTED, BEGUN], when=BeginBatch(ID, 1, *BATCH), then=[])
+    again = [submitted(), STARTED, BEGUN, AttemptLost(ID, 1, "gone", NOW), JobStarted(ID, 2, 2, NOW)]
+    scenario(JOB, given=again, when=BeginBatch(ID, 2, *BATCH), then=[BatchStarted(ID, 2, *BATCH, NOW)])
+    scenario(JOB, given=again, when=BeginBatch(ID, 1, *BATCH), refused="comes too late")
+
+
+def test_a_batch_has_as_many_rows_in_the_end_as_it_read() -> None:
+    given = [submitted(), STARTED, BEGUN]
+    end = BatchFinished(ID, 1, 20, 3, "/data/scored", "c" * 64, NOW)
+    scenario(JOB, given=given, when=FinishBatch(ID, 1, 20, 3, "c" * 64), then=[end])
+    scenario(JOB, given=[*given, end], when=FinishBatch(ID, 1, 20, 3, "c" * 64), then=[])
+    scenario(
+        JOB, given=given, when=FinishBatch(ID, 1, 19, 0, "c" * 64), refused="of job job-1 read 20 rows, and wrote 19"
+    )
+    scenario(
+        JOB, given=[submitted(), STARTED], when=FinishBatch(ID, 1, 20, 0, "c" * 64), refused="has not begun a batch"
+    )

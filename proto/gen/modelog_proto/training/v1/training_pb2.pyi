@@ -252,6 +252,67 @@ class CheckResult(_message.Message):
 Global___CheckResult: _TypeAlias = CheckResult  # noqa: Y015
 
 @_typing.final
+class Batch(_message.Message):
+    """Rows through a stored version of a model, as a job began it and ended it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    SOURCE_DIGEST_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_DIGEST_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_DIGEST_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """As the job was told: a file or folder, NAME@VERSION of a dataset, an address in S3; "-" for a query alone."""
+    query: _builtins.str
+    source_digest: _builtins.str
+    """SHA-256 of the files that were read, or of the rows that the query gave."""
+    model: _builtins.str
+    version: _builtins.str
+    model_digest: _builtins.str
+    """SHA-256 of the model's file."""
+    rows: _builtins.int
+    """Rows of the input, which are those of the output."""
+    output: _builtins.str
+    """A folder or an address in S3."""
+    output_digest: _builtins.str
+    """SHA-256 of the digests of the output's parts; empty until all are there."""
+    errors: _builtins.int
+    """Rows of the output without a prediction."""
+    @_builtins.property
+    def dataset(self) -> _common_pb2.DatasetRef:
+        """The dataset version, where the source is one."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        query: _builtins.str = ...,
+        source_digest: _builtins.str = ...,
+        dataset: _common_pb2.DatasetRef | None = ...,
+        model: _builtins.str = ...,
+        version: _builtins.str = ...,
+        model_digest: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        output: _builtins.str = ...,
+        output_digest: _builtins.str = ...,
+        errors: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "errors", b"errors", "model", b"model", "model_digest", b"model_digest", "output", b"output", "output_digest", b"output_digest", "query", b"query", "rows", b"rows", "source", b"source", "source_digest", b"source_digest", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Batch: _TypeAlias = Batch  # noqa: Y015
+
+@_typing.final
 class Job(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -290,6 +351,7 @@ class Job(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     status: Global___JobStatus.ValueType
     author: _builtins.str
@@ -314,6 +376,10 @@ class Job(_message.Message):
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def batch(self) -> Global___Batch:
+        """What a job that is a batch reads and makes, once it has begun."""
+
     def __init__(
         self,
         *,
@@ -332,10 +398,11 @@ class Job(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        batch: Global___Batch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "spec", b"spec", "started_at", b"started_at", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "ended_at", b"ended_at", "spec", b"spec", "started_at", b"started_at", "submitted_at", b"submitted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "author", b"author", "checks", b"checks", "ended_at", b"ended_at", "error", b"error", "id", b"id", "metrics", b"metrics", "model_digest", b"model_digest", "position", b"position", "registered_version", b"registered_version", "run_id", b"run_id", "spec", b"spec", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "author", b"author", "batch", b"batch", "checks", b"checks", "ended_at", b"ended_at", "error", b"error", "id", b"id", "metrics", b"metrics", "model_digest", b"model_digest", "position", b"position", "registered_version", b"registered_version", "run_id", b"run_id", "spec", b"spec", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,6 +21,10 @@ class Files:
         if not await self._here.exists(digest):
             await self._here.put(self._registry.download(digest), expected_digest=digest)
 
+    async def read(self, digest: str) -> bytes:
+        """A file that is here."""
+        return b"".join([chunk async for chunk in self._here.open(digest)])
+
     async def publish(self, digest: str) -> None:
         """Give a file that a worker stored here to the registry; giving it twice is giving it once."""
         await self._registry.upload(self._here.open(digest), digest)

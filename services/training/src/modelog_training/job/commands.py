@@ -64,6 +64,34 @@ class LinkRun:
 
 
 @dataclass(frozen=True)
+class BeginBatch:
+    """Tell what goes through which model."""
+
+    job_id: str
+    fence: int
+    source: str
+    query: str
+    source_digest: str
+    dataset: DatasetRef | None
+    model: str
+    version: str
+    model_digest: str
+    rows: int
+    output: str
+
+
+@dataclass(frozen=True)
+class FinishBatch:
+    """Tell that all of a batch's output is there."""
+
+    job_id: str
+    fence: int
+    rows: int
+    errors: int
+    output_digest: str
+
+
+@dataclass(frozen=True)
 class LoseAttempt:
     """Tell that the attempt's worker is gone."""
 
@@ -101,5 +129,5 @@ class ConfirmCancelled:
     fence: int
 
 
-Report = RecordChecks | LinkRun | LoseAttempt | Succeed | Fail | ConfirmCancelled
+Report = RecordChecks | LinkRun | BeginBatch | FinishBatch | LoseAttempt | Succeed | Fail | ConfirmCancelled
 JobCommand = SubmitJob | CancelJob | StartAttempt | Report

@@ -11,9 +11,11 @@ from modelog_common.domain.errors import AlreadyExists, NotAllowed
 from modelog_common.domain.semver import SemanticVersion
 
 from modelog_training.job.commands import (
+    BeginBatch,
     CancelJob,
     ConfirmCancelled,
     Fail,
+    FinishBatch,
     JobCommand,
     LinkRun,
     LoseAttempt,
@@ -25,6 +27,8 @@ from modelog_training.job.commands import (
 )
 from modelog_training.job.events import (
     AttemptLost,
+    BatchFinished,
+    BatchStarted,
     DataChecked,
     JobCancelled,
     JobCancelRequested,
@@ -61,6 +65,10 @@ def report(job: Job, command: Report, ctx: Context) -> Sequence[JobEvent]:
             return [DataChecked(command.job_id, job.attempt, results, passed, ctx.now)]
         case LinkRun(run_id=run_id):
             return () if job.run_id == run_id else [RunLinked(command.job_id, job.attempt, run_id, ctx.now)]
+        case BeginBatch():
+            return begin_batch(job, command, ctx)
+        case FinishBatch():
+            return finish_batch(job, command, ctx)
         case LoseAttempt():
             return lose(job, submitted, command, ctx)
         case Succeed():
@@ -118,6 +126,40 @@ def start(job: Job, command: StartAttempt, ctx: Context) -> Sequence[JobEvent]:
     if job.status is not JobStatus.QUEUED:
         raise NotAllowed(f"job {command.job_id} is {job.status}; only a queued job can be started")
     return [JobStarted(command.job_id, job.attempt + 1, job.fence + 1, ctx.now)]
+
+
+def begin_batch(job: Job, command: BeginBatch, ctx: Context) -> Sequence[JobEvent]:
+    """Once an attempt."""
+    if job.batch is not None:
+        return ()
+    return [
+        BatchStarted(
+            command.job_id,
+            job.attempt,
+            command.source,
+            command.query,
+            command.source_digest,
+            command.dataset,
+            command.model,
+            command.version,
+            command.model_digest,
+            command.rows,
+            command.output,
+            ctx.now,
+        )
+    ]
+
+
+def finish_batch(job: Job, command: FinishBatch, ctx: Context) -> Sequence[JobEvent]:
+    """A batch with another number of rows than it read has not ended well."""
+    if job.batch is None:
+        raise NotAllowed(f"job {command.job_id} has not begun a batch that could be finished")
+    if command.rows != job.batch.rows:
+        raise NotAllowed(f"the batch of job {command.job_id} read {job.batch.rows} rows, and wrote {command.rows}")
+    if job.batch_end is not None:
+        return ()
+    told = (command.rows, command.errors, job.batch.output, command.output_digest)
+    return [BatchFinished(command.job_id, job.attempt, *told, ctx.now)]
 
 
 def lose(job: Job, submitted: JobSubmitted, command: LoseAttempt, ctx: Context) -> Sequence[JobEvent]:

@@ -117,6 +117,43 @@ class AttemptLost:
     at: datetime
 
 
+@event("training.BatchStarted")
+class BatchStarted:
+    """Rows began to go through a stored version. `source_digest` is of what is read, or of the rows of the query.
+
+    `source` and `output` are places as the job was told; `dataset` is there where the source is one.
+    """
+
+    job_id: str
+    attempt: int
+    source: str
+    query: str
+    source_digest: str
+    dataset: DatasetRef | None
+    model: str
+    version: str
+    model_digest: str
+    rows: int
+    output: str
+    at: datetime
+
+
+@event("training.BatchFinished")
+class BatchFinished:
+    """There is one row in the output for each row that was read; `errors` of them have no prediction.
+
+    `output_digest` is the SHA-256 of the digests of the output's parts, in order, each on a line.
+    """
+
+    job_id: str
+    attempt: int
+    rows: int
+    errors: int
+    output: str
+    output_digest: str
+    at: datetime
+
+
 @event("training.JobSucceeded")
 class JobSucceeded:
     """The job is done. `metrics` are last values by name; what JSON has no number for is stored as "NaN" and so on."""
@@ -167,6 +204,8 @@ JobEvent = (
     | DataChecked
     | RunLinked
     | AttemptLost
+    | BatchStarted
+    | BatchFinished
     | JobSucceeded
     | JobFailed
     | JobCancelRequested
@@ -178,6 +217,8 @@ TYPES = (
     DataChecked,
     RunLinked,
     AttemptLost,
+    BatchStarted,
+    BatchFinished,
     JobSucceeded,
     JobFailed,
     JobCancelRequested,

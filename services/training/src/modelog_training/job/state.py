@@ -12,6 +12,8 @@ from modelog_common.domain.errors import NotFound
 
 from modelog_training.job.events import (
     AttemptLost,
+    BatchFinished,
+    BatchStarted,
     CheckResult,
     DataChecked,
     JobCancelled,
@@ -44,7 +46,7 @@ class JobStatus(StrEnum):
 class Job:
     """A job; before its first event it was not submitted.
 
-    `attempt` and `fence` count the starts; `run_id` and `checks` are those of the newest attempt.
+    `attempt` and `fence` count the starts; `run_id`, `checks` and the batch are those of the newest attempt.
     """
 
     submitted: JobSubmitted | None = None
@@ -58,6 +60,8 @@ class Job:
     registered_version: str = ""
     error: str = ""
     cancel: JobCancelRequested | None = None
+    batch: BatchStarted | None = None
+    batch_end: BatchFinished | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -83,11 +87,17 @@ def evolve(job: Job, event: JobEvent) -> Job:
                 run_id="",
                 checks=(),
                 error="",
+                batch=None,
+                batch_end=None,
             )
         case DataChecked(results=results):
             return replace(job, checks=results)
         case RunLinked(run_id=run_id):
             return replace(job, run_id=run_id)
+        case BatchStarted():
+            return replace(job, batch=event)
+        case BatchFinished():
+            return replace(job, batch_end=event)
         case AttemptLost(reason=reason):
             return replace(job, status=JobStatus.QUEUED, error=reason)
         case JobSucceeded():

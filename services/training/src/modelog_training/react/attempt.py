@@ -8,19 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modelog_common.domain.errors import ModelogError, NotFound
+from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.ids import derived_id
 from modelog_proto.registry.v1 import dataset_pb2, experiment_pb2
 
 from modelog_training.handle.files import Files
 from modelog_training.handle.folders import JobFolders
-from modelog_training.job.commands import ConfirmCancelled, Fail, LinkRun, LoseAttempt, RecordChecks, Report, Succeed
+from modelog_training.job.commands import (
+    BeginBatch,
+    ConfirmCancelled,
+    Fail,
+    FinishBatch,
+    LinkRun,
+    LoseAttempt,
+    RecordChecks,
+    Report,
+    Succeed,
+)
 from modelog_training.job.events import CheckResult, JobSubmitted
+from modelog_training.react.inputs import Ended, Inputs, assigned_dataset
 from modelog_training.react.outcome import version_request
 from modelog_training.react.patience import GaveUp, Patience
 from modelog_training.react.pump import Pump
 from modelog_training.registry import Registry, environment, run_datasets
-from modelog_training.work.assignment import AssignedDataset, AssignedModel, Assignment, Expectation
+from modelog_training.work.assignment import AssignedModel, Assignment
+from modelog_training.work.journal import BatchBegan, BatchRecord
 from modelog_training.work.workers import WorkerHandle, WorkerLost, Workers
 
 T = TypeVar("T")
@@ -31,10 +43,6 @@ COMPLETED, FAILED, CANCELLED = (
     experiment_pb2.RUN_STATUS_FAILED,
     experiment_pb2.RUN_STATUS_CANCELLED,
 )
-
-
-class Ended(Exception):
-    """The job cannot be done; the text is what its author is told."""
 
 
 class Stopped(Exception):
@@ -97,11 +105,10 @@ class Attempt:
 
     async def _work(self) -> Succeed:
         self._note(f"attempt {self._number} of at most {self._job.max_attempts}")
-        versions = [await self._dataset(n) for n in range(len(self._job.datasets))]
-        if self._job.source_digest:
-            await self._patiently(lambda: self._tools.files.fetch(self._job.source_digest))
-        models = [await self._model(n) for n in range(len(self._job.models))]
-        assignment = self._assignment(versions, models)
+        inputs = Inputs(self._job, self._tools.registry, self._tools.files, self._patiently)
+        versions = await inputs.datasets()
+        await inputs.source()
+        assignment = self._assignment(versions, await inputs.models())
         worker = await self._bounded(self._tools.workers.take(threads_of(self._job)), None)
         usable = False
         try:
@@ -109,34 +116,14 @@ class Attempt:
             await self._check(worker, assignment, deadline)
             await self._start_run(worker, versions)
             pump = self._pump = Pump(
-                Path(assignment.folder), self._run_id, self._tools.registry, self._tools.files, self.request_id
-            )
+                Path(assignment.folder), self._run_id, self._tools.registry, self._tools.files, self.request_id,
+                lambda told: self._report(batch_told(self._job.job_id, self._fence, told)),
+            )  # fmt: skip
             dirty = await self._run_code(worker, assignment, pump, deadline)
             usable = not dirty
         finally:
             await self._tools.workers.give_back(worker, usable=usable)
         return await self._result(pump)
-
-    async def _dataset(self, n: int) -> dataset_pb2.DatasetVersion:
-        ref = self._job.datasets[n]
-        try:
-            version = await self._patiently(lambda: self._tools.registry.dataset(ref))
-            await self._patiently(lambda: self._tools.files.fetch(version.digest))
-            return version
-        except NotFound as missing:
-            raise Ended(f"spec.datasets[{n}]: {missing}") from None
-
-    async def _model(self, n: int) -> AssignedModel:
-        ref = self._job.models[n]
-        try:
-            version = await self._patiently(lambda: self._tools.registry.model_version(ref))
-            if not version.artifact.digest:
-                raise Ended(f"spec.models[{n}]: {ref.model} {ref.version} names no file")
-            await self._patiently(lambda: self._tools.files.fetch(version.artifact.digest))
-        except NotFound as missing:
-            raise Ended(f"spec.models[{n}]: {missing}") from None
-        features = tuple(name for tensor in version.signature.inputs for name in tensor.columns)
-        return AssignedModel(ref.model, ref.version, version.artifact.digest, version.flavor, features)
 
     async def _check(self, worker: WorkerHandle, assignment: Assignment, deadline: float) -> None:
         checked = await self._bounded(worker.check(assignment), deadline)
@@ -221,7 +208,7 @@ class Attempt:
             entry_point=job.entry_point,
             source_digest=job.source_digest,
             parameters=job.parameters,
-            datasets=tuple(_assigned(version) for version in versions),
+            datasets=tuple(assigned_dataset(version) for version in versions),
             cpus=job.resources.cpus,
             models=tuple(models),
         )
@@ -264,18 +251,10 @@ def threads_of(job: JobSubmitted) -> int:
     return max(1, int(job.resources.cpus))
 
 
-def _assigned(version: dataset_pb2.DatasetVersion) -> AssignedDataset:
-    expectations = tuple(
-        Expectation(
-            e.kind,
-            e.column,
-            e.minimum if e.HasField("minimum") else None,
-            e.maximum if e.HasField("maximum") else None,
-            tuple(e.values),
-        )
-        for e in version.expectations
-    )
-    return AssignedDataset(version.dataset, version.version, version.digest, expectations)
+def batch_told(job_id: str, fence: int, record: BatchRecord) -> BeginBatch | FinishBatch:
+    """What the worker said of its batch, as a command."""
+    made = BeginBatch if isinstance(record, BatchBegan) else FinishBatch
+    return made(job_id, fence, **{name: getattr(record, name) for name in record.__struct_fields__})
 
 
 def _told(result: CheckResult) -> str:

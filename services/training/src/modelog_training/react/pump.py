@@ -14,6 +14,9 @@ from modelog_training.registry import Registry
 from modelog_training.work.journal import (
     JOURNAL,
     ArtifactLogged,
+    BatchBegan,
+    BatchEnded,
+    BatchRecord,
     JournalReader,
     MetricLogged,
     ModelSaved,
@@ -34,15 +37,26 @@ class Waiting(Protocol):
 
 
 class Pump:
-    """One attempt's. `metrics` holds last values by name (of the highest step), `model` what was saved last."""
+    """One attempt's. `metrics` holds last values by name (of the highest step), `model` what was saved last.
+
+    What is said of a batch is no matter of the run: `tell` gets it.
+    """
 
     def __init__(
-        self, folder: Path, run_id: str, registry: Registry, files: Files, request_id: Callable[..., str]
+        self,
+        folder: Path,
+        run_id: str,
+        registry: Registry,
+        files: Files,
+        request_id: Callable[..., str],
+        tell: Callable[[BatchRecord], Awaitable[None]],
     ) -> None:
         self._journal = JournalReader(folder / JOURNAL)
         self._run_id, self._registry, self._files, self._request_id = run_id, registry, files, request_id
         self._last: dict[str, MetricLogged] = {}
         self._waiting: list[Record] = []
+        self._tell = tell
+        self._told: list[BatchRecord] = []
         self._batch: experiment_pb2.LogRunRequest | None = None
         self._sent = 0
         self.model: ModelSaved | None = None
@@ -60,6 +74,11 @@ class Pump:
     async def drain(self, waiting: Waiting) -> None:
         """Send everything that is in the journal now."""
         while self._fill():
+            while self._told:
+                await self._tell(self._told[0])
+                del self._told[0]
+            if self._batch is None and not self._waiting:
+                continue
             batch = self._batch = self._batch or self._next_batch()
             for artifact in batch.artifacts:
                 await waiting(lambda digest=artifact.digest: self._files.publish(digest))  # type: ignore[misc]
@@ -70,10 +89,13 @@ class Pump:
     def _fill(self) -> bool:
         """Whether there is something to send. A batch that was not acknowledged goes first, and as it was."""
         if self._batch is None and not self._waiting:
-            self._waiting = self._journal.read()
-            for record in self._waiting:
-                self._remember(record)
-        return self._batch is not None or bool(self._waiting)
+            for record in self._journal.read():
+                if isinstance(record, BatchBegan | BatchEnded):
+                    self._told.append(record)
+                else:
+                    self._waiting.append(record)
+                    self._remember(record)
+        return self._batch is not None or bool(self._waiting) or bool(self._told)
 
     def _remember(self, record: Record) -> None:
         match record:

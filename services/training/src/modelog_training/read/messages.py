@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.training.v1 import training_pb2 as pb
 
-from modelog_training.job.events import CheckResult, JobSubmitted
+from modelog_training.job.events import BatchFinished, BatchStarted, CheckResult, JobSubmitted
 from modelog_training.job.state import Job, JobStatus
 
 STATUSES = {
@@ -38,7 +38,27 @@ def job_message(job: Job, submitted: JobSubmitted, position: int) -> pb.Job:
         started_at=timestamp(job.started_at),
         ended_at=timestamp(job.ended_at),
         position=position,
+        batch=batch_message(job.batch, job.batch_end) if job.batch is not None else None,
     )
+
+
+def batch_message(begun: BatchStarted, end: BatchFinished | None) -> pb.Batch:
+    """A batch, with what came of it when it has ended."""
+    made = pb.Batch(
+        source=begun.source,
+        query=begun.query,
+        source_digest=begun.source_digest,
+        model=begun.model,
+        version=begun.version,
+        model_digest=begun.model_digest,
+        rows=begun.rows,
+        output=begun.output,
+        output_digest=end.output_digest if end is not None else "",
+        errors=end.errors if end is not None else 0,
+    )
+    if begun.dataset is not None:
+        made.dataset.CopyFrom(common.DatasetRef(dataset=begun.dataset.dataset, version=begun.dataset.version))
+    return made
 
 
 def spec_message(submitted: JobSubmitted) -> pb.JobSpec:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from modelog_training.job.events import CheckResult
+from modelog_training.work.journal import Tensor
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -29,13 +30,20 @@ class AssignedDataset(msgspec.Struct, frozen=True):
 
 
 class AssignedModel(msgspec.Struct, frozen=True):
-    """A stored version of a model: the digest of its file, and the columns that it takes."""
+    """A stored version of a model: the digest of its file, and the columns that it takes.
+
+    `inputs` and `outputs` are its signature; `approved` says that somebody approved it, as serving asks before it reads
+    files that may run code.
+    """
 
     model: str
     version: str
     digest: str
     flavor: str
     features: tuple[str, ...]
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    approved: bool = False
 
 
 class Assignment(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from modelog_training.job.events import Number, stored_number
+from modelog_training.job.events import DatasetRef, Number, stored_number
 
 JOURNAL = "journal.jsonl"
 READ_BYTES = 1 << 20
@@ -63,7 +63,28 @@ class ModelSaved(msgspec.Struct, frozen=True, tag="model"):
     metrics: dict[str, float] | None
 
 
-Record = MetricLogged | ParamsLogged | ArtifactLogged | ModelSaved
+class BatchBegan(msgspec.Struct, frozen=True, tag="batch_began"):
+    """The fields are those of the event BatchStarted."""
+
+    source: str
+    query: str
+    source_digest: str
+    dataset: DatasetRef | None
+    model: str
+    version: str
+    model_digest: str
+    rows: int
+    output: str
+
+
+class BatchEnded(msgspec.Struct, frozen=True, tag="batch_ended"):
+    rows: int
+    errors: int
+    output_digest: str
+
+
+BatchRecord = BatchBegan | BatchEnded
+Record = MetricLogged | ParamsLogged | ArtifactLogged | ModelSaved | BatchRecord
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 

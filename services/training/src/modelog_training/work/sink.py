@@ -11,7 +11,7 @@ from typing import Any
 from modelog.types import Signature, TensorSpec
 from modelog_common.stores.blobs import CHUNK_BYTES, Blob, BlobStore
 
-from modelog_training.work.journal import ArtifactLogged, JournalWriter, ModelSaved, ParamsLogged, Tensor
+from modelog_training.work.journal import ArtifactLogged, BatchRecord, JournalWriter, ModelSaved, ParamsLogged, Tensor
 
 
 class JournalSink:
@@ -34,6 +34,10 @@ class JournalSink:
         blob = self._store(file)
         inputs, outputs = _tensors(signature.inputs), _tensors(signature.outputs)
         self._journal.write(ModelSaved(name, blob.digest, blob.size_bytes, flavor, inputs, outputs, metrics))
+
+    def batch(self, record: BatchRecord) -> None:
+        """How a batch began or ended: it becomes an event of the job."""
+        self._journal.write(record)
 
     def progress(self, fraction: float, text: str) -> None:
         print(f"[{fraction:4.0%}] {text}")

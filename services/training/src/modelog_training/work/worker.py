@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
+import msgspec
 from modelog.training import Context, StoredModel
+from modelog.types import Signature, TensorSpec
 from modelog_common.stores.blobs.folder import FolderBlobStore
 
 from modelog_training.job.events import CheckResult
@@ -147,4 +149,10 @@ def _journal(assignment: Assignment) -> Iterator[Context]:
 
 def _stored(assignment: Assignment, model: AssignedModel) -> StoredModel:
     file = FolderBlobStore(Path(assignment.files)).path(model.digest)
-    return StoredModel(model.model, model.version, model.flavor, str(file), list(model.features))
+    inputs, outputs = (
+        [TensorSpec(**msgspec.structs.asdict(t)) for t in side] for side in (model.inputs, model.outputs)
+    )
+    return StoredModel(
+        model.model, model.version, model.flavor, str(file), list(model.features), model.digest,
+        Signature(inputs=inputs, outputs=outputs), model.approved,
+    )  # fmt: skip
