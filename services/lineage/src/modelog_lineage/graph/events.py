@@ -248,6 +248,25 @@ class AttemptLost(Event):
     reason: str = ""
 
 
+class BatchStarted(Event):
+    job_id: str
+    model: str
+    version: str
+    source: str = ""
+    query: str = ""
+    source_digest: str = ""
+    dataset: DatasetRef | None = None
+    model_digest: str = ""
+    rows: int = 0
+    output: str = ""
+
+
+class BatchFinished(Event):
+    job_id: str
+    errors: int = 0
+    output_digest: str = ""
+
+
 class JobSucceeded(Event):
     job_id: str
     model: str = ""
@@ -409,6 +428,8 @@ TrainingEvent = (
     | RunLinked
     | DataChecked
     | AttemptLost
+    | BatchStarted
+    | BatchFinished
     | JobSucceeded
     | JobFailed
     | JobCancelRequested

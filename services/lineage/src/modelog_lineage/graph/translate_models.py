@@ -11,6 +11,8 @@ from modelog_lineage.graph.events import (
     AliasDeleted,
     AliasSet,
     AttemptLost,
+    BatchFinished,
+    BatchStarted,
     ChangeApplied,
     ChangeEvidenceAttached,
     ChangeRequested,
@@ -118,6 +120,11 @@ def training(event: TrainingEvent) -> Iterator[Change]:
             yield _job(event.job_id, data_checks="passed" if event.passed else "failed")
         case AttemptLost():
             yield _job(event.job_id, status="waiting", lost=event.reason)
+        case BatchStarted():
+            yield from _batch_started(event)
+        case BatchFinished():
+            attributes = texts(status="finished", output_digest=event.output_digest, errors=event.errors)
+            yield Describe(Thing(Kind.BATCH, event.job_id), attributes)
         case JobSucceeded():
             yield _job(event.job_id, status="succeeded", model=event.model, registered_version=event.registered_version)
         case JobFailed():
@@ -248,6 +255,20 @@ def _job_submitted(event: JobSubmitted) -> Iterator[Change]:
     yield Describe(job, attributes, event.name)
     yield from trained_on(job, event.datasets)
     yield from by(job, Link.CREATED_BY, event.author)
+
+
+def _batch_started(event: BatchStarted) -> Iterator[Change]:
+    """The output of a batch, which comes from a model version and, where it was one, from a dataset version."""
+    batch = Thing(Kind.BATCH, event.job_id)
+    attributes = texts(
+        source=event.source, query=event.query, source_digest=event.source_digest, model_digest=event.model_digest,
+        rows=event.rows, output=event.output, status="running",
+    )  # fmt: skip
+    yield Describe(batch, attributes, event.output)
+    yield Connect(batch, Link.EXECUTED_BY, Thing(Kind.JOB, event.job_id))
+    yield Connect(batch, Link.PREDICTED_BY, model_version(event.model, event.version))
+    if event.dataset is not None:
+        yield Connect(batch, Link.READ, dataset_version(event.dataset))
 
 
 def _job(job_id: str, **attributes: object) -> Describe:

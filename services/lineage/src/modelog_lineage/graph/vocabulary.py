@@ -18,6 +18,7 @@ class Kind(StrEnum):
     EXPERIMENT = "Experiment"
     RUN = "Run"
     JOB = "Job"
+    BATCH = "Batch"
     MODEL = "Model"
     MODEL_VERSION = "ModelVersion"
     APPROVAL = "Approval"
@@ -36,7 +37,9 @@ class Link(StrEnum):
     VERSION_OF = "VERSION_OF"  # DatasetVersion -> Dataset, ModelVersion -> Model
     PART_OF = "PART_OF"  # Run -> Experiment
     TRAINED_ON = "TRAINED_ON"  # Run, Job, ModelVersion -> DatasetVersion
-    EXECUTED_BY = "EXECUTED_BY"  # Run -> Job
+    EXECUTED_BY = "EXECUTED_BY"  # Run, Batch -> Job
+    READ = "READ"  # Batch -> DatasetVersion
+    PREDICTED_BY = "PREDICTED_BY"  # Batch -> ModelVersion
     PRODUCED_BY = "PRODUCED_BY"  # ModelVersion -> Run
     APPROVED_BY = "APPROVED_BY"  # ModelVersion, ChangeRequest -> Approval
     REJECTED_BY = "REJECTED_BY"  # ModelVersion, ChangeRequest -> User

@@ -272,6 +272,18 @@ SENTENCES: Mapping[str, Sentence] = {
     "training.DataChecked": Sentence(_checked),
     "training.RunLinked": Sentence(lambda p: f"{_job(p)} is told of in run {short(p['run_id'])}"),
     "training.AttemptLost": Sentence(lambda p: f"{_job(p)} lost attempt {word(p['attempt'])}{because(p['reason'])}"),
+    "training.BatchStarted": Sentence(
+        lambda p: (
+            f"{_job(p)} began to predict {count(p['rows'], 'row')} of {word(p['source'])} with "
+            f"{word(p['model'])} {word(p['version'])}"
+        )
+    ),
+    "training.BatchFinished": Sentence(
+        lambda p: (
+            f"{_job(p)} wrote {count(p['rows'], 'predicted row')} to {word(p['output'])}"
+            + (f", {p['errors']} of them without a prediction" if p["errors"] else "")
+        )
+    ),
     "training.JobSucceeded": Sentence(_succeeded),
     "training.JobFailed": Sentence(lambda p: f"{_job(p)} failed{because(p['error'])}"),
     "training.JobCancelRequested": Sentence(
