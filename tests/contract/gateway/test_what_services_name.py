@@ -17,7 +17,7 @@ from modelog_training.sight import VOCABULARY as TRAINING
 
 VOCABULARIES = {vocabulary.package: vocabulary for vocabulary in (SERVING, TRAINING, MONITORING)}
 # Words in the names of fields, and those of messages whose field `name` or `id` names one.
-WORDS = ("model", "deployment", "experiment", "run", "monitor", "policy", "job", "test")
+WORDS = ("model", "deployment", "experiment", "run", "monitor", "policy", "job", "test", "retraining")
 # Fields with such words that name nothing of the kind, or only beside what does.
 OTHERS = frozenset({
     "Variant.model_digest", "Prediction.model_digest", "Job.model_digest", "Batch.model_digest",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from google.protobuf.json_format import MessageToDict
 from modelog_common.domain.decider import Decider
 from modelog_common.domain.sealed import Sealed
@@ -61,12 +62,13 @@ from modelog_monitoring.monitor.events import (
 )
 from modelog_monitoring.monitor.window import WindowUnit
 from modelog_monitoring.policy.decide import POLICY
-from modelog_monitoring.policy.events import PolicyCreated
+from modelog_monitoring.policy.events import CanaryTest, PolicyCreated
 from modelog_monitoring.read.project import ab_test_rows, level_rows, monitor_rows, policy_rows, retraining_rows
 from modelog_monitoring.read.tables import (
     AB_LOOKS,
     AB_TESTS,
     ALERTS,
+    CANARY_LOOKS,
     LEVEL_HOURS,
     LEVELS,
     MONITORS,
@@ -76,8 +78,12 @@ from modelog_monitoring.read.tables import (
 )
 from modelog_monitoring.retraining.decide import RETRAINING
 from modelog_monitoring.retraining.events import (
+    CanaryDecided,
     CanaryEvaluated,
+    CanaryFigures,
+    CanaryLooked,
     CanaryStarted,
+    CanaryVerdict,
     ChallengerEvaluated,
     ChallengerPromoted,
     ChallengerTrained,
@@ -125,6 +131,8 @@ STARTED = RetrainingStarted(
     172800.0,
     AT,
 )
+WATCHED = msgspec.structs.replace(STARTED, canary=CanaryTest(0.05, 0.005))
+AT_FIRST = CanaryFigures(50, 0.16, 0.15, -0.08, 0.11, (0.5, 0.1, 0.02, 0.01))
 TRAINED = ChallengerTrained("r-1", "job-1", "1.1.0", AT)
 EVALUATED = ChallengerEvaluated("r-1", COMPARED, True, "better on 10000 fresh rows", AT)
 HOOK = Sealed("k-1", "AAECAwQFBgcICQoL", "c2VhbGVkIGJ5IGEga2V5IHRoYXQgbm9ib2R5IGhhcw==")
@@ -272,6 +280,17 @@ STORIES: list[tuple[str, list[Any]]] = [
             ChallengerPromoted("r-1", "flight-delay", "1.1.0", "1.0.0", AT),
         ],
     ),
+    (
+        "monitoring.retraining",
+        [
+            WATCHED,
+            TRAINED,
+            EVALUATED,
+            CANARY,
+            CanaryLooked("r-1", 1, AT, AT_FIRST, CanaryVerdict.UNDECIDED, AT),
+            CanaryDecided("r-1", True, "not worse by 0.005 or more", AT),
+        ],
+    ),
     ("monitoring.retraining", [STARTED, TRAINED, EVALUATED, RetrainingRefused("r-1", "bob rejected it", AT)]),
     ("monitoring.retraining", [STARTED, RetrainingFailed("r-1", "training failed: out of memory", AT)]),
     (
@@ -303,6 +322,7 @@ MESSAGES: dict[str, Any] = {
     ALERTS.name: pb.Alert,
     POLICIES.name: pb.RetrainingPolicy,
     RETRAININGS.name: pb.Retraining,
+    CANARY_LOOKS.name: pb.CanaryLook,
     AB_TESTS.name: abtest_pb2.AbTest,
     AB_LOOKS.name: abtest_pb2.AbLook,
     LEVELS.name: level_pb2.ServiceLevel,

@@ -62,9 +62,12 @@ async def test_a_canary_that_does_harm_is_taken_back(bench: Any) -> None:
         bench.streams.hour(4, 2000)
         bench.streams.hour(5, 2000)
         refused = await bench.until_state(pb.RETRAINING_STATE_REFUSED)
-        assert "not better on 400 rows that it answered as a canary" in refused.reason
+        assert refused.reason.startswith("worse on ")
         assert refused.evaluation.challenger_wins
-        assert not refused.canary.challenger_wins
+        look = refused.latest_look
+        assert look.verdict == pb.CANARY_VERDICT_WORSE
+        assert look.rows < 400, "it need not be tried to its end"
+        assert look.low < look.gain < look.high < 0
     assert bench.world.traffic == {"1.0.0": 100.0}
     others = [done for done in bench.world.done if done[0] != "submit"]
     assert others[-2:] == [("traffic", "1.0.0=100"), ("promote", "1.1.0", "archived")]
@@ -125,7 +128,7 @@ async def test_a_promotion_that_is_refused_ends_the_canary_first(bench: Any) -> 
         bench.streams.hour(5, 2000)
         failed = await bench.until_state(pb.RETRAINING_STATE_FAILED)
         assert failed.reason == "the approval was withdrawn"
-        assert failed.canary.challenger_wins
+        assert failed.latest_look.verdict == pb.CANARY_VERDICT_BETTER
     assert bench.world.traffic == {"1.0.0": 100.0}
 
 

@@ -6,12 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any
 
 import pytest
 from modelog_common.domain.errors import Unavailable
 from modelog_monitoring.monitor.events import AlertDelivered, AlertRaised, WindowEvaluated
-from modelog_monitoring.retraining.events import RetrainingEvent
+from modelog_monitoring.retraining.events import CanaryLooked, RetrainingEvent
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 
 ALL_DONE = [
@@ -27,7 +28,8 @@ RETRAINING_EVENTS = [
     "ChallengerTrained",
     "ChallengerEvaluated",
     "CanaryStarted",
-    "CanaryEvaluated",
+    "CanaryLooked",
+    "CanaryDecided",
     "ChallengerPromoted",
 ]
 
@@ -68,8 +70,10 @@ async def check_once(bench: Any) -> None:
     assert [done for done in bench.world.done if done != ("submit", "job-2")] == ALL_DONE
     events = await bench.events()
     steps = [e for e in events if isinstance(e, RetrainingEvent)]
-    named = [type(e).__name__ for e in steps if e.retraining_id == steps[0].retraining_id]
-    assert named == RETRAINING_EVENTS
+    told = [type(e).__name__ for e in steps if e.retraining_id == steps[0].retraining_id]
+    looks = [e.number for e in steps if isinstance(e, CanaryLooked)]
+    assert looks == list(range(1, len(looks) + 1))
+    assert [name for name, _ in groupby(told)] == RETRAINING_EVENTS
     windows = Counter(e.start for e in events if isinstance(e, WindowEvaluated))
     assert set(windows.values()) == {1}
     counted = [e.predictions for e in events if isinstance(e, WindowEvaluated)]

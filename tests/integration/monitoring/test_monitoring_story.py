@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
@@ -39,8 +41,12 @@ async def test_a_better_challenger_is_trained_tried_and_promoted(bench: Any) -> 
         bench.streams.hour(5, 2000)
         done = await bench.until_state(pb.RETRAINING_STATE_PROMOTED)
         assert (done.champion, done.challenger, done.model) == ("1.0.0", "1.1.0", "flight-delay")
-        assert done.canary.rows == 400
-        assert done.canary.challenger_wins
+        assert not done.HasField("canary")
+        plan = pb.CanaryPlan(percent=20, rows=400, alpha=0.05, margin=0.005)
+        assert (done.canary_plan, done.latest_look.verdict) == (plan, pb.CANARY_VERDICT_BETTER)
+        assert 20 <= done.latest_look.rows <= 400
+        assert 0 < done.latest_look.low < done.latest_look.gain < done.latest_look.high
+        assert done.reason.startswith(f"better on {done.latest_look.rows} rows that it answered as a canary")
         assert done.ended_at.seconds >= done.started_at.seconds
         monitor = await bench.calls.GetMonitor(MONITOR)
         assert monitor.reference_auc == pytest.approx(done.evaluation.challenger_auc)
@@ -55,6 +61,50 @@ async def test_a_better_challenger_is_trained_tried_and_promoted(bench: Any) -> 
     spec = bench.world.jobs["job-1"].spec
     assert [(d.dataset, d.version) for d in spec.datasets] == [("flights", 1), ("flights", 2)]
     assert spec.register.model == "flight-delay"
+
+
+async def test_a_canary_is_looked_at_after_each_batch_of_outcomes_as_of_any_moment(bench: Any) -> None:
+    """Models that are as good as each other: the bounds close in, and with the rows that there are nothing is proved."""
+    async with bench.monitoring():
+        await to_approval(bench)
+        bench.world.models["1.1.0"] = lambda x: bench.world.models["1.0.0"](x + np.float32(0.3))
+        bench.streams.reviewed("1.1.0")
+        canary = await bench.until_state(pb.RETRAINING_STATE_CANARY)
+        asked = pb.ListCanaryLooksRequest(retraining_id=canary.id)
+        assert not (await bench.calls.ListCanaryLooks(asked)).looks
+        for hour, wanted in ((4, 1), (5, 2)):
+            bench.streams.hour(hour, 600)
+            assert len(await looks_of(bench, asked, wanted)) == wanted
+        one = pb.GetRetrainingRequest(retraining_id=canary.id)
+        under_way = await bench.calls.GetRetraining(one)
+        assert under_way.state == pb.RETRAINING_STATE_CANARY
+        assert under_way.latest_look.verdict == pb.CANARY_VERDICT_UNDECIDED
+        for hour in range(6, 9):
+            bench.streams.hour(hour, 600)
+        done = await bench.until_state(pb.RETRAINING_STATE_REFUSED)
+        looks = (await bench.calls.ListCanaryLooks(asked)).looks
+        assert [look.number for look in looks] == list(range(1, len(looks) + 1))
+        assert (looks[-1].verdict, looks[-1].rows) == (pb.CANARY_VERDICT_NOT_PROVED, 400)
+        assert done.reason.startswith("neither better nor less than 0.005 worse is proved on 400 rows")
+        for earlier, later in pairwise(looks):
+            assert earlier.rows < later.rows
+            assert earlier.low <= later.low < later.high <= earlier.high
+        then = common_pb2.ReadOptions(as_of=str(looks[0].position))
+        past = await bench.calls.ListCanaryLooks(pb.ListCanaryLooksRequest(retraining_id=canary.id, read=then))
+        assert list(past.looks) == [looks[0]]
+        before = await bench.calls.GetRetraining(pb.GetRetrainingRequest(retraining_id=canary.id, read=then))
+        assert (before.latest_look.number, before.state) == (1, pb.RETRAINING_STATE_CANARY)
+    assert bench.world.traffic == {"1.0.0": 100.0}
+
+
+async def looks_of(bench: Any, asked: Any, wanted: int) -> Any:
+    """Wait for so many looks."""
+
+    async def there() -> bool:
+        return len((await bench.calls.ListCanaryLooks(asked)).looks) >= wanted
+
+    await bench.until(there, f"look {wanted} was taken")
+    return (await bench.calls.ListCanaryLooks(asked)).looks
 
 
 async def test_windows_alerts_series_and_progress_are_answered(bench: Any) -> None:
@@ -116,12 +166,17 @@ async def test_a_rebuild_gives_equal_answers(bench: Any) -> None:
             await bench.retrainings(),
             await bench.calls.ListAlerts(pb.ListAlertsRequest()),
             await bench.calls.ListRetrainingPolicies(pb.ListRetrainingPoliciesRequest()),
+            await bench.calls.ListCanaryLooks(looks),
             *series,
         ]
 
     async with bench.monitoring():
-        await to_approval(bench)
+        looks = pb.ListCanaryLooksRequest(retraining_id=(await to_approval(bench)).id)
         await bench.until_windows(3)
+        bench.streams.reviewed("1.1.0")
+        await bench.until_state(pb.RETRAINING_STATE_CANARY)
+        bench.streams.hour(4, 2000)
+        await bench.until_state(pb.RETRAINING_STATE_PROMOTED)
 
         async def settled() -> bool:
             alerts = (await bench.calls.ListAlerts(pb.ListAlertsRequest())).alerts
@@ -132,4 +187,5 @@ async def test_a_rebuild_gives_equal_answers(bench: Any) -> None:
         rebuilt = await bench.admin.Rebuild(common_pb2.RebuildRequest())
         assert {p.name for p in rebuilt.projections} == {"tables", "series"}
         assert await answers() == before
-        assert len(before[5].points) >= 6
+        assert before[5].looks
+        assert len(before[6].points) >= 6

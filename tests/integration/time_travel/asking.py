@@ -135,6 +135,8 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "ListAlertsRequest": {"Monitor": lambda m: [{"monitor": m.name}]},
     "ListRetrainingPoliciesRequest": {},
     "ListRetrainingsRequest": {"RetrainingPolicy": lambda p: [{"policy": p.name}]},
+    "GetRetrainingRequest": {"Retraining": lambda r: [{"retraining_id": r.id}]},
+    "ListCanaryLooksRequest": {"Retraining": lambda r: [{"retraining_id": r.id}]},
     "GetAbTestRequest": {"AbTest": lambda t: [{"name": t.name}]},
     "ListAbTestsRequest": {"AbTest": lambda t: [{"deployment": t.deployment}]},
     "ListAbLooksRequest": {"AbTest": lambda t: [{"name": t.name}]},

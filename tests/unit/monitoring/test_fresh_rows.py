@@ -34,8 +34,8 @@ class Traffic:
         self.store.add([stored(batch)], HERE)
 
 
-async def find(fresh: FreshRows, wanted: int = 3, version: str = "") -> list[int] | None:
-    rows = await fresh.find("acme", TERMS, wanted, FEATURES, version)
+async def find(fresh: FreshRows, wanted: int = 3) -> list[int] | None:
+    rows = await fresh.find("acme", TERMS, wanted, FEATURES)
     return None if rows is None else [(t - us(0)) // 1_000_000 for t in rows.event_times_us.tolist()]
 
 
@@ -90,12 +90,3 @@ async def test_a_watermark_alone_can_make_rows_fresh(store: WindowStore) -> None
     assert await find(fresh) is None
     traffic.tell([], known=0, watermark=12.5)
     assert await find(fresh) == [0, 1, 2]
-
-
-async def test_only_what_the_challenger_answered(store: WindowStore) -> None:
-    fresh, traffic = FreshRows(store), Traffic(store)
-    traffic.ask(0, 4)
-    traffic.ask(4, 6, "1.1.0")
-    traffic.tell(list(range(6)), known=6, watermark=40)
-    assert await find(fresh, 2, "1.1.0") == [4, 5]
-    assert await find(fresh, 3, "1.1.0") is None

@@ -13,13 +13,26 @@ from modelog_monitoring.monitor.events import WindowEvaluated
 from modelog_monitoring.monitor.window import Window, WindowUnit, window_at
 from modelog_monitoring.policy.commands import CreatePolicy
 from modelog_monitoring.policy.decide import POLICY, calls_for_challenger
-from modelog_monitoring.policy.events import PolicyCreated
+from modelog_monitoring.policy.events import CanaryTest, PolicyCreated
 from modelog_monitoring.policy.versions import versions_up_to
+from msgspec.structs import replace as replace_event
 
 JOB = {"name": "fit", "experiment": "delays", "entry_point": "flights.train:main"}
 CREATE = CreatePolicy("retrain", "flights", on_drift=False, on_quality=True, job=JOB, dataset="flights")
 CREATED = PolicyCreated(
-    derived_id("acme", "retrain"), "retrain", "flights", False, True, JOB, "flights", 10_000, 10.0, 1_000, "alice", NOW
+    derived_id("acme", "retrain"),
+    "retrain",
+    "flights",
+    False,
+    True,
+    JOB,
+    "flights",
+    10_000,
+    10.0,
+    2_500,
+    "alice",
+    NOW,
+    CanaryTest(0.05, 0.005),
 )
 WINDOW = WindowEvaluated(
     "m", "flights", "w", "2013-04", NOW, NOW, 1, 1, {}, (), 0, None, {}, "", 0.7, False, False, "", NOW
@@ -40,6 +53,18 @@ def test_a_policy_is_created_once() -> None:
         refused="retraining policy 'retrain' exists already with another definition; alice created it",
         error=AlreadyExists,
     )
+
+
+def test_a_policy_of_before_canaries_had_a_level_is_the_same_with_the_usual_one() -> None:
+    old = replace_event(CREATED, canary=None)
+    scenario(POLICY, given=[old], when=CREATE, then=[])
+    strict = replace(CREATE, canary=CanaryTest(0.05, 0.0))
+    scenario(POLICY, given=[old], when=strict, refused="exists already with another definition", error=AlreadyExists)
+
+
+def test_a_level_of_one_is_refused() -> None:
+    always = replace(CREATE, canary=CanaryTest(1.0))
+    scenario(POLICY, when=always, refused="less is needed", error=Invalid, field="canary_alpha")
 
 
 def test_a_policy_needs_a_condition() -> None:

@@ -33,6 +33,7 @@ from modelog_monitoring.monitor.decide import MONITOR
 from modelog_monitoring.peers import Registry, Serving, Training
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.react.ab_watch import AbWatch
+from modelog_monitoring.react.canary_rows import CanaryRows
 from modelog_monitoring.react.catalog import Catalog
 from modelog_monitoring.react.deliver import Deliverer
 from modelog_monitoring.react.fresh import FreshRows
@@ -88,7 +89,9 @@ async def build(host: Host) -> None:
     level_inbox = LevelInbox(host.data_dir / "levels.db", store.history)
     level_watch = LevelWatch(levels, monitors, catalog, level_inbox, host.clock)
     level_inbox.on_change(level_watch.bell.ring)
-    steps = Steps(retrainings, monitors, registry, training, serving, scorer, FreshRows(data), inbox, host.clock)
+    steps = Steps(
+        retrainings, monitors, registry, training, serving, scorer, FreshRows(data), CanaryRows(data), inbox, host.clock
+    )
     retrainer = Retrainer(store, catalog, inbox, retrainings, steps, registry, training, serving, settled, host.clock)
     settled.on_change(retrainer.bell.ring)
     inbox.on_change(retrainer.bell.ring)
@@ -96,7 +99,7 @@ async def build(host: Host) -> None:
         catalog.on_change(bell.ring)
     ingest = Ingest(data, watch.bell.ring, retrainer.bell.ring, ab_watch.bell.ring)
 
-    watched = Watched(monitors, policies, ab_tests, serving)
+    watched = Watched(monitors, policies, retrainings, ab_tests, serving)
     host.narrow(Sight(lambda: host.peer("registry"), VOCABULARY, watched.things_of))
 
     projected = SeriesProjection(store, series)

@@ -21,7 +21,9 @@ from modelog_monitoring.monitor.events import (
 )
 from modelog_monitoring.policy.events import PolicyCreated
 from modelog_monitoring.retraining.events import (
+    CanaryDecided,
     CanaryEvaluated,
+    CanaryLooked,
     CanaryStarted,
     ChallengerEvaluated,
     ChallengerPromoted,
@@ -42,6 +44,8 @@ TYPES = (
     ChallengerTrained,
     ChallengerEvaluated,
     CanaryStarted,
+    CanaryLooked,
+    CanaryDecided,
     CanaryEvaluated,
     ChallengerPromoted,
     RetrainingRefused,

@@ -14,8 +14,9 @@ from modelog_monitoring.abtest.state import AbTest
 from modelog_monitoring.monitor.state import Monitor
 from modelog_monitoring.peers import Serving
 from modelog_monitoring.policy.state import Policy
+from modelog_monitoring.retraining.state import Retraining
 
-DEPLOYMENT, MONITOR, POLICY, TEST = "deployment", "monitor", "policy", "A/B test"
+DEPLOYMENT, MONITOR, POLICY, RETRAINING, TEST = "deployment", "monitor", "policy", "retraining", "A/B test"
 VOCABULARY = Vocabulary(
     "modelog.monitoring.v1",
     {
@@ -25,6 +26,8 @@ VOCABULARY = Vocabulary(
         "deployment": DEPLOYMENT,
         "monitor": MONITOR,
         "policy": POLICY,
+        "retraining": RETRAINING,
+        "retraining_id": RETRAINING,
         "GetMonitorRequest.name": MONITOR,
         "AbLook.test": TEST,
         "StartAbTestRequest.name": TEST,
@@ -48,10 +51,12 @@ class Watched:
         self,
         monitors: Entities[Monitor, Any, Any],
         policies: Entities[Policy, Any, Any],
+        retrainings: Entities[Retraining, Any, Any],
         tests: Entities[AbTest, Any, Any],
         serving: Serving,
     ) -> None:
-        self._monitors, self._policies, self._tests, self._serving = monitors, policies, tests, serving
+        self._monitors, self._policies, self._retrainings = monitors, policies, retrainings
+        self._tests, self._serving = tests, serving
         self._models: dict[tuple[str, str], str] = {}
 
     async def things_of(self, kind: str, name: str, tenant: str) -> Sequence[str]:
@@ -65,6 +70,10 @@ class Watched:
             case "policy":
                 policy = (await self._policies.load(derived_id(tenant, name))).state.created
                 return await self.things_of(MONITOR, policy.monitor, tenant) if policy is not None else []
+            case "retraining":
+                found = await self._retrainings.load(name)
+                started = found.state.started
+                return await self._of_deployment(started.deployment, tenant) if started is not None else []
             case _:
                 test = (await self._tests.load(derived_id(tenant, name))).state.created
                 return [f"model:{test.model}"] if test is not None else []

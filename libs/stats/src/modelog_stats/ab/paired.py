@@ -12,7 +12,7 @@ more than an empirical Bernstein bound, whose scale is the range.
 The capital itself would need all rows again for each m. Four power sums bound it from below, so that the state has
 seven numbers: for u of at least -risk (risk below 1),
 
-    log(1 + u) >= u - u^2/2 + u^3/3 - cost(risk) u^4,  cost(risk) = (-log(1 - risk) - risk - risk^2/2 - risk^3/3) / risk^4,
+    log(1 + u) >= u - u^2/2 + u^3/3 - cost u^4,  cost = (-log(1 - risk) - risk - risk^2/2 - risk^3/3) / risk^4,
 
 because (log(1 + u) - u + u^2/2 - u^3/3) / u^4 = -integral over t from 0 to 1 of t^3 / (1 + u t), which grows with u.
 (X. Fan, I. Grama, Q. Liu, Exponential inequalities for martingales with applications, Electronic Journal of Probability

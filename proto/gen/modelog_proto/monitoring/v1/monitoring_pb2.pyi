@@ -116,6 +116,36 @@ RETRAINING_STATE_REFUSED: RetrainingState.ValueType  # 6
 RETRAINING_STATE_FAILED: RetrainingState.ValueType  # 7
 Global___RetrainingState: _TypeAlias = RetrainingState  # noqa: Y015
 
+class _CanaryVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CanaryVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CanaryVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CANARY_VERDICT_UNSPECIFIED: _CanaryVerdict.ValueType  # 0
+    CANARY_VERDICT_UNDECIDED: _CanaryVerdict.ValueType  # 1
+    """Nothing yet: more rows are awaited."""
+    CANARY_VERDICT_BETTER: _CanaryVerdict.ValueType  # 2
+    CANARY_VERDICT_NOT_WORSE: _CanaryVerdict.ValueType  # 3
+    """Less than the margin worse, if at all."""
+    CANARY_VERDICT_WORSE: _CanaryVerdict.ValueType  # 4
+    CANARY_VERDICT_NOT_PROVED: _CanaryVerdict.ValueType  # 5
+    """All rows were seen that there were to be, and nothing was proved."""
+
+class CanaryVerdict(_CanaryVerdict, metaclass=_CanaryVerdictEnumTypeWrapper):
+    """What a canary's bounds say."""
+
+CANARY_VERDICT_UNSPECIFIED: CanaryVerdict.ValueType  # 0
+CANARY_VERDICT_UNDECIDED: CanaryVerdict.ValueType  # 1
+"""Nothing yet: more rows are awaited."""
+CANARY_VERDICT_BETTER: CanaryVerdict.ValueType  # 2
+CANARY_VERDICT_NOT_WORSE: CanaryVerdict.ValueType  # 3
+"""Less than the margin worse, if at all."""
+CANARY_VERDICT_WORSE: CanaryVerdict.ValueType  # 4
+CANARY_VERDICT_NOT_PROVED: CanaryVerdict.ValueType  # 5
+"""All rows were seen that there were to be, and nothing was proved."""
+Global___CanaryVerdict: _TypeAlias = CanaryVerdict  # noqa: Y015
+
 class _Aggregate:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -785,6 +815,8 @@ class RetrainingPolicy(_message.Message):
     CANARY_ROWS_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    CANARY_ALPHA_FIELD_NUMBER: _builtins.int
+    CANARY_MARGIN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     monitor: _builtins.str
@@ -797,6 +829,9 @@ class RetrainingPolicy(_message.Message):
     canary_rows: _builtins.int
     author: _builtins.str
     position: _builtins.int
+    canary_alpha: _builtins.float
+    """Unset of policies that were made before canaries were looked at after each batch: 0.05 and 0.005 hold."""
+    canary_margin: _builtins.float
     @_builtins.property
     def job(self) -> _training_pb2.JobSpec: ...
     def __init__(
@@ -814,12 +849,21 @@ class RetrainingPolicy(_message.Message):
         canary_rows: _builtins.int = ...,
         author: _builtins.str = ...,
         position: _builtins.int = ...,
+        canary_alpha: _builtins.float | None = ...,
+        canary_margin: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_canary_alpha", b"_canary_alpha", "_canary_margin", b"_canary_margin", "canary_alpha", b"canary_alpha", "canary_margin", b"canary_margin", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "canary_percent", b"canary_percent", "canary_rows", b"canary_rows", "dataset", b"dataset", "evaluation_rows", b"evaluation_rows", "id", b"id", "job", b"job", "monitor", b"monitor", "name", b"name", "on_drift", b"on_drift", "on_quality", b"on_quality", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_canary_alpha", b"_canary_alpha", "_canary_margin", b"_canary_margin", "author", b"author", "canary_alpha", b"canary_alpha", "canary_margin", b"canary_margin", "canary_percent", b"canary_percent", "canary_rows", b"canary_rows", "dataset", b"dataset", "evaluation_rows", b"evaluation_rows", "id", b"id", "job", b"job", "monitor", b"monitor", "name", b"name", "on_drift", b"on_drift", "on_quality", b"on_quality", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__canary_alpha: _TypeAlias = _typing.Literal["canary_alpha"]  # noqa: Y015
+    _WhichOneofArgType__canary_alpha: _TypeAlias = _typing.Literal["_canary_alpha", b"_canary_alpha"]  # noqa: Y015
+    _WhichOneofReturnType__canary_margin: _TypeAlias = _typing.Literal["canary_margin"]  # noqa: Y015
+    _WhichOneofArgType__canary_margin: _TypeAlias = _typing.Literal["_canary_margin", b"_canary_margin"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__canary_alpha) -> _WhichOneofReturnType__canary_alpha | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__canary_margin) -> _WhichOneofReturnType__canary_margin | None: ...
 
 Global___RetrainingPolicy: _TypeAlias = RetrainingPolicy  # noqa: Y015
 
@@ -837,6 +881,8 @@ class CreateRetrainingPolicyRequest(_message.Message):
     CANARY_PERCENT_FIELD_NUMBER: _builtins.int
     CANARY_ROWS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CANARY_ALPHA_FIELD_NUMBER: _builtins.int
+    CANARY_MARGIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     monitor: _builtins.str
     on_drift: _builtins.bool
@@ -849,8 +895,14 @@ class CreateRetrainingPolicyRequest(_message.Message):
     canary_percent: _builtins.float
     """The canary's share of the traffic; 0 means 10."""
     canary_rows: _builtins.int
-    """Labelled rows that the canary must have answered before it is judged; 0 means 1,000."""
+    """After so many labelled rows that the canary answered it is refused if nothing was decided before; 0 means 2,500."""
     request_id: _builtins.str
+    canary_alpha: _builtins.float
+    """How often what the canary's bounds say may be wrong, at any of its looks; 0 means 0.05. Less than 1."""
+    canary_margin: _builtins.float
+    """A loss of Brier score that does not matter: a canary that is proved less than this worse is promoted. Unset means
+    0.005; with 0 it must be proved better.
+    """
     @_builtins.property
     def job(self) -> _training_pb2.JobSpec:
         """The job to run; its datasets are filled in by the policy."""
@@ -868,12 +920,16 @@ class CreateRetrainingPolicyRequest(_message.Message):
         canary_percent: _builtins.float = ...,
         canary_rows: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        canary_alpha: _builtins.float = ...,
+        canary_margin: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_canary_margin", b"_canary_margin", "canary_margin", b"canary_margin", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_percent", b"canary_percent", "canary_rows", b"canary_rows", "dataset", b"dataset", "evaluation_rows", b"evaluation_rows", "job", b"job", "monitor", b"monitor", "name", b"name", "on_drift", b"on_drift", "on_quality", b"on_quality", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_canary_margin", b"_canary_margin", "canary_alpha", b"canary_alpha", "canary_margin", b"canary_margin", "canary_percent", b"canary_percent", "canary_rows", b"canary_rows", "dataset", b"dataset", "evaluation_rows", b"evaluation_rows", "job", b"job", "monitor", b"monitor", "name", b"name", "on_drift", b"on_drift", "on_quality", b"on_quality", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__canary_margin: _TypeAlias = _typing.Literal["canary_margin"]  # noqa: Y015
+    _WhichOneofArgType__canary_margin: _TypeAlias = _typing.Literal["_canary_margin", b"_canary_margin"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__canary_margin) -> _WhichOneofReturnType__canary_margin | None: ...
 
 Global___CreateRetrainingPolicyRequest: _TypeAlias = CreateRetrainingPolicyRequest  # noqa: Y015
 
@@ -964,6 +1020,8 @@ class Retraining(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    CANARY_PLAN_FIELD_NUMBER: _builtins.int
+    LATEST_LOOK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     policy: _builtins.str
     monitor: _builtins.str
@@ -983,6 +1041,14 @@ class Retraining(_message.Message):
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def canary_plan(self) -> Global___CanaryPlan:
+        """What its canary must prove; unset of one that was judged before canaries were looked at after each batch."""
+
+    @_builtins.property
+    def latest_look(self) -> Global___CanaryLook:
+        """What was last known of its canary. Then `canary` stays unset, which was a comparison at the canary's end."""
+
     def __init__(
         self,
         *,
@@ -1001,14 +1067,183 @@ class Retraining(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
         model: _builtins.str = ...,
+        canary_plan: Global___CanaryPlan | None = ...,
+        latest_look: Global___CanaryLook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "ended_at", b"ended_at", "evaluation", b"evaluation", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "canary_plan", b"canary_plan", "ended_at", b"ended_at", "evaluation", b"evaluation", "latest_look", b"latest_look", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "challenger", b"challenger", "champion", b"champion", "ended_at", b"ended_at", "evaluation", b"evaluation", "id", b"id", "job_id", b"job_id", "model", b"model", "monitor", b"monitor", "policy", b"policy", "position", b"position", "reason", b"reason", "started_at", b"started_at", "state", b"state", "window_id", b"window_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "canary_plan", b"canary_plan", "challenger", b"challenger", "champion", b"champion", "ended_at", b"ended_at", "evaluation", b"evaluation", "id", b"id", "job_id", b"job_id", "latest_look", b"latest_look", "model", b"model", "monitor", b"monitor", "policy", b"policy", "position", b"position", "reason", b"reason", "started_at", b"started_at", "state", b"state", "window_id", b"window_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Retraining: _TypeAlias = Retraining  # noqa: Y015
+
+@_typing.final
+class CanaryPlan(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    percent: _builtins.float
+    """The challenger's share of the traffic."""
+    rows: _builtins.int
+    """After so many labelled rows it is refused if nothing was decided before."""
+    alpha: _builtins.float
+    """How often what the bounds say may be wrong, at any of the looks."""
+    margin: _builtins.float
+    """A loss of Brier score that does not matter."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.float = ...,
+        rows: _builtins.int = ...,
+        alpha: _builtins.float = ...,
+        margin: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "margin", b"margin", "percent", b"percent", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryPlan: _TypeAlias = CanaryPlan  # noqa: Y015
+
+@_typing.final
+class CanaryLook(_message.Message):
+    """What was known of a canary after a batch of outcomes: Brier scores on the rows that it answered, each scored by both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETRAINING_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    CHAMPION_BRIER_FIELD_NUMBER: _builtins.int
+    CHALLENGER_BRIER_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    retraining: _builtins.str
+    """The id of the retraining."""
+    number: _builtins.int
+    rows: _builtins.int
+    champion_brier: _builtins.float
+    """Mean squared error of the predicted probability; the lower, the better."""
+    challenger_brier: _builtins.float
+    gain: _builtins.float
+    """Champion minus challenger: above 0 the challenger is better."""
+    low: _builtins.float
+    """Where the expected gain lies, by all looks up to this one: a confidence sequence, good at all of them at once."""
+    high: _builtins.float
+    verdict: Global___CanaryVerdict.ValueType
+    position: _builtins.int
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Predictions up to this event time were counted."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        retraining: _builtins.str = ...,
+        number: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        champion_brier: _builtins.float = ...,
+        challenger_brier: _builtins.float = ...,
+        gain: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        verdict: Global___CanaryVerdict.ValueType = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "challenger_brier", b"challenger_brier", "champion_brier", b"champion_brier", "gain", b"gain", "high", b"high", "low", b"low", "number", b"number", "position", b"position", "retraining", b"retraining", "rows", b"rows", "until", b"until", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryLook: _TypeAlias = CanaryLook  # noqa: Y015
+
+@_typing.final
+class GetRetrainingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETRAINING_ID_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    retraining_id: _builtins.str
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        retraining_id: _builtins.str = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["read", b"read", "retraining_id", b"retraining_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRetrainingRequest: _TypeAlias = GetRetrainingRequest  # noqa: Y015
+
+@_typing.final
+class ListCanaryLooksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETRAINING_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    retraining_id: _builtins.str
+    @_builtins.property
+    def page(self) -> _common_pb2.Page: ...
+    @_builtins.property
+    def read(self) -> _common_pb2.ReadOptions: ...
+    def __init__(
+        self,
+        *,
+        retraining_id: _builtins.str = ...,
+        page: _common_pb2.Page | None = ...,
+        read: _common_pb2.ReadOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "read", b"read", "retraining_id", b"retraining_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCanaryLooksRequest: _TypeAlias = ListCanaryLooksRequest  # noqa: Y015
+
+@_typing.final
+class ListCanaryLooksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CanaryLook]: ...
+    def __init__(
+        self,
+        *,
+        looks: _abc.Iterable[Global___CanaryLook] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["looks", b"looks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCanaryLooksResponse: _TypeAlias = ListCanaryLooksResponse  # noqa: Y015
 
 @_typing.final
 class ListRetrainingPoliciesRequest(_message.Message):

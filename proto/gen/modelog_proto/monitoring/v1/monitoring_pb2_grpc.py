@@ -75,6 +75,16 @@ class MonitoringServiceStub:
                 request_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListRetrainingsRequest.SerializeToString,
                 response_deserializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListRetrainingsResponse.FromString,
                 _registered_method=True)
+        self.GetRetraining = channel.unary_unary(
+                '/modelog.monitoring.v1.MonitoringService/GetRetraining',
+                request_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.GetRetrainingRequest.SerializeToString,
+                response_deserializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.Retraining.FromString,
+                _registered_method=True)
+        self.ListCanaryLooks = channel.unary_unary(
+                '/modelog.monitoring.v1.MonitoringService/ListCanaryLooks',
+                request_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListCanaryLooksRequest.SerializeToString,
+                response_deserializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListCanaryLooksResponse.FromString,
+                _registered_method=True)
         self.GetSeries = channel.unary_unary(
                 '/modelog.monitoring.v1.MonitoringService/GetSeries',
                 request_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.GetSeriesRequest.SerializeToString,
@@ -142,6 +152,20 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRetraining(self, request, context):
+        """One challenger and how it fared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCanaryLooks(self, request, context):
+        """What was known of a challenger's canary after each batch of outcomes, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSeries(self, request, context):
         """A metric over time.
         """
@@ -191,6 +215,16 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ListRetrainings,
                     request_deserializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListRetrainingsRequest.FromString,
                     response_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListRetrainingsResponse.SerializeToString,
+            ),
+            'GetRetraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRetraining,
+                    request_deserializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.GetRetrainingRequest.FromString,
+                    response_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.Retraining.SerializeToString,
+            ),
+            'ListCanaryLooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCanaryLooks,
+                    request_deserializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListCanaryLooksRequest.FromString,
+                    response_serializer=modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListCanaryLooksResponse.SerializeToString,
             ),
             'GetSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSeries,
@@ -415,6 +449,60 @@ class MonitoringService:
             '/modelog.monitoring.v1.MonitoringService/ListRetrainings',
             modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListRetrainingsRequest.SerializeToString,
             modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListRetrainingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRetraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.monitoring.v1.MonitoringService/GetRetraining',
+            modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.GetRetrainingRequest.SerializeToString,
+            modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.Retraining.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCanaryLooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.monitoring.v1.MonitoringService/ListCanaryLooks',
+            modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListCanaryLooksRequest.SerializeToString,
+            modelog_dot_monitoring_dot_v1_dot_monitoring__pb2.ListCanaryLooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

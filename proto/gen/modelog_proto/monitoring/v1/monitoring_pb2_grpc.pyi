@@ -49,6 +49,10 @@ class MonitoringServiceStub:
     """All policies, by name."""
     ListRetrainings: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListRetrainingsRequest, _monitoring_pb2.ListRetrainingsResponse]
     """Challengers and how they fared, oldest first."""
+    GetRetraining: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetRetrainingRequest, _monitoring_pb2.Retraining]
+    """One challenger and how it fared."""
+    ListCanaryLooks: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListCanaryLooksRequest, _monitoring_pb2.ListCanaryLooksResponse]
+    """What was known of a challenger's canary after each batch of outcomes, oldest first."""
     GetSeries: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetSeriesRequest, _monitoring_pb2.GetSeriesResponse]
     """A metric over time."""
 
@@ -73,6 +77,10 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """All policies, by name."""
     ListRetrainings: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListRetrainingsRequest, _monitoring_pb2.ListRetrainingsResponse]  # type: ignore[assignment]
     """Challengers and how they fared, oldest first."""
+    GetRetraining: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetRetrainingRequest, _monitoring_pb2.Retraining]  # type: ignore[assignment]
+    """One challenger and how it fared."""
+    ListCanaryLooks: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListCanaryLooksRequest, _monitoring_pb2.ListCanaryLooksResponse]  # type: ignore[assignment]
+    """What was known of a challenger's canary after each batch of outcomes, oldest first."""
     GetSeries: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetSeriesRequest, _monitoring_pb2.GetSeriesResponse]  # type: ignore[assignment]
     """A metric over time."""
 
@@ -142,6 +150,22 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_monitoring_pb2.ListRetrainingsResponse, _abc.Awaitable[_monitoring_pb2.ListRetrainingsResponse]]:
         """Challengers and how they fared, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetRetraining(
+        self,
+        request: _monitoring_pb2.GetRetrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_monitoring_pb2.Retraining, _abc.Awaitable[_monitoring_pb2.Retraining]]:
+        """One challenger and how it fared."""
+
+    @_abc_1.abstractmethod
+    def ListCanaryLooks(
+        self,
+        request: _monitoring_pb2.ListCanaryLooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_monitoring_pb2.ListCanaryLooksResponse, _abc.Awaitable[_monitoring_pb2.ListCanaryLooksResponse]]:
+        """What was known of a challenger's canary after each batch of outcomes, oldest first."""
 
     @_abc_1.abstractmethod
     def GetSeries(

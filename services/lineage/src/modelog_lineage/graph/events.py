@@ -370,6 +370,12 @@ class CanaryStarted(Event):
     percent: float = 0.0
 
 
+class CanaryDecided(Event):
+    retraining_id: str
+    challenger_wins: bool = False
+    reason: str = ""
+
+
 class CanaryEvaluated(Event):
     retraining_id: str
     challenger_wins: bool = False
@@ -444,6 +450,7 @@ MonitoringEvent = (
     | ChallengerTrained
     | ChallengerEvaluated
     | CanaryStarted
+    | CanaryDecided
     | CanaryEvaluated
     | ChallengerPromoted
     | RetrainingRefused

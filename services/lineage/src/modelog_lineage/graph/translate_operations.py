@@ -8,6 +8,7 @@ from typing import assert_never, get_args
 from modelog_lineage.graph.changes import Change, Connect, Describe, Disconnect, Thing
 from modelog_lineage.graph.events import (
     AlertRaised,
+    CanaryDecided,
     CanaryEvaluated,
     CanaryStarted,
     ChallengerEvaluated,
@@ -89,7 +90,7 @@ def monitoring(event: MonitoringEvent) -> Iterator[Change]:
             yield _retraining(event.retraining_id, challenger_wins=event.challenger_wins, reason=event.reason)
         case CanaryStarted():
             yield _retraining(event.retraining_id, state="canary", canary_percent=event.percent)
-        case CanaryEvaluated():
+        case CanaryDecided() | CanaryEvaluated():
             yield _retraining(event.retraining_id, canary_wins=event.challenger_wins, reason=event.reason)
         case ChallengerPromoted():
             yield _retraining(event.retraining_id, state="promoted")

@@ -151,6 +151,19 @@ def _canary(p: Payload) -> str:
     return f"the challenger {word(p['challenger'])} answers {share}, approved by {word(p['reviewer'])}"
 
 
+def _canary_looked(p: Payload) -> str:
+    found = p["figures"]
+    gain = figure(found["champion_brier"] - found["challenger_brier"], 4)
+    seen = count(found["rows"], "row")
+    bounds = f"{figure(found['low'], 4)} to {figure(found['high'], 4)}"
+    return f"the canary of {_challenger(p)} saw {seen}, gain in Brier score {gain}, from {bounds} at any look"
+
+
+def _canary_decided(p: Payload) -> str:
+    end = "won" if p["challenger_wins"] else "did not win"
+    return f"the canary of {_challenger(p)} {end}{because(p['reason'])}"
+
+
 def _champion(p: Payload) -> str:
     return f"{word(p['model'])} {word(p['challenger'])} took the place of {word(p['champion'])} as champion"
 
@@ -227,6 +240,8 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "monitoring.ChallengerEvaluated": Sentence(lambda p: f"the challenger of {_challenger(p)} {_compared(p)}"),
     "monitoring.CanaryStarted": Sentence(_canary),
+    "monitoring.CanaryLooked": Sentence(_canary_looked, _ab_looks),
+    "monitoring.CanaryDecided": Sentence(_canary_decided),
     "monitoring.CanaryEvaluated": Sentence(lambda p: f"the canary of {_challenger(p)} {_compared(p)}"),
     "monitoring.ChallengerPromoted": Sentence(_champion),
     "monitoring.RetrainingRefused": Sentence(

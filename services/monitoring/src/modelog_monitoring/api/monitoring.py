@@ -71,6 +71,13 @@ class MonitoringServicer(MonitoringServiceServicer):
         found = await self._queries.retrainings(request.policy, request.page, request.read, tenant())
         return pb.ListRetrainingsResponse(retrainings=found.items, next_page_token=found.next_page_token)
 
+    async def GetRetraining(self, request: pb.GetRetrainingRequest, context: Call) -> pb.Retraining:
+        return await self._queries.retraining(request.retraining_id, request.read, tenant())
+
+    async def ListCanaryLooks(self, request: pb.ListCanaryLooksRequest, context: Call) -> pb.ListCanaryLooksResponse:
+        found = await self._queries.canary_looks(request.retraining_id, request.page, request.read, tenant())
+        return pb.ListCanaryLooksResponse(looks=found.items, next_page_token=found.next_page_token)
+
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Call) -> pb.GetSeriesResponse:
         points = await self._queries.series(
             request.monitor, request.metric, request.read, tenant(), spans_of(request.every_s, request.aggregate)

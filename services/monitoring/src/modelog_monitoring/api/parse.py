@@ -9,6 +9,7 @@ from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 from modelog_monitoring.handle.monitors import NewMonitor
 from modelog_monitoring.monitor.events import Channel, DatasetRef, DriftLimits
 from modelog_monitoring.policy.commands import CANARY_PERCENT, CANARY_ROWS, EVALUATION_ROWS, CreatePolicy
+from modelog_monitoring.policy.events import CanaryTest
 from modelog_monitoring.read.messages import CHANNELS, UNITS
 
 _UNITS = {number: unit for unit, number in UNITS.items()}
@@ -54,6 +55,7 @@ def _channel(n: int, channel: pb.AlertChannel) -> Channel:
 
 
 def create_policy(request: pb.CreateRetrainingPolicyRequest) -> CreatePolicy:
+    usual = CanaryTest()
     return CreatePolicy(
         name=request.name,
         monitor=request.monitor,
@@ -64,4 +66,8 @@ def create_policy(request: pb.CreateRetrainingPolicyRequest) -> CreatePolicy:
         evaluation_rows=request.evaluation_rows or EVALUATION_ROWS,
         canary_percent=request.canary_percent or CANARY_PERCENT,
         canary_rows=request.canary_rows or CANARY_ROWS,
+        canary=CanaryTest(
+            alpha=request.canary_alpha or usual.alpha,
+            margin=request.canary_margin if request.HasField("canary_margin") else usual.margin,
+        ),
     )

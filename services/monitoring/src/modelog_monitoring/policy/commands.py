@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from modelog_monitoring.policy.events import CanaryTest
 
 EVALUATION_ROWS = 10_000
 CANARY_PERCENT = 10.0
-CANARY_ROWS = 1_000
+CANARY_ROWS = 2_500
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class CreatePolicy:
     evaluation_rows: int = EVALUATION_ROWS
     canary_percent: float = CANARY_PERCENT
     canary_rows: int = CANARY_ROWS
+    canary: CanaryTest = field(default_factory=CanaryTest)
 
 
 PolicyCommand = CreatePolicy

@@ -11,7 +11,7 @@ from modelog_common.domain.ids import derived_id
 
 from modelog_monitoring.monitor.events import WindowEvaluated
 from modelog_monitoring.policy.commands import CreatePolicy, PolicyCommand
-from modelog_monitoring.policy.events import PolicyCreated, PolicyEvent
+from modelog_monitoring.policy.events import CanaryTest, PolicyCreated, PolicyEvent
 from modelog_monitoring.policy.state import Policy, evolve
 
 
@@ -31,6 +31,7 @@ def decide(policy: Policy, command: PolicyCommand, ctx: Context) -> Sequence[Pol
         canary_rows=command.canary_rows,
         author=ctx.actor,
         at=ctx.now,
+        canary=command.canary,
     )
     known = policy.created
     if known is None:
@@ -60,12 +61,15 @@ def _asked_for(created: PolicyCreated) -> tuple[object, ...]:
         created.evaluation_rows,
         created.canary_percent,
         created.canary_rows,
+        created.canary or CanaryTest(),
     )
 
 
 def _check(command: CreatePolicy) -> None:
     if not (command.on_drift or command.on_quality):
         raise Invalid.field("on_drift", "neither on_drift nor on_quality is set; a policy needs at least one of them")
+    if not command.canary.alpha < 1:
+        raise Invalid.field("canary_alpha", "is 1, which would let every canary be decided at once; less is needed")
     if command.job.get("datasets"):
         raise Invalid.field(
             "job.datasets",

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from modelog_common.events.types import event
+
+
+class CanaryTest(msgspec.Struct, frozen=True):
+    """How a canary is decided: `alpha` is how often its bounds may be wrong, at any of its looks.
+
+    `margin` is a loss of Brier score that does not matter: a challenger that is proved less than this worse is
+    promoted. With 0 it must be proved better. The defaults hold where events say nothing of it.
+    """
+
+    alpha: float = 0.05
+    margin: float = 0.005
 
 
 @event("monitoring.PolicyCreated")
@@ -28,6 +40,7 @@ class PolicyCreated:
     canary_rows: int
     author: str
     at: datetime
+    canary: CanaryTest | None = None
 
 
 PolicyEvent = PolicyCreated

@@ -28,26 +28,21 @@ class FreshRows:
 
     def __init__(self, store: WindowStore) -> None:
         self._store = store
-        self._looks: dict[tuple[str, str], _Look] = {}
+        self._looks: dict[str, _Look] = {}
 
-    async def find(
-        self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...], version: str = ""
-    ) -> Rows | None:
-        """The first `wanted` labelled rows after the window, with a version those it answered; None while too few are
-        there."""
-        return await asyncio.to_thread(self._find, tenant, terms, wanted, features, version)
+    async def find(self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...]) -> Rows | None:
+        """The first `wanted` labelled rows after the window; None while too few are there."""
+        return await asyncio.to_thread(self._find, tenant, terms, wanted, features)
 
-    def _find(
-        self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...], version: str
-    ) -> Rows | None:
+    def _find(self, tenant: str, terms: RetrainingStarted, wanted: int, features: tuple[str, ...]) -> Rows | None:
         flow = Flow(Kind.PREDICTIONS, terms.deployment, tenant)
         span = self._span(flow, terms)
         if span is None:
             return None
-        key = (terms.retraining_id, version)
-        if self._most(flow, span, version, self._looks.get(key)) < wanted:
+        key = terms.retraining_id
+        if self._most(flow, span, self._looks.get(key)) < wanted:
             return None
-        rows = read_rows(self._store, flow, span, features, version)
+        rows = read_rows(self._store, flow, span, features)
         labelled = rows.labelled
         if len(labelled) >= wanted:
             self._looks.pop(key, None)
@@ -55,16 +50,16 @@ class FreshRows:
         self._looks[key] = _Look(span, len(rows))
         return None
 
-    def _most(self, flow: Flow, span: Span, version: str, last: _Look | None) -> int:
+    def _most(self, flow: Flow, span: Span, last: _Look | None) -> int:
         """How many labelled rows there can be at most: counting batches is cheap, looking for labels is not.
 
         All rows that the last look found may have their labels by now, and all that came since.
         """
         if last is None:
-            return self._store.rows_between(flow, span.since_us, span.until_us, version)
+            return self._store.rows_between(flow, span.since_us, span.until_us)
         if last.span == span:
             return 0
-        return last.rows + self._store.rows_between(flow, last.span.until_us, span.until_us, version)
+        return last.rows + self._store.rows_between(flow, last.span.until_us, span.until_us)
 
     def _span(self, flow: Flow, terms: RetrainingStarted) -> Span | None:
         predictions_us = self._store.watermark(flow)

@@ -19,7 +19,7 @@ from modelog_monitoring.monitor.events import MonitorCreated, WindowEvaluated
 from modelog_monitoring.monitor.window import window_at
 from modelog_monitoring.peers import Registry, Serving, Training, champion_of
 from modelog_monitoring.policy.decide import calls_for_challenger
-from modelog_monitoring.policy.events import PolicyCreated
+from modelog_monitoring.policy.events import CanaryTest, PolicyCreated
 from modelog_monitoring.policy.versions import versions_up_to
 from modelog_monitoring.react.attempts import Attempts
 from modelog_monitoring.react.bell import Bell
@@ -168,6 +168,7 @@ class Retrainer:
             canary_percent=policy.canary_percent,
             canary_rows=policy.canary_rows,
             allowed_lateness_s=about.allowed_lateness_s,
+            canary=policy.canary or CanaryTest(),
         )
         await self._retrainings.handle(retraining_id, command, self._ctx(tenant, retraining_id, "start"))
         if refusal:

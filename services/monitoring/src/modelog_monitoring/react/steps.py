@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import assert_never
 
-import numpy as np
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Conflict, ModelogError, Unauthenticated, Unavailable
@@ -22,13 +21,14 @@ from modelog_monitoring.monitor.commands import MonitorCommand, MoveReference
 from modelog_monitoring.monitor.events import MonitorEvent
 from modelog_monitoring.monitor.state import Monitor
 from modelog_monitoring.peers import Registry, Serving, Training
+from modelog_monitoring.react.canary_rows import CanaryRows, DueRows
 from modelog_monitoring.react.catalog import Owned
 from modelog_monitoring.react.fresh import FreshRows
 from modelog_monitoring.react.inbox import Inbox, JobResult
 from modelog_monitoring.retraining.commands import (
     ConcludePromotion,
     FailRetraining,
-    RecordCanary,
+    RecordCanaryLook,
     RecordChallenger,
     RecordEvaluation,
     RefuseChallenger,
@@ -57,12 +57,13 @@ class Steps:
         serving: Serving,
         scorer: Scorer,
         fresh: FreshRows,
+        canary_rows: CanaryRows,
         inbox: Inbox,
         clock: Clock,
     ) -> None:
         self._retrainings, self._monitors = retrainings, monitors
         self._registry, self._training, self._serving, self._scorer = registry, training, serving, scorer
-        self._fresh, self._inbox, self._clock = fresh, inbox, clock
+        self._fresh, self._canary_rows, self._inbox, self._clock = fresh, canary_rows, inbox, clock
         self._asked: set[str] = set()
         self._signatures: dict[str, Signature] = {}
 
@@ -79,7 +80,7 @@ class Steps:
             case Phase.AWAITING_APPROVAL:
                 return await self._await_review(owned)
             case Phase.CANARY:
-                return await self._judge_canary(owned)
+                return await self._look_at_canary(owned)
             case Phase.CONCLUDING:
                 return await self._conclude(owned)
             case Phase.PROMOTED | Phase.REFUSED | Phase.FAILED:
@@ -130,24 +131,22 @@ class Steps:
         await self._set_traffic(owned, shares, f"canary of {challenger}, approved by {review.reviewer}")
         return await self._record(owned, StartCanary(review.reviewer), "canary")
 
-    async def _judge_canary(self, owned: Owned[Retraining]) -> bool:
-        terms, challenger = owned.state.terms, owned.state.challenger
+    async def _look_at_canary(self, owned: Owned[Retraining]) -> bool:
         signature = await self._signature(owned)
-        rows = await self._fresh.find(owned.tenant, terms, terms.canary_rows, features_of(signature), challenger)
-        if rows is None:
+        due = await self._canary_rows.due(owned.tenant, owned.state, features_of(signature))
+        if due is None:
             return False
-        champion = await self._score(owned, terms.champion, signature, rows)
-        answered = np.asarray(rows.scores, np.float64)
-        comparison = await asyncio.to_thread(_compared, rows, champion, answered)
-        return await self._record(owned, RecordCanary(comparison), "judged")
+        champion = await self._score(owned, owned.state.terms.champion, signature, due.rows)
+        look = await asyncio.to_thread(_looked, owned.state, due, champion)
+        return await self._record(owned, look, f"look {look.number}")
 
     async def _conclude(self, owned: Owned[Retraining]) -> bool:
-        terms, challenger, canary = owned.state.terms, owned.state.challenger, owned.state.canary
-        if canary is None or not canary.challenger_wins:
+        terms, challenger = owned.state.terms, owned.state.challenger
+        if not owned.state.canary_won:
             await self._set_traffic(owned, {terms.champion: 100.0}, f"{challenger} lost as a canary")
             await self._promote(owned, challenger, STAGE_ARCHIVED, owned.state.reason)
             return await self._record(owned, RefuseChallenger(owned.state.reason), "concluded")
-        await self._promote(owned, challenger, STAGE_PRODUCTION, canary.reason)
+        await self._promote(owned, challenger, STAGE_PRODUCTION, owned.state.reason)
         await self._set_traffic(owned, {challenger: 100.0}, f"{challenger} won as a canary")
         await self._promote(owned, terms.champion, STAGE_ARCHIVED, f"replaced by {challenger}")
         await self._move_reference(owned)
@@ -237,3 +236,10 @@ def _compared(rows: Rows, champion: Floats64, challenger: Floats64) -> Compariso
     from modelog_monitoring.react.compared import comparison_of
 
     return comparison_of(rows, champion, challenger)
+
+
+def _looked(retraining: Retraining, due: DueRows, champion: Floats64) -> RecordCanaryLook:
+    # For the same reason.
+    from modelog_monitoring.react.looked import look_of
+
+    return look_of(retraining, due, champion)

@@ -6,7 +6,7 @@ from modelog_proto.monitoring.v1 import abtest_pb2 as pb
 
 from modelog_monitoring.abtest.events import AbMethod, AbMetric, AbTestLooked, Measured, Verdict
 from modelog_monitoring.abtest.state import AbPhase, AbTest
-from modelog_monitoring.read.messages import timestamp
+from modelog_monitoring.read.moments import timestamp
 
 METRICS = {
     AbMetric.ERROR: pb.AB_METRIC_ERROR,

@@ -12,7 +12,7 @@ from modelog_monitoring.level.decide import burn_rate, promised
 from modelog_monitoring.level.events import Objective, Severity, Tally
 from modelog_monitoring.level.latency import Latencies
 from modelog_monitoring.level.state import HOUR, HourSum, Level, Tallies, Version, added
-from modelog_monitoring.read.messages import timestamp
+from modelog_monitoring.read.moments import timestamp
 
 OBJECTIVES = {
     Objective.AVAILABILITY: pb.LEVEL_OBJECTIVE_AVAILABILITY,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from google.protobuf.json_format import ParseDict
-from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_proto.common.v1.common_pb2 import DatasetRef
 from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 from modelog_proto.training.v1.training_pb2 import JobSpec
@@ -15,6 +12,8 @@ from modelog_monitoring.monitor.events import AlertKind, ChannelKind, QualityFig
 from modelog_monitoring.monitor.state import Alert, Monitor
 from modelog_monitoring.monitor.window import WindowUnit
 from modelog_monitoring.policy.events import PolicyCreated
+from modelog_monitoring.read.canary_messages import canary_look_message, canary_plan_message
+from modelog_monitoring.read.moments import timestamp
 from modelog_monitoring.retraining.events import CanaryEvaluated, ChallengerEvaluated
 from modelog_monitoring.retraining.state import Phase, Retraining
 
@@ -145,6 +144,8 @@ def policy_message(policy: PolicyCreated, position: int) -> pb.RetrainingPolicy:
         canary_rows=policy.canary_rows,
         author=policy.author,
         position=position,
+        canary_alpha=None if policy.canary is None else policy.canary.alpha,
+        canary_margin=None if policy.canary is None else policy.canary.margin,
     )
 
 
@@ -166,6 +167,10 @@ def retraining_message(retraining: Retraining, position: int) -> pb.Retraining:
     )
     if retraining.evaluation is not None:
         message.evaluation.CopyFrom(_comparison(retraining.evaluation))
+    if terms.canary is not None or retraining.looked is not None:
+        message.canary_plan.CopyFrom(canary_plan_message(retraining))
+    if retraining.looked is not None:
+        message.latest_look.CopyFrom(canary_look_message(retraining.looked))
     if retraining.canary is not None:
         message.canary.CopyFrom(_comparison(retraining.canary))
     if retraining.ended_at is not None:
@@ -191,9 +196,3 @@ def _comparison(judged: ChallengerEvaluated | CanaryEvaluated) -> pb.Comparison:
         message.log_loss_difference = compared.log_loss.value
         message.log_loss_low, message.log_loss_high = compared.log_loss.low, compared.log_loss.high
     return message
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    made = Timestamp()
-    made.FromDatetime(moment)
-    return made

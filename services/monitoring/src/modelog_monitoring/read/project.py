@@ -23,6 +23,7 @@ from modelog_monitoring.monitor.state import Monitor
 from modelog_monitoring.policy.decide import POLICY
 from modelog_monitoring.policy.state import Policy
 from modelog_monitoring.read.ab_messages import ab_test_message, look_message
+from modelog_monitoring.read.canary_messages import canary_look_message
 from modelog_monitoring.read.level_messages import hour_message, level_message
 from modelog_monitoring.read.messages import (
     alert_message,
@@ -35,6 +36,7 @@ from modelog_monitoring.read.tables import (
     AB_LOOKS,
     AB_TESTS,
     ALERTS,
+    CANARY_LOOKS,
     LEVEL_HOURS,
     LEVELS,
     MONITORS,
@@ -43,6 +45,7 @@ from modelog_monitoring.read.tables import (
     WINDOWS,
 )
 from modelog_monitoring.retraining.decide import RETRAINING
+from modelog_monitoring.retraining.events import CanaryLooked
 from modelog_monitoring.retraining.state import Retraining
 
 
@@ -83,10 +86,17 @@ def policy_rows(policy: Policy, stored: StoredEvent) -> Sequence[Change]:
 
 
 def retraining_rows(retraining: Retraining, stored: StoredEvent) -> Sequence[Change]:
+    """The retraining's own row, and the row of the look at its canary that the event is about."""
     terms = retraining.terms
     body = retraining_message(retraining, stored.position).SerializeToString()
     values = {"policy": terms.policy, "started": to_micros(terms.at)}
-    return [Put(RETRAININGS, {"retraining_id": terms.retraining_id}, body, values)]
+    changes: list[Change] = [Put(RETRAININGS, {"retraining_id": terms.retraining_id}, body, values)]
+    event = EVENTS.decode(stored.type, stored.schema, stored.payload)
+    if isinstance(event, CanaryLooked):
+        body = canary_look_message(event, stored.position).SerializeToString()
+        key = {"look_id": f"{event.retraining_id}/{event.number}"}
+        changes.append(Put(CANARY_LOOKS, key, body, {"retraining": event.retraining_id, "number": event.number}))
+    return changes
 
 
 def ab_test_rows(test: AbTest, stored: StoredEvent) -> Sequence[Change]:

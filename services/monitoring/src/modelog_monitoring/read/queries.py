@@ -17,9 +17,10 @@ from modelog_proto.monitoring.v1 import monitoring_pb2 as pb
 from modelog_monitoring.data.rows import to_moment
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
 from modelog_monitoring.react.settled import Settled
-from modelog_monitoring.read.messages import WAITING, timestamp
+from modelog_monitoring.read.messages import WAITING
+from modelog_monitoring.read.moments import timestamp
 from modelog_monitoring.read.series import METRICS, SeriesProjection, Spans
-from modelog_monitoring.read.tables import ALERTS, MONITORS, POLICIES, RETRAININGS, WINDOWS
+from modelog_monitoring.read.tables import ALERTS, CANARY_LOOKS, MONITORS, POLICIES, RETRAININGS, WINDOWS
 
 T = TypeVar("T")
 # What is known of an alert that a channel has not taken: (alert id, channel) -> "waiting" or the last error.
@@ -100,6 +101,20 @@ class MonitoringQueries:
         where = [t.policy == policy] if policy else []
         return await self._queries.page(
             RETRAININGS, pb.Retraining, read, tenant, page, where=where, order_by=[t.started]
+        )
+
+    async def retraining(self, retraining_id: str, read: ReadOptions, tenant: str) -> pb.Retraining:
+        found = await self._queries.one(RETRAININGS, pb.Retraining, read, tenant, retraining_id=retraining_id)
+        return _existing(found, f"there is no retraining {retraining_id!r}", read)
+
+    async def canary_looks(
+        self, retraining_id: str, page: Page, read: ReadOptions, tenant: str
+    ) -> Found[pb.CanaryLook]:
+        """What was known of a retraining's canary, oldest look first."""
+        await self.retraining(retraining_id, read, tenant)
+        t = CANARY_LOOKS.table.c
+        return await self._queries.page(
+            CANARY_LOOKS, pb.CanaryLook, read, tenant, page, where=[t.retraining == retraining_id], order_by=[t.number]
         )
 
     async def series(

@@ -28,6 +28,13 @@ RETRAININGS = temporal_table(
     key=["retraining_id"],
     columns=[Column("policy", ByteText(200), nullable=False), Column("started", BigInteger, nullable=False)],
 )
+CANARY_LOOKS = temporal_table(
+    TABLES,
+    "canary_looks",
+    key=["look_id"],
+    columns=[Column("retraining", ByteText(200), nullable=False), Column("number", BigInteger, nullable=False)],
+    orders=[["retraining", "number"]],
+)
 AB_TESTS = temporal_table(
     TABLES, "ab_tests", key=["name"], columns=[Column("deployment", ByteText(200), nullable=False)]
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from modelog_monitoring.retraining.events import Comparison, TrainingSet
+from modelog_monitoring.policy.events import CanaryTest
+from modelog_monitoring.retraining.events import CanaryFigures, Comparison, TrainingSet
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class StartRetraining:
     canary_percent: float
     canary_rows: int
     allowed_lateness_s: float
+    canary: CanaryTest = field(default_factory=CanaryTest)
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,12 @@ class StartCanary:
 
 
 @dataclass(frozen=True)
-class RecordCanary:
-    """What the canary's rows showed."""
+class RecordCanaryLook:
+    """What the canary's rows show so far, those up to the event time `until` counted in; looks are numbered from 1."""
 
-    comparison: Comparison
+    number: int
+    until: datetime
+    figures: CanaryFigures
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ RetrainingCommand = (
     | RecordChallenger
     | RecordEvaluation
     | StartCanary
-    | RecordCanary
+    | RecordCanaryLook
     | ConcludePromotion
     | RefuseChallenger
     | FailRetraining

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import assert_never
 
 from modelog_common.domain.context import Context
@@ -12,7 +13,7 @@ from modelog_common.domain.errors import NotAllowed
 from modelog_monitoring.retraining.commands import (
     ConcludePromotion,
     FailRetraining,
-    RecordCanary,
+    RecordCanaryLook,
     RecordChallenger,
     RecordEvaluation,
     RefuseChallenger,
@@ -21,8 +22,11 @@ from modelog_monitoring.retraining.commands import (
     StartRetraining,
 )
 from modelog_monitoring.retraining.events import (
-    CanaryEvaluated,
+    CanaryDecided,
+    CanaryFigures,
+    CanaryLooked,
     CanaryStarted,
+    CanaryVerdict,
     ChallengerEvaluated,
     ChallengerPromoted,
     ChallengerTrained,
@@ -32,7 +36,7 @@ from modelog_monitoring.retraining.events import (
     RetrainingStarted,
 )
 from modelog_monitoring.retraining.state import Phase, Retraining, evolve
-from modelog_monitoring.retraining.verdict import on_canary_rows, on_fresh_rows
+from modelog_monitoring.retraining.verdict import canary_reason, on_canary, on_fresh_rows
 
 _ORDER = list(Phase)
 
@@ -58,9 +62,8 @@ def decide(retraining: Retraining, command: RetrainingCommand, ctx: Context) -> 
             return [
                 CanaryStarted(rid, started.deployment, retraining.challenger, started.canary_percent, reviewer, ctx.now)
             ]
-        case RecordCanary(comparison):
-            verdict = on_canary_rows(comparison)
-            return [CanaryEvaluated(rid, comparison, verdict.wins, verdict.reason, ctx.now)]
+        case RecordCanaryLook(number, until, figures):
+            return _looked(retraining, number, until, figures, ctx)
         case ConcludePromotion():
             return [_promoted(retraining, ctx)]
         case RefuseChallenger(reason):
@@ -85,7 +88,7 @@ _DUE: dict[type[object], Phase] = {
     RecordChallenger: Phase.TRAINING,
     RecordEvaluation: Phase.EVALUATING,
     StartCanary: Phase.AWAITING_APPROVAL,
-    RecordCanary: Phase.CANARY,
+    RecordCanaryLook: Phase.CANARY,
     ConcludePromotion: Phase.CONCLUDING,
 }
 
@@ -108,12 +111,30 @@ def _started(command: StartRetraining, ctx: Context) -> RetrainingStarted:
         canary_rows=command.canary_rows,
         allowed_lateness_s=command.allowed_lateness_s,
         at=ctx.now,
+        canary=command.canary,
     )
+
+
+def _looked(
+    retraining: Retraining, number: int, until: datetime, figures: CanaryFigures, ctx: Context
+) -> Sequence[RetrainingEvent]:
+    """A look, and what follows from it; one that was recorded already gives nothing."""
+    last = 0 if retraining.looked is None else retraining.looked.number
+    if number <= last:
+        return ()
+    if number != last + 1:
+        raise NotAllowed(f"look {number} cannot follow look {last} at the canary of {retraining.challenger}")
+    rid, terms = retraining.terms.retraining_id, retraining.canary_test
+    verdict = on_canary(figures, terms, retraining.terms.canary_rows)
+    looked = CanaryLooked(rid, number, until, figures, verdict, ctx.now)
+    if verdict is CanaryVerdict.UNDECIDED:
+        return [looked]
+    return [looked, CanaryDecided(rid, verdict.wins, canary_reason(verdict, figures, terms), ctx.now)]
 
 
 def _promoted(retraining: Retraining, ctx: Context) -> ChallengerPromoted:
     started = retraining.terms
-    if retraining.canary is None or not retraining.canary.challenger_wins:
+    if not retraining.canary_won:
         raise NotAllowed(f"{started.model} {retraining.challenger} lost as a canary and cannot be promoted")
     return ChallengerPromoted(started.retraining_id, started.model, retraining.challenger, started.champion, ctx.now)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 from modelog_common.events.types import event
+
+from modelog_monitoring.policy.events import CanaryTest
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -39,6 +42,39 @@ class TrainingSet(msgspec.Struct, frozen=True):
     versions: tuple[int, ...]
 
 
+class CanaryVerdict(StrEnum):
+    """What a canary's bounds say."""
+
+    UNDECIDED = "undecided"
+    BETTER = "better"
+    NOT_WORSE = "not_worse"
+    WORSE = "worse"
+    NOT_PROVED = "not_proved"
+
+    @property
+    def wins(self) -> bool:
+        return self in (CanaryVerdict.BETTER, CanaryVerdict.NOT_WORSE)
+
+
+class CanaryFigures(msgspec.Struct, frozen=True):
+    """Both models on the rows that the challenger answered, all up to now: mean Brier scores, the lower the better.
+
+    The expected gain, the champion's minus the challenger's, lies from `low` to `high` by all looks so far. `sums` are
+    those of the first four powers of the gains, which the next look goes on from.
+    """
+
+    rows: int
+    champion_brier: float
+    challenger_brier: float
+    low: float
+    high: float
+    sums: tuple[float, float, float, float]
+
+    @property
+    def gain(self) -> float:
+        return self.champion_brier - self.challenger_brier
+
+
 @event("monitoring.RetrainingStarted")
 class RetrainingStarted:
     """A window met a policy's conditions, and a training job was submitted.
@@ -62,6 +98,7 @@ class RetrainingStarted:
     canary_rows: int
     allowed_lateness_s: float
     at: datetime
+    canary: CanaryTest | None = None
 
 
 @event("monitoring.ChallengerTrained")
@@ -97,9 +134,31 @@ class CanaryStarted:
     at: datetime
 
 
+@event("monitoring.CanaryLooked")
+class CanaryLooked:
+    """The outcomes of what the challenger answered up to the event time `until` were counted in."""
+
+    retraining_id: str
+    number: int
+    until: datetime
+    figures: CanaryFigures
+    verdict: CanaryVerdict
+    at: datetime
+
+
+@event("monitoring.CanaryDecided")
+class CanaryDecided:
+    """The last look was enough to promote the challenger or to refuse it, or the rows that it was given are over."""
+
+    retraining_id: str
+    challenger_wins: bool
+    reason: str
+    at: datetime
+
+
 @event("monitoring.CanaryEvaluated")
 class CanaryEvaluated:
-    """Both models were compared on the rows that the challenger answered."""
+    """Both models were compared once, at the end of the canary: how canaries were judged before they were looked at."""
 
     retraining_id: str
     comparison: Comparison
@@ -142,6 +201,8 @@ RetrainingEvent = (
     | ChallengerTrained
     | ChallengerEvaluated
     | CanaryStarted
+    | CanaryLooked
+    | CanaryDecided
     | CanaryEvaluated
     | ChallengerPromoted
     | RetrainingRefused

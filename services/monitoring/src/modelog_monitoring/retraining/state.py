@@ -9,8 +9,11 @@ from typing import assert_never
 
 from modelog_common.domain.errors import NotFound
 
+from modelog_monitoring.policy.events import CanaryTest
 from modelog_monitoring.retraining.events import (
+    CanaryDecided,
     CanaryEvaluated,
+    CanaryLooked,
     CanaryStarted,
     ChallengerEvaluated,
     ChallengerPromoted,
@@ -43,13 +46,16 @@ class Phase(StrEnum):
 class Retraining:
     """One challenger's way; before its first event it has no start.
 
-    In phase CONCLUDING the canary is judged, and what follows from it is being done.
+    In phase CONCLUDING the canary is decided, and what follows from it is being done. `canary` is the one comparison of
+    canaries that were not looked at before their end.
     """
 
     started: RetrainingStarted | None = None
     phase: Phase = Phase.TRAINING
     challenger: str = ""
     evaluation: ChallengerEvaluated | None = None
+    looked: CanaryLooked | None = None
+    decided: CanaryDecided | None = None
     canary: CanaryEvaluated | None = None
     reason: str = ""
     ended_at: datetime | None = None
@@ -60,6 +66,16 @@ class Retraining:
         if self.started is None:
             raise NotFound("there is no such retraining")
         return self.started
+
+    @property
+    def canary_test(self) -> CanaryTest:
+        """How its canary is decided, also if it started before that was asked."""
+        return self.terms.canary or CanaryTest()
+
+    @property
+    def canary_won(self) -> bool:
+        judged = self.decided or self.canary
+        return judged is not None and judged.challenger_wins
 
     @property
     def active(self) -> bool:
@@ -77,6 +93,10 @@ def evolve(retraining: Retraining, event: RetrainingEvent) -> Retraining:
             return replace(retraining, evaluation=event, reason=reason, phase=Phase.AWAITING_APPROVAL)
         case CanaryStarted():
             return replace(retraining, phase=Phase.CANARY)
+        case CanaryLooked():
+            return replace(retraining, looked=event)
+        case CanaryDecided(reason=reason):
+            return replace(retraining, decided=event, reason=reason, phase=Phase.CONCLUDING)
         case CanaryEvaluated(reason=reason):
             return replace(retraining, canary=event, reason=reason, phase=Phase.CONCLUDING)
         case ChallengerPromoted(at=at):
