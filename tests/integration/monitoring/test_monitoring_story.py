@@ -64,7 +64,7 @@ async def test_a_better_challenger_is_trained_tried_and_promoted(bench: Any) -> 
 
 
 async def test_a_canary_is_looked_at_after_each_batch_of_outcomes_as_of_any_moment(bench: Any) -> None:
-    """Models that are as good as each other: the bounds close in, and with the rows that there are nothing is proved."""
+    """Models that are nearly alike: the bounds close in, and with the rows that there are nothing is proved."""
     async with bench.monitoring():
         await to_approval(bench)
         bench.world.models["1.1.0"] = lambda x: bench.world.models["1.0.0"](x + np.float32(0.3))

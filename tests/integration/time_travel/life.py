@@ -15,8 +15,10 @@ from modelog.governance import CardParts, RetirementRule, SlaTargets
 from modelog.inference import predict
 from modelog.stream import StreamProducer
 from modelog.types import AlertChannel, Artifact, FreezeWindow, PromotionRules, StageRules
+from modelog_monitoring.retraining.events import CanaryDecided, CanaryVerdict, RetrainingRefused
 from modelog_proto.serving.v1.deployment_pb2 import Prediction
 from toy_model import FEATURES, PROJECT, SIGNATURE, deployed, fitted, toy_rows
+from written_canary import AT, begun, looked, write
 
 NAMES = ("flights", "trains")
 STAGES = ("development", "staging", "production", "archived")
@@ -85,6 +87,8 @@ class Life:
         self._release()
         yield
         self._level()
+        yield
+        self._canary()
         yield
 
     @property
@@ -243,6 +247,16 @@ class Life:
         deadline = time.monotonic() + PATIENCE_S
         while self.alice.ab_tests.get("newer").latest is None:
             assert time.monotonic() < deadline, f"the A/B test was not looked at in {PATIENCE_S} s"
+            time.sleep(0.05)
+
+    def _canary(self) -> None:
+        """A challenger whose canary was looked at twice and refused, as monitoring writes it: no weeks are waited."""
+        last = looked("tried", 2, CanaryVerdict.NOT_PROVED)
+        end = [CanaryDecided("tried", False, "no gain", AT), RetrainingRefused("tried", "no gain", AT)]
+        write(self._folder, "tried", [*begun("tried", "flights", "flights"), looked("tried", 1), last, *end])
+        deadline = time.monotonic() + PATIENCE_S
+        while not any(found.id == "tried" for found in self.alice.monitors.retrainings()):
+            assert time.monotonic() < deadline, f"monitoring did not read the retraining in {PATIENCE_S} s"
             time.sleep(0.05)
 
     def _release(self) -> None:

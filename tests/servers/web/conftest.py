@@ -18,6 +18,7 @@ sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("integrat
 from small_platform import SmallPlatform
 from small_project import SmallProject, small_project
 from toy_model import deployed
+from written_canary import begun, looked, write
 
 CHROMIUM = "/usr/bin/chromium"
 # How long something may take to appear: longer than the busiest machine needs.
@@ -91,6 +92,8 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectSite]:
     platform.start()
     with platform.client("alice") as alice, platform.client("bob") as bob:
         project = small_project(alice, bob, folder)
+    tried = [*begun("r-project", project.model, "late-flights"), *(looked("r-project", n) for n in (1, 2, 3))]
+    write(folder, "r-project", tried)
     yield ProjectSite(platform, project, platform.token("carol", "viewer"))
     platform.stop()
 

@@ -29,6 +29,7 @@ PAGES = {
     "dataset": "/datasets/flights",
     "deployment": "/deployments/late-flights",
     "A/B test": "/ab-tests/newer",
+    "challenger": "/retrainings/r-project",
 }
 PHONE_PX = 360
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

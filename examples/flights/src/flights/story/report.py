@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from flights.story.cast import MODEL, MONTHS, Story
 
+CANARY_COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#17becf")
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b2430; }
 table { border-collapse: collapse; } td, th { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; }
@@ -27,6 +28,8 @@ def write_report(path: Path, story: Story, frozen: dict[int, float], graph: Grap
         plot(quality_figure(story, frozen)),
         "<h2>Challengers against champions, on fresh flights</h2>",
         plot(challenger_figure(story)),
+        "<h2>Canaries, looked at each day that flights land</h2>",
+        plot(canary_figure(story)),
         challengers(story),
         "<h2>Drift by feature and month</h2>",
         plot(drift_figure(story)),
@@ -87,9 +90,9 @@ def quality_figure(story: Story, frozen: dict[int, float]) -> go.Figure:
 def challenger_figure(story: Story) -> go.Figure:
     """The difference of AUC of each comparison, with its interval."""
     rows = [
-        (f"{r.challenger} against {r.champion}, {stage}", c)
+        (f"{r.challenger} against {r.champion}", c)
         for r in story.retrainings
-        for stage, c in (("fresh flights", r.evaluation), ("canary", r.canary))
+        for c in (r.evaluation,)
         if c is not None and c.rows
     ]
     figure = go.Figure()
@@ -107,6 +110,28 @@ def challenger_figure(story: Story) -> go.Figure:
     figure.add_vline(x=0, line_dash="dot")
     figure.update_xaxes(title="AUC of the challenger minus AUC of the champion (95 % interval)")
     figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def canary_figure(story: Story) -> go.Figure:
+    """The gain in Brier score of each canary with the interval that holds at any look, closing in."""
+    figure = go.Figure()
+    margins = set()
+    for colour, retraining in zip(CANARY_COLOURS, [r for r in story.retrainings if r.latest_look], strict=False):
+        looks = story.alice.monitors.canary_looks(retraining.id)
+        rows, name = [look.rows for look in looks], f"{retraining.challenger} against {retraining.champion}"
+        line = {"color": colour}
+        figure.add_scatter(x=rows, y=[look.gain for look in looks], name=name, legendgroup=name, line=line)
+        for end in ([look.low for look in looks], [look.high for look in looks]):
+            figure.add_scatter(
+                x=rows, y=end, mode="lines", line={**line, "dash": "dot"}, legendgroup=name, showlegend=False
+            )
+        if retraining.canary_plan is not None:
+            margins.add(-retraining.canary_plan.margin)
+    for level in (0.0, *margins):
+        figure.add_hline(y=level, line_dash="dash", line_color="#888888")
+    figure.update_xaxes(title="flights that the canary answered and that have landed")
+    figure.update_yaxes(title="gain in Brier score", range=[-0.05, 0.05])
     return figure
 
 

@@ -1,4 +1,6 @@
-"""Step 8: the challenger meets the champion on fresh flights; a winner is approved, tried as a canary, promoted.
+"""Step 8: the challenger meets the champion on fresh flights; a winner is approved, and tried as a canary.
+
+The canary is looked at each day that flights land, and promoted or refused as soon as the evidence is enough.
 
 Nothing here decides: the platform does, and bob reads its evidence before he approves.
 """
@@ -9,7 +11,7 @@ import time
 from datetime import datetime
 
 from modelog.stream import StreamProducer
-from modelog.types import Comparison, Retraining
+from modelog.types import CanaryLook, Comparison, Retraining
 
 from flights.story import step7_monitor
 from flights.story.cast import MODEL, Story
@@ -71,9 +73,11 @@ def describe(retraining: Retraining) -> str:
         case "CANARY":
             return f"{name} takes its share of the traffic as a canary"
         case "PROMOTED":
-            return f"[bold green]{name} wins again ({figures(retraining.canary)}) and replaces {retraining.champion}[/]"
+            seen = canary_figures(retraining.latest_look)
+            return f"[bold green]{name} wins again ({seen}) and replaces {retraining.champion}[/]"
         case "REFUSED":
-            compared = figures(retraining.canary or retraining.evaluation)
+            look = retraining.latest_look
+            compared = figures(retraining.evaluation) if look is None else looks_of(look)
             return f"[bold]{name} is refused[/]: {retraining.reason} ({compared})"
         case _:
             return f"{name}: {state.lower()} {retraining.reason}"
@@ -85,3 +89,17 @@ def figures(comparison: Comparison | None) -> str:
         return "not compared"
     c = comparison
     return f"AUC {c.auc_difference:+.3f}, 95 % {c.auc_low:+.3f} to {c.auc_high:+.3f}, on {c.rows:,} flights"
+
+
+def canary_figures(look: CanaryLook | None) -> str:
+    """The gain in Brier score, and where it lies whenever one looks."""
+    if look is None:
+        return "not looked at"
+    return (
+        f"Brier score better by {look.gain:+.4f}, at any look {look.low:+.4f} to {look.high:+.4f}, "
+        f"on {look.rows:,} flights, {looks_of(look)}"
+    )
+
+
+def looks_of(look: CanaryLook) -> str:
+    return "1 look" if look.number == 1 else f"{look.number} looks"

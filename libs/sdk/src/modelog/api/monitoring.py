@@ -8,6 +8,7 @@ from modelog.transport import Transport
 from modelog.types import (
     Alert,
     AlertChannel,
+    CanaryLook,
     DatasetRef,
     Monitor,
     Record,
@@ -40,6 +41,11 @@ class _Policies(Record):
 
 class _Retrainings(Record):
     retrainings: List[Retraining] = []
+    next_page_token: str = ""
+
+
+class _CanaryLooks(Record):
+    looks: List[CanaryLook] = []
     next_page_token: str = ""
 
 
@@ -124,8 +130,16 @@ class Monitors:
         evaluation_rows: int = 0,
         canary_percent: float = 0.0,
         canary_rows: int = 0,
+        canary_alpha: float = 0.0,
+        canary_margin: Optional[float] = None,
     ) -> RetrainingPolicy:
-        """Train a challenger when drift and loss of quality were found; `job` is what `client.jobs.spec` makes."""
+        """Train a challenger when drift and loss of quality were found; `job` is what `client.jobs.spec` makes.
+
+        A challenger that won on fresh rows gets `canary_percent` of the traffic, and is promoted as soon as it is
+        proved less than `canary_margin` of Brier score worse, refused as soon as it is proved worse, and refused after
+        `canary_rows` labelled rows. `canary_alpha`: how often that may be wrong. Zeros and None mean 10 %, 2,500 rows,
+        0.05 and 0.005.
+        """
         body = {
             "name": name,
             "monitor": monitor,
@@ -136,6 +150,8 @@ class Monitors:
             "evaluation_rows": evaluation_rows,
             "canary_percent": canary_percent,
             "canary_rows": canary_rows,
+            "canary_alpha": canary_alpha,
+            "canary_margin": canary_margin,
         }
         return self._transport.post("/api/v1/retraining-policies", RetrainingPolicy, body)
 
@@ -148,3 +164,12 @@ class Monitors:
         """Challengers and how they fared, oldest first."""
         path = "/api/v1/retrainings"
         return self._transport.every(path, _Retrainings, lambda page: page.retrainings, policy=policy, as_of=as_of)
+
+    def retraining(self, retraining_id: str, *, as_of: Optional[str] = None) -> Retraining:
+        """One challenger and how it fared."""
+        return self._transport.get(f"/api/v1/retrainings/{retraining_id}", Retraining, as_of=as_of)
+
+    def canary_looks(self, retraining_id: str, *, as_of: Optional[str] = None) -> List[CanaryLook]:
+        """What was known of a challenger's canary after each batch of outcomes, oldest first."""
+        path = f"/api/v1/retrainings/{retraining_id}/looks"
+        return self._transport.every(path, _CanaryLooks, lambda page: page.looks, as_of=as_of)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 import typer
 
 import modelog
 from modelog.cli.output import AsJson, AsOf, show_fields, show_json, show_table, told, word
 from modelog.service_level import ServiceLevel
+from modelog.types import Retraining
 
 Period = typer.Option(0, "--period-hours", help="How far back, in hours; 0 means 720, the 30 days of the budget.")
 app = typer.Typer(help="Monitors, windows, alerts and challengers.", no_args_is_help=True)
@@ -70,8 +71,53 @@ def retrainings(as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> None:
         if as_json:
             show_json(found)
         else:
-            rows = [[r.challenger, word(r.state, "RETRAINING_STATE_"), r.champion, r.reason] for r in found]
-            show_table(["challenger", "state", "against", "reason"], rows, empty="no challenger yet")
+            rows = [[r.id, r.challenger, word(r.state, "RETRAINING_STATE_"), r.champion, r.reason] for r in found]
+            show_table(["retraining", "challenger", "state", "against", "reason"], rows, empty="no challenger yet")
+
+
+@app.command()
+def retraining(
+    retraining_id: str = typer.Argument(..., metavar="RETRAINING"),
+    as_of: Optional[str] = AsOf,
+    as_json: bool = AsJson,
+) -> None:
+    """One challenger, and what was known of its canary after each batch of outcomes."""
+    with told(), modelog.connect() as client:
+        found = client.monitors.retraining(retraining_id, as_of=as_of)
+        looks = client.monitors.canary_looks(retraining_id, as_of=as_of)
+        if as_json:
+            show_json({**found.to_dict(), "looks": [look.to_dict() for look in looks]})
+            return
+        show_fields(_told(found))
+        columns = ["#look", "until", "#rows", "#champion", "#challenger", "#gain", "at any look", "verdict"]
+        rows = [
+            [
+                look.number, look.until, look.rows, f"{look.champion_brier:.4f}", f"{look.challenger_brier:.4f}",
+                f"{look.gain:+.4f}", f"{look.low:+.4f} to {look.high:+.4f}",
+                word(look.verdict, "CANARY_VERDICT_").replace("_", " "),
+            ]
+            for look in looks
+        ]  # fmt: skip
+        show_table(columns, rows, empty="its canary was not looked at")
+
+
+def _told(found: Retraining) -> Dict[str, Any]:
+    """A retraining in words; of a canary what it must prove."""
+    evaluation, plan = found.evaluation, found.canary_plan
+    auc = evaluation and f"{evaluation.auc_difference:+.4f} ({evaluation.auc_low:+.4f} to {evaluation.auc_high:+.4f})"
+    proof = plan and (
+        f"{plan.percent:g} % of the traffic, {plan.rows:,} rows at most, margin {plan.margin:g}, level {plan.alpha:g}"
+    )
+    return {
+        "challenger": found.challenger,
+        "against": f"{found.model} {found.champion}",
+        "state": word(found.state, "RETRAINING_STATE_").replace("_", " "),
+        "AUC gained on fresh rows": auc or "",
+        "canary": proof or "",
+        "reason": found.reason,
+        "started": found.started_at,
+        "ended": found.ended_at,
+    }
 
 
 @app.command()

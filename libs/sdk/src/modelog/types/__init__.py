@@ -44,6 +44,8 @@ from modelog.types.models import (
 from modelog.types.monitoring import (
     Alert,
     AlertChannel,
+    CanaryLook,
+    CanaryPlan,
     Comparison,
     FeatureDrift,
     Monitor,
@@ -91,6 +93,8 @@ __all__ = [
     "Attempt",
     "AuditReport",
     "Batch",
+    "CanaryLook",
+    "CanaryPlan",
     "CatalogueEntry",
     "CheckResult",
     "Checkpoint",

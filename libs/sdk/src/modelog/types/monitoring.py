@@ -95,6 +95,8 @@ class RetrainingPolicy(Record):
     canary_rows: int = 0
     author: str = ""
     position: int = 0
+    canary_alpha: Optional[float] = None
+    canary_margin: Optional[float] = None
 
 
 class Comparison(Record):
@@ -116,6 +118,32 @@ class Comparison(Record):
     reason: str = ""
 
 
+class CanaryPlan(Record):
+    """What a canary must prove: `alpha` is how often its bounds may be wrong, `margin` a loss that does not matter."""
+
+    percent: float = 0.0
+    rows: int = 0
+    alpha: float = 0.0
+    margin: float = 0.0
+
+
+class CanaryLook(Record):
+    """What was known of a canary after a batch of outcomes: mean Brier scores, and where the expected gain lies."""
+
+    retraining: str = ""
+    number: int = 0
+    rows: int = 0
+    champion_brier: float = 0.0
+    challenger_brier: float = 0.0
+    gain: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    verdict: str = ""
+    until: Optional[datetime] = None
+    at: Optional[datetime] = None
+    position: int = 0
+
+
 class Retraining(Record):
     id: str = ""
     policy: str = ""
@@ -128,6 +156,8 @@ class Retraining(Record):
     challenger: str = ""
     evaluation: Optional[Comparison] = None
     canary: Optional[Comparison] = None
+    canary_plan: Optional[CanaryPlan] = None
+    latest_look: Optional[CanaryLook] = None
     reason: str = ""
     started_at: Optional[datetime] = None
     ended_at: Optional[datetime] = None

@@ -5,9 +5,9 @@ Each difference d lies in [-1, 1]. Somebody who does not believe that its mean i
 1 + bet (d - m), is a supermartingale if no row's expected difference is above m, whatever the rows before were. It
 exceeds 1 / alpha at any time with a probability of alpha at most, and so does the mean of the capitals of several bets.
 The m that are not refuted are a confidence sequence (I. Waudby-Smith, A. Ramdas, Estimating means of bounded random
-variables by betting, Journal of the Royal Statistical Society B 86 (2024) 1-27, section 4; the mixture over constant
-bets is their "diversified" one). Differences of two similar models are small beside their range, of which betting makes
-more than an empirical Bernstein bound, whose scale is the range.
+variables by betting, Journal of the Royal Statistical Society B 86 (2024) 1-27; a mixture over constant bets is what
+they call diversified). Differences of two similar models are small beside their range, of which betting makes more
+than an empirical Bernstein bound, whose scale is the range.
 
 The capital itself would need all rows again for each m. Four power sums bound it from below, so that the state has
 seven numbers: for u of at least -risk (risk below 1),

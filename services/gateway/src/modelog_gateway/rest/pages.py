@@ -20,6 +20,7 @@ ADDRESSES = (
     "/workspaces",
     "/datasets/{name}",
     "/deployments/{name}",
+    "/retrainings/{id}",
     "/ab-tests/{name}",
 )
 # What a link shows: a document of its own, which asks nobody who they are.

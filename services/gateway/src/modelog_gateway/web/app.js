@@ -24,6 +24,7 @@ const pages = [
   [/^\/workspaces$/, "workspaces"],
   [/^\/datasets\/(?<name>[^/]+)$/, "dataset"],
   [/^\/deployments\/(?<name>[^/]+)$/, "deployment"],
+  [/^\/retrainings\/(?<id>[^/]+)$/, "retraining"],
   [/^\/ab-tests\/(?<name>[^/]+)$/, "abtest"],
 ];
 const within = { model: "models", experiment: "experiments", run: "experiments", diff: "experiments", dataset: "datasets" };

@@ -25,18 +25,18 @@ class DueRows:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A try that found too few: for which look, how many were missing, and how many rows there were at most."""
+    """A try that found too few: for which look, up to when, and how many rows it found, labelled or not."""
 
     number: int
-    missing: int
-    most: int
+    until_us: int
+    rows: int
 
 
 class CanaryRows:
     """Finds those that were not looked at yet.
 
-    A row is due when its outcome has had the monitor's allowed lateness to come in; without a label then, it never
-    counts. So which rows a look counts does not depend on when it is taken.
+    A row is due when its outcome has had the monitor's allowed lateness to come in: rows whose label happens to be
+    known early are not like the others. One that has no label when a look passes it never counts.
     """
 
     def __init__(self, store: WindowStore) -> None:
@@ -56,18 +56,19 @@ class CanaryRows:
         span = self._span(flow, retraining)
         if span is None:
             return None
-        most = self._store.rows_between(flow, span.since_us, span.until_us, challenger)
+        # Counting batches is cheap, looking for labels is not.
         waiting = self._waiting.get(terms.retraining_id)
         if waiting is None or waiting.number != number:
-            waiting = _Waiting(number, wanted, 0)
-        if most - waiting.most < waiting.missing:
+            waiting = _Waiting(number, span.since_us, 0)
+        new = self._store.rows_between(flow, waiting.until_us, span.until_us, challenger)
+        if span.until_us <= waiting.until_us or waiting.rows + new < wanted:
             return None
-        rows = read_rows(self._store, flow, span, features, challenger).labelled
-        if len(rows) < wanted:
-            self._waiting[terms.retraining_id] = _Waiting(number, wanted - len(rows), most)
+        rows = read_rows(self._store, flow, span, features, challenger)
+        if len(rows.labelled) < wanted:
+            self._waiting[terms.retraining_id] = _Waiting(number, span.until_us, len(rows))
             return None
         self._waiting.pop(terms.retraining_id, None)
-        return DueRows(rows.first(left), to_moment(span.until_us))
+        return DueRows(rows.labelled.first(left), to_moment(span.until_us))
 
     def _span(self, flow: Flow, retraining: Retraining) -> Span | None:
         """From where the last look ended up to where every prediction is here and its outcome has had its time."""

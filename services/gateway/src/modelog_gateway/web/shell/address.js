@@ -26,6 +26,7 @@ export const to = {
   workspaces: () => at("/workspaces"),
   dataset: (name, version) => at(`/datasets/${part(name)}`, { version }),
   deployment: (name) => at(`/deployments/${part(name)}`),
+  retraining: (id) => at(`/retrainings/${part(id)}`),
   abTest: (name) => at(`/ab-tests/${part(name)}`),
 };
 

@@ -1,12 +1,12 @@
 // An A/B test: what was planned, the confidence sequence as it grew, and what was decided.
 import { badge, facts, h, link, quiet, said, section, when } from "../../parts/dom.js";
 import { count, number, words } from "../../parts/format.js";
+import { sequence } from "../../parts/sequence.js";
 import { redrawn } from "../../parts/steady.js";
 import { table } from "../../parts/table.js";
 import { get } from "../../shell/api.js";
 import { to } from "../../shell/address.js";
 import { calmly } from "../../shell/events.js";
-import { sequence } from "./sequence.js";
 import { stateOf, toneOf, verdictOf } from "./state.js";
 
 const mostLooks = 1000;
@@ -17,6 +17,11 @@ function guesses({ baseline, sd, measured }) {
   if (!measured) return `${baseline ? number(baseline) : "not given"}, ${number(sd)}`;
   return [`${number(measured.mean)}, ${number(measured.sd)}, measured of ${count(measured.events, "prediction")} from `, when(measured.since), " to ", when(measured.until)];
 }
+
+const differences = (test, looks) => sequence({
+  title: "Mean of b minus mean of a", unit: "predictions", marks: [0, test.min_effect, -test.min_effect], column: { head: "p", number: true },
+  looks: looks.map((look) => ({ seen: Number(look.events_a) + Number(look.events_b), value: look.estimate, low: look.low, high: look.high, more: number(look.p_value) })),
+});
 
 export function build(main, { name, report }) {
   async function show() {
@@ -32,7 +37,7 @@ export function build(main, { name, report }) {
         ["Needed for one look", `${count(test.needed.a, "prediction")} of a, ${Number(test.needed.b).toLocaleString("en")} of b`],
         ["Needed when watched", `about ${Number(test.needed.watched).toLocaleString("en")}`],
         ["Planned by", said(test.author)], ["Started", when(test.started_at)], ["Ends by", when(test.ends_by)], ["Ended", when(test.ended_at)]])),
-      section("Difference", {}, looks.length ? sequence(test, looks) : quiet("It was not looked at yet.")),
+      section("Difference", {}, looks.length ? differences(test, looks) : quiet("It was not looked at yet.")),
       section("Versions", {}, seen ? table("Versions", [{ head: "Version", row: true }, { head: "Predictions", number: true }, { head: "Mean", number: true }],
         [[test.a, Number(seen.events_a).toLocaleString("en"), number(seen.mean_a)], [test.b, Number(seen.events_b).toLocaleString("en"), number(seen.mean_b)]]) : quiet("No outcome was counted yet.")));
     return name;

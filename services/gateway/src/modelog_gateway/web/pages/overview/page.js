@@ -50,11 +50,12 @@ export function build(main, { report }) {
 
   async function challengers() {
     const { retrainings } = await get("/api/v1/retrainings");
-    replace(place.challengers, table("Challengers", [{ head: "Challenger", row: true }, { head: "State" }, { head: "Against" }, { head: "AUC gain (95 %)", number: true }, { head: "Why" }],
+    replace(place.challengers, table("Challengers", [{ head: "Challenger", row: true }, { head: "State" }, { head: "Against" }, { head: "AUC gain (95 %)", number: true }, { head: "Canary, gain in Brier score", number: true }, { head: "Why" }],
       retrainings.map((r) => {
-        const c = r.canary ?? r.evaluation;
+        const c = r.canary ?? r.evaluation, look = r.latest_look;
         const gain = c && c.rows !== "0" ? `${c.auc_difference.toFixed(3)} (${c.auc_low.toFixed(3)} to ${c.auc_high.toFixed(3)})` : "";
-        return [r.challenger || "in training", badge(words(r.state, "RETRAINING_STATE_")), r.champion, gain, said(r.reason || c?.reason || "")];
+        const seen = look ? `${look.gain.toFixed(4)} (${look.low.toFixed(4)} to ${look.high.toFixed(4)})` : "";
+        return [link(to.retraining(r.id), r.challenger || "in training"), badge(words(r.state, "RETRAINING_STATE_")), r.champion, gain, seen, said(r.reason || c?.reason || "")];
       }), "No challenger was trained yet."));
   }
 
