@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 import xgboost
 from modelog.errors import NotFound
 from modelog.types import Signature, TensorSpec
+from modelog_monitoring.retraining.events import CanaryDecided, RetrainingRefused
 from small_platform import SmallPlatform
+from written_canary import AT, begun, looked, write
 
 COLUMNS = ["hour", "wind"]
 SIGNATURE = Signature(
@@ -20,6 +23,7 @@ SIGNATURE = Signature(
     outputs=[TensorSpec(name="late", datatype="FP32", shape=[-1])],
 )
 OPEN, CLOSED = "open", "closed"
+PATIENCE_S = 60
 
 
 def deploy(alice: modelog.Client, name: str, workspace: str) -> Any:
@@ -47,7 +51,15 @@ def jobs(platform: SmallPlatform) -> dict[str, str]:
     with platform.client("alice", "developer") as alice:
         alice.workspaces.create("fraud")
         alice.workspaces.update("fraud", access="restricted")
-        return {OPEN: deploy(alice, OPEN, "").id, CLOSED: deploy(alice, CLOSED, "fraud").id}
+        made = {OPEN: deploy(alice, OPEN, "").id, CLOSED: deploy(alice, CLOSED, "fraud").id}
+        for name in made:
+            end = [looked(name, 1), CanaryDecided(name, False, "no", AT), RetrainingRefused(name, "no", AT)]
+            write(platform.folder, name, [*begun(name, name, name), *end])
+        deadline = time.monotonic() + PATIENCE_S
+        while {r.id for r in alice.monitors.retrainings()} < made.keys():
+            assert time.monotonic() < deadline, f"monitoring did not read the retrainings in {PATIENCE_S} s"
+            time.sleep(0.02)
+        return made
 
 
 @pytest.fixture
@@ -62,6 +74,7 @@ def lists(client: modelog.Client) -> dict[str, set[str]]:
         "deployments": {d.name for d in client.deployments.list()},
         "monitors": {m.name for m in client.monitors.list()},
         "policies": {p.name for p in client.monitors.policies()},
+        "retrainings": {r.id for r in client.monitors.retrainings()},
         "A/B tests": {t.name for t in client.ab_tests.list()},
         "jobs": {job.spec["register"]["model"] for job in client.jobs.list()},
     }
@@ -70,7 +83,7 @@ def lists(client: modelog.Client) -> dict[str, set[str]]:
 def test_lists_leave_out_what_is_about_a_hidden_model(
     platform: SmallPlatform, jobs: dict[str, str], eve: modelog.Client
 ) -> None:
-    assert [names & {OPEN, CLOSED} for names in lists(eve).values()] == [{OPEN}] * 5
+    assert [names & {OPEN, CLOSED} for names in lists(eve).values()] == [{OPEN}] * 6
     for user, role in (("alice", "developer"), ("root", "admin")):
         with platform.client(user, role) as client:
             assert all(names >= {OPEN, CLOSED} for names in lists(client).values()), user
@@ -85,6 +98,8 @@ def test_nobody_but_a_member_asks_for_it_or_changes_it(jobs: dict[str, str], eve
         lambda name: eve.monitors.get(name),
         lambda name: eve.monitors.windows(name),
         lambda name: eve.monitors.series(name, "auc"),
+        lambda name: eve.monitors.retraining(name),
+        lambda name: eve.monitors.canary_looks(name),
         lambda name: eve.ab_tests.get(name),
         lambda name: eve.ab_tests.looks(name),
         lambda name: eve.ab_tests.stop(name, "because"),

@@ -52,7 +52,10 @@ def test_zeros_take_the_defaults_of_the_contract() -> None:
     assert (new.window, new.reference) == (WindowUnit.WEEK, (DatasetRef("flights", 2),))
     assert (new.drift, new.auc_loss) == (DriftLimits(0.05, 0.1, 0.1, 0.0), 0.02)
     policy = parse.create_policy(pb.CreateRetrainingPolicyRequest(name="p", monitor="m", dataset="flights"))
-    assert (policy.evaluation_rows, policy.canary_percent, policy.canary_rows) == (10_000, 10.0, 1_000)
+    assert (policy.evaluation_rows, policy.canary_percent, policy.canary_rows) == (10_000, 10.0, 2_500)
+    assert (policy.canary.alpha, policy.canary.margin) == (0.05, 0.005)
+    strict = pb.CreateRetrainingPolicyRequest(name="p", monitor="m", dataset="flights", canary_margin=0)
+    assert parse.create_policy(strict).canary.margin == 0, "no margin is not the usual one"
 
 
 def test_what_is_given_is_taken() -> None:
