@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import modelog
 import polars as pl
+import psutil
 import pytest
 from modelog.api.jobs import JobFailed
 from modelog.cli.main import app
@@ -23,6 +26,7 @@ from whole_platform import whole_platform
 from xgboost import Booster
 
 NAME = "scored"
+PATIENCE_S = 120.0
 SmallPlatform = Any  # of the gateway's tests, which cannot be imported by name
 
 
@@ -55,6 +59,14 @@ def run(platform: SmallPlatform, *arguments: object, status: int = 0) -> Result:
     done = CliRunner().invoke(app, [str(each) for each in arguments], env={**os.environ, **environment})
     assert done.exit_code == status, done.output
     return done
+
+
+def version(client: modelog.Client, folder: Path) -> str:
+    """The name of a model of this test's own, with a version."""
+    client.models.create("killed")
+    artifact = client.artifacts.upload(fitted(folder, 0))
+    client.models.register("killed", artifact, flavor="xgboost", signature=SIGNATURE)
+    return "killed"
 
 
 def test_a_version_without_a_deployment_predicts_a_dataset_into_a_bucket(
@@ -106,3 +118,33 @@ def test_what_is_wrong_with_a_batch_is_said_by_its_job(platform: SmallPlatform, 
             queued = alice.batches.submit(NAME, "1.0.0", str(source), str(tmp_path / "out"))
             with pytest.raises(JobFailed, match=why):
                 alice.batches.wait(queued.id)
+
+
+def test_a_worker_that_is_killed_is_replaced_by_one_that_goes_on(platform: SmallPlatform, tmp_path: Path) -> None:
+    rows = toy_rows(seed=6)
+    rows.write_parquet(tmp_path / "toys.parquet")
+    output = tmp_path / "out"
+    with platform.client("alice") as alice:
+        queued = alice.batches.submit(
+            version(alice, tmp_path), "1.0.0", str(tmp_path / "toys.parquet"), str(output), rows_at_once=1
+        )
+        deadline = time.monotonic() + PATIENCE_S
+        while len(list(output.glob("part-*"))) < 10:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"10 parts should be there by now: {alice.jobs.logs(queued.id)}")
+            time.sleep(0.002)
+        for process in psutil.Process().children():
+            if "spawn_main" in " ".join(process.cmdline()):
+                process.kill()
+        done = alice.batches.wait(queued.id)
+        assert done.attempt == 2
+        assert "of them before" in alice.jobs.logs(queued.id)
+        parts = sorted(output.glob("part-*"))
+        assert len(parts) == rows.height
+        assert pl.read_parquet(parts).select(rows.columns).equals(rows)
+        begun = [
+            event.payload["attempt"]
+            for event in alice.audit.events(type="training.BatchStarted")
+            if event.payload["job_id"] == done.id
+        ]
+        assert sorted(begun) == [1, 2]
