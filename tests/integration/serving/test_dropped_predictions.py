@@ -20,7 +20,7 @@ from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.retention import Retention
 from modelog_serving.predlog.seal import Sealer
 from modelog_serving.segment.decide import SEGMENTS
-from test_prediction_log import answers
+from test_prediction_log import answers, in_file
 
 KEEP_S = 3600
 DROPPED = (
@@ -66,16 +66,16 @@ async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
 async def three_hours(kept: Kept) -> None:
     """An answer an hour, sealed."""
     for hour in range(3):
-        await kept.log.append(answers(str(hour + 1), given=True))
+        await in_file(kept.log, answers(str(hour + 1), given=True))
         await kept.sealer.seal_due()
         kept.clock.advance(timedelta(seconds=KEEP_S if hour < 2 else 1))
 
 
 async def test_what_is_old_and_published_is_dropped_and_its_anchor_stays(kept: Kept) -> None:
-    await kept.log.append(answers("1", given=True))
+    await in_file(kept.log, answers("1", given=True))
     await kept.sealer.seal_due()
     kept.clock.advance(timedelta(seconds=KEEP_S + 1))
-    await kept.log.append(answers("2", given=True))
+    await in_file(kept.log, answers("2", given=True))
     await kept.retention.drop_due()
     assert await kept.sequences() == [1, 2], "it is not published"
     kept.published = 2
@@ -108,7 +108,7 @@ async def test_a_log_that_was_dropped_whole_goes_on_counting(kept: Kept) -> None
     await kept.retention.drop_due()
     assert await kept.sequences() == []
     after = await kept.again()
-    await after.log.append(answers("4"))
+    await in_file(after.log, answers("4"))
     assert await after.sequences() == [4]
     assert (await after.evidence.included("acme", "", "4")).segment.number == 4
     assert await after.anchors() == [1, 2, 3, 4]
@@ -136,7 +136,7 @@ async def test_a_log_with_a_limit_goes_on_as_long_as_there_is_something_to_drop(
     """Whether something is dropped in good time, or only when a request finds the file full."""
     small = await kept.again(most_bytes=400_000)
     for batch in range(60):
-        await small.log.append(answers(*(f"{batch}.{n}" for n in range(200))))
+        await in_file(small.log, answers(*(f"{batch}.{n}" for n in range(200))))
         await small.sealer.seal_due()
         small.published = small.log.sequence
         if looks:
@@ -154,11 +154,11 @@ async def test_what_is_not_published_is_not_dropped_for_what_is_new(kept: Kept) 
     small = await kept.again(most_bytes=200_000)
     with pytest.raises(Unavailable, match="database or disk is full; nothing was stored"):
         for batch in range(100):
-            await small.log.append(answers(*(f"{batch}.{n}" for n in range(200))))
+            await in_file(small.log, answers(*(f"{batch}.{n}" for n in range(200))))
             await small.sealer.seal_due()
     assert await small.sequences() == list(range(1, small.log.sequence + 1))
     small.published = small.log.sequence
-    await small.log.append(answers(*(f"more.{n}" for n in range(200))))
+    await in_file(small.log, answers(*(f"more.{n}" for n in range(200))))
     assert (await small.sequences())[0] > 1
     assert await small.log.reading(file.used_bytes) < 300_000
     await small.log.close()

@@ -35,6 +35,15 @@ async def replayed(alice: Caller, candidate: str = "", **asked: Any) -> tuple[Re
         after = page.next_after
 
 
+async def answered(alice: Caller, *asked: Any) -> pb.Prediction:
+    """What the log has of a request, which is read before the next one: then that is in a batch of its own."""
+    answer = await alice.inference.ModelInfer(request(*asked))
+    (told,) = (value for name, value in answer.parameters.items() if name.startswith("prediction_id"))
+    prediction_id = told.string_param.split(",")[0]
+    wanted = pb.GetPredictionRequest(deployment="flights", prediction_id=prediction_id)
+    return await alice.deployments.GetPrediction(wanted)
+
+
 async def some_traffic(alice: Caller) -> np.ndarray[Any, Any]:
     """Answers by two versions, with missing values; returns the rows."""
     await alice.deploy()
@@ -43,7 +52,7 @@ async def some_traffic(alice: Caller) -> np.ndarray[Any, Any]:
     rows[::7, 1] = np.nan
     await alice.split(v1_0_0=50, v1_1_0=50)
     for start in range(0, 60, 3):
-        await alice.inference.ModelInfer(request(rows[start : start + 3], {"key": {"string_param": f"k{start}"}}))
+        await answered(alice, rows[start : start + 3], {"key": {"string_param": f"k{start}"}})
     return rows
 
 
@@ -75,12 +84,9 @@ async def test_a_version_that_was_never_deployed_can_be_tried(alice: Caller) -> 
 
 async def test_only_what_was_answered_between_two_times(alice: Caller) -> None:
     await alice.deploy()
-    answered = [await alice.inference.ModelInfer(request(ROWS[:1])) for _ in range(5)]
-    ids = [each.parameters["prediction_id"].string_param for each in answered]
-    times = []
-    for prediction_id in ids:
-        asked = pb.GetPredictionRequest(deployment="flights", prediction_id=prediction_id)
-        times.append((await alice.deployments.GetPrediction(asked)).answered_at.ToDatetime(UTC))
+    found = [await answered(alice, ROWS[:1]) for _ in range(5)]
+    ids = [each.prediction_id for each in found]
+    times = [each.answered_at.ToDatetime(UTC) for each in found]
 
     async def between(since: datetime, until: datetime) -> list[str]:
         page = await alice.deployments.ReplayPredictions(

@@ -28,7 +28,7 @@ from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.seal import Sealer
 from modelog_serving.segment.decide import SEGMENTS
-from test_prediction_log import V1, V2, answers
+from test_prediction_log import V1, V2, answers, in_file
 
 EVERY_S = 60.0
 
@@ -102,10 +102,10 @@ def test_the_quick_way_to_leaves_is_the_specified_one(exact: bool, keyed: bool) 
 
 
 async def test_a_segment_is_sealed_when_it_is_old_enough(sealed: Sealed) -> None:
-    await sealed.log.append(answers("1", "2"))
+    await in_file(sealed.log, answers("1", "2"))
     sealed.clock.advance(timedelta(seconds=EVERY_S / 2))
-    await sealed.log.append(answers("3"))
-    await sealed.log.append(other(answers("4")))
+    await in_file(sealed.log, answers("3"))
+    await in_file(sealed.log, other(answers("4")))
     await sealed.sealer.seal_due()
     assert await sealed.told() == []
     sealed.clock.advance(timedelta(seconds=EVERY_S / 2))
@@ -125,19 +125,19 @@ async def test_a_segment_is_sealed_when_it_is_old_enough(sealed: Sealed) -> None
 async def test_a_segment_is_sealed_when_it_is_large_enough(sealed: Sealed) -> None:
     one = await sealed.again(most_bytes=1)
     for n in range(5):
-        await one.log.append(answers(str(n)))
+        await in_file(one.log, answers(str(n)))
     await one.sealer.seal_due()
     assert [(t["number"], t["first"], t["last"]) for _, t in await one.told()] == [(n, n, n) for n in range(1, 6)]
     await one.log.close()
 
 
 async def test_what_is_not_sealed_yet_is_sealed_when_it_is_asked_for(sealed: Sealed) -> None:
-    await sealed.log.append(answers("1"))
-    await sealed.log.append(other(answers("2")))
+    await in_file(sealed.log, answers("1"))
+    await in_file(sealed.log, other(answers("2")))
     position = await sealed.proven("1")
     assert await sealed.proven("1") == position
     assert [e.tenant for e, _ in await sealed.told()] == ["acme"]
-    await sealed.log.append(answers("3"))
+    await in_file(sealed.log, answers("3"))
     assert await sealed.proven("3") > position
     with pytest.raises(NotFound, match="has no prediction '9' of 'flights'"):
         await sealed.evidence.included("acme", "flights", "9")
@@ -146,19 +146,19 @@ async def test_what_is_not_sealed_yet_is_sealed_when_it_is_asked_for(sealed: Sea
 
 
 async def test_a_deployment_must_be_named_where_several_have_the_id(sealed: Sealed) -> None:
-    await sealed.log.append(answers("1"))
-    await sealed.log.append(replace(answers("1"), deployment="trains"))
-    await sealed.log.append(answers("2"))
+    await in_file(sealed.log, answers("1"))
+    await in_file(sealed.log, replace(answers("1"), deployment="trains"))
+    await in_file(sealed.log, answers("2"))
     with pytest.raises(Invalid, match="deployment: is needed: there is a prediction '1' of flights, trains"):
         await sealed.evidence.included("acme", "", "1")
     assert await sealed.proven("2", deployment="") == await sealed.proven("1", deployment="trains")
 
 
 async def test_a_log_goes_on_where_it_was_sealed(sealed: Sealed) -> None:
-    await sealed.log.append(answers("1"))
-    await sealed.log.append(other(answers("2")))
+    await in_file(sealed.log, answers("1"))
+    await in_file(sealed.log, other(answers("2")))
     await sealed.proven("1")
-    await sealed.log.append(answers("3"))
+    await in_file(sealed.log, answers("3"))
     after = await sealed.again()
     assert [await after.proven(each) for each in "131"] == [1, 2, 1]
     assert await after.proven("2", tenant="other") == 3
@@ -169,7 +169,7 @@ async def test_a_log_goes_on_where_it_was_sealed(sealed: Sealed) -> None:
 async def test_a_crash_between_writing_down_and_telling_tells_once(
     sealed: Sealed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sealed.log.append(answers("1"))
+    await in_file(sealed.log, answers("1"))
 
     async def crash(*_: object) -> int:
         raise Unavailable("the store is away")
@@ -178,7 +178,7 @@ async def test_a_crash_between_writing_down_and_telling_tells_once(
         patch.setattr(sealed.sealer, "_tell", crash)
         with pytest.raises(Unavailable):
             await sealed.evidence.included("acme", "flights", "1")
-    await sealed.log.append(answers("2"))
+    await in_file(sealed.log, answers("2"))
     after = await sealed.again()
     with monkeypatch.context() as patch:
         patch.setattr(segments, "told", lambda *_, **__: None)
@@ -191,7 +191,7 @@ async def test_a_crash_between_writing_down_and_telling_tells_once(
 
 
 async def test_a_file_of_before_there_were_segments_is_sealed_from_its_start(sealed: Sealed) -> None:
-    await sealed.log.append(answers("1"))
+    await in_file(sealed.log, answers("1"))
     await sealed.log.writing(lambda db: db.execute("DROP TABLE segment"))
     await sealed.log.writing(lambda db: db.execute("UPDATE meta SET value = '1' WHERE key = 'format'"))
     after = await sealed.again()
@@ -201,7 +201,7 @@ async def test_a_file_of_before_there_were_segments_is_sealed_from_its_start(sea
 
 async def test_batches_are_as_they_were(sealed: Sealed) -> None:
     """What is published is not touched by sealing."""
-    await sealed.log.append(answers("1", "2"))
+    await in_file(sealed.log, answers("1", "2"))
     before = [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 9)]
     await sealed.proven("1")
     assert [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 9)] == before

@@ -72,13 +72,18 @@ def batch_of(parts: Parts, *values: float, end_s: float = 60, left: int = -1) ->
     return batch, seen
 
 
-async def test_who_left_is_left_out_and_the_others_are_answered_when_it_is_in_the_log(parts: Parts) -> None:
+async def test_who_left_is_left_out_and_the_others_are_answered_when_it_is_in_the_log(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, held = parts.log.put, list[tuple[Any, Any]]()
+    monkeypatch.setattr(parts.log, "put", lambda answers, done: held.append((answers, done)))
     batch, (first, gone, last) = batch_of(parts, 1, 2, 3, left=1)
     rows = batch.take()
     assert rows is not None
     assert rows.tolist() == [[1, 1], [3, 3]]
     batch.answered(rows[:, :1])
     assert not first.answers
+    put(*held[0])
     await parts.log.close()
     assert len(first.answers) == len(last.answers) == 1
     assert not gone.answers

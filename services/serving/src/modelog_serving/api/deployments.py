@@ -25,9 +25,9 @@ from modelog_serving.control import Control
 from modelog_serving.deployment.caching import USUAL_BYTES
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.evidence import Evidence
-from modelog_serving.predlog.log import micros
 from modelog_serving.predlog.replay import Replay, Replayed, Span
 from modelog_serving.predlog.segments import Included
+from modelog_serving.predlog.writer import micros
 from modelog_serving.read.latencies import histograms, versions_in
 from modelog_serving.read.resilience import resilience_of
 from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS, TRAFFIC

@@ -24,7 +24,8 @@ from modelog_serving.oip.computing import Computing, Target
 from modelog_serving.oip.explaining import parameters_of, tensors_of
 from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.predlog.answers import Answerer, Answers, Recorded
-from modelog_serving.predlog.log import PredictionLog, micros
+from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.writer import micros
 from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters

@@ -20,7 +20,8 @@ from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.oip.fast_codec import Asked, Shape
 from modelog_serving.oip.tensors import infinite
 from modelog_serving.predlog.answers import Answerer, Answers
-from modelog_serving.predlog.log import PredictionLog, Stored, micros
+from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.writer import Outcome, micros
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
@@ -136,9 +137,11 @@ class Batch:
     def answered(self, outputs: Matrix) -> None:
         self._outputs = outputs
         try:
-            self._parts.log.put(self._answers(outputs), self._logged)
+            answers = self._answers(outputs)
         except Exception as error:
             self.failed(error)
+            return
+        self._parts.log.put(answers, self._logged)
 
     def failed(self, error: Exception) -> None:
         # One by one, so that each gets its own error, and those that can be answered their answer.
@@ -198,7 +201,7 @@ class Batch:
             given_ids=False,
         )
 
-    def _logged(self, outcome: Stored | BaseException) -> None:
+    def _logged(self, outcome: Outcome | BaseException) -> None:
         if isinstance(outcome, Overloaded):
             self.refuse(outcome)
             return

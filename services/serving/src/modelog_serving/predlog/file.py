@@ -16,8 +16,9 @@ from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.predlog.answers import Answers, Recorded, row_of
 
-# 2 has segments, and batches that were dropped: who does not know of them would count batches anew.
-FORMAT = 2
+# 2 has segments, and batches that were dropped: who does not know of them would count batches anew. 3 has a journal
+# beside it: who does not read it would lose what was answered before a crash.
+FORMAT = 3
 PAGE_BYTES = 4096
 MOST_PAGES = 4_294_967_294
 # As JSON writes it.
@@ -58,7 +59,8 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
         limit(db, most_bytes)
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?)", (str(FORMAT), str(uuid7())))
+        begin = "INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?), ('journal', '0')"
+        db.execute(begin, (str(FORMAT), str(uuid7())))
         found = meta(db, "format")
         if int(found) < FORMAT:
             db.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT),))
@@ -87,6 +89,10 @@ def used_bytes(db: sqlite3.Connection) -> int:
 def meta(db: sqlite3.Connection, key: str) -> str:
     (value,) = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return str(value)
+
+
+def keep_meta(db: sqlite3.Connection, key: str, value: str) -> None:
+    db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
 
 
 def last_sequence(db: sqlite3.Connection) -> int:

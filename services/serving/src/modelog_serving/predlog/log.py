@@ -1,45 +1,52 @@
-"""Writes answers to the prediction log: those that come while a commit is under way share the next one."""
+"""The prediction log: answers are stored before they are given, and soon after they are where readers find them.
+
+Answers to requests without ids of their own go into the journal (`journal`), in the loop's own thread, which takes some
+microseconds; a little later all that came meanwhile goes into the file, in one transaction of the writer's thread.
+Those to requests with ids must be looked for first: they go into the file at once, and those that come while a commit
+is under way share the next one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
+import structlog
 from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.domain.clock import Clock
-from modelog_common.domain.errors import AlreadyExists, ModelogError, Overloaded, Unavailable
+from modelog_common.domain.errors import ModelogError, Overloaded, Unavailable
 
 from modelog_serving.predlog import file
-from modelog_serving.predlog.answers import Answers, Merging, Recorded, to_batch
+from modelog_serving.predlog.answers import Answers, Recorded
+from modelog_serving.predlog.journal import Journal, Journaled, fits
+from modelog_serving.predlog.writer import Outcome, StreamCommit, Writer, micros
 
 # What may wait to be written: a disk that is slow or hangs must not fill the memory.
 MOST_WAITING_BYTES = 64 << 20
 # What a row takes besides its numbers.
 ROW_BYTES = 200
+# The journal is put into the file so long after something came into it, or when it has so much; when it has
+# much more, or the file would not take it, answers wait for the file.
+GATHER_S = 0.05
+GATHER_BYTES, MOST_JOURNAL_BYTES = 1 << 20, 8 << 20
+# In the file, with its index, answers take at most so many times their bytes in the journal.
+GROWTH = 4
+AGAIN_S = 1.0
+# A commit that takes longer tells of a disk that hangs: the loop stays away from it.
+PATIENCE_S = 0.5
 T = TypeVar("T")
-Stored = Sequence[Recorded] | None
-
-
-@dataclass(frozen=True)
-class StreamCommit:
-    """What one step through the request topic leaves behind, all or nothing."""
-
-    answers: Sequence[Answers]
-    reached: Mapping[str, int]
-    progress: Progress | None
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class _Append:
     answers: Answers
-    done: Callable[[Stored | BaseException], None]
+    done: Callable[[Outcome | BaseException], None]
 
     @property
     def size_bytes(self) -> int:
@@ -47,53 +54,56 @@ class _Append:
 
 
 class PredictionLog:
-    """The log in the file `path`; one writer thread, one reader thread."""
+    """The log in the file `path` and the journal beside it; one writer thread, one reader thread."""
 
     def __init__(self, path: Path, clock: Clock, most_bytes: int = 0) -> None:
-        self.path = path
-        self._clock = clock
-        self._write = file.connect(path, most_bytes)
+        self.path, self._clock = path, clock
+        self._in_file = Writer(path, clock, most_bytes)
         self._read = file.connect(path)
-        self.log_id = file.meta(self._write, "log_id")
-        self._sequence = file.last_sequence(self._write)
-        self._next = self._sequence + 1
-        self._reached: dict[str, int] = dict(self._write.execute("SELECT producer, sequence FROM source").fetchall())
+        self._journal = _recovered(path, self._in_file)
+        self.log_id = self._in_file.log_id
+        self._sequence = self._in_file.sequence
+        self._reached = self._in_file.reached()
         self._writer = ThreadPoolExecutor(1, "prediction-writer")
         self._reader = ThreadPoolExecutor(1, "prediction-reader")
         self._pending: list[_Append] = []
         self._waiting_bytes = 0
-        self._writing = False
-        self._most_bytes = most_bytes
-        self._make_room: Callable[[sqlite3.Connection], bool] = lambda _db: False
+        # In the journal and not in the file: what it is, its bytes, and the number that is in the file.
+        self._journaled: list[Journaled] = []
+        self._journal_bytes = 0
+        self._in_file_until = self._journal.number
+        self._refused = False
+        self._writing, self._began_s = False, 0.0
+        self._gather: asyncio.Handle | None = None
         self._committed = asyncio.Event()
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, most_bytes: int = 0) -> PredictionLog:
         """Open or make the log; it takes up to `most_bytes`, 0 for as much as the disk has.
 
-        Raises Unavailable when the file cannot be used.
+        Raises Unavailable when the file or its journal cannot be used.
         """
         return await asyncio.to_thread(cls, path, clock, most_bytes)
 
     @property
     def sequence(self) -> int:
-        """The last batch's place; 0 when there is none."""
+        """The place of the last batch that is in the file; 0 when there is none."""
         return self._sequence
 
     def reached(self, producer: str) -> int:
         """The last sequence of a producer (a `sender_of`) that was handled, durably; 0 when none was."""
         return self._reached.get(producer, 0)
 
-    async def append(self, answers: Answers) -> Stored:
+    async def append(self, answers: Answers) -> Outcome:
         """Store the answers to one request; when this returns they survive `kill -9`.
 
         Returns None; or, when the caller's ids were answered before with the same features, what was answered then:
         nothing is stored and that must be the answer. Raises AlreadyExists when they were answered with other
         features, Unavailable when nothing can be stored, and Overloaded when too much waits to be stored.
         """
-        stored: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        stored: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-        def done(outcome: Stored | BaseException) -> None:
+        def done(outcome: Outcome | BaseException) -> None:
             if stored.done():
                 return
             if isinstance(outcome, BaseException):
@@ -104,8 +114,11 @@ class PredictionLog:
         self.put(answers, done)
         return await stored
 
-    def put(self, answers: Answers, done: Callable[[Stored | BaseException], None]) -> None:
-        """As `append`, for who awaits nothing: `done` is told later what it would have returned or raised."""
+    def put(self, answers: Answers, done: Callable[[Outcome | BaseException], None]) -> None:
+        """As `append`, for who awaits nothing: `done` is told, now or later, what it would have returned or raised."""
+        if fits(answers) and self._to_journal(answers):
+            done(None)
+            return
         item = _Append(answers, done)
         if self._waiting_bytes and self._waiting_bytes + item.size_bytes > MOST_WAITING_BYTES:
             done(Overloaded("too many predictions wait to be written to the prediction log; try again later"))
@@ -123,123 +136,121 @@ class PredictionLog:
         Raises Unavailable when nothing can be stored.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._writer, self._commit_stream, commit)
+        self._sequence = await loop.run_in_executor(self._writer, self._commit_stream, commit)
         self._reached.update(commit.reached)
         self._wake()
 
+    def _to_journal(self, answers: Answers) -> bool:
+        """Write it to the journal, if what is there finds its way into the file."""
+        room = min(MOST_JOURNAL_BYTES, self._in_file.room_bytes // GROWTH)
+        if self._refused or self._journal_bytes >= room or self._hangs():
+            return False
+        now_us = micros(self._clock.now())
+        try:
+            self._journal_bytes += self._journal.append(answers, now_us)
+        except OSError as error:
+            log.warning("the journal of the prediction log was not written", path=str(self.path), error=str(error))
+            return False
+        self._journaled.append(Journaled(self._journal.number, answers, now_us))
+        if not self._writing and (self._gather is None or self._journal_bytes > GATHER_BYTES):
+            self._gather_in(0 if self._journal_bytes > GATHER_BYTES else GATHER_S)
+        return True
+
+    def _hangs(self) -> bool:
+        return self._writing and asyncio.get_running_loop().time() - self._began_s > PATIENCE_S
+
+    def _gather_in(self, delay_s: float) -> None:
+        if self._gather is not None:
+            self._gather.cancel()
+        loop = asyncio.get_running_loop()
+        self._gather = loop.call_later(delay_s, self._begin, loop)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._gather = None
+        if not self._writing:
+            self._writing = True
+            self._cut(loop)
+
     def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Put what waits, and what is in the journal, into the file."""
         batch, self._pending = self._pending, []
-        if not batch:
+        journaled, self._journaled = self._journaled, []
+        size, self._journal_bytes = self._journal_bytes, 0
+        if not (batch or journaled):
             self._writing = False
             return
-        written = loop.run_in_executor(self._writer, self._commit, [item.answers for item in batch])
-        written.add_done_callback(lambda done: self._answer(loop, batch, done))
+        self._journal.turn()
+        self._began_s = loop.time()
+        written = loop.run_in_executor(self._writer, self._commit, journaled, [item.answers for item in batch])
+        written.add_done_callback(lambda done: self._answer(loop, batch, journaled, size, done))
 
     def _answer(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Append], done: asyncio.Future[list[Stored | ModelogError]]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Append],
+        journaled: list[Journaled],
+        journal_bytes: int,
+        done: asyncio.Future[tuple[int, list[Outcome | ModelogError]]],
     ) -> None:
         failed = done.exception()
-        outcomes = [failed] * len(batch) if failed else done.result()
+        outcomes: Sequence[Outcome | BaseException]
+        if failed is None:
+            self._sequence, outcomes = done.result()
+            self._refused = False
+            if journaled:
+                self._in_file_until = journaled[-1].number
+        else:
+            outcomes = [failed] * len(batch)
+            # It is in the journal still, and is tried again with all that comes next.
+            self._journaled = journaled + self._journaled
+            self._journal_bytes += journal_bytes
+            self._refused = True
+        self._writing = False
         for item, outcome in zip(batch, outcomes, strict=True):
             self._waiting_bytes -= item.size_bytes
             item.done(outcome)
         self._wake()
-        self._cut(loop)
+        if self._pending and not self._writing:
+            self._writing = True
+            self._cut(loop)
+        elif self._journaled and not self._writing and self._gather is None:
+            self._gather_in(GATHER_S if failed is None else AGAIN_S)
 
     def _wake(self) -> None:
         self._committed.set()
         self._committed = asyncio.Event()
 
-    def _commit(self, requests: list[Answers]) -> list[Stored | ModelogError]:
-        """One transaction for all of them; an id that is refused does not disturb the others."""
-        return self._transaction(lambda: self._store_requests(requests))
+    def _commit(self, journaled: list[Journaled], requests: list[Answers]) -> tuple[int, list[Outcome | ModelogError]]:
+        outcomes = self._in_file.commit(journaled, requests)
+        if journaled:
+            self._journal.drop(journaled[-1].number)
+        return self._in_file.sequence, outcomes
 
-    def _store_requests(self, requests: list[Answers]) -> list[Stored | ModelogError]:
-        outcomes: list[Stored | ModelogError] = []
-        merging = Merging()
-        for answers in requests:
-            if answers.given_ids and merging.holds(answers):
-                # Another request with this id is in this very transaction: it is stored first, then looked at.
-                self._store_all(merging.take())
-            outcome = self._known(answers) if answers.given_ids else None
-            outcomes.append(outcome)
-            if outcome is None:
-                merging.add(answers)
-        self._store_all(merging.take())
-        return outcomes
+    def _commit_stream(self, commit: StreamCommit) -> int:
+        self._in_file.commit_stream(commit)
+        return self._in_file.sequence
 
-    def _known(self, answers: Answers) -> Stored | ModelogError:
-        """What was answered before under these ids, or None when they are new."""
-        number = file.number_of(self._write, answers.tenant, answers.deployment)
-        places = [file.place_of(self._write, number, prediction_id) for prediction_id in answers.ids]
-        if all(place is None for place in places):
-            return None
-        before: list[Recorded] = []
-        for row, place in enumerate(places):
-            known = None if place is None else file.recorded(self._write, *place)
-            if known is None or not np.array_equal(known.features, answers.features[row], equal_nan=True):
-                taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
-                return AlreadyExists(
-                    f"id: prediction {taken!r} of {answers.deployment} was already answered for other features; "
-                    "choose an id of its own for every request"
-                )
-            before.append(known)
-        return before
-
-    def _store_all(self, batches: Sequence[Answers]) -> None:
-        for answers in batches:
-            self._store(answers)
-
-    def _store(self, answers: Answers) -> None:
-        sequence = self._next
-        batch = to_batch(answers, sequence, self.log_id, micros(self._clock.now()))
-        file.store(self._write, answers, sequence, batch.SerializeToString())
-        file.index(self._write, file.number_of(self._write, answers.tenant, answers.deployment), answers.ids, sequence)
-        self._next += 1
-
-    def _commit_stream(self, commit: StreamCommit) -> None:
-        def work() -> None:
-            self._store_all(commit.answers)
-            for producer, sequence in commit.reached.items():
-                file.reached(self._write, producer, sequence)
-            if commit.progress is not None:
-                file.save_progress(self._write, commit.progress)
-
-        self._transaction(work)
-
-    def _transaction(self, work: Callable[[], T]) -> T:
-        """Do all of it or nothing, once there is room for it; raises Unavailable when it cannot be stored."""
-        while True:
-            try:
-                return self._once(work)
-            except Unavailable as full:
-                if not _is_full(full.__cause__) or not self._unlimited(self._make_room):
-                    raise
-
-    def _once(self, work: Callable[[], T]) -> T:
-        db = self._write
-        self._next = self._sequence + 1
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            result = work()
-            db.execute("COMMIT")
-        except sqlite3.Error as error:
-            _roll_back(db)
-            raise Unavailable(
-                f"the prediction log {self.path} cannot be written: {error}; nothing was stored"
-            ) from error
-        except BaseException:
-            _roll_back(db)
-            raise
-        self._sequence = self._next - 1
-        return result
+    async def flush(self) -> None:
+        """Put what was stored until now into the file; where that is refused, it stays in the journal."""
+        until, loop = self._journal.number, asyncio.get_running_loop()
+        while self._in_file_until < until:
+            committed = self._committed
+            self._begin(loop)
+            await committed.wait()
+            if self._refused:
+                return
 
     async def find(self, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
         """One answer by its id."""
         return await self.reading(lambda db: file.find(db, tenant, deployment, prediction_id))
 
-    async def reading(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Look at the file in the reader's thread; raises Unavailable when it cannot be read."""
+    async def reading(self, work: Callable[[sqlite3.Connection], T], *, whole: bool = True) -> T:
+        """Look at the file in the reader's thread; raises Unavailable when it cannot be read.
+
+        If it is to be `whole`, everything that was stored until now is in there.
+        """
+        if whole:
+            await self.flush()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._read)
         except sqlite3.Error as error:
@@ -250,25 +261,18 @@ class PredictionLog:
 
         Raises Unavailable when it cannot be written.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._unlimited, work)
-
-    def _unlimited(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            file.limit(self._write, 0)
-            return self._once(lambda: work(self._write))
-        finally:
-            file.limit(self._write, self._most_bytes)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_file.unlimited, work)
 
     def when_full(self, make_room: Callable[[sqlite3.Connection], bool]) -> None:
         """Ask `make_room` before something is refused because the file is as large as it may become."""
-        self._make_room = make_room
+        self._in_file.make_room = make_room
 
     async def load(self, topic: str, partition: int) -> Progress | None:
         """How far the consumer of request batches has come: this log is its ConsumerProgress."""
         return await SqliteProgress(self._read, file.CONSUMER).load(topic, partition)
 
     async def wait_beyond(self, sequence: int, timeout_s: float) -> None:
-        """Return when the log is longer than `sequence`, and at the latest after `timeout_s`."""
+        """Return when the file has more than `sequence` batches, and at the latest after `timeout_s`."""
         committed = self._committed
         if self._sequence > sequence:
             return
@@ -282,24 +286,28 @@ class PredictionLog:
         """Finish what is being written and close the file."""
         while self._writing:
             await self._committed.wait()
+        await self.flush()
+        if self._gather is not None:
+            self._gather.cancel()
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
         for thread in (self._writer, self._reader):
             thread.shutdown(wait=True)
-        self._write.close()
+        self._in_file.close()
         self._read.close()
+        self._journal.close()
 
 
-def _is_full(error: BaseException | None) -> bool:
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    if db.in_transaction:
-        db.execute("ROLLBACK")
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970-01-01 UTC."""
-    return round(moment.timestamp() * 1_000_000)
+def _recovered(path: Path, in_file: Writer) -> Journal:
+    """The journal, after what a process that was killed left in it was put into the file."""
+    try:
+        journal = Journal(path)
+        left = journal.read(in_file.journaled)
+        if left:
+            in_file.recover(left)
+            log.info("answers were recovered from the journal of the prediction log", path=str(path), frames=len(left))
+        journal.empty()
+    except OSError as error:
+        raise Unavailable(f"the journal of the prediction log {path} cannot be used: {error}") from error
+    return journal

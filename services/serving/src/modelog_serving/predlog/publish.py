@@ -24,7 +24,7 @@ class PredictionSource:
         self.name = f"/modelog/serving/predictions/{log.log_id}"
 
     async def read(self, after: int, limit: int) -> Sequence[LogEntry]:
-        return await self._log.reading(lambda db: _entries(db, after, limit))
+        return await self._log.reading(lambda db: _entries(db, after, limit), whole=False)
 
     async def wait(self, after: int, timeout_s: float) -> None:
         await self._log.wait_beyond(after, timeout_s)

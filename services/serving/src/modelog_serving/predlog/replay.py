@@ -60,6 +60,7 @@ class Replay:
         if candidate:
             refs[candidate] = await self._ref(tenant, span.deployment, candidate)
         await self._inference.refs(tenant, span.deployment)
+        await self._log.flush()
         page = Replayed(self._log.sequence)
         batches, page.next_after = await self._log.reading(lambda db: _batches(db, tenant, span, limit))
         for batch in batches:

@@ -13,8 +13,9 @@ from modelog_common.domain.errors import Unavailable
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.predlog import file, segments
-from modelog_serving.predlog.log import PredictionLog, micros
+from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.segments import Segment
+from modelog_serving.predlog.writer import micros
 
 LOOK_S = 1.0
 # So many answers are taken out of the index in one transaction: requests wait for it.

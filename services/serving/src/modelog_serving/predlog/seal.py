@@ -16,8 +16,9 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 
 from modelog_serving.predlog import segments
-from modelog_serving.predlog.log import PredictionLog, micros
+from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.segments import OpenSegment, Segment
+from modelog_serving.predlog.writer import micros
 from modelog_serving.segment.commands import Seal, SegmentCommand
 from modelog_serving.segment.decide import segment_id
 from modelog_serving.segment.events import SegmentEvent
@@ -75,6 +76,7 @@ class Sealer:
         """Hash the batches that were committed since."""
         if not self._begun:
             self._reached, self._begun = await self._log.reading(segments.reached), True
+        await self._log.flush()
         until = self._log.sequence
         while self._reached.covered < until:
             await self._log.reading(lambda db: self._take(db, until))

@@ -18,7 +18,8 @@ from modelog_serving.engine.failed import ModelFailed
 from modelog_serving.engine.models import Models
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.predlog.answers import Answerer, Answers
-from modelog_serving.predlog.log import PredictionLog, StreamCommit
+from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.writer import StreamCommit
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.stream.requests import Asked, checked, read
