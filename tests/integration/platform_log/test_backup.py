@@ -12,9 +12,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from log_support import everything, fill, new_event, open_store, root_of
-from modelog_common.domain.clock import SystemClock
+from modelog_common.domain.clock import ManualClock, SystemClock
 from modelog_common.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_lineage.app import KEY_FILE, TREE_FILE
@@ -25,6 +26,9 @@ from modelog_platform.log.backup import Made, Source
 from modelog_platform.log.restore import Target, choose, failures, restore
 from modelog_proofs import open_checkpoint
 from modelog_proofs.keys import encode_base64
+from modelog_serving.predlog import log as prediction_log
+from modelog_serving.predlog.answers import Answerer, Answers
+from modelog_serving.predlog.log import PredictionLog
 
 WRITERS = 4
 
@@ -103,6 +107,28 @@ async def test_a_platform_comes_back_as_it_was(place: Place) -> None:
     assert (place.restored / "secrets").stat().st_mode & 0o077 == 0
     assert not (data / "lineage" / KEY_FILE).exists(), "a restored log signs with a key of its own"
     assert not place.restored.with_name("restored.part").exists()
+
+
+async def test_predictions_that_are_in_the_journal_yet_come_back_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "GATHER_S", 3600)
+    path = place.root / "data" / "serving" / "predictions.db"
+    path.unlink()
+    one = np.zeros((1, 1), np.float32)
+    by = [Answerer("1.0.0", "a" * 64)]
+    log = await PredictionLog.open(path, ManualClock())
+    await log.append(
+        Answers("acme", "d", "m", ["in the journal"], [1], (), by, np.zeros(1, np.uint8), ["x"], one, one, False)
+    )
+    await place.back_up()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM batch").fetchone() == (0,)
+    await log.close()
+    await place.restore()
+    again = await PredictionLog.open(place.restored / "data" / "serving" / "predictions.db", ManualClock())
+    assert await again.find("acme", "d", "in the journal") is not None
+    await again.close()
 
 
 async def test_a_backup_while_four_writers_write_is_one_state(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from modelog_proofs import prediction_hash, verify_inclusion
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from modelog_serving.events import EVENTS
 from modelog_serving.predlog import segments
-from modelog_serving.predlog.answers import Answers, to_batch
+from modelog_serving.predlog.answers import Answerer, Answers, to_batch
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.leaves import leaf_hashes, record_of
 from modelog_serving.predlog.log import PredictionLog
@@ -88,17 +88,32 @@ def other(given: Answers) -> Answers:
 
 
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("keyed", [False, True])
-def test_the_quick_way_to_leaves_is_the_specified_one(exact: bool, keyed: bool) -> None:
-    given = answers("1", "2", "3", keys=["k", "ü", ""] if keyed else ())
+@pytest.mark.parametrize("keys", [(), ("k", "ü", ""), ("k1", "k2", "ü")])
+@pytest.mark.parametrize("ids", ["123", ("1", "12", "ü23")])
+@pytest.mark.parametrize("versions", [(V1,), (V1, V2), (V1, replace(V2, version="10.1.0"))])
+@pytest.mark.parametrize("times", [(1, 2, 3), (9, 10, -11)])
+def test_the_quick_way_to_leaves_is_the_specified_one(
+    exact: bool, keys: Sequence[str], ids: Sequence[str], versions: Sequence[Answerer], times: Sequence[int]
+) -> None:
+    given = replace(answers(*ids, keys=keys), event_times_us=times)
     numbers = np.array([[0.1, np.nan], [-0.0, 2.0**60 + 0.1], [3.0, -1.5]])
     features = numbers if exact else numbers.astype(np.float32)
     outputs = np.array([[0.1], [np.inf], [-np.nan]], features.dtype)
     mixed = replace(
-        given, answerers=[V1, V2], answered_by=np.array([1, 0, 1], np.uint8), features=features, outputs=outputs
+        given,
+        answerers=versions,
+        answered_by=np.array([1, 0, 1], np.uint8) % len(versions),
+        features=features,
+        outputs=outputs,
     )
-    batch = to_batch(mixed, 7, "log", 5)
-    assert leaf_hashes(batch) == [prediction_hash(record_of(batch, row)) for row in range(3)]
+    for some in (mixed, rowless(mixed)):
+        batch = to_batch(some, 7, "log", 5)
+        assert leaf_hashes(batch) == [prediction_hash(record_of(batch, row)) for row in range(3)]
+
+
+def rowless(given: Answers) -> Answers:
+    """The same without features, which a model may have none of."""
+    return replace(given, feature_names=(), features=given.features[:, :0])
 
 
 async def test_a_segment_is_sealed_when_it_is_old_enough(sealed: Sealed) -> None:

@@ -261,3 +261,21 @@ def test_wrong_arguments_name_the_argument_and_what_is_allowed() -> None:
     with pytest.raises(KeyError):
         MerkleTree(MemoryHashStore(), 3).root(3)
     assert tree.size == 5
+
+
+@given(st.integers(0, 70), st.integers(0, 70))
+def test_leaves_that_come_together_are_those_that_come_one_by_one(before: int, count: int) -> None:
+    leaves = [hash_leaf(b"%d" % n) for n in range(before + count)]
+    one_by_one, together = Frontier(), Frontier()
+    for leaf in leaves:
+        one_by_one.append(leaf)
+    together.extend(leaves[:before])
+    together.extend(leaves[before:])
+    assert (together.size, together.root()) == (one_by_one.size, one_by_one.root())
+    # And it goes on from there.
+    assert together.append(leaves[0] if leaves else EMPTY_ROOT) == one_by_one.append(
+        leaves[0] if leaves else EMPTY_ROOT
+    )
+    assert together.root() == one_by_one.root()
+    with pytest.raises(ValueError, match="leaf_hash must be 32 bytes"):
+        together.extend([b"short"])

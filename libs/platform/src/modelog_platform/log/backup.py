@@ -49,6 +49,8 @@ AUDIT_KEY = f"{SECRETS}/{KEY_FILE}"
 # Everything else in the data folder is made again from the log. Windows come before the predictions that they are made
 # of: a copy must not have seen what the other has not. So do the log's events before the curves that they vouch for.
 KEPT_DATABASES = ("registry/curves.db", "registry/webhooks.db", "monitoring/windows.db", "serving/predictions.db")
+# What was written beside such a file and is not in it yet; read before it, so that nothing is missed between.
+JOURNALS = "{name}.[0-9]"
 TELL_EVERY = 1000
 # A checkpoint's size, root, note, and when it was signed.
 SignedRow = tuple[int, bytes, str, str]
@@ -195,8 +197,13 @@ def _checkpoint_line(size: int, root: bytes, note: str, at: str) -> str:
 
 def _copy_databases(data: Path, partial: Path) -> None:
     for name in KEPT_DATABASES:
-        if (data / name).is_file():
-            copy_database(data / name, partial / DATABASES / name)
+        file, target = data / name, partial / DATABASES / name
+        for journal in sorted(file.parent.glob(JOURNALS.format(name=file.name))):
+            if journal.stat().st_size:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy_file(journal, target.with_name(journal.name))
+        if file.is_file():
+            copy_database(file, target)
 
 
 def _copy_secrets(source: Source, partial: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from modelog_proofs import PREDICTION_TAG, PredictionRecord, leaf_field
@@ -13,29 +14,21 @@ from modelog_serving.engine.runtime import Matrix
 from modelog_serving.predlog.answers import matrices_of, row_of
 
 _LEAF = b"\x00" + PREDICTION_TAG
+# A row of bytes for each answer, or one row that is that of all.
+Columns = NDArray[np.uint8]
 
 
 def leaf_hashes(batch: PredictionBatch) -> list[bytes]:
     """The leaf hash of every row of a batch.
 
-    The same as `modelog_proofs.prediction_hash` of each `record_of`, with what the rows share made once.
+    The same as `modelog_proofs.prediction_hash` of each `record_of`, with what the rows share made once: what differs
+    is put side by side, as a matrix of bytes, when it has one length in all rows, as ids and times usually have.
     """
-    features, outputs = (_bytes_of(matrix) for matrix in matrices_of(batch))
-    ids = [leaf_field(text.encode()) for text in batch.prediction_ids]
-    keys = [leaf_field(text.encode()) for text in batch.keys] or ids
-    answerers = [leaf_field(a.version.encode()) + leaf_field(a.model_digest.encode()) for a in batch.answerers]
-    shared = (batch.log_id, batch.tenant, batch.deployment, batch.model)
-    before = _LEAF + b"".join(leaf_field(text.encode()) for text in shared)
-    names = leaf_field(b"".join(leaf_field(name.encode()) for name in batch.feature_names))
-    between = leaf_field(b"%d" % batch.answered_at_us) + names
-    sha256 = hashlib.sha256
-    return [
-        sha256(
-            before + ids[row] + keys[row] + answerers[who] + leaf_field(b"%d" % at) + between
-            + leaf_field(features[row]) + leaf_field(outputs[row])
-        ).digest()
-        for row, (who, at) in enumerate(zip(batch.answered_by, batch.event_times_us, strict=True))
-    ]  # fmt: skip
+    parts = _parts(batch)
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return _hashed_together([part for part in parts if isinstance(part, np.ndarray)], len(batch.prediction_ids))
+    rows = [_rows_of(part, len(batch.prediction_ids)) for part in parts]
+    return [hashlib.sha256(b"".join(row)).digest() for row in zip(*rows, strict=True)]
 
 
 def record_of(batch: PredictionBatch, row: int) -> PredictionRecord:
@@ -58,11 +51,64 @@ def record_of(batch: PredictionBatch, row: int) -> PredictionRecord:
     )
 
 
-def _bytes_of(matrix: Matrix) -> list[bytes]:
+def _parts(batch: PredictionBatch) -> list[Columns | list[bytes]]:
+    """What leaves consist of, in order: bytes that are as long in all rows, or those of each row."""
+    features, outputs = (_numbers(matrix) for matrix in matrices_of(batch))
+    ids = _fields([text.encode() for text in batch.prediction_ids])
+    keys = _fields([text.encode() for text in batch.keys]) if batch.keys else ids
+    answerers = [leaf_field(a.version.encode()) + leaf_field(a.model_digest.encode()) for a in batch.answerers]
+    times = _fields([b"%d" % at for at in batch.event_times_us])
+    shared = (batch.log_id, batch.tenant, batch.deployment, batch.model)
+    before = _LEAF + b"".join(leaf_field(text.encode()) for text in shared)
+    names = leaf_field(b"".join(leaf_field(name.encode()) for name in batch.feature_names))
+    between = leaf_field(b"%d" % batch.answered_at_us) + names
+    return [_same(before), ids, keys, _of_each(answerers, batch.answered_by), times, _same(between), features, outputs]
+
+
+def _same(value: bytes) -> Columns:
+    return np.frombuffer(value, np.uint8).reshape(1, -1)
+
+
+def _fields(values: Sequence[bytes]) -> Columns | list[bytes]:
+    lengths = set(map(len, values))
+    if len(lengths) != 1:
+        return [leaf_field(value) for value in values]
+    (length,) = lengths
+    head = leaf_field(bytes(length))[: -length or None]
+    joined = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), length)
+    return _after(head, joined)
+
+
+def _of_each(values: Sequence[bytes], which: bytes) -> Columns | list[bytes]:
+    if len(values) == 1:
+        return _same(values[0])
+    if len(set(map(len, values))) != 1:
+        return [values[number] for number in which]
+    table = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
+    found: Columns = table[np.frombuffer(which, np.uint8)]
+    return found
+
+
+def _numbers(matrix: Matrix) -> Columns:
     """Each row as float64, with one kind of NaN only."""
     exact: NDArray[np.float64] = matrix.astype("<f8")
     exact[np.isnan(exact)] = np.nan
-    width, whole = exact.shape[1] * 8, exact.tobytes()
-    return (
-        [whole[start : start + width] for start in range(0, len(exact) * width, width)] if width else [b""] * len(exact)
-    )
+    width = exact.shape[1] * 8
+    return _after(leaf_field(bytes(width))[: -width or None], exact.view(np.uint8).reshape(len(exact), width))
+
+
+def _after(head: bytes, columns: Columns) -> Columns:
+    return np.hstack([np.broadcast_to(_same(head), (len(columns), len(head))), columns])
+
+
+def _hashed_together(parts: Sequence[Columns], rows: int) -> list[bytes]:
+    whole = np.hstack([np.broadcast_to(part, (rows, part.shape[1])) for part in parts])
+    data, width = whole.tobytes(), whole.shape[1]
+    sha256 = hashlib.sha256
+    return [sha256(data[start : start + width]).digest() for start in range(0, rows * width, width)]
+
+
+def _rows_of(part: Columns | list[bytes], rows: int) -> list[bytes]:
+    if isinstance(part, list):
+        return part
+    return [row.tobytes() for row in part] if len(part) == rows else [part.tobytes()] * rows

@@ -43,8 +43,7 @@ class OpenSegment:
     def add(self, sequence: int, body: bytes) -> None:
         """The next batch of the tenant."""
         batch = PredictionBatch.FromString(body)
-        for leaf_hash in leaf_hashes(batch):
-            self._frontier.append(leaf_hash)
+        self._frontier.extend(leaf_hashes(batch))
         self._digest.update(body)
         self.size_bytes += len(body)
         self.last, self.last_us = sequence, batch.answered_at_us
