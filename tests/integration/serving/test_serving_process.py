@@ -174,5 +174,8 @@ async def test_a_full_log_refuses_requests_and_loses_none(tmp_path: Path, monkey
                 break
             acknowledged.append(f"p{row}")
         assert "database or disk is full; nothing was stored" in refused
+        # Who reads sees to it that everything is in the file.
+        asked = pb.GetPredictionRequest(deployment="flights", prediction_id=acknowledged[-1])
+        assert (await alice.deployments.GetPrediction(asked)).prediction_id == acknowledged[-1]
         assert [i for batch in logged(tmp_path) for i in batch.prediction_ids] == acknowledged
         assert (await alice.deployment()).variants[0].answered == len(acknowledged)

@@ -54,9 +54,15 @@ class Writer:
     def commit(self, journaled: Sequence[Journaled], requests: Sequence[Answers]) -> list[Outcome | ModelogError]:
         """One transaction for all of them; an id that is refused does not disturb the others.
 
-        Raises Unavailable when nothing can be stored.
+        Raises Unavailable when nothing can be stored; where there is room for what is in the journal only, that is.
         """
-        return self._transaction(lambda: self._store_both(journaled, requests))
+        try:
+            return self._transaction(lambda: self._store_both(journaled, requests))
+        except Unavailable as full:
+            if not (journaled and requests):
+                raise
+            self._transaction(lambda: self._store_both(journaled, []))
+            return [full] * len(requests)
 
     def recover(self, journaled: Sequence[Journaled]) -> None:
         """Store what was answered before; it is taken whether or not the file may be so large."""
