@@ -12,7 +12,7 @@ from modelog_common.read.tables import Change, Put
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 
 from modelog_serving.events import EVENTS
-from modelog_serving.predlog.log import micros
+from modelog_serving.predlog.writer import micros
 from modelog_serving.read.tables import TRAFFIC
 from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
 from modelog_serving.traffic.latency import quantile_ms, upper_ms
