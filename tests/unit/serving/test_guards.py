@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, Overloaded, Unavailable
 from modelog_common.rpc.call import Call, calling
 from modelog_common.security.tokens import ANONYMOUS
+from modelog_common.telemetry import metrics
 from modelog_common.testing.scenario import NOW
 from modelog_serving.deployment.resilience import Breaker, Resilience, Retries
 from modelog_serving.deployment.state import RUNNING, Deployment, Variant
@@ -23,6 +24,9 @@ from modelog_serving.routing.breaker import State
 from modelog_serving.routing.guards import Computed, Guards, NotAsked, TookTooLong
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
+from opentelemetry import metrics as opentelemetry
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 FOUND = Computed(np.zeros((1, 1), np.float32), False, None)
 DIES = ModelDied(DIED, "the model's process died")
@@ -244,3 +248,35 @@ async def test_a_caller_who_leaves_says_nothing_and_gives_a_probe_back() -> None
         await leaving
     assert await rig.ask(FOUND) is FOUND
     assert [value for value, _ in rig.guards.states()] == [0.0]
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
+    """Reads what is counted from now on; counters are made anew for it and thrown away."""
+    made = InMemoryMetricReader()
+    monkeypatch.setattr(opentelemetry, "get_meter", MeterProvider([made]).get_meter)
+    for counter in (metrics.retries, metrics.fallbacks):
+        counter.cache_clear()
+    yield made
+    for counter in (metrics.retries, metrics.fallbacks):
+        counter.cache_clear()
+
+
+async def test_breakers_retries_and_fallbacks_are_metrics(reader: InMemoryMetricReader) -> None:
+    rig = Rig(Resilience(BREAKER, Retries(2, 0.0, 1)))
+    metrics.observe_all(metrics.BREAKER_STATE, "1", "how it stands", rig.guards.states)
+    for _ in range(3):
+        await rig.refused(DIES)
+    rig.guards.fell_back(rig.route, "1.0.0", "failed")
+    data = reader.get_metrics_data()
+    assert data is not None
+    found: dict[str, Any] = {}
+    for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+        (point,) = cast(Any, metric.data).data_points
+        found[metric.name] = (point.value, dict(point.attributes))
+    about = {"modelog.tenant": "acme", "modelog.deployment": "flights", "modelog.version": "1.0.0"}
+    assert found == {
+        "modelog.serving.breaker.state": (2.0, about),
+        "modelog.serving.retries": (1, about),
+        "modelog.serving.fallbacks": (1, about | {"modelog.reason": "failed"}),
+    }
