@@ -100,6 +100,21 @@ async def test_few_outcomes_wait_for_more_until_the_time_is_over_and_count_then(
     assert await watched.look() == test
 
 
+async def test_the_rest_of_a_batch_that_was_due_in_part_is_looked_at_without_another_batch(
+    watched: Watched, store: WindowStore
+) -> None:
+    ids, seconds = [f"p{n}" for n in range(100)], [float(n) for n in range(100)]
+    asked = predictions(ids, seconds, versions=["1.0.0", "1.1.0"] * 50, watermark=100)
+    asked.answered_at_us = us(0)
+    store.add([stored(asked)], HERE)
+    store.add([stored(outcomes(ids, [], seconds, amounts=[1.0, 3.0] * 50, watermark=21))], HERE)
+    assert (await watched.look()).looked is None
+    store.add([stored(outcomes([], [], [], sequence=2, watermark=101))], HERE)
+    looked = (await watched.look()).looked
+    assert looked is not None
+    assert (looked.figures.events_a, looked.figures.events_b) == (50, 50)
+
+
 async def test_without_an_outcome_it_ends_all_the_same(watched: Watched) -> None:
     watched.clock.advance(2 * HOUR)
     test = await watched.look()

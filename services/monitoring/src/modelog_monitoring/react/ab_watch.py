@@ -35,10 +35,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A look that found too few outcomes: how many are missing, and how many rows there were at most."""
+    """A look that found too few outcomes: up to when, and how many are missing."""
 
+    until_us: int
     missing: int
-    most: int
 
 
 class AbWatch:
@@ -116,16 +116,17 @@ class AbWatch:
             return None
         seen = 0 if test.looked is None else test.looked.figures.events_a + test.looked.figures.events_b
         wanted = 1 if last else max(FEWEST_ROWS, max(started.needed.watched, seen) // LOOKS)
-        most = sum(self._data.rows_between(flow, span.since_us, span.until_us, v) for v in (plan.a, plan.b))
-        waiting = self._waiting.get(owned.id, _Waiting(wanted, 0))
-        if most - waiting.most < waiting.missing and not last:
+        waiting = self._waiting.get(owned.id, _Waiting(span.since_us, wanted))
+        # Counting batches is cheap, looking for labels is not. Of a batch that was due in part the rest is new.
+        new = sum(self._data.rows_between(flow, waiting.until_us, span.until_us, v) for v in (plan.a, plan.b))
+        if (span.until_us <= waiting.until_us or new < waiting.missing) and not last:
             return None
         rows = read_rows(self._data, flow, span, ())
         which = [n for n, version in enumerate(rows.versions) if version in (plan.a, plan.b)]
         known = ~np.isnan(rows.outcome(amounts=plan.of_amounts))
         counted = rows.take(np.isin(rows.answered_by, which) & known)
         if len(counted) < wanted:
-            self._waiting[owned.id] = _Waiting(wanted - len(counted), most)
+            self._waiting[owned.id] = _Waiting(span.until_us, wanted - len(counted))
             return None
         self._waiting.pop(owned.id, None)
         return span, counted
