@@ -147,3 +147,45 @@ async def test_a_member_that_dies_is_told_of_the_whole_too_and_makes_no_other_wa
     assert sorted(told) == sorted([(member.digest, "died"), (ref.digest, "died")])
     answered = await asyncio.wait_for(batcher_of(model, shared).predict(model, ROWS), 60)
     np.testing.assert_allclose(answered, ROWS.sum(axis=1, keepdims=True))
+
+
+NOTE = (TensorSpec("note", "BYTES", (-1,)),)
+
+
+def of_texts(kept: Kept, function: Any, outputs: Any, **more: Any) -> Member:
+    member = kept.member(function, outputs=outputs, **more)
+    return msgspec.structs.replace(member, signature=Signature(NOTE, outputs))
+
+
+def texts(*cells: str) -> np.ndarray[Any, Any]:
+    return np.array([[cell] for cell in cells], object)
+
+
+async def test_a_chain_makes_numbers_of_a_text_and_a_text_of_numbers(kept: Kept, models: Models) -> None:
+    """A step of numbers is given numbers only, though the request is a text."""
+    pair = (TensorSpec("pair", "FP64", (-1, 2), ("length", "spaces")),)
+    word = (TensorSpec("word", "BYTES", (-1,)),)
+    first = of_texts(kept, lambda rows: np.array([[len(t), t.count(" ")] for t in rows[:, 0]], np.float64), pair)
+    second = kept.member(lambda rows: rows @ np.array([1.0, 10.0]), ("length", "spaces"))
+    last = kept.member(lambda rows: [f"{n:g}" for n in rows[:, 0]], ("delay",), word)
+    asked = texts("a b c", "late")
+    numbers = Signature(NOTE, SIGNATURE.outputs)
+    model = await models.get(kept.ref("chain", first, second, signature=numbers))
+    np.testing.assert_array_equal(model.predict(asked), [[25.0], [4.0]])
+    model = await models.get(kept.ref("chain", first, second, last, signature=Signature(NOTE, word)))
+    assert model.predict(asked).tolist() == [["25"], ["4"]]
+    with pytest.raises(NotAllowed, match="answers with texts where the signature has none"):
+        await models.get(kept.ref("chain", first, second, last, signature=numbers))
+
+
+async def test_an_ensemble_of_texts_votes_and_has_no_mean(kept: Kept, models: Models) -> None:
+    word = (TensorSpec("word", "BYTES", (-1,)),)
+    members = [
+        of_texts(kept, lambda rows, w=w: [w] * len(rows), word, weight=weight)
+        for w, weight in (("late", 1.0), ("on time", 0.7), ("late", 0.2), ("cancelled", 1.1))
+    ]
+    signature = Signature(NOTE, word)
+    model = await models.get(kept.ref("ensemble", *members, signature=signature, combine="vote"))
+    assert model.predict(texts("a", "b")).tolist() == [["late"], ["late"]]
+    with pytest.raises(NotAllowed, match="takes the mean of the labels 'word'"):
+        await models.get(kept.ref("ensemble", *members, signature=signature))

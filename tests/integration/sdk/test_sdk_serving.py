@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import lightgbm
 import modelog
 import numpy as np
@@ -238,6 +239,35 @@ def test_a_lightgbm_model_is_registered_deployed_and_asked_in_its_own_precision(
     run("deploy", "create", "leaves", "leaves", "1.0.0", "--environment", "dev")
     records = [dict(zip(COLUMNS, row, strict=True)) for row in rows[:3].tolist()]
     assert [row[0] for row in predict(alice, "leaves", records)["outputs"]] == trees.predict(rows[:3]).tolist()
+
+
+def test_texts_are_asked_logged_and_replayed(run: Any, alice: modelog.Client, platform: SmallPlatform) -> None:
+    def answer(table: Any) -> dict[str, Any]:
+        return {"label": [text[::-1] for text in table["note"]], "score": table["hour"] / 4}
+
+    columns = [("note", "BYTES"), ("hour", "FP32")]
+    signature = Signature(
+        inputs=[TensorSpec(name=name, datatype=kind, shape=[-1, 1], columns=[name]) for name, kind in columns],
+        outputs=[TensorSpec(name="label", datatype="BYTES"), TensorSpec(name="score", datatype="FP32")],
+    )
+    alice.models.create("notes")
+    file = alice.artifacts.upload_bytes(cloudpickle.dumps(answer), "notes.pkl")
+    alice.models.register("notes", file, flavor="python_function", signature=signature)
+    with platform.client("bob", "admin") as bob:
+        bob.models.approve("notes", "1.0.0", "read it")
+    alice.models.promote("notes", "1.0.0", "staging")
+    run("deploy", "create", "notes", "notes", "1.0.0", "--environment", "dev")
+    found = predict(alice, "notes", [{"note": "late ✈", "hour": 1.0}, {"note": "", "hour": 2.0}])
+    assert found["outputs"] == [["✈ etal", 0.25], ["", 0.5]]
+    logged = alice.deployments.prediction("notes", found["prediction_ids"][0])
+    assert (logged.texts, logged.features["hour"], logged.output_texts) == ({"note": "late ✈"}, 1.0, ["✈ etal", ""])
+    shown = run("predict", "notes", "--text", "note=12", "-f", "hour=2").output
+    assert "21" in shown
+    assert "late ✈" in run("deploy", "prediction", "notes", found["prediction_ids"][0]).output
+    replayed = alice.deployments.replay("notes", "")
+    assert (replayed.whole.count, replayed.identical) == (3, True)
+    refused = run("predict", "notes", "-f", "note=12", "-f", "hour=2", status=1)
+    assert "12.0 is not allowed; it must be a text" in refused.stderr
 
 
 def test_a_folder_is_uploaded_as_one_file(run: Any, alice: modelog.Client, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 from modelog_common.events.entities import Entities
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import StoredEvent
+from modelog_lineage.audit.prediction import record_of as told_of
 from modelog_proofs import prediction_hash, verify_inclusion
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+from modelog_proto.serving.v1.deployment_pb2 import LoggedPrediction
 from modelog_serving.events import EVENTS
 from modelog_serving.predlog import segments
 from modelog_serving.predlog.answers import Answerer, Answers, to_batch
@@ -114,6 +116,35 @@ def test_the_quick_way_to_leaves_is_the_specified_one(
 def rowless(given: Answers) -> Answers:
     """The same without features, which a model may have none of."""
     return replace(given, feature_names=(), features=given.features[:, :0])
+
+
+def noted(*ids: str) -> Answers:
+    """Answers with a text and a number on either side."""
+    features = np.array([["für Zoë ✈", 0.1], ["", np.nan], ["a\0b", 3.0]], object)[: len(ids)]
+    outputs = np.array([[0.5, "late"], [np.nan, ""], [1.0, "on time"]], object)[: len(ids)]
+    return replace(answers(*ids), feature_names=("note", "hour"), features=features, outputs=outputs)
+
+
+def test_the_leaves_of_answers_with_texts_are_the_specified_ones() -> None:
+    batch = to_batch(noted("1", "2", "3"), 7, "log", 5)
+    records = [record_of(batch, row) for row in range(3)]
+    assert leaf_hashes(batch) == [prediction_hash(record) for record in records]
+    assert (records[0].feature_texts, records[0].output_texts) == (("für Zoë ✈", ""), ("", "late"))
+    # Lineage gets them as a message, and tells of the same.
+    told = [told_of(LoggedPrediction(**asdict(record))) for record in records]
+    assert [prediction_hash(each) for each in told] == leaf_hashes(batch)
+    assert len(set(leaf_hashes(batch))) == 3
+    for altered in ({"feature_texts": ("für Zoë", "")}, {"output_texts": ("", "Late")}):
+        assert prediction_hash(replace(records[0], **altered)) != prediction_hash(records[0])
+
+
+async def test_answers_with_texts_are_sealed_and_proven(sealed: Sealed) -> None:
+    await sealed.log.append(noted("1", "2", "3"))
+    await sealed.log.append(answers("4"))
+    sealed.clock.advance(timedelta(seconds=EVERY_S))
+    await sealed.sealer.seal_due()
+    ((event, _),) = await sealed.told()
+    assert [await sealed.proven(each) for each in "1234"] == [event.position] * 4
 
 
 async def test_a_segment_is_sealed_when_it_is_old_enough(sealed: Sealed) -> None:

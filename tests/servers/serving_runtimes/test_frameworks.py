@@ -1,4 +1,4 @@
-"""PyTorch, TensorFlow and MLflow keep what every runtime promises: the suite is run where they are installed."""
+"""PyTorch, transformers, TensorFlow and MLflow keep what every runtime promises: run where they are installed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 MODULES = {
     "torch_models": "3.17.2 with PyTorch",
+    "transformers_models": "3.17.2 with PyTorch",
     "tensorflow_models": "3.17.2 with TensorFlow",
     "mlflow_models": "3.17.2",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from data_plane import FEATURES, HERE, outcomes, predictions, stored, us
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modelog_monitoring.data.batches import LATEST_US
+from modelog_monitoring.data.batches import LATEST_US, prediction_batch
 from modelog_monitoring.data.rows import Span, read_rows, to_micros, to_moment
 from modelog_monitoring.data.store import Flow, Kind, WindowStore
 
@@ -171,3 +171,16 @@ def test_moments_and_microseconds() -> None:
     assert to_micros(to_moment(us(1.5))) == us(1.5)
     assert to_moment(2**63 - 1).year == 9999
     assert to_micros(to_moment(LATEST_US - 1)) == LATEST_US - 1
+
+
+def test_of_answers_with_texts_the_last_number_is_the_score(store: WindowStore) -> None:
+    for sequence, texts in enumerate(([1], [0], [0, 1]), 1):
+        batch = predictions([f"t{sequence}"], [sequence], sequence=sequence)
+        batch.outputs = np.where(np.isin([0, 1], texts), np.nan, [0.25, 0.75]).astype("<f4").tobytes()
+        batch.text_outputs.extend(texts)
+        batch.output_texts.extend(["late"] * len(texts))
+        prediction_batch(batch.SerializeToString(), "acme")
+        store.add([stored(batch)], HERE)
+    scores = read_rows(store, FLOW, EVER, FEATURES).scores.tolist()
+    assert scores[:2] == [0.25, 0.75]
+    assert math.isnan(scores[2])

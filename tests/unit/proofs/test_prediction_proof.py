@@ -38,6 +38,10 @@ PREDICTION = PredictionRecord(
     model_digest=DIGEST, event_time_us=1, answered_at_us=2, feature_names=("hour", "carrier"),
     features=(9.0, math.nan), outputs=(0.25, -math.inf),
 )  # fmt: skip
+TEXTS = replace(
+    PREDICTION, feature_names=("note", "hour"), features=(math.nan, 9.0), outputs=(math.nan, 0.25),
+    feature_texts=("für Zoë ✈", ""), output_texts=("late", ""),
+)  # fmt: skip
 REF = {"dataset": "months", "version": 3}
 REVIEW = {"model_id": "m", "version": "1.0.0", "decision": "approved", "approval_id": "a1"}
 STORY: dict[str, tuple[str, str, Payload]] = {
@@ -57,11 +61,16 @@ class Log:
     """A signed log of a story, of which proofs are made."""
 
     def __init__(
-        self, key: PrivateKey, change: Callable[[dict[str, Payload]], object] = lambda _: None, **types: str
+        self,
+        key: PrivateKey,
+        change: Callable[[dict[str, Payload]], object] = lambda _: None,
+        prediction: PredictionRecord = PREDICTION,
+        **types: str,
     ) -> None:
+        self.prediction = prediction
         self.segment = MerkleTree(MemoryHashStore())
         others = [prediction_hash(replace(PREDICTION, prediction_id=name)) for name in ("one", "two")]
-        self.segment.extend([others[0], prediction_hash(PREDICTION), others[1]])
+        self.segment.extend([others[0], prediction_hash(prediction), others[1]])
         payloads: dict[str, Payload] = json.loads(json.dumps({name: told[2] for name, told in STORY.items()}))
         payloads["sealed"]["root"] = self.segment.root(3).hex()
         change(payloads)
@@ -83,7 +92,7 @@ class Log:
     def proof(self, **lists: list[str]) -> str:
         lists = {"approvals": ["approval"], "run": ["run"], "datasets": ["dataset"], **lists}
         return make_prediction_proof(
-            PREDICTION, 1, self.segment.inclusion_proof(1, 3), sealed=self.bundle("sealed"),
+            self.prediction, 1, self.segment.inclusion_proof(1, 3), sealed=self.bundle("sealed"),
             version=self.bundle("version"),
             **{name: [self.bundle(each) for each in names] for name, names in lists.items()},
         )  # fmt: skip
@@ -122,6 +131,39 @@ def test_any_changed_byte_is_found(proof: str, public_key: str) -> None:
             verify_prediction(whole[:cut], public_key)
     with pytest.raises(ProofsError, match="not a JSON object in its one spelling"):
         verify_prediction(json.dumps(json.loads(proof)), public_key)
+
+
+def test_texts_are_proven_like_numbers(key: PrivateKey, public_key: str) -> None:
+    proof = Log(key, prediction=TEXTS).proof()
+    proven = verify_prediction(proof, public_key)
+    assert proven.prediction.feature_texts == ("für Zoë ✈", "")
+    assert "prediction  p-ü of flights: ['late', 0.25]" in proven.text()
+    test_any_changed_byte_is_found(proof, public_key)
+    for other, why in (
+        (proof.replace('"late"', '"on time"'), "does not lead to the root"),
+        (proof.replace("prediction-proof/2", "prediction-proof/1"), "prediction"),
+        (
+            proof.replace('["late",""]', "[]").replace('["für Zoë ✈",""]', "[]"),
+            "does not fit a prediction with these texts",
+        ),
+        (proof.replace('["late",""]', '["late"]'), "output_texts has 1 texts for 2 numbers"),
+        (proof.replace('["late",""]', '["late","x"]'), "output_texts has a text where there is a number"),
+    ):
+        with pytest.raises(ProofsError, match=why):
+            verify_prediction(other, public_key)
+
+
+def test_the_leaf_of_texts_is_as_specified() -> None:
+    small = PredictionRecord(
+        "l", "t", "d", "m", "i", "k", "v", "g", 1, 2, ("a", "b"), (0.5, math.nan), (math.nan,), ("", "ü"), ("y",)
+    )
+    spelled = (
+        "6d6f64656c6f672e70726564696374696f6e2f32" "000000016c" "0000000174" "0000000164" "000000016d" "0000000169"
+        "000000016b" "0000000176" "0000000167" "0000000131" "0000000132" "0000000a00000001610000000162"
+        "00000010000000000000e03f000000000000f87f" "00000008000000000000f87f"
+        "0000000a" "00000000" "00000002c3bc" "00000005" "0000000179"
+    )  # fmt: skip
+    assert prediction_hash(small) == hash_leaf(bytes.fromhex(spelled))
 
 
 def test_another_key_proves_nothing(proof: str) -> None:

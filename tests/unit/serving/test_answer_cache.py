@@ -230,3 +230,24 @@ async def test_hits_misses_and_failures_are_counted(reader: InMemoryMetricReader
         "modelog.serving.cache.misses": (2, about),
         "modelog.cache.failures": (1, {"modelog.cache.operation": "get"}),
     }
+
+
+async def test_texts_are_kept_by_all_of_their_characters() -> None:
+    cache, asked = cache_of(Clock()), list[str]()
+    signature = Signature((TensorSpec("note", "BYTES", (-1,)),), (TensorSpec("label", "BYTES", (-1, 2)),))
+    ref = ModelRef("b" * 64, "python_function", signature)
+
+    async def answered(*texts: str) -> tuple[list[list[str | float]], bool]:
+        async def compute() -> Matrix:
+            asked.extend(texts)
+            return np.array([[text.upper(), 0.5] for text in texts], object)
+
+        outputs, cached = await cache.answer(ROUTE, "1.0.0", ref, np.array([[t] for t in texts], object), compute)
+        return outputs.tolist(), cached
+
+    first = [["ZOË ✈", 0.5], ["", 0.5]]
+    assert await answered("zoë ✈", "") == (first, False)
+    assert await answered("zoë ✈", "") == (first, True)
+    assert await answered("", "zoë ✈") == (first[::-1], False)
+    assert await answered("zoë ", "✈") == ([["ZOË ", 0.5], ["✈", 0.5]], False)
+    assert len(asked) == 6

@@ -102,7 +102,7 @@ def replace_event(event: DeploymentCreated, **fields: Any) -> DeploymentCreated:
         (SIGNATURE.inputs, (), "its signature names no output"),
         ((TensorSpec("x", "FP32", (-1, -1)),), SIGNATURE.outputs, "leaves the width of input 'x' open"),
         ((TensorSpec("x", "FP32", (-1, 0)),), SIGNATURE.outputs, "gives input 'x' no columns"),
-        ((TensorSpec("x", "BYTES", (-1,)),), SIGNATURE.outputs, "the datatype 'BYTES'; only numbers are served"),
+        ((TensorSpec("x", "BF16", (-1,)),), SIGNATURE.outputs, "'BF16'; numbers are served, and texts (BYTES)"),
         ((TensorSpec("x", "FP32", (-1, 2), ("a", "a")),), SIGNATURE.outputs, "names the input column 'a' twice"),
     ],
 )

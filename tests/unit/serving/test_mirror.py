@@ -73,3 +73,18 @@ async def test_where_the_shadow_is_behind_copies_are_dropped_and_no_request_wait
     mirror.lift("a")
     mirror.offer("a", ROWS, ROWS)
     assert (shadow.dropped, mirror.digests()) == (7, set())
+
+
+def test_texts_are_alike_only_if_they_are_the_same() -> None:
+    shadow = Shadow(ref_of(b""))
+    returned = np.array([["late", 0.5], ["", 1.0]], object)
+    for shadowed in (
+        returned.copy(),
+        np.array([["late", 0.50001], ["", 1.0]], object),
+        np.array([["Late", 0.5], ["", 1.0]], object),
+        np.array([["late", 0.7], ["", 1.0]], object),
+    ):
+        shadow.add(returned, shadowed, 1.0)
+    shadow.add(returned[:, :1], returned[::-1, :1], 1.0)
+    assert (shadow.compared, shadow.alike) == (5, 2)
+    assert 0.19 < shadow.most < 0.21

@@ -18,7 +18,7 @@ from .merkle import (
     verify_inclusion,
 )
 from .note import Note, Signature, open_note, parse_note, sign_note
-from .prediction import PREDICTION_TAG, PredictionRecord, leaf_field, prediction_hash
+from .prediction import PREDICTION_TAG, TEXTS_TAG, PredictionRecord, leaf_field, prediction_hash
 from .prediction_proof import ProvenPrediction, make_prediction_proof, verify_prediction
 from .proof import ProvenEvent, make_bundle, verify_bundle
 from .store import EventStoreFile
@@ -27,6 +27,7 @@ from .verify import Audit, Report, open_events, verify_store
 __all__ = [
     "EMPTY_ROOT",
     "PREDICTION_TAG",
+    "TEXTS_TAG",
     "Audit",
     "Checkpoint",
     "EventRecord",

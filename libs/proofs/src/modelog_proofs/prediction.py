@@ -26,9 +26,15 @@ The fields, always all of them and always in this order:
     12  features        float64, little-endian, one for each name
     13  outputs         float64, little-endian
 
-A NaN is always 000000000000f87f in hexadecimal. Decimal text is as in `leaf`, with a minus before
-what is negative. The leaves of a segment are the answers of one tenant in the order of the log. Leaf hash and inner
-nodes are those of RFC 9162 section 2.1.1.
+Version 2 is of answers with texts among their features or outputs. Its tag is "modelog.prediction/2", and after the 13
+fields there are two more:
+
+    14  feature_texts   a field for each feature: its UTF-8 text, or nothing for a number
+    15  output_texts    the same for each output
+
+Among the features and outputs NaN stands for each text. A NaN is always 000000000000f87f in hexadecimal. Decimal text
+is as in `leaf`, with a minus before what is negative. The leaves of a segment are the answers of one tenant in the
+order of the log. Leaf hash and inner nodes are those of RFC 9162 section 2.1.1.
 """
 
 import math
@@ -40,6 +46,7 @@ from .errors import InvalidEvent
 from .merkle import hash_leaf
 
 PREDICTION_TAG = b"modelog.prediction/1"
+TEXTS_TAG = b"modelog.prediction/2"
 _NAN = bytes.fromhex("000000000000f87f")
 _length = struct.Struct(">I").pack
 _number = struct.Struct("<d").pack
@@ -47,7 +54,10 @@ _number = struct.Struct("<d").pack
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """One answered request as the prediction log holds it."""
+    """One answered request as the prediction log holds it.
+
+    The texts are as many as features and outputs, or both empty for an answer without any.
+    """
 
     log_id: str
     tenant: str
@@ -62,9 +72,18 @@ class PredictionRecord:
     feature_names: tuple[str, ...]
     features: tuple[float, ...]
     outputs: tuple[float, ...]
+    feature_texts: tuple[str, ...] = ()
+    output_texts: tuple[str, ...] = ()
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether it is of version 2."""
+        return bool(self.feature_texts or self.output_texts)
 
 
-PREDICTION_FIELDS = tuple(field.name for field in fields(PredictionRecord))
+_TEXTS = ("feature_texts", "output_texts")
+PREDICTION_FIELDS = tuple(field.name for field in fields(PredictionRecord) if field.name not in _TEXTS)
+FIELDS_WITH_TEXTS = PREDICTION_FIELDS + _TEXTS
 TEXT_FIELDS = PREDICTION_FIELDS[:8]
 
 
@@ -76,7 +95,11 @@ def prediction_hash(record: PredictionRecord) -> bytes:
     parts += [_integer("event_time_us", record.event_time_us), _integer("answered_at_us", record.answered_at_us)]
     names = b"".join(leaf_field(_text("feature_names", name)) for name in record.feature_names)
     parts += [names, _numbers("features", record.features), _numbers("outputs", record.outputs)]
-    return hash_leaf(PREDICTION_TAG + b"".join(leaf_field(part) for part in parts))
+    if record.has_texts:
+        parts += [_texts("feature_texts", record.feature_texts, record.features)]
+        parts += [_texts("output_texts", record.output_texts, record.outputs)]
+    tag = TEXTS_TAG if record.has_texts else PREDICTION_TAG
+    return hash_leaf(tag + b"".join(leaf_field(part) for part in parts))
 
 
 def leaf_field(value: bytes) -> bytes:
@@ -91,6 +114,14 @@ def _text(name: str, value: object) -> bytes:
         return value.encode()
     except UnicodeEncodeError:
         raise InvalidEvent(f"{name} is not valid UTF-8 text") from None
+
+
+def _texts(name: str, texts: Sequence[str], numbers: Sequence[float]) -> bytes:
+    if len(texts) != len(numbers):
+        raise InvalidEvent(f"{name} has {len(texts)} texts for {len(numbers)} numbers")
+    if any(text and not math.isnan(number) for text, number in zip(texts, numbers)):
+        raise InvalidEvent(f"{name} has a text where there is a number")
+    return b"".join(leaf_field(_text(name, text)) for text in texts)
 
 
 def _integer(name: str, value: object) -> bytes:

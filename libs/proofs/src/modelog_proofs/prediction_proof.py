@@ -2,7 +2,7 @@
 
 The document is a JSON object in one spelling only: `canonical` of its values. Its members:
 
-    format      "modelog.prediction-proof/1"
+    format      "modelog.prediction-proof/1"; of an answer with texts "modelog.prediction-proof/2"
     prediction  the fields of a PredictionRecord; a number that JSON has not is "NaN", "Infinity" or "-Infinity"
     segment     leaf_index and inclusion_path of the prediction in its segment, as in a proof bundle
     sealed      proof bundle of the event serving.PredictionsSealed, which holds the segment's Merkle root
@@ -19,16 +19,17 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, List, Union
 
 from .errors import InvalidEvent, InvalidProof
 from .keys import PublicKey, encode_base64
 from .leaf import EventRecord
 from .merkle import verify_inclusion
-from .prediction import PREDICTION_FIELDS, PredictionRecord, prediction_hash
+from .prediction import FIELDS_WITH_TEXTS, PREDICTION_FIELDS, PredictionRecord, prediction_hash
 from .proof import ProvenEvent, require_names, sibling_hashes, verify_bundle
 
 PREDICTION_FORMAT = "modelog.prediction-proof/1"
+TEXTS_FORMAT = "modelog.prediction-proof/2"
 # By these bytes a file is known as such a document.
 PREDICTION_START = b'{"format":"modelog.prediction-proof/'
 SEALED = "serving.PredictionsSealed"
@@ -37,6 +38,7 @@ DEFAULT, DEFAULT_SET = "default", "serving.ResilienceSet"
 REVIEWED = ("registry.VersionReviewed", "registry.ChangeReviewed")
 STARTED = "registry.RunStarted"
 DATASET = "registry.DatasetVersionRegistered"
+TUPLES = frozenset(("feature_names", "features", "outputs", "feature_texts", "output_texts"))
 _PARTS = ("format", "prediction", "segment", "sealed", "version", "approvals", "run", "datasets")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -59,7 +61,7 @@ class ProvenPrediction:
             f"no version of {told.model}: the default answer," if by_default else f"{told.model} {told.version}, file"
         )
         lines = [
-            f"prediction  {told.prediction_id} of {told.deployment}: {list(told.outputs)}",
+            f"prediction  {told.prediction_id} of {told.deployment}: {_outputs(told)}",
             f"answered by {answerer} {told.model_digest}",
             f"sealed      {self.sealed.event.recorded_at} at position {self.sealed.event.position}",
             f"log         {signed.origin} ({signed.size} events)",
@@ -75,6 +77,12 @@ class ProvenPrediction:
         return "\n".join(
             [*lines, "PROVEN: the prediction is in the log that was signed, and all of the above with it."]
         )
+
+
+def _outputs(told: PredictionRecord) -> List[Any]:
+    """Numbers, and texts at their places."""
+    texts = told.output_texts or ("",) * len(told.outputs)
+    return [text if math.isnan(number) and told.has_texts else number for number, text in zip(told.outputs, texts)]
 
 
 def canonical(document: Mapping[str, object]) -> str:
@@ -99,12 +107,14 @@ def make_prediction_proof(
     datasets: Sequence[Mapping[str, object]],
 ) -> str:
     """The document; it is not checked here."""
-    values = {name: getattr(prediction, name) for name in PREDICTION_FIELDS}
-    values["feature_names"] = list(prediction.feature_names)
+    names = FIELDS_WITH_TEXTS if prediction.has_texts else PREDICTION_FIELDS
+    values = {name: getattr(prediction, name) for name in names}
+    for name in TUPLES.intersection(names):
+        values[name] = list(values[name])
     for name in ("features", "outputs"):
         values[name] = [_word(value) for value in values[name]]
     return canonical({
-        "format": PREDICTION_FORMAT,
+        "format": TEXTS_FORMAT if prediction.has_texts else PREDICTION_FORMAT,
         "prediction": values,
         "segment": {"leaf_index": leaf_index, "inclusion_path": [encode_base64(part) for part in inclusion_path]},
         "sealed": sealed,
@@ -121,7 +131,7 @@ def verify_prediction(document: Union[str, bytes], public_key: Union[PublicKey, 
     Raises InvalidProof, InvalidEvent, InvalidNote or InvalidKey (all ProofsError), with a plain sentence.
     """
     parts = _parts(document)
-    prediction = _prediction(parts["prediction"])
+    prediction = _prediction(parts["prediction"], parts["format"])
     sealed = verify_bundle(_object("sealed", parts["sealed"]), public_key)
     _check_segment(prediction, parts["segment"], sealed.event)
     version = verify_bundle(_object("version", parts["version"]), public_key).event
@@ -154,19 +164,26 @@ def _parts(document: Union[str, bytes]) -> Mapping[str, Any]:
         raise InvalidProof(f"The proof is not JSON: {error}.") from None
     _must(same, "The proof is not a JSON object in its one spelling: it was written anew, or altered.")
     require_names("The proof", values, _PARTS)
-    _must(values["format"] == PREDICTION_FORMAT, f"format must be {PREDICTION_FORMAT!r}.")
+    _must(
+        values["format"] in (PREDICTION_FORMAT, TEXTS_FORMAT),
+        f"format must be {PREDICTION_FORMAT!r}, or {TEXTS_FORMAT!r} for an answer with texts.",
+    )
     found: Mapping[str, Any] = values
     return found
 
 
-def _prediction(values: object) -> PredictionRecord:
+def _prediction(values: object, form: str) -> PredictionRecord:
     fields = dict(_object("prediction", values))
-    require_names("prediction", fields, PREDICTION_FIELDS)
-    for name in ("feature_names", "features", "outputs"):
+    names = FIELDS_WITH_TEXTS if form == TEXTS_FORMAT else PREDICTION_FIELDS
+    require_names("prediction", fields, names)
+    for name in TUPLES.intersection(names):
         _must(isinstance(fields[name], list), f"{name} must be a list.")
+        fields[name] = tuple(fields[name])
     for name in ("features", "outputs"):
         fields[name] = tuple(_float(name, value) for value in fields[name])
-    return PredictionRecord(**{**fields, "feature_names": tuple(fields["feature_names"])})
+    found = PredictionRecord(**fields)
+    _must(found.has_texts == (form == TEXTS_FORMAT), f"format {form!r} does not fit a prediction with these texts.")
+    return found
 
 
 def _check_segment(prediction: PredictionRecord, segment: object, sealed: EventRecord) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Union
 
 import httpx
 
 from modelog.client import Client
 from modelog.errors import Invalid, NotFound, Unauthenticated, Unavailable
 
-FEATURE = "FP32"
+FEATURE, TEXT = "FP32", "BYTES"
+Value = Union[float, str, None]
 _KINDS = {400: Invalid, 401: Unauthenticated, 403: Unauthenticated, 404: NotFound}
 
 
@@ -25,15 +26,16 @@ def endpoint(client: Client) -> str:
 def predict(
     client: Client,
     deployment: str,
-    records: Sequence[Mapping[str, Optional[float]]],
+    records: Sequence[Mapping[str, Value]],
     *,
     version: str = "",
     explain: bool = False,
     samples: int = 0,
 ) -> Dict[str, Any]:
-    """Ask for records by feature name: a tensor for each feature, one row for each record; None is missing.
+    """Ask for records by feature name: a tensor for each feature, one row for each record; None is a missing number.
 
-    Answers with version, prediction_ids (one a record) and outputs (records, outputs). With `explain` there is
+    Answers with version, prediction_ids (one a record) and outputs (records, outputs), of the model's first output or,
+    where one of them is a text, of all. With `explain` there is
     `explanation` too: the method, what contributions and base add up to (the margin or the output), contributions by
     feature's name (records, outputs), base (records, outputs), and where they were sampled their standard errors,
     alike. `samples` is from how many orders of the features, for models that are not trees.
@@ -50,7 +52,10 @@ def predict(
     if explain:
         asked = {"explain": "shap", **({"explain_samples": samples} if samples else {})}
     try:
-        answer = _post(client, path, _tensors(records, {}, asked))
+        if any(isinstance(value, str) for value in records[0].values()):
+            answer = _post(client, path, _tensors(records, _datatypes(client, deployment), asked))
+        else:
+            answer = _post(client, path, _tensors(records, {}, asked))
     except Invalid:
         # Most signatures say FP32 of all. Only for others it is worth a second request to know what they say.
         datatypes = _datatypes(client, deployment)
@@ -62,7 +67,7 @@ def predict(
 
 
 def _tensors(
-    records: Sequence[Mapping[str, Optional[float]]], datatypes: Mapping[str, str], parameters: Mapping[str, Any]
+    records: Sequence[Mapping[str, Value]], datatypes: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Dict[str, Any]:
     inputs = []
     for name in records[0]:
@@ -79,18 +84,21 @@ def _datatypes(client: Client, deployment: str) -> Dict[str, str]:
     return {column: spec.datatype for spec in specs for column in (spec.columns or [spec.name])}
 
 
-def _json(value: Optional[float], datatype: str) -> Union[float, bool, None]:
+def _json(value: Value, datatype: str) -> Union[float, bool, str, None]:
     """A missing value is null: JSON has no NaN. A whole number is written as one where that is asked for."""
     if value is None or value != value:
         return None
+    if isinstance(value, str) or datatype == TEXT:
+        return value
     if datatype == "BOOL":
         return bool(value)
     return int(value) if "INT" in datatype and value == int(value) else float(value)
 
 
 def _answer(answer: Mapping[str, Any], rows: int) -> Dict[str, Any]:
-    values: List[float] = answer["outputs"][0]["data"]
-    width = max(1, len(values) // rows)
+    told = [output for output in answer["outputs"] if not output["name"].startswith("explain.")]
+    columns = [_by_row(output["data"], rows) for output in told]
+    has_texts = any(output["datatype"] == TEXT for output in told)
     parameters = answer.get("parameters", {})
     first = str(parameters.get("prediction_id", answer.get("id", "")))
     ids = str(parameters.get("prediction_ids", first)).split(",")
@@ -99,8 +107,13 @@ def _answer(answer: Mapping[str, Any], rows: int) -> Dict[str, Any]:
         "fallback": str(parameters.get("fallback", "")),
         "instead_of": str(parameters.get("instead_of", "")),
         "prediction_ids": ids if len(ids) == rows else [first] * rows,
-        "outputs": [values[n * width : (n + 1) * width] for n in range(rows)],
+        "outputs": [[cell for of in columns for cell in of[n]] for n in range(rows)] if has_texts else columns[0],
     }
+
+
+def _by_row(values: Sequence[Value], rows: int) -> List[List[Value]]:
+    width = max(1, len(values) // rows)
+    return [list(values[n * width : (n + 1) * width]) for n in range(rows)]
 
 
 def _explanation(client: Client, deployment: str, answer: Mapping[str, Any]) -> Dict[str, Any]:

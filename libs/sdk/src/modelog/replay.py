@@ -17,7 +17,10 @@ CATEGORIES = 10
 
 @dataclass(frozen=True)
 class Difference:
-    """Of some answers: how many, the mean and the largest distance of their outputs, and the share that changed."""
+    """Of some answers: how many, the mean and the largest distance of their outputs, and the share that changed.
+
+    Texts that differ are 1 apart.
+    """
 
     slice: str
     count: int
@@ -28,7 +31,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """The digests are SHA-256 over all outputs as float64 in the order of the log: equal when every bit is."""
+    """The digests are SHA-256 over all outputs, as float64 and then texts, page by page: equal when every bit is."""
 
     deployment: str
     candidate: str
@@ -69,10 +72,14 @@ class Replayed:
         logged, replayed = _floats(page.logged), _floats(page.replayed)
         self._logged.update(_bytes(logged))
         self._replayed.update(_bytes(replayed))
+        texts = list(zip(page.logged_texts, page.replayed_texts)) or [("", "")] * len(logged)
+        for digest, of_page in ((self._logged, page.logged_texts), (self._replayed, page.replayed_texts)):
+            digest.update("".join(f"{len(text)}:{text}" for text in of_page).encode())
         width = len(logged) // len(page.prediction_ids) if page.prediction_ids else 1
         for start in range(0, len(logged), width):
             pairs = zip(logged[start : start + width], replayed[start : start + width])
-            self.distances.append(sum(_distance(a, b) for a, b in pairs) / width)
+            changed = sum(one != other for one, other in texts[start : start + width])
+            self.distances.append((sum(_distance(a, b) for a, b in pairs) + changed) / width)
         self.values.extend(_floats(page.slice_values))
         for version in page.versions:
             self.versions[version] = self.versions.get(version, 0) + 1

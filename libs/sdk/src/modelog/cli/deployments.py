@@ -265,6 +265,7 @@ def prediction(name: str, prediction_id: str, as_of: Optional[str] = AsOf, as_js
 def predict(
     deployment: str,
     feature: Optional[List[str]] = typer.Option(None, "--feature", "-f", help="name=number; may be repeated."),
+    text: Optional[List[str]] = typer.Option(None, "--text", "-t", help="name=text; may be repeated."),
     file: Optional[Path] = typer.Option(None, help="A JSON file with a list of records by feature name."),
     version: str = typer.Option("", help="Ask this version, past the traffic split."),
     explain: bool = typer.Option(False, "--explain", help="Tell what each feature contributed, too."),
@@ -273,7 +274,9 @@ def predict(
 ) -> None:
     """Ask a deployment (Open Inference Protocol). Example: `modelog predict flight-delay --file flights.json`"""
     with told(), modelog.connect() as client:
-        answer = ask(client, deployment, _records(feature, file), version=version, explain=explain, samples=samples)
+        answer = ask(
+            client, deployment, _records(feature, text, file), version=version, explain=explain, samples=samples
+        )
         if as_json:
             show_json(answer)
         else:
@@ -297,9 +300,10 @@ def _show_explanation(found: Mapping[str, Any]) -> None:
     show_table(["record", "output", "base", *names], rows, empty="no answer")
 
 
-def _records(feature: Optional[List[str]], file: Optional[Path]) -> List[Any]:
+def _records(feature: Optional[List[str]], text: Optional[List[str]], file: Optional[Path]) -> List[Any]:
     if file is None:
-        return [{k: float(number(v, f"--feature {k}")) for k, v in pairs(feature, "--feature").items()}]
+        numbers = {k: float(number(v, f"--feature {k}")) for k, v in pairs(feature, "--feature").items()}
+        return [{**numbers, **pairs(text, "--text")}]
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:

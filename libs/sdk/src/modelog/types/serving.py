@@ -141,15 +141,22 @@ class Prediction(Record):
     event_time: Optional[datetime] = None
     answered_at: Optional[datetime] = None
     key: str = ""
+    texts: Dict[str, str] = {}
+    output_texts: List[str] = []
 
 
 class ReplayPage(Record):
-    """Answers beside what a version answers now; what JSON has no number for is "NaN", "Infinity" or "-Infinity"."""
+    """Answers beside what a version answers now; what JSON has no number for is "NaN", "Infinity" or "-Infinity".
+
+    The texts are as many as the numbers, or none where no output is a text.
+    """
 
     prediction_ids: List[str] = []
     versions: List[str] = []
     logged: List[Union[float, str]] = []
     replayed: List[Union[float, str]] = []
+    logged_texts: List[str] = []
+    replayed_texts: List[str] = []
     slice_values: List[Union[float, str]] = []
     next_after: int = 0
     last: int = 0

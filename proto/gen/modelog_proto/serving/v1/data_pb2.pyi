@@ -125,6 +125,10 @@ class PredictionBatch(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     EXACT_FEATURES_FIELD_NUMBER: _builtins.int
     EXACT_OUTPUTS_FIELD_NUMBER: _builtins.int
+    TEXT_FEATURES_FIELD_NUMBER: _builtins.int
+    FEATURE_TEXTS_FIELD_NUMBER: _builtins.int
+    TEXT_OUTPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TEXTS_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     model: _builtins.str
     sequence: _builtins.int
@@ -157,6 +161,18 @@ class PredictionBatch(_message.Message):
     def answerers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Answerer]: ...
     @_builtins.property
     def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def text_features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Which columns of features and outputs are of texts, counted from 0, and those texts, row by row. The numbers at their
+        places are NaN.
+        """
+
+    @_builtins.property
+    def feature_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def text_outputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def output_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -179,10 +195,14 @@ class PredictionBatch(_message.Message):
         tenant: _builtins.str = ...,
         exact_features: _builtins.bytes = ...,
         exact_outputs: _builtins.bytes = ...,
+        text_features: _abc.Iterable[_builtins.int] | None = ...,
+        feature_texts: _abc.Iterable[_builtins.str] | None = ...,
+        text_outputs: _abc.Iterable[_builtins.int] | None = ...,
+        output_texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "answered_by", b"answered_by", "answerers", b"answerers", "deployment", b"deployment", "event_times_us", b"event_times_us", "exact_features", b"exact_features", "exact_outputs", b"exact_outputs", "feature_names", b"feature_names", "features", b"features", "keys", b"keys", "log_id", b"log_id", "model", b"model", "outputs", b"outputs", "prediction_ids", b"prediction_ids", "sequence", b"sequence", "source_producer", b"source_producer", "source_sequence", b"source_sequence", "tenant", b"tenant", "watermark_us", b"watermark_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "answered_by", b"answered_by", "answerers", b"answerers", "deployment", b"deployment", "event_times_us", b"event_times_us", "exact_features", b"exact_features", "exact_outputs", b"exact_outputs", "feature_names", b"feature_names", "feature_texts", b"feature_texts", "features", b"features", "keys", b"keys", "log_id", b"log_id", "model", b"model", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_ids", b"prediction_ids", "sequence", b"sequence", "source_producer", b"source_producer", "source_sequence", b"source_sequence", "tenant", b"tenant", "text_features", b"text_features", "text_outputs", b"text_outputs", "watermark_us", b"watermark_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -918,6 +918,26 @@ class Prediction(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class TextsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PREDICTION_ID_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
@@ -928,6 +948,8 @@ class Prediction(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     ANSWERED_AT_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TEXTS_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     deployment: _builtins.str
     model: _builtins.str
@@ -943,6 +965,16 @@ class Prediction(_message.Message):
     def event_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def answered_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def texts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Features that are texts, by name; NaN stands for each among the features."""
+
+    @_builtins.property
+    def output_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As many as there are outputs, where one of them is a text: the text, or nothing for a number. NaN stands for each
+        text among the outputs.
+        """
+
     def __init__(
         self,
         *,
@@ -956,10 +988,12 @@ class Prediction(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         answered_at: _timestamp_pb2.Timestamp | None = ...,
         key: _builtins.str = ...,
+        texts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        output_texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "deployment", b"deployment", "event_time", b"event_time", "features", b"features", "key", b"key", "model", b"model", "model_digest", b"model_digest", "outputs", b"outputs", "prediction_id", b"prediction_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "deployment", b"deployment", "event_time", b"event_time", "features", b"features", "key", b"key", "model", b"model", "model_digest", b"model_digest", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_id", b"prediction_id", "texts", b"texts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1131,6 +1165,8 @@ class LoggedPrediction(_message.Message):
     FEATURE_NAMES_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
+    FEATURE_TEXTS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TEXTS_FIELD_NUMBER: _builtins.int
     log_id: _builtins.str
     tenant: _builtins.str
     deployment: _builtins.str
@@ -1147,6 +1183,12 @@ class LoggedPrediction(_message.Message):
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     @_builtins.property
     def outputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def feature_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As many as features, and as outputs, where the answer has a text in either: the text, or nothing for a number."""
+
+    @_builtins.property
+    def output_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -1163,10 +1205,12 @@ class LoggedPrediction(_message.Message):
         feature_names: _abc.Iterable[_builtins.str] | None = ...,
         features: _abc.Iterable[_builtins.float] | None = ...,
         outputs: _abc.Iterable[_builtins.float] | None = ...,
+        feature_texts: _abc.Iterable[_builtins.str] | None = ...,
+        output_texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "deployment", b"deployment", "event_time_us", b"event_time_us", "feature_names", b"feature_names", "features", b"features", "key", b"key", "log_id", b"log_id", "model", b"model", "model_digest", b"model_digest", "outputs", b"outputs", "prediction_id", b"prediction_id", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "deployment", b"deployment", "event_time_us", b"event_time_us", "feature_names", b"feature_names", "feature_texts", b"feature_texts", "features", b"features", "key", b"key", "log_id", b"log_id", "model", b"model", "model_digest", b"model_digest", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_id", b"prediction_id", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1262,6 +1306,8 @@ class ReplayPredictionsResponse(_message.Message):
     SLICE_VALUES_FIELD_NUMBER: _builtins.int
     NEXT_AFTER_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
+    LOGGED_TEXTS_FIELD_NUMBER: _builtins.int
+    REPLAYED_TEXTS_FIELD_NUMBER: _builtins.int
     next_after: _builtins.int
     """Where to go on; 0 when there is nothing more."""
     last: _builtins.int
@@ -1282,6 +1328,14 @@ class ReplayPredictionsResponse(_message.Message):
     def slice_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """The feature's value of each answer, when a slice was asked for."""
 
+    @_builtins.property
+    def logged_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As many as logged and replayed, where outputs are texts: the text, or nothing for a number. NaN stands for each text
+        among the numbers.
+        """
+
+    @_builtins.property
+    def replayed_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -1292,10 +1346,12 @@ class ReplayPredictionsResponse(_message.Message):
         slice_values: _abc.Iterable[_builtins.float] | None = ...,
         next_after: _builtins.int = ...,
         last: _builtins.int = ...,
+        logged_texts: _abc.Iterable[_builtins.str] | None = ...,
+        replayed_texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "logged", b"logged", "next_after", b"next_after", "prediction_ids", b"prediction_ids", "replayed", b"replayed", "slice_values", b"slice_values", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "logged", b"logged", "logged_texts", b"logged_texts", "next_after", b"next_after", "prediction_ids", b"prediction_ids", "replayed", b"replayed", "replayed_texts", b"replayed_texts", "slice_values", b"slice_values", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,8 +11,8 @@ from modelog_common.domain.errors import NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_proofs import PredictionRecord, make_prediction_proof
-from modelog_proofs.prediction import PREDICTION_FIELDS
-from modelog_proofs.prediction_proof import DATASET, DEFAULT, DEFAULT_SET, REGISTERED, REVIEWED, STARTED
+from modelog_proofs.prediction import FIELDS_WITH_TEXTS
+from modelog_proofs.prediction_proof import DATASET, DEFAULT, DEFAULT_SET, REGISTERED, REVIEWED, STARTED, TUPLES
 from modelog_proto.registry.v1.model_pb2 import GetModelRequest
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.serving.v1 import deployment_pb2 as serving
@@ -127,8 +127,8 @@ class PredictionProofs:
 
 def record_of(told: serving.LoggedPrediction) -> PredictionRecord:
     """The answer as the proof tells it."""
-    fields = {name: getattr(told, name) for name in PREDICTION_FIELDS}
-    sequences = {name: tuple(fields[name]) for name in ("feature_names", "features", "outputs")}
+    fields = {name: getattr(told, name) for name in FIELDS_WITH_TEXTS}
+    sequences = {name: tuple(fields[name]) for name in FIELDS_WITH_TEXTS if name in TUPLES}
     return PredictionRecord(**{**fields, **sequences})
 
 

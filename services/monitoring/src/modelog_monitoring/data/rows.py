@@ -27,8 +27,8 @@ class Rows:
     """Predictions, each id once, in the order of event time and then id.
 
     `features` is (rows, features) float32 with the columns of `feature_names`, NaN where a batch lacks one; `scores` is
-    (rows,), a model's last output; `answered_by` is (rows,), an index into `versions`; `labels` and `amounts` are
-    (rows,) with NaN where that of the outcome is not known.
+    (rows,), a model's last output that is no text; `answered_by` is (rows,), an index into `versions`; `labels` and
+    `amounts` are (rows,) with NaN where that of the outcome is not known.
     """
 
     event_times_us: Micros
@@ -166,9 +166,13 @@ def _features(batch: PredictionBatch, names: Sequence[str]) -> Floats32:
 
 
 def _scores(batch: PredictionBatch) -> Floats32:
+    """The last output that is a number; NaN where all are texts."""
     rows = len(batch.prediction_ids)
     outputs = np.frombuffer(batch.outputs, "<f4")
-    return outputs.reshape(rows, -1)[:, -1] if rows else outputs
+    if not rows:
+        return outputs
+    numbers = [n for n in range(len(outputs) // rows) if n not in batch.text_outputs]
+    return outputs.reshape(rows, -1)[:, numbers[-1] if numbers else -1]
 
 
 def _joined(parts: Iterable[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

@@ -23,6 +23,7 @@ from modelog_serving.api.export import scaling_of
 from modelog_serving.api.live import Live
 from modelog_serving.control import Control
 from modelog_serving.deployment.caching import USUAL_BYTES
+from modelog_serving.engine.texts import OBJECT, numbers_in, texts_by_cell
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.replay import Replay, Replayed, Span
@@ -171,8 +172,14 @@ def to_prediction(found: Recorded) -> pb.Prediction:
         model=found.model,
         version=found.answerer.version,
         model_digest=found.answerer.digest,
-        features=dict(zip(found.feature_names, found.features.tolist(), strict=True)),
-        outputs=found.outputs.tolist(),
+        features=dict(zip(found.feature_names, numbers_in(found.features[None, :])[0].tolist(), strict=True)),
+        outputs=numbers_in(found.outputs[None, :])[0].tolist(),
+        texts={
+            name: cell
+            for name, cell in zip(found.feature_names, found.features.tolist(), strict=True)
+            if isinstance(cell, str)
+        },
+        output_texts=texts_by_cell(found.outputs) if found.outputs.dtype == OBJECT else (),
         event_time=_timestamp(found.event_time_us),
         answered_at=_timestamp(found.answered_at_us),
         key=found.key,
@@ -202,6 +209,8 @@ def to_replayed(found: Replayed) -> pb.ReplayPredictionsResponse:
         versions=found.versions,
         logged=found.logged,
         replayed=found.replayed,
+        logged_texts=found.logged_texts,
+        replayed_texts=found.replayed_texts,
         slice_values=found.slice_values,
         next_after=found.next_after,
         last=found.last,

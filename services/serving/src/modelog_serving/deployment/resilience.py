@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from modelog_common.domain.errors import Invalid
 
-from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.deployment.signature import TEXT, Signature, TensorSpec
 
 # Stands where the prediction log names the version that answered; no version can be called so.
 DEFAULT_ANSWER = "default"
@@ -129,6 +129,10 @@ def check_outputs(outputs: Sequence[DefaultOutput], signature: Signature) -> tup
 
 
 def _check_values(field: str, values: Sequence[float], spec: TensorSpec) -> None:
+    if spec.datatype == TEXT:
+        raise Invalid.field(
+            field, f"{spec.name!r} is of texts; a default answer is of numbers, a version may answer instead"
+        )
     if len(values) != spec.width:
         raise Invalid.field(field, f"has {len(values)} values; a row of {spec.name!r} has {spec.width}")
     for value in values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+TEXT = "BYTES"
 NUMERIC = frozenset(
     ("BOOL", "FP16", "FP32", "FP64", *(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)))
 )
@@ -42,8 +43,13 @@ class Signature(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def output_width(self) -> int:
-        """How many numbers one row is answered with."""
+        """How many numbers, or texts, one row is answered with."""
         return sum(spec.width for spec in self.outputs)
+
+    @property
+    def texts(self) -> str:
+        """The first input or output of texts; "" where all are of numbers."""
+        return next((spec.name for spec in (*self.inputs, *self.outputs) if spec.datatype == TEXT), "")
 
 
 def column_names(spec: TensorSpec) -> tuple[str, ...]:
@@ -64,9 +70,10 @@ def unservable(signature: Signature) -> str:
                 return problem
             return f"{problem}; an MLmodel file holds one when the model is logged with signature= or input_example="
         for spec in specs:
-            if spec.datatype not in NUMERIC:
+            if spec.datatype not in (*NUMERIC, TEXT):
                 return (
-                    f"its signature gives {side} {spec.name!r} the datatype {spec.datatype!r}; only numbers are served"
+                    f"its signature gives {side} {spec.name!r} the datatype {spec.datatype!r}; "
+                    f"numbers are served, and texts ({TEXT})"
                 )
             if any(size < 0 for size in spec.shape[1:]) and not spec.columns:
                 return f"its signature leaves the width of {side} {spec.name!r} open: shape {list(spec.shape)}"

@@ -15,9 +15,10 @@ import numpy as np
 from modelog_common.domain.errors import NotAllowed
 from numpy.typing import NDArray
 
-from modelog_serving.deployment.signature import Signature, unservable
+from modelog_serving.deployment.signature import TEXT, Signature, unservable
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.texts import OBJECT
 
 ENSEMBLE, CHAIN = "ensemble", "chain"
 MOST_MEMBERS = 64
@@ -52,9 +53,14 @@ class Part:
 
     model: Model
     columns: NDArray[np.intp] | None
+    takes_texts: bool = False
 
     def predict(self, known: Matrix) -> Matrix:
-        return self.model.predict(known if self.columns is None else np.ascontiguousarray(known[:, self.columns]))
+        taken: Matrix = known if self.columns is None else np.ascontiguousarray(known[:, self.columns])
+        if taken.dtype == OBJECT and not self.takes_texts:
+            # Numbers that stood beside texts.
+            taken = taken.astype(np.float64)
+        return self.model.predict(taken)
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ def composed(flavor: str, manifest: Manifest, signature: Signature, models: Sequ
     if flavor == CHAIN:
         return Chain(_steps(manifest, signature, models), own)
     known = signature.features
-    parts = [Part(model, _columns(member, known)) for member, model in zip(manifest.members, models, strict=True)]
+    parts = [_part(member, model, known) for member, model in zip(manifest.members, models, strict=True)]
     for member in manifest.members:
         _check_width(member, signature)
         whole = [spec for spec in member.signature.outputs if not spec.datatype.startswith("FP")]
@@ -141,10 +147,15 @@ def composed(flavor: str, manifest: Manifest, signature: Signature, models: Sequ
 def _steps(manifest: Manifest, signature: Signature, models: Sequence[Model]) -> list[Part]:
     known, parts = signature.features, list[Part]()
     for member, model in zip(manifest.members, models, strict=True):
-        parts.append(Part(model, _columns(member, known)))
+        parts.append(_part(member, model, known))
         known = (*known, *Signature(member.signature.outputs).features)
     _check_width(manifest.members[-1], signature)
     return parts
+
+
+def _part(member: Member, model: Model, known: Sequence[str]) -> Part:
+    texts = any(spec.datatype == TEXT for spec in member.signature.inputs)
+    return Part(model, _columns(member, known), texts)
 
 
 def _columns(member: Member, known: Sequence[str]) -> NDArray[np.intp] | None:
@@ -165,3 +176,12 @@ def _check_width(member: Member, signature: Signature) -> None:
             f"the model file names {member.title}, which answers with {member.signature.output_width} numbers; "
             f"the signature says {signature.output_width}"
         )
+    if _texts(member.signature) != _texts(signature):
+        raise NotAllowed(
+            f"the model file names {member.title}, which answers with texts where the signature has none, "
+            "or with numbers where it has texts"
+        )
+
+
+def _texts(signature: Signature) -> list[bool]:
+    return [spec.datatype == TEXT for spec in signature.outputs for _ in range(spec.width)]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature
 
-# float32, or float64 where float32 does not hold what the signature's datatypes do.
+# float32, or float64 where float32 does not hold what the signature's datatypes do; of objects, which are str and
+# float, where some of them are texts (`engine.texts`).
 Matrix = NDArray[np.floating[Any]]
 AnyArray = NDArray[Any]
 
@@ -18,7 +19,8 @@ class Model(Protocol):
     """A model in memory. `predict` may be called from several threads at once."""
 
     def predict(self, rows: Matrix) -> Matrix:
-        """Answer (rows, features) with (rows, outputs), each float32 or float64; NaN stands for a missing value.
+        """Answer (rows, features) with (rows, outputs), each float32 or float64; NaN stands for a missing value. Only
+        a model whose signature has texts is given, and gives, objects.
 
         Raises Invalid for rows that a model of this kind cannot take.
         """

@@ -11,6 +11,7 @@ from modelog_common.domain.errors import Unavailable
 
 from modelog_serving.engine.failed import HUNG, ModelFailed
 from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.texts import size_bytes
 
 Outcome = Matrix | Exception
 
@@ -54,7 +55,7 @@ class One:
 
     def __init__(self, model: Model, rows: Matrix, answer: asyncio.Future[Matrix]) -> None:
         self.model, self._rows, self.answer = model, rows, answer
-        self.rows, self.size_bytes = len(rows), rows.nbytes
+        self.rows, self.size_bytes = len(rows), size_bytes(rows)
 
     def take(self) -> Matrix | None:
         return None if self.answer.done() else self._rows

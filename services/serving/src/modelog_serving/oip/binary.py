@@ -69,5 +69,5 @@ def answer_of(head: dict[str, Any], tensors: list[Tensor]) -> Answer:
     body = msgspec.json.encode(head)
     if not tensors:
         return Answer(body)
-    whole = b"".join((body, *(tensor.values.tobytes() for tensor in tensors)))
+    whole = b"".join((body, *(tensor.binary() for tensor in tensors)))
     return Answer(whole, content_type=CONTENT_TYPE, headers={HEADER: str(len(body))})

@@ -164,6 +164,9 @@ class Inference:
     async def _answer(
         self, route: Route, request: Request, request_id: str, key: str, target: Target, measured: Measured
     ) -> Response:
+        texts = target.ref.signature.texts
+        if request.explain is not None and texts:
+            raise Invalid.field("parameters.explain", f"explains numbers; this model has the texts {texts!r}")
         matrix = matrix_of(target.ref.signature, request.inputs)
         outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
         found = await self._computing.answer(route, target, matrix, explained=request.explain is not None)

@@ -124,6 +124,7 @@ class Turn:
         inputs = route.deployment.signature.inputs
         fits = (
             len(inputs) == 1
+            and not route.deployment.signature.texts
             and inputs[0].datatype == shape.datatype
             and inputs[0].name == shape.tensor
             and inputs[0].width == shape.width

@@ -8,9 +8,10 @@ import numpy as np
 from modelog_common.domain.errors import Invalid
 from modelog_proto.inference import grpc_predict_v2_pb2 as pb
 
-from modelog_serving.deployment.signature import TensorSpec
+from modelog_serving.deployment.signature import TEXT, TensorSpec
 from modelog_serving.engine.explain import Wanted
 from modelog_serving.engine.runtime import AnyArray
+from modelog_serving.oip import texts
 from modelog_serving.oip.core import Described, Request, Response
 from modelog_serving.oip.explaining import wanted_of
 from modelog_serving.oip.repository import Statistics
@@ -28,6 +29,7 @@ CONTENTS = {
     "UINT64": "uint64_contents",
     "FP32": "fp32_contents",
     "FP64": "fp64_contents",
+    TEXT: "bytes_contents",
 }
 Parameters = Mapping[str, pb.InferParameter]
 
@@ -96,6 +98,8 @@ def _contents_of(
             f"has {len(values)} values; {message.name!r} of {message.datatype} and shape {list(message.shape)} "
             f"takes {size}{besides}",
         )
+    if message.datatype == TEXT:
+        return texts.of_elements(f"{field}.contents.{name}", values)
     try:
         # From a list numpy refuses what does not fit; from protobuf's own container it would wrap around.
         return np.array(list(values), dtype)
@@ -134,7 +138,9 @@ def to_message(response: Response, *, raw: bool) -> pb.ModelInferResponse:
     for tensor in response.outputs:
         output = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         if raw or tensor.datatype == "FP16":
-            message.raw_output_contents.append(tensor.values.tobytes())
+            message.raw_output_contents.append(tensor.binary())
+        elif tensor.datatype == TEXT:
+            output.contents.bytes_contents.extend(text.encode() for text in tensor.values.tolist())
         else:
             getattr(output.contents, CONTENTS[tensor.datatype]).extend(tensor.values.tolist())
     return message
@@ -172,7 +178,12 @@ def to_config(described: Described) -> pb.ModelConfig:
 
 
 def _data_type(spec: TensorSpec) -> pb.DataType.ValueType:
-    return pb.DataType.Value(f"TYPE_{spec.datatype}")
+    return pb.DataType.Value(type_of(spec))
+
+
+def type_of(spec: TensorSpec) -> str:
+    """Triton's name of a datatype."""
+    return "TYPE_STRING" if spec.datatype == TEXT else f"TYPE_{spec.datatype}"
 
 
 def to_statistics(one: Statistics) -> pb.ModelStatistics:

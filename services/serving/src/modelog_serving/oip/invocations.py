@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 from modelog_common.domain.errors import Invalid
 
-from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
-from modelog_serving.oip.rest_codec import decoded, tensors_of
+from modelog_serving.deployment.signature import TEXT, Signature, TensorSpec, column_names
+from modelog_serving.oip.rest_codec import Cell, decoded, tensors_of
 from modelog_serving.oip.tensors import DTYPES, MAX_ROWS, Tensor
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-Cell = float | int | bool | None
 
 
 class Split(msgspec.Struct):
@@ -168,7 +167,9 @@ def _of_csv(text: str, signature: Signature) -> list[Tensor]:
 
 
 def _cell(field: str, text: str, spec: TensorSpec) -> Cell:
-    """A number as the datatype has it; nothing is a missing value."""
+    """A number as the datatype has it, of which nothing is a missing value; or the text itself."""
+    if spec.datatype == TEXT:
+        return text
     kind, text = DTYPES[spec.datatype].kind, text.strip()
     try:
         if kind == "b":

@@ -17,18 +17,19 @@ from modelog_serving.engine.runtime import AnyArray
 from modelog_serving.oip.binary import SIZE, Behind, Form, answer_of, split
 from modelog_serving.oip.core import Described, Request, Response
 from modelog_serving.oip.explaining import wanted_of
-from modelog_serving.oip.grpc_codec import shape_of
+from modelog_serving.oip.grpc_codec import shape_of, type_of
 from modelog_serving.oip.repository import Statistics
 from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, matrix_of, size_of
 
-Number = float | int | bool | None
+Cell = float | int | bool | str | None
 # By the kinds of numpy's dtypes; what is true or false is no number.
-ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float, type(None)}}
+ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float, type(None)}, "O": {str}}
 _WORDS = {
     "b": "true or false",
     "i": "a whole number",
     "u": "a whole number from 0",
     "f": "a number, or null if missing",
+    "O": "a text",
 }
 
 
@@ -59,9 +60,9 @@ class InferBody(msgspec.Struct):
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
-    """One prediction for each instance, an object of features by name; null is a missing value."""
+    """One prediction for each instance, an object of features by name; null is a missing number."""
 
-    instances: list[dict[str, Number]]
+    instances: list[dict[str, Cell]]
     key: str = ""
     prediction_id: str = ""
     event_time_us: int = 0
@@ -245,12 +246,12 @@ def to_answer(response: Response, form: Form) -> Answer:
 def _output(tensor: Tensor, is_binary: bool) -> dict[str, Any]:
     head = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
     if is_binary:
-        return head | {"parameters": {SIZE: tensor.values.nbytes}}
-    return head | {"data": _numbers(tensor)}
+        return head | {"parameters": {SIZE: len(tensor.binary())}}
+    return head | {"data": _values(tensor)}
 
 
 def to_predictions(response: Response) -> dict[str, Any]:
-    """One answer for each instance: a number where the model gives one, else an object of outputs by name."""
+    """One answer for each instance: a number or text where the model gives one, else an object of outputs by name."""
     rows = response.outputs[0].shape[0]
     columns = {t.name: _by_row(t, rows) for t in response.outputs}
     alone = len(columns) == 1
@@ -268,12 +269,12 @@ def to_predictions(response: Response) -> dict[str, Any]:
 
 
 def _by_row(tensor: Tensor, rows: int) -> list[Any]:
-    numbers = _numbers(tensor)
-    width = len(numbers) // rows
-    return numbers if width == 1 else [numbers[row * width : (row + 1) * width] for row in range(rows)]
+    values = _values(tensor)
+    width = len(values) // rows
+    return values if width == 1 else [values[row * width : (row + 1) * width] for row in range(rows)]
 
 
-def _numbers(tensor: Tensor) -> list[Any]:
+def _values(tensor: Tensor) -> list[Any]:
     values: list[Any] = tensor.values.tolist()
     if tensor.values.dtype.kind == "f":
         return [value if math.isfinite(value) else None for value in values]
@@ -309,7 +310,7 @@ def to_config(described: Described) -> dict[str, Any]:
 
 
 def _configured(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "data_type": f"TYPE_{spec.datatype}", "dims": shape_of(spec)[1:]}
+    return {"name": spec.name, "data_type": type_of(spec), "dims": shape_of(spec)[1:]}
 
 
 def to_statistics(one: Statistics) -> dict[str, Any]:

@@ -13,8 +13,10 @@ import numpy as np
 from modelog_common.domain.errors import Invalid
 from numpy.typing import NDArray
 
-from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
+from modelog_serving.deployment.signature import TEXT, Signature, TensorSpec, column_names
 from modelog_serving.engine.runtime import AnyArray, Matrix
+from modelog_serving.engine.texts import OBJECT, numbers_in
+from modelog_serving.oip import texts
 
 MAX_ROWS = 10_000
 MAX_INPUT_BYTES = 4_000_000
@@ -46,20 +48,26 @@ DTYPES: dict[str, np.dtype[np.generic]] = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named tensor: `values` is one-dimensional, row-major, of the datatype's own dtype."""
+    """A named tensor: `values` is one-dimensional, row-major, of the datatype's own dtype; texts are str."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     values: AnyArray
 
+    def binary(self) -> bytes:
+        """The elements as the protocol has them in binary."""
+        return texts.to_binary(self.values) if self.datatype == TEXT else self.values.tobytes()
+
 
 def dtype_of(field: str, datatype: str) -> np.dtype[np.generic]:
     """The dtype of an Open Inference Protocol datatype; raises Invalid for one that no model here takes."""
+    if datatype == TEXT:
+        return OBJECT
     dtype = DTYPES.get(datatype)
     if dtype is None:
         raise Invalid.field(
-            f"{field}.datatype", f"{datatype!r} is not supported; it must be one of {', '.join(DTYPES)}"
+            f"{field}.datatype", f"{datatype!r} is not supported; it must be one of {', '.join(DTYPES)}, {TEXT}"
         )
     return dtype
 
@@ -83,6 +91,8 @@ def size_of(field: str, shape: Sequence[int]) -> int:
 def from_bytes(field: str, name: str, datatype: str, shape: tuple[int, ...], data: bytes) -> Tensor:
     """The tensor of which these are the elements, row-major and little-endian; raises Invalid, naming the field."""
     dtype, size = dtype_of(field, datatype), size_of(field, shape)
+    if datatype == TEXT:
+        return Tensor(name, datatype, shape, texts.of_binary(field, data, size))
     if len(data) != size * dtype.itemsize:
         raise Invalid.field(
             field,
@@ -103,7 +113,8 @@ def check_parameters(field: str, given: Mapping[str, object]) -> None:
 
 
 def matrix_of(signature: Signature, inputs: Sequence[Tensor]) -> Matrix:
-    """The (rows, features) matrix that inputs make: float32 if that holds all their datatypes, else float64.
+    """The (rows, features) matrix that inputs make: float32 if that holds all their datatypes, else float64; with
+    texts, of objects.
 
     They are either the tensors that the signature names, or one tensor for each of its columns. NaN stands for a
     missing value. Raises Invalid, naming the input and what is expected.
@@ -121,7 +132,8 @@ def matrix_of(signature: Signature, inputs: Sequence[Tensor]) -> Matrix:
         matrix = columns(signature, numbered)
     if len(matrix) > MAX_ROWS:
         raise Invalid.field("inputs", f"have {len(matrix)} rows; at most {MAX_ROWS} are allowed")
-    _check_finite(signature, matrix)
+    texts.check(signature.features, matrix, MAX_INPUT_BYTES)
+    _check_finite(signature, numbers_in(matrix))
     return matrix
 
 
@@ -173,13 +185,15 @@ def _by_column(signature: Signature, inputs: dict[str, tuple[int, Tensor]]) -> M
 
 
 @lru_cache(1024)
-def dtype_of_rows(signature: Signature) -> np.dtype[np.floating[Any]]:
+def dtype_of_rows(signature: Signature) -> np.dtype[Any]:
     """What holds all that the signature's inputs can be, short of whole numbers beyond LARGEST_WHOLE."""
+    if any(spec.datatype == TEXT for spec in signature.inputs):
+        return OBJECT
     single = all(spec.datatype in SINGLE for spec in signature.inputs)
     return FLOAT32 if single else np.dtype(np.float64)
 
 
-def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> Matrix:
+def _carried(number: int, tensor: Tensor, dtype: np.dtype[Any]) -> Matrix:
     if tensor.values.dtype == dtype:
         return tensor.values
     if tensor.datatype in WHOLE:
@@ -189,8 +203,8 @@ def _carried(number: int, tensor: Tensor, dtype: np.dtype[np.floating[Any]]) -> 
                 f"inputs[{number}]",
                 f"{tensor.name!r} holds {tensor.values[beyond][0]}; whole numbers up to {LARGEST_WHOLE} are allowed",
             )
-    values: Matrix = tensor.values.astype(dtype)
-    return values
+    values: Matrix = tensor.values.astype(np.float64 if dtype == OBJECT else dtype)
+    return values.astype(dtype, copy=False)
 
 
 def too_large(values: AnyArray) -> NDArray[np.bool_]:
@@ -249,7 +263,7 @@ def _shape(spec: TensorSpec) -> str:
 def outputs_of(signature: Signature, outputs: Matrix, wanted: Sequence[str]) -> list[Tensor]:
     """The output tensors that were asked for, all when none was named; raises Invalid for a name there is not.
 
-    `outputs` is (rows, outputs), float32 or float64.
+    `outputs` is (rows, outputs), float32 or float64; with texts, of objects.
     """
     known = [spec.name for spec in signature.outputs]
     for number, name in enumerate(wanted):
@@ -260,7 +274,7 @@ def outputs_of(signature: Signature, outputs: Matrix, wanted: Sequence[str]) -> 
     for spec in signature.outputs:
         end = start + spec.width
         rest = (spec.width,) if spec.columns else spec.shape[1:]
-        values = outputs[:, start:end].astype(DTYPES[spec.datatype]).reshape(-1)
+        values = outputs[:, start:end].astype(dtype_of(spec.name, spec.datatype)).reshape(-1)
         tensors[spec.name] = Tensor(spec.name, spec.datatype, (len(outputs), *rest), values)
         start = end
     return [tensors[name] for name in (wanted or known)]

@@ -11,6 +11,7 @@ from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from numpy.typing import NDArray
 
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns, texts_in, together
 
 MERGED_ROWS = 4096
 FLOAT32 = np.dtype("<f4")
@@ -36,7 +37,8 @@ class Source:
 class Answers:
     """Answered rows of one deployment.
 
-    `features` is (rows, features) and `outputs` (rows, outputs), each float32 or float64; `answered_by` (rows,) uint8,
+    `features` is (rows, features) and `outputs` (rows, outputs), each float32 or float64, or of objects where there are
+    texts; `answered_by` (rows,) uint8,
     an index into `answerers`. `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller
     chose the ids: the same id again is then answered from the log.
     """
@@ -59,7 +61,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Recorded:
-    """One answer as the log holds it."""
+    """One answer as the log holds it; `features` and `outputs` hold its texts, too."""
 
     prediction_id: str
     tenant: str
@@ -107,7 +109,8 @@ class Merging:
 def _kind(answers: Answers) -> tuple[object, ...]:
     """Answers of the same kind may share a batch."""
     names = tuple(answers.feature_names)
-    return answers.tenant, answers.deployment, answers.model, names, answers.outputs.shape[1]
+    texts = answers.outputs.dtype == OBJECT and tuple(text_columns(answers.outputs))
+    return answers.tenant, answers.deployment, answers.model, names, answers.outputs.shape[1], texts
 
 
 def join(parts: Sequence[Answers]) -> Answers:
@@ -134,8 +137,8 @@ def join(parts: Sequence[Answers]) -> Answers:
 
 def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> PredictionBatch:
     """The batch that is stored and published."""
-    features, exact_features = _columns(answers.features)
-    outputs, exact_outputs = _columns(answers.outputs)
+    features, exact_features = _columns(numbers_in(answers.features))
+    outputs, exact_outputs = _columns(numbers_in(answers.outputs))
     return PredictionBatch(
         deployment=answers.deployment,
         model=answers.model,
@@ -156,6 +159,10 @@ def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) 
         source_sequence=answers.source.sequence if answers.source else 0,
         watermark_us=answers.watermark_us,
         tenant=answers.tenant,
+        text_features=text_columns(answers.features),
+        feature_texts=texts_in(answers.features),
+        text_outputs=text_columns(answers.outputs),
+        output_texts=texts_in(answers.outputs),
     )
 
 
@@ -172,6 +179,15 @@ def _columns(values: Matrix) -> tuple[bytes, bytes]:
 
 def matrices_of(batch: PredictionBatch) -> tuple[Matrix, Matrix]:
     """The features and the outputs of a stored batch, a row for each answer."""
+    features, outputs = numbers_of(batch)
+    return (
+        together(features, batch.text_features, batch.feature_texts),
+        together(outputs, batch.text_outputs, batch.output_texts),
+    )
+
+
+def numbers_of(batch: PredictionBatch) -> tuple[Matrix, Matrix]:
+    """The same with NaN for each text."""
     rows = len(batch.prediction_ids)
     return _matrix(batch.features, batch.exact_features, rows), _matrix(batch.outputs, batch.exact_outputs, rows)
 

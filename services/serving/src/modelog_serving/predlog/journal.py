@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from modelog_serving.engine.texts import OBJECT
 from modelog_serving.predlog.answers import Answerer, Answers
 
 _HEAD = struct.Struct("<QII")
@@ -50,8 +51,12 @@ class Journaled:
 
 
 def fits(answers: Answers) -> bool:
-    """Whether a frame holds all of it. Ids that callers chose are not for the journal: they must be looked for."""
-    return not (answers.given_ids or answers.source or answers.watermark_us)
+    """Whether a frame holds all of it. Ids that callers chose are not for the journal: they must be looked for.
+
+    Frames are of numbers: answers with texts go into the log's file at once.
+    """
+    has_texts = OBJECT in (answers.features.dtype, answers.outputs.dtype)
+    return not (answers.given_ids or answers.source or answers.watermark_us or has_texts)
 
 
 class Journal:

@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from modelog_proofs import PREDICTION_TAG, PredictionRecord, leaf_field
+from modelog_proofs import PREDICTION_TAG, TEXTS_TAG, PredictionRecord, leaf_field
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from numpy.typing import NDArray
 
 from modelog_serving.engine.runtime import Matrix
-from modelog_serving.predlog.answers import matrices_of, row_of
+from modelog_serving.engine.texts import numbers_in, texts_by_cell
+from modelog_serving.predlog.answers import matrices_of, numbers_of, row_of
 
-_LEAF = b"\x00" + PREDICTION_TAG
+_LEAF, _LEAF_WITH_TEXTS = (b"\x00" + tag for tag in (PREDICTION_TAG, TEXTS_TAG))
 # A row of bytes for each answer, or one row that is that of all.
 Columns = NDArray[np.uint8]
 
@@ -34,6 +35,10 @@ def leaf_hashes(batch: PredictionBatch) -> list[bytes]:
 def record_of(batch: PredictionBatch, row: int) -> PredictionRecord:
     """One row as a proof tells it."""
     found = row_of(batch, row)
+    features, outputs = (
+        numbers_in(matrix[None, :])[0].astype(np.float64) for matrix in (found.features, found.outputs)
+    )
+    has_texts = bool(batch.text_features or batch.text_outputs)
     return PredictionRecord(
         log_id=batch.log_id,
         tenant=found.tenant,
@@ -46,23 +51,35 @@ def record_of(batch: PredictionBatch, row: int) -> PredictionRecord:
         event_time_us=found.event_time_us,
         answered_at_us=found.answered_at_us,
         feature_names=tuple(found.feature_names),
-        features=tuple(found.features.astype(np.float64).tolist()),
-        outputs=tuple(found.outputs.astype(np.float64).tolist()),
+        features=tuple(features.tolist()),
+        outputs=tuple(outputs.tolist()),
+        feature_texts=texts_by_cell(found.features) if has_texts else (),
+        output_texts=texts_by_cell(found.outputs) if has_texts else (),
     )
+
+
+def _texts(*sides: tuple[str, ...]) -> bytes:
+    """Of features and outputs, the two last fields of a leaf that has texts."""
+    return b"".join(leaf_field(b"".join(leaf_field(text.encode()) for text in side)) for side in sides)
 
 
 def _parts(batch: PredictionBatch) -> list[Columns | list[bytes]]:
     """What leaves consist of, in order: bytes that are as long in all rows, or those of each row."""
-    features, outputs = (_numbers(matrix) for matrix in matrices_of(batch))
+    features, outputs = (_numbers(matrix) for matrix in numbers_of(batch))
     ids = _fields([text.encode() for text in batch.prediction_ids])
     keys = _fields([text.encode() for text in batch.keys]) if batch.keys else ids
     answerers = [leaf_field(a.version.encode()) + leaf_field(a.model_digest.encode()) for a in batch.answerers]
     times = _fields([b"%d" % at for at in batch.event_times_us])
     shared = (batch.log_id, batch.tenant, batch.deployment, batch.model)
-    before = _LEAF + b"".join(leaf_field(text.encode()) for text in shared)
+    has_texts = bool(batch.text_features or batch.text_outputs)
+    before = (_LEAF_WITH_TEXTS if has_texts else _LEAF) + b"".join(leaf_field(text.encode()) for text in shared)
     names = leaf_field(b"".join(leaf_field(name.encode()) for name in batch.feature_names))
     between = leaf_field(b"%d" % batch.answered_at_us) + names
-    return [_same(before), ids, keys, _of_each(answerers, batch.answered_by), times, _same(between), features, outputs]
+    who = _of_each(answerers, batch.answered_by)
+    parts = [_same(before), ids, keys, who, times, _same(between), features, outputs]
+    if has_texts:
+        parts.append([_texts(*map(texts_by_cell, rows)) for rows in zip(*matrices_of(batch), strict=True)])
+    return parts
 
 
 def _same(value: bytes) -> Columns:

@@ -21,6 +21,7 @@ from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import ModelogError, Overloaded, Unavailable
 
+from modelog_serving.engine.texts import size_bytes
 from modelog_serving.predlog import file
 from modelog_serving.predlog.answers import Answers, Recorded
 from modelog_serving.predlog.journal import Journal, Journaled, fits
@@ -50,7 +51,7 @@ class _Append:
 
     @property
     def size_bytes(self) -> int:
-        return self.answers.features.nbytes + self.answers.outputs.nbytes + ROW_BYTES * len(self.answers.ids)
+        return size_bytes(self.answers.features) + size_bytes(self.answers.outputs) + ROW_BYTES * len(self.answers.ids)
 
 
 class PredictionLog:

@@ -11,12 +11,13 @@ from modelog_common.domain.errors import Invalid
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.deployment.resilience import DEFAULT_ANSWER
-from modelog_serving.deployment.signature import Signature
+from modelog_serving.deployment.signature import TEXT, Signature
 from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns, texts_by_cell
 from modelog_serving.oip.core import Inference
-from modelog_serving.oip.tensors import SINGLE
+from modelog_serving.oip.tensors import dtype_of_rows
 from modelog_serving.predlog.answers import matrices_of
 from modelog_serving.predlog.log import PredictionLog
 
@@ -33,13 +34,18 @@ class Span:
 
 @dataclass
 class Replayed:
-    """A page of answers; `logged` and `replayed` are (answers, outputs), row-major, one after the other."""
+    """A page of answers; `logged` and `replayed` are (answers, outputs), row-major, one after the other.
+
+    So are their texts, which are empty where no output is one.
+    """
 
     last: int
     ids: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     logged: list[float] = field(default_factory=list)
     replayed: list[float] = field(default_factory=list)
+    logged_texts: list[str] = field(default_factory=list)
+    replayed_texts: list[str] = field(default_factory=list)
     slice_values: list[float] = field(default_factory=list)
     next_after: int = 0
 
@@ -77,7 +83,7 @@ class Replay:
     async def _add(self, page: Replayed, batch: PredictionBatch, refs: Sequence[ModelRef | None], by: str) -> None:
         features, logged = matrices_of(batch)
         answered_by = np.frombuffer(batch.answered_by, np.uint8)
-        replayed: Matrix = np.empty(logged.shape, np.float64)
+        replayed: Matrix = np.empty(logged.shape, OBJECT if batch.text_outputs else np.float64)
         for number, ref in enumerate(refs):
             rows = answered_by == number
             if ref is None:
@@ -89,21 +95,37 @@ class Replay:
             found = await batcher_of(model, self._batcher).predict_alone(model, given)
             if found.shape[1] != logged.shape[1]:
                 raise Invalid.field("candidate", f"answers {found.shape[1]} numbers; logged are {logged.shape[1]}")
+            if len(found) and text_columns(found) != list(batch.text_outputs):
+                raise Invalid.field("candidate", "answers with texts where numbers are logged, or the other way around")
             replayed[rows] = found
         page.ids += batch.prediction_ids
         page.versions += [batch.answerers[number].version for number in answered_by]
-        page.logged += logged.astype(np.float64).ravel().tolist()
-        page.replayed += replayed.ravel().tolist()
+        page.logged += numbers_in(logged).astype(np.float64).ravel().tolist()
+        page.replayed += numbers_in(replayed).ravel().tolist()
+        if batch.text_outputs:
+            page.logged_texts += texts_by_cell(logged.ravel())
+            page.replayed_texts += texts_by_cell(replayed.ravel())
         if by:
-            page.slice_values += features[:, _column(batch.feature_names, by, "slice")].astype(np.float64).tolist()
+            column = _column(batch.feature_names, by, "slice")
+            if column in batch.text_features:
+                raise Invalid.field("slice", f"{by!r} is a text; slices are of numbers")
+            page.slice_values += features[:, column].astype(np.float64).tolist()
 
 
 def arranged(signature: Signature, names: Sequence[str], features: Matrix) -> Matrix:
     """Logged features as a model takes them; raises Invalid for one that was not logged."""
-    single = all(spec.datatype in SINGLE for spec in signature.inputs)
     columns = [_column(names, name, "candidate") for name in signature.features]
-    found: Matrix = np.ascontiguousarray(features[:, columns], np.float32 if single else np.float64)
-    return found
+    found: Matrix = np.ascontiguousarray(features[:, columns])
+    logged = [isinstance(cell, str) for cell in found[0]] if len(found) else []
+    asked = [spec.datatype == TEXT for spec in signature.inputs for _ in range(spec.width)]
+    for name, was, taken in zip(signature.features, logged, asked, strict=False):
+        if was != taken:
+            raise Invalid.field("candidate", f"takes the feature {name!r} as {_kind(taken)}; logged is {_kind(was)}")
+    return found.astype(dtype_of_rows(signature))
+
+
+def _kind(is_text: bool) -> str:
+    return "a text" if is_text else "a number"
 
 
 def _column(names: Sequence[str], name: str, asked: str) -> int:

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from modelog_common.bus.progress import Progress
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import AlreadyExists, ModelogError, Unavailable
 
+from modelog_serving.engine.texts import same_cells
 from modelog_serving.predlog import file
 from modelog_serving.predlog.answers import Answers, Merging, Recorded, to_batch
 from modelog_serving.predlog.journal import Journaled
@@ -124,7 +124,7 @@ class Writer:
         before: list[Recorded] = []
         for row, place in enumerate(places):
             known = None if place is None else file.recorded(self._db, *place)
-            if known is None or not np.array_equal(known.features, answers.features[row], equal_nan=True):
+            if known is None or not same_cells(known.features, answers.features[row]):
                 taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
                 return AlreadyExists(
                     f"id: prediction {taken!r} of {answers.deployment} was already answered for other features; "

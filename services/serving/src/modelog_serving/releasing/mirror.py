@@ -17,11 +17,12 @@ from modelog_common.domain.errors import ModelogError
 from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.texts import numbers_in, texts_in
 from modelog_serving.release.events import Counts, Mirrored
 from modelog_serving.traffic.latency import bucket_of
 
 MOST_WAITING = 256
-# Answers are alike where all of their numbers are as near as this, absolutely or in proportion.
+# Answers are alike where all of their numbers are as near as this, absolutely or in proportion, and texts are the same.
 NEAR = 1e-3
 
 
@@ -48,10 +49,12 @@ class Shadow:
         return Counts(self.compared + self.failed, self.failed, slow)
 
     def add(self, returned: Matrix, shadowed: Matrix, took_ms: float) -> None:
-        differences = np.abs(np.asarray(shadowed, np.float64) - returned)
+        numbers, others = numbers_in(returned), numbers_in(shadowed)
+        differences = np.abs(np.asarray(others, np.float64) - numbers)
         self.compared += 1
-        self.alike += bool(np.allclose(shadowed, returned, rtol=NEAR, atol=NEAR, equal_nan=True))
-        self.differences += float(np.nanmean(differences)) if differences.size else 0.0
+        alike = np.allclose(others, numbers, rtol=NEAR, atol=NEAR, equal_nan=True)
+        self.alike += bool(alike and texts_in(returned) == texts_in(shadowed))
+        self.differences += 0.0 if np.isnan(differences).all() else float(np.nanmean(differences))
         self.most = max(self.most, float(np.nanmax(differences, initial=0.0)))
         self.buckets[bucket_of(took_ms)] += 1
 

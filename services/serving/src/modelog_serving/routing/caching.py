@@ -19,6 +19,7 @@ from modelog_common.telemetry import metrics
 from modelog_serving.deployment.caching import Caching
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.texts import OBJECT
 from modelog_serving.routing.routes import Route, Routes
 
 # After a cache kept somebody waiting too long, nobody waits for it for so long.
@@ -26,6 +27,7 @@ PAUSE_S = 1.0
 TIDY_S = 10.0
 # An answer that takes more than this part of what may be kept would push out too many others.
 LARGEST_PART = 8
+_TEXTS = b"txt"
 Found = TypeVar("Found")
 log = structlog.get_logger()
 
@@ -131,7 +133,7 @@ def key_of(route: Route, caching: Caching, ref: ModelRef, rows: Matrix) -> str:
     """The same for the same rows, bit by bit, of the same model in the same deployment, since its cache was set."""
     digest = _begun(route.tenant, route.deployment.id, caching, ref).copy()
     digest.update(f"{rows.dtype.str}{rows.shape}".encode())
-    digest.update(np.ascontiguousarray(rows).data)
+    digest.update(_cells(rows) if rows.dtype == OBJECT else np.ascontiguousarray(rows).data)
     return f"answer/{route.deployment.id}/{digest.hexdigest()}"
 
 
@@ -141,12 +143,26 @@ def _begun(tenant: str, deployment_id: str, caching: Caching, ref: ModelRef) -> 
     return hashlib.blake2b(msgspec.msgpack.encode(about), digest_size=32)
 
 
+def _cells(matrix: Matrix) -> bytes:
+    return msgspec.msgpack.encode(matrix.ravel().tolist())
+
+
 def _encoded(outputs: Matrix) -> bytes:
+    if outputs.dtype == OBJECT:
+        return _TEXTS + _cells(outputs)
     return outputs.dtype.str.encode() + outputs.tobytes()
 
 
 def _decoded(value: bytes, rows: int, width: int) -> Matrix | None:
     """(rows, width); None for what is no such matrix, as another version of this program may have written it."""
+    if value[:3] == _TEXTS:
+        try:
+            cells = msgspec.msgpack.decode(value[3:], type=list[str | float])
+        except msgspec.MsgspecError:
+            return None
+        made: Matrix = np.empty(len(cells), OBJECT)
+        made[:] = cells
+        return made.reshape(rows, width) if len(cells) == rows * width else None
     if value[:3] not in (b"<f4", b"<f8"):
         return None
     dtype = np.dtype(value[:3].decode())

@@ -21,12 +21,14 @@ class Kind:
     """The module that runs a flavor, the packages that it imports, and the extra that brings them.
 
     `own_process` says which files run in a process of their own: all, none, or those that the module calls risky.
+    `texts` says that it takes and gives them; the others are of numbers.
     """
 
     module: str
     packages: tuple[str, ...]
     extra: str = ""
     own_process: str = "none"
+    texts: bool = False
 
 
 KINDS = {
@@ -34,10 +36,13 @@ KINDS = {
     "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm", "risky"),
     "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
     "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn", "risky"),
-    "python_function": Kind("python_runtime", ("cloudpickle", "pandas"), "python", "all"),
+    "python_function": Kind("python_runtime", ("cloudpickle", "pandas"), "python", "all", texts=True),
     "river": Kind("river_runtime", ("river", "cloudpickle"), "river", "all"),
     "pytorch": Kind("torch_runtime", ("torch",), "torch", "all"),
     "tensorflow": Kind("tensorflow_runtime", ("tensorflow",), "tensorflow", "all"),
+    "transformers": Kind(
+        "transformers_runtime", ("transformers", "torch", "safetensors"), "transformers", "all", texts=True
+    ),
 }
 
 
@@ -56,7 +61,8 @@ class LazyRuntimes:
         """The runtime of a flavor; raises NotAllowed for one that is not served, or whose packages are missing."""
         with self._turn:
             if flavor not in self._found:
-                self._found[flavor] = self._made(flavor)
+                made = self._made(flavor)
+                self._found[flavor] = made if KINDS[flavor].texts else OfNumbers(flavor, made)
             return self._found[flavor]
 
     def _made(self, flavor: str) -> Runtime:
@@ -82,6 +88,23 @@ class LazyRuntimes:
     def _here(self, kind: Kind) -> Runtime:
         made: Runtime = _module(kind).runtime(self._threads)
         return made
+
+
+@dataclass(frozen=True)
+class OfNumbers:
+    """Refuses signatures with texts, whatever the file."""
+
+    flavor: str
+    runtime: Runtime
+
+    def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
+        if signature.texts:
+            able = ", ".join(flavor for flavor, kind in KINDS.items() if kind.texts)
+            raise NotAllowed(
+                f"its signature has the texts {signature.texts!r}; models of flavor {self.flavor!r} are served with "
+                f"numbers, with texts those of {able}"
+            )
+        return self.runtime.load(content, signature, approved)
 
 
 @dataclass(frozen=True)

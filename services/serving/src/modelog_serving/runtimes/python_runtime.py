@@ -13,8 +13,9 @@ import numpy as np
 from modelog_common.domain.errors import NotAllowed
 from numpy.typing import NDArray
 
-from modelog_serving.deployment.signature import Signature, TensorSpec
-from modelog_serving.engine.runtime import Matrix
+from modelog_serving.deployment.signature import TEXT, Signature, TensorSpec
+from modelog_serving.engine.runtime import AnyArray, Matrix
+from modelog_serving.engine.texts import together
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
 from modelog_serving.runtimes.fitting import check_width
 from modelog_serving.runtimes.folder import ZIP, the_one_with, unpacked
@@ -26,7 +27,10 @@ HOW = "reading a pickle runs the code in it: have the version approved by somebo
 
 @dataclass(frozen=True)
 class Function:
-    """`call` takes an array of (rows, features), or a table of pandas where the signature names columns."""
+    """`call` takes an array of (rows, features), or a table of pandas where the signature names columns.
+
+    Texts are str.
+    """
 
     call: Callable[[Any], Any]
     table: Table
@@ -50,11 +54,20 @@ class PythonRuntime:
         call = _of_mlflow(content) if content.startswith(ZIP) else _call_in(content)
         made = Function(call, Table.of_signature(signature), signature.outputs)
         try:
-            found = made.predict(np.zeros((1, len(signature.features)), np.float32))
+            found = made.predict(sample_of(signature))
         except Exception as error:  # whatever the function raises
-            raise NotAllowed(f"the model file does not answer a row of zeros: {first_line(error)}") from error
+            what = "empty texts and zeros" if signature.texts else "zeros"
+            raise NotAllowed(f"the model file does not answer a row of {what}: {first_line(error)}") from error
         check_width(found.shape[1], signature)
         return made
+
+
+def sample_of(signature: Signature) -> Matrix:
+    """A row of zeros, and of empty texts where the signature has texts."""
+    zeros = np.zeros((1, len(signature.features)), np.float32)
+    kinds = [spec.datatype == TEXT for spec in signature.inputs for _ in range(spec.width)]
+    places = [number for number, is_text in enumerate(kinds) if is_text]
+    return together(zeros, places, [""] * len(places))
 
 
 def _of_mlflow(content: bytes) -> Callable[[Any], Any]:
@@ -100,6 +113,8 @@ def _joined(found: Any, outputs: Sequence[TensorSpec], rows: int) -> Matrix:
     named = hasattr(found, "keys") and all(spec.name in found for spec in outputs)
     parts = [np.asarray(found[spec.name]) for spec in outputs] if named else [np.asarray(found)]
     datatypes = [spec.datatype for spec in outputs] if named or len(outputs) == 1 else ["FP64"]
+    if any(spec.datatype == TEXT for spec in outputs):
+        return _with_texts(parts, outputs, rows)
     for part, datatype in zip(parts, datatypes, strict=True):
         cut = part.dtype.kind == "f" and not datatype.startswith("FP")
         if part.shape[:1] != (rows,) or part.dtype.kind not in "fiub" or cut:
@@ -110,6 +125,24 @@ def _joined(found: Any, outputs: Sequence[TensorSpec], rows: int) -> Matrix:
         return flat[0]
     whole: NDArray[np.float64] = np.concatenate(flat, axis=1, dtype=np.float64)
     return whole
+
+
+def _with_texts(parts: Sequence[AnyArray], outputs: Sequence[TensorSpec], rows: int) -> Matrix:
+    """Numbers and texts, in the outputs' order."""
+    made: list[AnyArray] = []
+    for part, spec in zip(parts, outputs, strict=False):
+        cells = part.astype(object)
+        is_text = spec.datatype == TEXT
+        fits = all(isinstance(cell, str) for cell in cells.ravel()) if is_text else part.dtype.kind in "fiub"
+        cut = not is_text and part.dtype.kind == "f" and not spec.datatype.startswith("FP")
+        if part.shape[:1] != (rows,) or not fits or cut or len(parts) < len(outputs):
+            shape = f"{part.dtype} of shape {list(part.shape)}"
+            raise WrongAnswer(
+                f"it answered {spec.name!r} of {rows} rows with {shape}, which is no {spec.datatype} for each"
+            )
+        made.append(cells.reshape(rows, -1))
+    found: Matrix = np.concatenate(made, axis=1)
+    return found
 
 
 def runtime(_threads: int) -> PythonRuntime:

@@ -64,6 +64,11 @@ def checked(asked: Asked, routes: Routes) -> tuple[Route, Matrix]:
         route = routes.find(asked.tenant, asked.batch.deployment)
     except ModelogError as error:
         raise Poison(asked.message, f"deployment: {error}") from error
+    texts = route.deployment.signature.texts
+    if texts:
+        raise Poison(
+            asked.message, f"deployment: {asked.batch.deployment} has the texts {texts!r}; streams hold numbers"
+        )
     columns = _columns(asked, route.deployment.signature.features)
     rows = np.frombuffer(asked.batch.features, "<f4").reshape(len(asked.batch.prediction_ids), -1)
     matrix: Matrix = rows if columns is None else np.ascontiguousarray(rows[:, columns])

@@ -13,7 +13,9 @@ import msgspec
 import numpy as np
 from modelog_common.domain.errors import Invalid, ModelogError
 
+from modelog_serving.deployment.signature import TEXT, Signature
 from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.texts import OBJECT
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.worker import wire
 
@@ -37,7 +39,7 @@ def main() -> None:
             return
         rows = wire.matrix_of(msgspec.msgpack.decode(head, type=wire.Rows), body)
         signal.setitimer(signal.ITIMER_REAL, load.predict_s + GRACE_S)
-        said, answers = _answered(model, rows, load.signature.output_width)
+        said, answers = _answered(model, rows, load.signature)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(link, said, answers)
         if said.kind == wire.NO_MEMORY:
@@ -60,11 +62,15 @@ def _loaded(load: wire.Load, file: int, link: socket.socket) -> Model | None:
     return None
 
 
-def _answered(model: Model, rows: Matrix, width: int) -> tuple[wire.Said, Matrix | None]:
+def _answered(model: Model, rows: Matrix, signature: Signature) -> tuple[wire.Said, Matrix | None]:
+    width = signature.output_width
+    texts = any(spec.datatype == TEXT for spec in signature.outputs)
+    allowed = (OBJECT,) if texts else (np.float32, np.float64)
     try:
         answers = np.asarray(model.predict(rows))
-        if answers.shape != (len(rows), width) or answers.dtype not in (np.float32, np.float64):
-            what = f"with {answers.dtype} of shape {list(answers.shape)}; expected are {[len(rows), width]} numbers"
+        if answers.shape != (len(rows), width) or answers.dtype not in allowed:
+            cells = "cells" if texts else "numbers"
+            what = f"with {answers.dtype} of shape {list(answers.shape)}; expected are {[len(rows), width]} {cells}"
             return wire.Said(wire.FAILED, f"it answered {len(rows)} rows {what}"), None
     except Invalid as error:
         return wire.Said(wire.INVALID, str(error)), None

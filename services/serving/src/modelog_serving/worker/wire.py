@@ -1,4 +1,4 @@
-"""What serving and a model's own process say to each other: a small head, then the bytes of a matrix."""
+"""What serving and a model's own process say to each other: a small head, then a matrix: its bytes, or its texts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.texts import OBJECT
 
 _SIZES = struct.Struct("<IQ")
 
@@ -50,7 +51,7 @@ NOTHING = Rows("<f4", 0, 0)
 def send(link: socket.socket, head: msgspec.Struct, matrix: Matrix | None = None) -> None:
     """Raises OSError when the other side is gone, TimeoutError when it does not take what is sent."""
     told = msgspec.msgpack.encode(head)
-    body = b"" if matrix is None else np.ascontiguousarray(matrix).data.cast("B")
+    body = b"" if matrix is None else _body(matrix)
     link.sendall(_SIZES.pack(len(told), len(body)) + told)
     if body:
         link.sendall(body)
@@ -63,6 +64,13 @@ def receive(link: socket.socket, until: float | None = None) -> tuple[bytes, byt
     return bytes(_exactly(link, head_size, until)), _exactly(link, body_size, until)
 
 
+def _body(matrix: Matrix) -> memoryview | bytes:
+    """Texts have no place in memory that could be sent."""
+    if matrix.dtype == OBJECT:
+        return msgspec.msgpack.encode(matrix.ravel().tolist())
+    return np.ascontiguousarray(matrix).data.cast("B")
+
+
 def rows_of(matrix: Matrix) -> Rows:
     """The head of a matrix."""
     return Rows(matrix.dtype.str, matrix.shape[0], matrix.shape[1])
@@ -70,6 +78,10 @@ def rows_of(matrix: Matrix) -> Rows:
 
 def matrix_of(head: Rows, body: bytearray) -> Matrix:
     """The matrix that a head and a body make."""
+    if np.dtype(head.dtype) == OBJECT:
+        cells: Matrix = np.empty(head.rows * head.columns, OBJECT)
+        cells[:] = msgspec.msgpack.decode(body, type=list[str | float])
+        return cells.reshape(head.rows, head.columns)
     made: Matrix = np.frombuffer(body, np.dtype(head.dtype)).reshape(head.rows, head.columns)
     return made
 
