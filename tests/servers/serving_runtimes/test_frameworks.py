@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 # Packages that the environment lacks are ours; those that it has come first.
 SITE = f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
-TIMEOUT_S = 240
+TIMEOUT_S = 480
 pytestmark = pytest.mark.timeout(900)
 
 

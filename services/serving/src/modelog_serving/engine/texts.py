@@ -33,8 +33,7 @@ def texts_in(matrix: Matrix) -> list[str]:
     """Its texts, row by row."""
     if matrix.dtype != OBJECT:
         return []
-    cells: list[str] = matrix[:, text_columns(matrix)].ravel().tolist()
-    return cells
+    return [str(cell) for cell in matrix[:, text_columns(matrix)].ravel()]
 
 
 def texts_by_cell(row: Matrix) -> tuple[str, ...]:

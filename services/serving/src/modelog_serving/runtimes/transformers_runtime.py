@@ -148,7 +148,7 @@ def _counting(tokenizer: Any) -> Callable[[Sequence[str]], int]:
 
 def _most_tokens(pipeline: Any) -> int:
     known = [pipeline.tokenizer.model_max_length, getattr(pipeline.model.config, "max_position_embeddings", None)]
-    return min(each for each in (*known, UNLIMITED) if each)
+    return int(min(each for each in (*known, UNLIMITED) if each))
 
 
 def _check(model: Texts, pipeline: Any, task: Task, signature: Signature) -> None:
