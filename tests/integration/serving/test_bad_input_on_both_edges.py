@@ -45,7 +45,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("twice", {"inputs": [tensor(), tensor()]}),
     ("another datatype", {"inputs": [tensor(datatype="FP64")]}),
     ("no datatype", {"inputs": [tensor(datatype="FLOAT")]}),
-    ("no numbers", {"inputs": [tensor(datatype="BYTES", data=[])]}),
+    ("texts", {"inputs": [tensor(datatype="BYTES", data=["late"] * 8)]}),
     ("another width", {"inputs": [tensor(shape=[4, 2])]}),
     ("one dimension", {"inputs": [tensor(shape=[8])]}),
     ("no shape", {"inputs": [tensor(shape=[], data=[])]}),
@@ -74,6 +74,9 @@ def over_grpc(body: dict[str, Any], name: str = "flights", version: str = "") ->
     for given in body["inputs"]:
         made = message.inputs.add(name=given["name"], datatype=given["datatype"], shape=given["shape"])
         _put(made.parameters, given.get("parameters", {}))
+        if given["datatype"] == "BYTES":
+            made.contents.bytes_contents.extend(text.encode() for text in given["data"])
+            continue
         with np.errstate(over="ignore"):
             values = np.array(given["data"], np.float32 if given["datatype"] == "FP32" else float).tolist()
         getattr(made.contents, KINDS.get(given["datatype"], "fp32_contents")).extend(values)
