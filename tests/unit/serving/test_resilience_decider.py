@@ -125,3 +125,9 @@ def test_whole_numbers_are_held_to_their_datatype(datatype: str, least: int, mos
     for value in (least - 1, 2 * most + 1):
         with pytest.raises(Invalid, match=f"{datatype} takes whole numbers from {least} to {most}"):
             check_outputs([DefaultOutput("n", (value,))], signature)
+
+
+def test_a_default_answer_has_no_texts() -> None:
+    signature = Signature(SIGNATURE.inputs, (TensorSpec("label", "BYTES", (-1,)),))
+    with pytest.raises(Invalid, match=r"outputs\[0\].values: 'label' is of texts; a default answer is of numbers"):
+        check_outputs([DefaultOutput("label", (1.0,))], signature)
