@@ -67,6 +67,8 @@ def open_model(
     """
     signed = msgspec.convert(signature, Signature)
     problem = unservable(signed)
+    if not problem and signed.texts:
+        problem = f"its signature has the texts {signed.texts!r}, and batches are of numbers"
     if problem:
         raise NotAllowed(f"the model cannot be run: {problem}")
     models = Models(_Files(files), LazyRuntimes(threads, Limits(predict_s=PREDICT_S)), 1)
