@@ -15,6 +15,7 @@ from typing import Any
 
 import modelog
 import modelog_serving.app
+import modelog_serving.plane
 import pytest
 from modelog.cli.main import app as command_line
 from modelog.errors import ModelogError
@@ -65,11 +66,11 @@ class Breaking(LazyRuntimes):
 
 
 async def build_serving(host: Host) -> None:
-    real, modelog_serving.app.LazyRuntimes = modelog_serving.app.LazyRuntimes, Breaking  # type: ignore[misc]
+    real, modelog_serving.plane.LazyRuntimes = modelog_serving.plane.LazyRuntimes, Breaking  # type: ignore[misc]
     try:
         await modelog_serving.app.build(host)
     finally:
-        modelog_serving.app.LazyRuntimes = real  # type: ignore[misc]
+        modelog_serving.plane.LazyRuntimes = real  # type: ignore[misc]
 
 
 @contextmanager

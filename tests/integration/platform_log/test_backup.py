@@ -32,6 +32,9 @@ from modelog_serving.predlog.log import PredictionLog
 
 WRITERS = 4
 
+# Of the process that decides, and of a worker.
+PREDICTIONS = ("serving/predictions.db", "serving/workers/2/predictions.db")
+
 
 def quiet(what: str, done: int, total: int) -> None:
     pass
@@ -83,10 +86,11 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     (root / "secrets" / "admin.token").write_text("secret")
     store = await open_store(root / "data" / "events.db")
     await fill(store, 30)
-    (root / "data" / "serving").mkdir()
-    with closing(sqlite3.connect(root / "data" / "serving" / "predictions.db")) as db, db:
-        db.execute("CREATE TABLE batch (sequence INTEGER)")
-        db.execute("INSERT INTO batch VALUES (7)")
+    for number, log in enumerate(PREDICTIONS, 7):
+        (root / "data" / log).parent.mkdir(parents=True)
+        with closing(sqlite3.connect(root / "data" / log)) as db, db:
+            db.execute("CREATE TABLE batch (sequence INTEGER)")
+            db.execute("INSERT INTO batch VALUES (?)", (number,))
     place = Place(root, store)
     place.blob(b"a model")
     yield place
@@ -101,8 +105,9 @@ async def test_a_platform_comes_back_as_it_was(place: Place) -> None:
     assert await place.restored_events() == await everything(place.store)
     data = place.restored / "data"
     assert (data / place.blob(b"a model")).read_bytes() == b"a model"
-    with closing(sqlite3.connect(data / "serving" / "predictions.db")) as db:
-        assert db.execute("SELECT sequence FROM batch").fetchall() == [(7,)]
+    for number, log in enumerate(PREDICTIONS, 7):
+        with closing(sqlite3.connect(data / log)) as db:
+            assert db.execute("SELECT sequence FROM batch").fetchall() == [(number,)]
     assert (place.restored / "secrets" / "admin.token").read_text() == "secret"
     assert (place.restored / "secrets").stat().st_mode & 0o077 == 0
     assert not (data / "lineage" / KEY_FILE).exists(), "a restored log signs with a key of its own"

@@ -259,6 +259,10 @@ class Process:
         rig.http = f"http://{rig.http}"
 
     @property
+    def rig(self) -> Rig:
+        return self._rig
+
+    @property
     def environment(self) -> dict[str, str]:
         keys = self._rig.folder / "keys"
         own = {

@@ -14,7 +14,7 @@ from modelog_common.events.entities import Entities
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_serving.events import EVENTS
 from modelog_serving.predlog import file, retention
-from modelog_serving.predlog.evidence import Evidence
+from modelog_serving.predlog.evidence import Evidence, Sealed
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.retention import Retention
@@ -38,7 +38,7 @@ class Kept:
         segment_bytes = most_bytes // 16 if most_bytes else 1
         self.sealer = Sealer(log, Entities(store, SEGMENTS, EVENTS), clock, 1, segment_bytes)
         self.retention = Retention(log, lambda: self.published, clock, KEEP_S, most_bytes)
-        self.evidence = Evidence(log, self.sealer)
+        self.evidence = Evidence([Sealed(log, self.sealer)])
 
     async def again(self, most_bytes: int = 0) -> Kept:
         """After a restart."""

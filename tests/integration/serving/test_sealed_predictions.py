@@ -25,6 +25,7 @@ from modelog_serving.events import EVENTS
 from modelog_serving.predlog import segments
 from modelog_serving.predlog.answers import Answerer, Answers, to_batch
 from modelog_serving.predlog.evidence import Evidence
+from modelog_serving.predlog.evidence import Sealed as SealedLog
 from modelog_serving.predlog.leaves import leaf_hashes, record_of
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
@@ -48,7 +49,7 @@ class Sealed:
     def __post_init__(self) -> None:
         entities = Entities(self.store, SEGMENTS, EVENTS)
         self.sealer = Sealer(self.log, entities, self.clock, EVERY_S, self.most_bytes)
-        self.evidence = Evidence(self.log, self.sealer)
+        self.evidence = Evidence([SealedLog(self.log, self.sealer)])
 
     async def again(self, most_bytes: int = 1_000_000) -> Sealed:
         """After a restart."""

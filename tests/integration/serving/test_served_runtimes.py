@@ -170,7 +170,7 @@ async def test_rows_that_a_model_cannot_take_are_the_caller_s_mistake(alice: Cal
 USED = """
 import json, sys
 from modelog_serving.__main__ import main
-from modelog_serving.app import LazyRuntimes
+from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.deployment.signature import Signature, TensorSpec
 signature = Signature((TensorSpec("x", "FP32", (-1, 4)),), (TensorSpec("y", "FP32", (-1,)),))
 LazyRuntimes().of("xgboost").load(open(sys.argv[1], "rb").read(), signature, False)

@@ -109,6 +109,7 @@ class Host:
         self.data_broker = open_data_broker(settings)
         self.dead_letters = open_dead_letters(settings, name, self.clock)
         self._progress: StreamProgressOf = _no_streams
+        self._controlled = True
         self._stop = asyncio.Event()
         self.snapshots = open_snapshots(settings, name)
         self.subjects = open_subjects(settings)
@@ -120,6 +121,10 @@ class Host:
     def own_process(self) -> None:
         """This service is all that the process does: it is ended by force when work that should end does not."""
         self._background.owns_process = True
+
+    def without_control(self) -> None:
+        """Another process is what this one's service is asked at: it has no control port."""
+        self._controlled = False
 
     @property
     def verifier(self) -> TokenVerifier:
@@ -272,8 +277,9 @@ class Host:
     async def _work(self, started: Callable[[int], None] | None) -> None:
         async with asyncio.TaskGroup() as group:
             self._background.start(group)
-            port = await self.server.start()
-            self.endpoints["grpc"] = f"{self.settings.service_host}:{port}"
+            port = await self.server.start() if self._controlled else 0
+            if self._controlled:
+                self.endpoints["grpc"] = f"{self.settings.service_host}:{port}"
             log.info("serving", grpc_port=port)
             if started is not None:
                 started(port)
@@ -282,7 +288,8 @@ class Host:
 
     async def _drain(self) -> None:
         log.info("draining")
-        await self.server.stop(self.settings.drain_s)
+        if self._controlled:
+            await self.server.stop(self.settings.drain_s)
         for work in reversed(self._on_stop):
             await work()
         self._background.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, ModelogError, NotAllowed, NotFound, Unavailable
@@ -25,19 +26,30 @@ from modelog_serving.deployment.resilience import Resilience
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import unservable
 from modelog_serving.deployment.state import Deployment
-from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.engine.models import ModelRef
 from modelog_serving.oip.core import Versions
-from modelog_serving.routing.routes import Routes
 
 FALLBACK_FIELD = "resilience.fallback.version"
 DeploymentEntities = Entities[Deployment, DeploymentCommand, DeploymentEvent]
 
 
+class Answering(Protocol):
+    """All processes that answer requests."""
+
+    async def get(self, ref: ModelRef) -> object:
+        """Have a model in memory; raises NotFound, NotAllowed or Unavailable, which say why it cannot be."""
+        ...
+
+    async def catch_up(self) -> None:
+        """Return when all of them answer by everything that is in the log of events now."""
+        ...
+
+
 class Control:
     """Handles commands. When one returns, requests are answered by what it decided."""
 
-    def __init__(self, entities: DeploymentEntities, versions: Versions, models: Models, routes: Routes) -> None:
-        self._entities, self._versions, self._models, self._routes = entities, versions, models, routes
+    def __init__(self, entities: DeploymentEntities, versions: Versions, answering: Answering) -> None:
+        self._entities, self._versions, self._answering = entities, versions, answering
 
     async def create(self, name: str, model: str, version: str, environment: str, ctx: Context) -> Loaded[Deployment]:
         """Serve a version under a new name; raises why it may not or cannot be."""
@@ -95,7 +107,7 @@ class Control:
         for candidate in answering:
             await self.load(candidate)
         handled = await self._entities.handle(entity, command, ctx)
-        await self._routes.catch_up()
+        await self._answering.catch_up()
         return handled
 
     async def load(self, candidate: Candidate) -> None:
@@ -105,7 +117,9 @@ class Control:
         if problem:
             raise NotAllowed(f"{candidate.model} {candidate.version} cannot be served: {problem}")
         try:
-            await self._models.get(ModelRef(candidate.digest, candidate.flavor, candidate.signature, candidate.vouched))
+            await self._answering.get(
+                ModelRef(candidate.digest, candidate.flavor, candidate.signature, candidate.vouched)
+            )
         except Unavailable as error:
             raise Unavailable(_not_loaded(candidate, error)) from error
         except ModelogError as error:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from modelog_common.domain.errors import FieldViolation, Invalid
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from modelog_serving.routing.only import Only
 from modelog_serving.worker.limits import Limits
 
 PREFIX = "MODELOG_SERVING_"
+MOST_WORKERS = 30
 
 
 class ServingSettings(BaseSettings):
@@ -25,6 +27,9 @@ class ServingSettings(BaseSettings):
     `cache_patience_ms` for a cache of answers. A model in a process of its own may take `worker_predict_s` for an
     answer, `worker_load_s` to be loaded, and `worker_memory_mb` of memory, 0 for any.
 
+    With `workers` of more than 1 so many processes answer requests, on the same ports, and this one decides; `auto` is
+    one less than there are processors. A replica is always one process.
+
     `replicas` says where deployments run besides this process; `only`, such as acme/flights or acme/flights@1.1.0,
     makes this process one of those replicas, which answers for that deployment, or that version of it, and no other.
     """
@@ -35,6 +40,7 @@ class ServingSettings(BaseSettings):
     models: int = Field(default=8, ge=0, le=1000)
     log_max_bytes: int = Field(default=0, ge=0)
     log_keep_s: int = Field(default=0, ge=0)
+    workers: int | Literal["auto"] = Field(default=1)
     replicas: Literal["local", "kubernetes"] = "local"
     only: str = Field(default="", pattern=r"^([^/@]+/[^/@]+(@[^/@]+)?)?$")
     traffic_window_s: int = Field(default=60, ge=1, le=3600)
@@ -50,9 +56,28 @@ class ServingSettings(BaseSettings):
         """What models in processes of their own may take."""
         return Limits(self.worker_predict_s, self.worker_load_s, self.worker_memory_mb << 20)
 
+    @field_validator("workers")
+    @classmethod
+    def _some(cls, workers: int | str) -> int | str:
+        if isinstance(workers, int) and not 1 <= workers <= MOST_WORKERS:
+            raise ValueError(f"it must be auto, or from 1 to {MOST_WORKERS}")
+        return workers
+
+    def crew(self) -> int:
+        """How many worker processes answer requests; 0 where this process does it itself."""
+        if self.only:
+            return 0
+        wanted = max(1, processors() - 1) if self.workers == "auto" else self.workers
+        return wanted if wanted > 1 else 0
+
     def answers_for(self) -> Only | None:
         """What this process answers for; None for everything."""
         return Only.parse(self.only) if self.only else None
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_serving_settings() -> ServingSettings:

@@ -19,6 +19,7 @@ from modelog_common.edge.frames import ConnectionFault
 from modelog_common.edge.handling import handle
 from modelog_common.edge.limits import Limits, Total
 from modelog_common.edge.refusal import refuse
+from modelog_common.edge.shared_port import SharedListener
 from modelog_common.edge.status import Code, Metadata, Status
 from modelog_common.edge.stream import Stream
 from modelog_common.edge.watch import check
@@ -42,10 +43,13 @@ class Asked(NamedTuple):
 
 
 class EdgeServer:
-    """Add servicers, then `listen`, then `stop`. `wrap` is put around every handler once."""
+    """Add servicers, then `listen`, then `stop`. `wrap` is put around every handler once.
 
-    def __init__(self, wrap: Wrap | None = None, limits: Limits | None = None) -> None:
-        self._wrap, self._limits = wrap, limits or Limits()
+    A `shared` one listens on ports beside other processes that do.
+    """
+
+    def __init__(self, wrap: Wrap | None = None, limits: Limits | None = None, *, shared: bool = False) -> None:
+        self._wrap, self._limits, self._shared = wrap, limits or Limits(), shared
         self._handlers: dict[str, Any] = {}
         self._direct: dict[str, Direct] = {}
         self._generic: list[Any] = []
@@ -54,6 +58,7 @@ class EdgeServer:
         self._empty = asyncio.Event()
         self._empty.set()
         self._listeners: list[asyncio.Server] = []
+        self._beside: list[SharedListener] = []
         self._check: asyncio.TimerHandle | None = None
         self._stopping = False
 
@@ -72,16 +77,24 @@ class EdgeServer:
         """Listen and answer; returns the port. Raises OSError when the address cannot be had."""
         loop = asyncio.get_running_loop()
         handshake_s = None if tls is None else self._limits.handshake_s
-        listener = await loop.create_server(
-            self._connection, host, port, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_s
-        )
-        self._listeners.append(listener)
+        if self._shared:
+            beside = await SharedListener.open(self._connection, host, port, BACKLOG, tls, handshake_s)
+            self._beside.append(beside)
+            found = beside.port
+        else:
+            listener = await loop.create_server(
+                self._connection, host, port, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake_s
+            )
+            self._listeners.append(listener)
+            found = int(listener.sockets[0].getsockname()[1])
         if self._check is None:
             self._check = loop.call_later(self._limits.check_every_s, self._check_all)
-        return int(listener.sockets[0].getsockname()[1])
+        return found
 
     async def stop(self, drain_s: float) -> None:
         """Take no new connections and calls, let the running calls end for `drain_s` seconds, cancel the rest."""
+        for shared in self._beside:
+            await shared.close()
         self._stopping = True
         for listener in self._listeners:
             listener.close()

@@ -20,8 +20,6 @@ MESSAGE_BYTES = 32 << 20
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
-    # Otherwise a second process would share the port and take half the calls.
-    ("grpc.so_reuseport", 0),
 )
 
 
@@ -47,8 +45,10 @@ class Server(Protocol):
 
 
 class GrpcioServer:
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._server = grpc.aio.server(interceptors=[pipeline], options=OPTIONS)
+    def __init__(self, pipeline: Pipeline, *, shared: bool = False) -> None:
+        # Unless it is meant, a second process would share the port and take half the calls.
+        options = (*OPTIONS, ("grpc.so_reuseport", int(shared)))
+        self._server = grpc.aio.server(interceptors=[pipeline], options=options)
 
     def add_generic_rpc_handlers(self, handlers: Iterable[Any]) -> None:
         self._server.add_generic_rpc_handlers(tuple(handlers))
@@ -82,8 +82,8 @@ class OwnServer(EdgeServer):
         return await super().listen(host, port, None if tls is None else tls.grpc_context())
 
 
-def server_on(edge: Edge, pipeline: Pipeline) -> Server:
-    """A server whose calls go through the pipeline."""
+def server_on(edge: Edge, pipeline: Pipeline, *, shared: bool = False) -> Server:
+    """A server whose calls go through the pipeline; a `shared` one listens on ports beside other processes that do."""
     if edge == GRPCIO:
-        return GrpcioServer(pipeline)
-    return OwnServer(pipeline.around, Limits(message_bytes=MESSAGE_BYTES))
+        return GrpcioServer(pipeline, shared=shared)
+    return OwnServer(pipeline.around, Limits(message_bytes=MESSAGE_BYTES), shared=shared)

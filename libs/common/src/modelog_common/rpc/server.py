@@ -25,7 +25,8 @@ HEALTH = "grpc.health.v1.Health"
 class GrpcServer:
     """Add servicers, then `start`, then `stop`. The health answer is "serving" between the two.
 
-    Calls whose client set no deadline get `unary_deadline_s`; streams get none.
+    Calls whose client set no deadline get `unary_deadline_s`; streams get none. A `shared` one listens on a port beside
+    other processes that do.
     """
 
     def __init__(
@@ -37,13 +38,14 @@ class GrpcServer:
         unary_deadline_s: float = UNARY_DEADLINE_S,
         edge: Edge = OWN,
         tls: Tls | None = None,
+        shared: bool = False,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self._methods: dict[str, Method] = {}
         self._services: list[str] = []
         self._health = health.HealthServicer()
         self._pipeline = Pipeline(verifier, self._methods, unary_deadline_s)
-        self._server = server_on(edge, self._pipeline)
+        self._server = server_on(edge, self._pipeline, shared=shared)
 
     def guard(self, check: Guard) -> None:
         """Check every request that is one message, as its caller, when its fields are known to be sound."""

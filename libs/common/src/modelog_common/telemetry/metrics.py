@@ -26,6 +26,8 @@ CACHE_FAILURES = "modelog.cache.failures"
 ATTRIBUTE_OPERATION = "modelog.cache.operation"
 ANSWER_CACHE_HITS = "modelog.serving.cache.hits"
 ANSWER_CACHE_MISSES = "modelog.serving.cache.misses"
+WORKER_REQUESTS = "modelog.serving.worker.requests"
+ATTRIBUTE_WORKER = "modelog.worker"
 ATTRIBUTE_TENANT = "modelog.tenant"
 ATTRIBUTE_DEPLOYMENT = "modelog.deployment"
 ATTRIBUTE_VERSION = "modelog.version"
@@ -38,8 +40,10 @@ ATTRIBUTE_TOPIC = "messaging.destination.name"
 ATTRIBUTE_CONSUMER = "messaging.consumer.group.name"
 
 
-def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...] = ()) -> None:
+def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...] = (), instance: str = "") -> None:
     """Collect metrics from now on for the `readers` and for the OTLP/HTTP `endpoint` (a base address), if any.
+
+    `instance` tells processes of one service apart.
 
     OpenTelemetry keeps the first provider of a process. Where nobody reads, nothing is collected or loaded.
     """
@@ -47,7 +51,7 @@ def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...
         return
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 
     if endpoint:
         # A quarter of a second, which only those pay who send.
@@ -55,7 +59,8 @@ def configure(service: str, endpoint: str = "", readers: tuple[MetricReader, ...
 
         exporter = OTLPMetricExporter(endpoint.rstrip("/") + METRICS_PATH)
         readers = (*readers, PeriodicExportingMetricReader(exporter))
-    metrics.set_meter_provider(MeterProvider(readers, Resource.create({SERVICE_NAME: f"modelog-{service}"})))
+    about = {SERVICE_NAME: f"modelog-{service}"} | ({SERVICE_INSTANCE_ID: instance} if instance else {})
+    metrics.set_meter_provider(MeterProvider(readers, Resource.create(about)))
 
 
 @cache
@@ -131,6 +136,14 @@ def observe_all(
         return [Observation(value, dict(attributes)) for value, attributes in seen()]
 
     metrics.get_meter("modelog").create_observable_gauge(name, [look], unit=unit, description=description)
+
+
+@cache
+def worker_requests() -> Counter:
+    """Requests of traffic that a worker process of serving answered or failed, by worker."""
+    return metrics.get_meter("modelog").create_counter(
+        WORKER_REQUESTS, unit="{request}", description="Requests that a worker process answered or failed"
+    )
 
 
 def observe(name: str, unit: str, description: str, seen: Callable[[], float | None]) -> None:

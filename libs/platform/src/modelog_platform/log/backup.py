@@ -48,7 +48,14 @@ DATABASES, SECRETS = "databases", "secrets"
 AUDIT_KEY = f"{SECRETS}/{KEY_FILE}"
 # Everything else in the data folder is made again from the log. Windows come before the predictions that they are made
 # of: a copy must not have seen what the other has not. So do the log's events before the curves that they vouch for.
-KEPT_DATABASES = ("registry/curves.db", "registry/webhooks.db", "monitoring/windows.db", "serving/predictions.db")
+# Each worker process of serving has predictions of its own.
+KEPT_DATABASES = (
+    "registry/curves.db",
+    "registry/webhooks.db",
+    "monitoring/windows.db",
+    "serving/predictions.db",
+    "serving/workers/*/predictions.db",
+)
 # What was written beside such a file and is not in it yet; read before it, so that nothing is missed between.
 JOURNALS = "{name}.[0-9]"
 TELL_EVERY = 1000
@@ -197,12 +204,12 @@ def _checkpoint_line(size: int, root: bytes, note: str, at: str) -> str:
 
 def _copy_databases(data: Path, partial: Path) -> None:
     for name in KEPT_DATABASES:
-        file, target = data / name, partial / DATABASES / name
-        for journal in sorted(file.parent.glob(JOURNALS.format(name=file.name))):
-            if journal.stat().st_size:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                copy_file(journal, target.with_name(journal.name))
-        if file.is_file():
+        for file in sorted(data.glob(name)):
+            target = partial / DATABASES / file.relative_to(data)
+            for journal in sorted(file.parent.glob(JOURNALS.format(name=file.name))):
+                if journal.stat().st_size:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    copy_file(journal, target.with_name(journal.name))
             copy_database(file, target)
 
 

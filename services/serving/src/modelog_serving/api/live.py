@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelog_common.domain.errors import ModelogError
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 
+from modelog_serving.crew.crew import Crew
 from modelog_serving.routing.breaker import State
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
@@ -14,6 +15,7 @@ from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.routing.warmup import Warmup
 from modelog_serving.traffic.events import VersionTraffic
 
+LOCAL = "local"
 _STATES = {
     State.CLOSED: pb.BREAKER_STATE_CLOSED,
     State.OPEN: pb.BREAKER_STATE_OPEN,
@@ -25,10 +27,17 @@ class Live:
     """Looks at deployments in the present."""
 
     def __init__(
-        self, routes: Routes, warmup: Warmup, counters: Counters, cache: AnswerCache, guards: Guards, meter: Meter
+        self,
+        routes: Routes,
+        warmup: Warmup,
+        counters: Counters,
+        cache: AnswerCache,
+        guards: Guards,
+        meter: Meter,
+        crew: Crew | None = None,
     ) -> None:
         self._routes, self._warmup, self._counters = routes, warmup, counters
-        self._cache, self._guards, self._meter = cache, guards, meter
+        self._cache, self._guards, self._meter, self._crew = cache, guards, meter, crew
 
     def seen(self, tenant: str, deployment: pb.Deployment, as_of: str = "") -> pb.Deployment:
         """The deployment with its counts and its state of loading; one of the past stays as it was."""
@@ -45,6 +54,7 @@ class Live:
             return deployment
         if deployment.HasField("resilience"):
             self._resilient(tenant, deployment, route)
+        self._add_local(route, deployment)
         error = self._warmup.error(route)
         if error:
             deployment.status, deployment.error = pb.DEPLOYMENT_STATUS_FAILED, error
@@ -65,3 +75,23 @@ class Live:
         told.fallbacks = self._guards.fallbacks(tenant, deployment.name)
         for seen in self._guards.breakers(route):
             told.breakers.add(version=seen.version, state=_STATES[seen.state], again_in_s=round(seen.again_in_s, 1))
+
+    def _add_local(self, route: Route, deployment: pb.Deployment) -> None:
+        """The worker processes, which answer for all deployments, and whether this one rests; where replicas run
+        elsewhere, that is told of them.
+        """
+        rests = self._routes.rests(route)
+        if deployment.HasField("replicas") or not (rests or self._crew is not None):
+            return
+        wanted, ready = (1, 1) if self._crew is None else (self._crew.wanted, self._crew.listening)
+        deployment.replicas.CopyFrom(pb.Replicas(backend=LOCAL, wanted=wanted, ready=ready))
+        if rests:
+            deployment.replicas.problems.append(
+                "it rests: nobody asked for so long that its models were let go of; the next request loads them"
+            )
+        elif self._crew is not None and route.deployment.scaling is not None:
+            most = len(self._crew.slots)
+            if route.deployment.scaling.max_replicas > most:
+                deployment.replicas.problems.append(
+                    f"at most {most} worker processes are allowed here (MODELOG_SERVING_WORKERS)"
+                )

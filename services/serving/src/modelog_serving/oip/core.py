@@ -271,7 +271,8 @@ class Inference:
         return Described(name, deployment.model, list(route.variants), flavor, deployment.signature)
 
     async def ready(self, tenant: str, name: str, version: str = "") -> bool:
-        """Whether requests are answered at once: the models are in memory. A given version is loaded by asking.
+        """Whether requests are answered at once: the models are in memory, or rest and are loaded by the next one. A
+        given version is loaded by asking.
 
         Raises NotFound.
         """
@@ -279,7 +280,8 @@ class Inference:
         if version:
             ref = await self._ref_of(route, version)
             return await self._is_loaded(ref)
-        return all(self._models.loaded(route.ref(v)) is not None for v in route.variants.values())
+        loaded = all(self._models.loaded(route.ref(v)) is not None for v in route.variants.values())
+        return loaded or self._routes.rests(route)
 
     async def _is_loaded(self, ref: ModelRef) -> bool:
         try:

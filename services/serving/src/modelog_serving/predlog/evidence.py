@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelog_common.domain.errors import Invalid, NotFound, Unavailable
@@ -14,18 +16,27 @@ from modelog_serving.predlog.seal import Sealer
 from modelog_serving.predlog.segments import Included
 
 
-class Evidence:
-    """What the log holds and vouches for."""
+@dataclass(frozen=True)
+class Sealed:
+    """A log with what seals it."""
 
-    def __init__(self, log: PredictionLog, sealer: Sealer) -> None:
-        self._log, self._sealer = log, sealer
+    log: PredictionLog
+    sealer: Sealer
+
+
+class Evidence:
+    """What the logs of this machine hold and vouch for."""
+
+    def __init__(self, sealed: Sequence[Sealed]) -> None:
+        self._sealed = sealed
 
     async def find(self, tenant: str, deployment: str, prediction_id: str) -> Recorded:
         """One answer by its id; raises NotFound, which says what was dropped."""
-        found = await self._log.find(tenant, deployment, prediction_id)
-        if found is None:
-            raise await self._missing(tenant, deployment, prediction_id)
-        return found
+        for sealed in self._sealed:
+            found = await sealed.log.find(tenant, deployment, prediction_id)
+            if found is not None:
+                return found
+        raise await self._missing(tenant, deployment, prediction_id)
 
     async def included(self, tenant: str, deployment: str, prediction_id: str) -> Included:
         """An answer with its way to the root of its segment, which is in the log of events. It is sealed if need be.
@@ -33,31 +44,49 @@ class Evidence:
         Raises NotFound; Invalid when several deployments have the id and none is named; Unavailable when it cannot be
         sealed now.
         """
-        places = await self._log.reading(lambda db: file.places_of(db, tenant, deployment, prediction_id))
+        places = [
+            (sealed, place)
+            for sealed in self._sealed
+            for place in await sealed.log.reading(_places(tenant, deployment, prediction_id))
+        ]
         if not places:
             raise await self._missing(tenant, deployment, prediction_id)
-        if len(places) > 1:
-            named = ", ".join(sorted(place.deployment for place in places))
-            raise Invalid.field("deployment", f"is needed: there is a prediction {prediction_id!r} of {named}")
-        place = places[0]
-        segment = await self._log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))
-        if segment is None or not segment.position:
-            if await self._log.reading(lambda db: _is_dropped(db, tenant, place.sequence)):
-                raise await self._missing(tenant, place.deployment, prediction_id)
-            await self._sealer.seal(tenant)
-            segment = await self._log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))
-        if segment is None or not segment.position:
-            raise Unavailable(f"prediction {prediction_id!r} is not sealed yet; try again")
-        sealed = segment
-        found = await self._log.reading(lambda db: segments.included(db, sealed, place.sequence, place.row))
+        named = {place.deployment for _, place in places}
+        if len(named) > 1:
+            raise Invalid.field(
+                "deployment", f"is needed: there is a prediction {prediction_id!r} of {', '.join(sorted(named))}"
+            )
+        found = await _included(*places[0], tenant, prediction_id)
         if found is None:
-            raise await self._missing(tenant, place.deployment, prediction_id)
+            raise await self._missing(tenant, places[0][1].deployment, prediction_id)
         return found
 
     async def _missing(self, tenant: str, deployment: str, prediction_id: str) -> NotFound:
         of = f" of {deployment!r}" if deployment else ""
-        dropped = await self._log.reading(lambda db: _dropped(db, tenant))
+        told = [await sealed.log.reading(lambda db: _dropped(db, tenant)) for sealed in self._sealed]
+        # The latest time until which something was dropped, for they are texts in the order of time.
+        dropped = max(told, default="")
         return NotFound(f"the prediction log has no prediction {prediction_id!r}{of}{dropped}")
+
+
+def _places(tenant: str, deployment: str, prediction_id: str) -> Callable[[sqlite3.Connection], list[file.Place]]:
+    return lambda db: file.places_of(db, tenant, deployment, prediction_id)
+
+
+async def _included(sealed: Sealed, place: file.Place, tenant: str, prediction_id: str) -> Included | None:
+    """None for what was dropped."""
+    log = sealed.log
+    segment = await log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))
+    if segment is None or not segment.position:
+        if await log.reading(lambda db: _is_dropped(db, tenant, place.sequence)):
+            return None
+        await log.look()
+        await sealed.sealer.seal(tenant)
+        segment = await log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))
+    if segment is None or not segment.position:
+        raise Unavailable(f"prediction {prediction_id!r} is not sealed yet; try again")
+    told = segment
+    return await log.reading(lambda db: segments.included(db, told, place.sequence, place.row))
 
 
 def _is_dropped(db: sqlite3.Connection, tenant: str, sequence: int) -> bool:

@@ -106,12 +106,17 @@ def last_sequence(db: sqlite3.Connection) -> int:
 
 def number_of(db: sqlite3.Connection, tenant: str, deployment: str) -> int:
     """The number by which the index knows a deployment; made when it is new."""
-    asked = "SELECT number FROM deployment WHERE tenant = ? AND name = ?"
-    row = db.execute(asked, (tenant, deployment)).fetchone()
-    if row is None:
-        db.execute("INSERT INTO deployment (tenant, name) VALUES (?, ?)", (tenant, deployment))
-        row = db.execute(asked, (tenant, deployment)).fetchone()
-    return int(row[0])
+    number = known_number(db, tenant, deployment)
+    if number is None:
+        made = db.execute("INSERT INTO deployment (tenant, name) VALUES (?, ?)", (tenant, deployment))
+        number = int(made.lastrowid or 0)
+    return number
+
+
+def known_number(db: sqlite3.Connection, tenant: str, deployment: str) -> int | None:
+    """The number by which the index knows a deployment; None when it has none of its predictions."""
+    row = db.execute("SELECT number FROM deployment WHERE tenant = ? AND name = ?", (tenant, deployment)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def place_of(db: sqlite3.Connection, number: int, prediction_id: str) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import structlog
 from modelog_common.bus.progress import Progress, SqliteProgress
@@ -61,7 +61,7 @@ class PredictionLog:
         self.path, self._clock = path, clock
         self._in_file = Writer(path, clock, most_bytes)
         self._read = file.connect(path)
-        self._journal = _recovered(path, self._in_file)
+        self._journal = self._open_journal()
         self.log_id = self._in_file.log_id
         self._sequence = self._in_file.sequence
         self._reached = self._in_file.reached()
@@ -79,17 +79,27 @@ class PredictionLog:
         self._committed = asyncio.Event()
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock, most_bytes: int = 0) -> PredictionLog:
+    async def open(cls, path: Path, clock: Clock, most_bytes: int = 0) -> Self:
         """Open or make the log; it takes up to `most_bytes`, 0 for as much as the disk has.
 
         Raises Unavailable when the file or its journal cannot be used.
         """
         return await asyncio.to_thread(cls, path, clock, most_bytes)
 
+    def _open_journal(self) -> Journal:
+        return _recovered(self.path, self._in_file)
+
     @property
     def sequence(self) -> int:
         """The place of the last batch that is in the file; 0 when there is none."""
         return self._sequence
+
+    async def look(self) -> None:
+        """See what other processes wrote, where another one writes this log."""
+
+    def elsewhere(self, known: Callable[[Answers], Outcome | ModelogError]) -> None:
+        """Ask `known`, in the writer's thread, for ids that this log does not have."""
+        self._in_file.elsewhere = known
 
     def reached(self, producer: str) -> int:
         """The last sequence of a producer (a `sender_of`) that was handled, durably; 0 when none was."""
@@ -275,7 +285,7 @@ class PredictionLog:
     async def wait_beyond(self, sequence: int, timeout_s: float) -> None:
         """Return when the file has more than `sequence` batches, and at the latest after `timeout_s`."""
         committed = self._committed
-        if self._sequence > sequence:
+        if self.sequence > sequence:
             return
         try:
             async with asyncio.timeout(timeout_s):

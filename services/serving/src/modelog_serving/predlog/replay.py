@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from modelog_common.domain.errors import Invalid
@@ -19,7 +19,7 @@ from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns, texts
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.tensors import dtype_of_rows
 from modelog_serving.predlog.answers import matrices_of
-from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.logs import Logs
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Replayed:
 class Replay:
     """Answers from the log's features, beside the traffic and without being traffic."""
 
-    def __init__(self, log: PredictionLog, inference: Inference, models: Models, batcher: Batcher) -> None:
-        self._log, self._inference, self._models, self._batcher = log, inference, models, batcher
+    def __init__(self, logs: Logs, inference: Inference, models: Models, batcher: Batcher) -> None:
+        self._logs, self._inference, self._models, self._batcher = logs, inference, models, batcher
 
     async def page(self, tenant: str, span: Span, candidate: str, by: str, limit: int) -> Replayed:
         """The next answers, about `limit` of them; `candidate` is empty for the versions that had answered.
@@ -66,9 +66,16 @@ class Replay:
         if candidate:
             refs[candidate] = await self._ref(tenant, span.deployment, candidate)
         await self._inference.refs(tenant, span.deployment)
-        await self._log.flush()
-        page = Replayed(self._log.sequence)
-        batches, page.next_after = await self._log.reading(lambda db: _batches(db, tenant, span, limit))
+        number, after = self._logs.place(span.after)
+        log = self._logs.all[number]
+        await log.flush()
+        page = Replayed(self._logs.told(len(self._logs.all) - 1, self._logs.all[-1].sequence))
+        here = replace(span, after=after)
+        batches, next_after = await log.reading(lambda db: _batches(db, tenant, here, limit))
+        if next_after:
+            page.next_after = self._logs.told(number, next_after)
+        elif number + 1 < len(self._logs.all):
+            page.next_after = self._logs.told(number + 1, 0)
         for batch in batches:
             for answerer in {a.version for a in batch.answerers} if not candidate else ():
                 if answerer not in refs:

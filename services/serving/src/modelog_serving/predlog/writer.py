@@ -45,6 +45,7 @@ class Writer:
         self.journaled = int(file.meta(self._db, "journal"))
         self._next, self._latest_us = self.sequence + 1, 0
         self.make_room: Callable[[sqlite3.Connection], bool] = lambda _db: False
+        self.elsewhere: Callable[[Answers], Outcome | ModelogError] = lambda _answers: None
         self.room_bytes = self._room()
 
     def reached(self) -> dict[str, int]:
@@ -120,18 +121,8 @@ class Writer:
         number = file.number_of(self._db, answers.tenant, answers.deployment)
         places = [file.place_of(self._db, number, prediction_id) for prediction_id in answers.ids]
         if all(place is None for place in places):
-            return None
-        before: list[Recorded] = []
-        for row, place in enumerate(places):
-            known = None if place is None else file.recorded(self._db, *place)
-            if known is None or not same_cells(known.features, answers.features[row]):
-                taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
-                return AlreadyExists(
-                    f"id: prediction {taken!r} of {answers.deployment} was already answered for other features; "
-                    "choose an id of its own for every request"
-                )
-            before.append(known)
-        return before
+            return self.elsewhere(answers)
+        return before(self._db, answers, places)
 
     def _store_all(self, batches: Sequence[Answers], answered_at_us: int) -> None:
         # Batches are looked for by their time: it never falls, whatever a clock does.
@@ -174,6 +165,23 @@ class Writer:
     def _room(self) -> int:
         """How much the file may still grow; a very large number where it has no limit."""
         return self._most_bytes - file.used_bytes(self._db) if self._most_bytes else 1 << 62
+
+
+def before(
+    db: sqlite3.Connection, answers: Answers, places: Sequence[tuple[int, int] | None]
+) -> Sequence[Recorded] | ModelogError:
+    """What was answered under these ids, some of which are in a log; the error when it was for other features."""
+    found: list[Recorded] = []
+    for row, place in enumerate(places):
+        known = None if place is None else file.recorded(db, *place)
+        if known is None or not same_cells(known.features, answers.features[row]):
+            taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
+            return AlreadyExists(
+                f"id: prediction {taken!r} of {answers.deployment} was already answered for other features; "
+                "choose an id of its own for every request"
+            )
+        found.append(known)
+    return found
 
 
 def _moments(journaled: Sequence[Journaled]) -> Iterator[Sequence[Journaled]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -65,6 +66,7 @@ class Mirror:
     def __init__(self, models: Models) -> None:
         self._models, self._batcher = models, Batcher(workers=1)
         self._shadows: dict[str, Shadow] = {}
+        self._changed: Callable[[], None] = _nobody
         self._waiting: asyncio.Queue[tuple[Shadow, Matrix, Matrix]] = asyncio.Queue(MOST_WAITING)
 
     def cast(self, deployment_id: str, ref: ModelRef) -> Shadow:
@@ -72,11 +74,28 @@ class Mirror:
         known = self._shadows.get(deployment_id)
         if known is None or known.ref != ref:
             known = self._shadows[deployment_id] = Shadow(ref)
+            self._changed()
         return known
 
     def lift(self, deployment_id: str) -> None:
         """Copy them no more."""
-        self._shadows.pop(deployment_id, None)
+        if self._shadows.pop(deployment_id, None) is not None:
+            self._changed()
+
+    def shadows(self) -> list[tuple[str, Shadow]]:
+        """All of them, by the ids of their deployments."""
+        return list(self._shadows.items())
+
+    def when_changed(self, changed: Callable[[], None]) -> None:
+        """Have it told that a shadow was cast or lifted."""
+        self._changed = changed
+
+    def cast_all(self, wanted: Mapping[str, ModelRef]) -> None:
+        """Have these shadows, and no others."""
+        for deployment_id in [known for known in self._shadows if known not in wanted]:
+            self.lift(deployment_id)
+        for deployment_id, ref in wanted.items():
+            self.cast(deployment_id, ref)
 
     def copies(self, deployment_id: str) -> bool:
         """Whether a deployment's requests are copied."""
@@ -113,3 +132,7 @@ class Mirror:
         except (ModelogError, ValueError):
             # Whatever is wrong with the candidate is what the shadow is there to find out.
             shadow.failed += 1
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""

@@ -7,14 +7,14 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities, Loaded
 
+from modelog_serving.control import Answering
 from modelog_serving.deployment.commands import DeploymentCommand, RollBack, Shift
 from modelog_serving.deployment.decide import going_back_to
 from modelog_serving.deployment.events import DeploymentEvent, ShareSet
 from modelog_serving.deployment.state import Deployment, Variant
-from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.engine.models import ModelRef
 from modelog_serving.release.state import Phase, Release
 from modelog_serving.releasing.board import Owned
-from modelog_serving.routing.routes import Routes
 
 ACTOR = "service:serving"
 
@@ -25,11 +25,10 @@ class Mover:
     def __init__(
         self,
         deployments: Entities[Deployment, DeploymentCommand, DeploymentEvent],
-        models: Models,
-        routes: Routes,
+        answering: Answering,
         clock: Clock,
     ) -> None:
-        self._deployments, self._models, self._routes, self._clock = deployments, models, routes, clock
+        self._deployments, self._answering, self._clock = deployments, answering, clock
 
     async def apply(self, owned: Owned) -> None:
         """Give the versions the shares that the release wants now; the same once more changes nothing.
@@ -52,7 +51,7 @@ class Mover:
         ctx = Context(self._clock.now(), ACTOR, owned.tenant, request_id)
         reason = f"release {terms.number} of {terms.candidate.version}: {_why(release)}"
         await self._deployments.handle(owned.deployment_id, Shift(terms.name, before, shares, reason), ctx)
-        await self._routes.catch_up()
+        await self._answering.catch_up()
 
     async def roll_back(self, deployment_id: str, command: RollBack, ctx: Context) -> Loaded[Deployment]:
         """Give all of the traffic to an earlier version; raises NotAllowed or NotFound where there is none."""
@@ -60,7 +59,7 @@ class Mover:
         target = going_back_to(deployment, command.version)
         await self._load(deployment, target.digest, target.flavor)
         handled = await self._deployments.handle(deployment_id, command, ctx)
-        await self._routes.catch_up()
+        await self._answering.catch_up()
         return handled
 
     async def earlier(self, deployment_id: str, version: str) -> Variant:
@@ -69,7 +68,7 @@ class Mover:
 
     async def _load(self, deployment: Deployment, digest: str, flavor: str) -> None:
         # What answered before was approved as it was then, so it may be loaded again.
-        await self._models.get(ModelRef(digest, flavor, deployment.signature, approved=True))
+        await self._answering.get(ModelRef(digest, flavor, deployment.signature, approved=True))
 
 
 def _why(release: Release) -> str:

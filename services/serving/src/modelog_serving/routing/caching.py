@@ -77,6 +77,14 @@ class AnswerCache:
         """Requests that were looked for in vain since the process started."""
         return self._lookups[tenant, deployment, False]
 
+    def lookups(self) -> Counter[tuple[str, str, bool]]:
+        """By tenant, deployment and whether it was a hit."""
+        return Counter(self._lookups)
+
+    def add(self, tenant: str, deployment: str, lookups: int, *, hit: bool) -> None:
+        """Count what another process looked up."""
+        self._lookups[tenant, deployment, hit] += lookups
+
     async def run(self, routes: Routes) -> None:
         """Let go of what no deployment may give again, until cancelled."""
         while True:

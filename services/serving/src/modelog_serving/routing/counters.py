@@ -14,6 +14,10 @@ class Counters:
     def add(self, tenant: str, deployment: str, version: str, rows: int) -> None:
         self._answered[tenant, deployment, version] += rows
 
+    def all(self) -> Counter[tuple[str, str, str]]:
+        """Rows by tenant, deployment and version."""
+        return Counter(self._answered)
+
     def answered(self, tenant: str, deployment: str, version: str) -> int:
         """Rows that this version answered for this deployment."""
         return self._answered[tenant, deployment, version]

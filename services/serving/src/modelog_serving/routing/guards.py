@@ -188,6 +188,15 @@ class Guards:
         self._fallbacks[route.tenant, route.deployment.name] += 1
         metrics.fallbacks().add(1, _about(route, version) | {metrics.ATTRIBUTE_REASON: why})
 
+    def counts(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        """Retries and fallbacks by tenant and deployment."""
+        return Counter(self._retries), Counter(self._fallbacks)
+
+    def add(self, tenant: str, deployment: str, retries: int, fallbacks: int) -> None:
+        """Count what another process tried again, or had answered by something else."""
+        self._retries[tenant, deployment] += retries
+        self._fallbacks[tenant, deployment] += fallbacks
+
     def retried(self, tenant: str, deployment: str) -> int:
         """Retries since the process started."""
         return self._retries[tenant, deployment]

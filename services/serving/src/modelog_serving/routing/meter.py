@@ -124,6 +124,30 @@ class Meter:
         """All requests of traffic since the process started."""
         return self._totals.get((tenant, deployment, version), Total())
 
+    def totals(self) -> list[tuple[tuple[str, str, str], Total]]:
+        """All of them by tenant, deployment and version."""
+        return list(self._totals.items())
+
+    def add(self, closed: Closed) -> None:
+        """Count what another process measured into the window that is open now."""
+        self._turn()
+        window = closed.window
+        about = closed.tenant, window.deployment_id, window.deployment, window.model
+        of = self._open.setdefault(about, {})
+        for version in window.versions:
+            counts, latencies = of.setdefault(version.version, _Counts()), version.latencies
+            counts.errors += version.errors
+            counts.buckets.update({latencies.first + n: count for n, count in enumerate(latencies.counts) if count})
+
+    def add_total(self, key: tuple[str, str, str], more: Total) -> None:
+        """Count what another process measured of a tenant's deployment's version since it last told."""
+        total = self._totals.setdefault(key, Total())
+        total.answered += more.answered
+        total.answered_s += more.answered_s
+        total.failed += more.failed
+        total.failed_s += more.failed_s
+        total.last = self._clock.now()
+
     def _total(self, route: Route, version: str) -> Total:
         total = self._totals.setdefault((route.tenant, route.deployment.name, version), Total())
         total.last = self._clock.now()

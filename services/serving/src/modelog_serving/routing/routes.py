@@ -91,8 +91,15 @@ class Routes:
         self._routes: dict[tuple[str, str], Route] = {}
         self._folded: dict[tuple[str, str], Deployment] = {}
         self.decided = asyncio.Event()
+        # The ids of those that nobody asked for long: their models need not stay in memory.
+        self.resting: frozenset[str] = frozenset()
         self._position = 0
         self._turn = asyncio.Lock()
+
+    @property
+    def position(self) -> int:
+        """How far the log of events was followed."""
+        return self._position
 
     def find(self, tenant: str, name: str) -> Route:
         """The running deployment with this name; raises NotFound, or NotAllowed when it was stopped."""
@@ -118,7 +125,11 @@ class Routes:
 
     def digests(self) -> set[str]:
         """The models that traffic needs, and those that it may go back to at once."""
-        return {v.digest for r in self.running() for v in r.needed}
+        return {v.digest for r in self.running() if not self.rests(r) for v in r.needed}
+
+    def rests(self, route: Route) -> bool:
+        """Whether its models are let go of until somebody asks."""
+        return route.deployment.id in self.resting
 
     async def catch_up(self) -> None:
         """Take in everything that is in the store now."""

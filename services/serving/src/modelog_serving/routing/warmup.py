@@ -27,10 +27,15 @@ class Warmup:
     async def run(self) -> None:
         """Load what is missing, again and again, until cancelled."""
         while True:
-            for route in self._routes.running():
-                await self._load(route)
-            self.ready = self.ready or not self._strict or self._answers()
+            await self.load_all()
             await asyncio.sleep(AGAIN_S)
+
+    async def load_all(self) -> None:
+        """Load what is missing, once."""
+        for route in self._routes.running():
+            if not self._routes.rests(route):
+                await self._load(route)
+        self.ready = self.ready or not self._strict or self._answers()
 
     def _answers(self) -> bool:
         return any(len(self.missing(route)) < len(route.variants) for route in self._routes.running())
@@ -52,7 +57,9 @@ class Warmup:
                 )
 
     def missing(self, route: Route) -> list[str]:
-        """Versions that answer traffic and are not in memory."""
+        """Versions that answer traffic and are not in memory, though they should be."""
+        if self._routes.rests(route):
+            return []
         return [v.version for v in route.variants.values() if self._models.loaded(route.ref(v)) is None]
 
     def error(self, route: Route) -> str:
