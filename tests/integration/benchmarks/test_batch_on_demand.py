@@ -5,6 +5,7 @@ The workers are processes as always; they are started without Ray, for which a b
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import time
@@ -61,12 +62,12 @@ def run(platform: SmallPlatform, *arguments: object, status: int = 0) -> Result:
     return done
 
 
-def version(client: modelog.Client, folder: Path) -> str:
-    """The name of a model of this test's own, with a version."""
-    client.models.create("killed")
-    artifact = client.artifacts.upload(fitted(folder, 0))
-    client.models.register("killed", artifact, flavor="xgboost", signature=SIGNATURE)
-    return "killed"
+def registered(client: modelog.Client, name: str, folder: Path) -> Path:
+    """Registers version 1.0.0 of a model of a test's own, and gives its file."""
+    client.models.create(name)
+    file = fitted(folder, 0)
+    client.models.register(name, client.artifacts.upload(file), flavor="xgboost", signature=SIGNATURE)
+    return file
 
 
 def test_a_version_without_a_deployment_predicts_a_dataset_into_a_bucket(
@@ -75,17 +76,15 @@ def test_a_version_without_a_deployment_predicts_a_dataset_into_a_bucket(
     rows = toy_rows(seed=5)
     with platform.client("alice") as alice:
         alice.datasets.register(NAME, rows)
-        alice.models.create(NAME)
-        file = fitted(tmp_path, 0)
-        registered = alice.models.register(NAME, alice.artifacts.upload(file), flavor="xgboost", signature=SIGNATURE)
+        file = registered(alice, NAME, tmp_path)
         asked = (f"{NAME}:1.0.0", f"{NAME}@1", "s3://scores/toys", "--job", "--rows-at-once", "100")
         told = run(platform, "batch", *asked, "--query", "select * from input order by a desc").output
-        (job,) = alice.batches.list()
+        (job,) = (each for each in alice.batches.list() if each.batch is not None and each.batch.model == NAME)
         assert told.splitlines()[0] == f"Job {job.id} runs {NAME} 1.0.0."
         batch = job.batch
         assert batch is not None
         assert f"s3://scores/toys: {rows.height:,} rows; SHA-256 {batch.output_digest}" in told
-        assert (batch.rows, batch.model_digest) == (rows.height, registered.artifact.digest)
+        assert (batch.rows, batch.model_digest) == (rows.height, hashlib.sha256(file.read_bytes()).hexdigest())
         assert alice.batches.progress(job).rows == rows.height
         names = [each["Key"] for each in s3.list_objects_v2(Bucket="scores", Prefix="toys/part-")["Contents"]]
         parts = [pl.read_parquet(io.BytesIO(s3.get_object(Bucket="scores", Key=name)["Body"].read())) for name in names]
@@ -95,7 +94,10 @@ def test_a_version_without_a_deployment_predicts_a_dataset_into_a_bucket(
         wanted = booster.inplace_predict(found.select(FEATURES).to_numpy().astype("float32"))
         assert found["prediction"].to_numpy() == pytest.approx(wanted, abs=1e-6)
 
-        (begun,), (ended,) = (alice.audit.events(type=f"training.Batch{what}") for what in ("Started", "Finished"))
+        (begun,), (ended,) = (
+            [e for e in alice.audit.events(type=f"training.Batch{what}") if e.payload["job_id"] == job.id]
+            for what in ("Started", "Finished")
+        )
         assert begun.payload["dataset"] == {"dataset": NAME, "version": 1}
         assert (ended.payload["rows"], ended.payload["output_digest"]) == (rows.height, batch.output_digest)
         shown = run(platform, "job", "show", job.id).output
@@ -107,7 +109,10 @@ def test_a_version_without_a_deployment_predicts_a_dataset_into_a_bucket(
 def test_what_is_wrong_with_a_batch_is_said_by_its_job(platform: SmallPlatform, tmp_path: Path) -> None:
     toy_rows(seed=5).drop(FEATURES[0]).write_parquet(tmp_path / "few.parquet")
     job = ("--job", "--query", "select nothing from input")
-    said = run(platform, "batch", f"{NAME}:1.0.0", tmp_path / "few.parquet", tmp_path / "out", *job, status=1).stderr
+    name = "wrong"
+    with platform.client("alice") as alice:
+        registered(alice, name, tmp_path)
+    said = run(platform, "batch", f"{name}:1.0.0", tmp_path / "few.parquet", tmp_path / "out", *job, status=1).stderr
     assert "query: Binder Error" in said
     with platform.client("alice") as alice:
         for source, why in (
@@ -115,7 +120,7 @@ def test_what_is_wrong_with_a_batch_is_said_by_its_job(platform: SmallPlatform, 
             (tmp_path / "none.csv", "none.csv: there is no such file"),
             ("s3://nobody-has-it/june", "there is no such object, or no bucket 'nobody-has-it'"),
         ):
-            queued = alice.batches.submit(NAME, "1.0.0", str(source), str(tmp_path / "out"))
+            queued = alice.batches.submit(name, "1.0.0", str(source), str(tmp_path / "out"))
             with pytest.raises(JobFailed, match=why):
                 alice.batches.wait(queued.id)
 
@@ -125,9 +130,8 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_goes_on(platform: Small
     rows.write_parquet(tmp_path / "toys.parquet")
     output = tmp_path / "out"
     with platform.client("alice") as alice:
-        queued = alice.batches.submit(
-            version(alice, tmp_path), "1.0.0", str(tmp_path / "toys.parquet"), str(output), rows_at_once=1
-        )
+        registered(alice, "killed", tmp_path)
+        queued = alice.batches.submit("killed", "1.0.0", str(tmp_path / "toys.parquet"), str(output), rows_at_once=1)
         deadline = time.monotonic() + PATIENCE_S
         while len(list(output.glob("part-*"))) < 10:
             if time.monotonic() > deadline:

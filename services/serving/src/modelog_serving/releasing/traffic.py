@@ -38,7 +38,11 @@ class Mover:
         release = owned.release
         wanted, before = release.split(), release.splits_before()
         deployment = (await self._deployments.current(owned.deployment_id)).state
-        if not wanted or deployment.split == wanted:
+        if deployment.split == wanted:
+            # Whoever set it may not have come to the end: what answers must not be taken for somebody else's traffic.
+            await self._answering.catch_up()
+            return
+        if not wanted:
             return
         if deployment.split not in before and not release.running:
             return
