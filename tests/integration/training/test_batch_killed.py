@@ -12,7 +12,7 @@ from batch_jobs import digests, submitted, version_of
 from modelog_proto.training.v1 import training_pb2 as pb
 from training_world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 # Ray is started twice, which takes minutes on a busy machine.
 RAY_S = 240.0
 
