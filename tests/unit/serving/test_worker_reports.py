@@ -14,7 +14,6 @@ from modelog_common.domain.errors import NotAllowed, NotFound, Unavailable
 from modelog_common.stores.cache.memory import MemoryCache
 from modelog_serving.crew.begins import begins_of
 from modelog_serving.crew.frames import Done, Report, done
-from modelog_serving.crew.pauses import LONGEST_S, pause_s
 from modelog_serving.crew.reports import Counted, Reporter, take
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.deployment.state import Deployment
@@ -28,6 +27,7 @@ from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.settings import ServingSettings
+from modelog_serving.worker.ended import LONGEST_S, pause_s
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from modelog_common.domain.clock import ManualClock
-from modelog_serving.crew.autoscaler import Autoscaler, quantile_ms
+from modelog_serving.crew.autoscaler import QUANTILE, Autoscaler
 from modelog_serving.crew.scaling import Seen, Steering, wanted
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
@@ -15,6 +15,7 @@ from modelog_serving.engine.models import ModelRef
 from modelog_serving.routing.idle import Idle, rest
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
+from modelog_serving.traffic.latency import quantile_ms
 
 BY_CONCURRENCY = Scaling(1, 6, target_concurrency=4, up_cooldown_s=0, down_cooldown_s=30)
 BY_LATENCY = Scaling(2, 6, target_latency_ms=10)
@@ -75,9 +76,9 @@ def test_a_dip_takes_nothing_away() -> None:
 def test_the_quantile_of_latencies() -> None:
     from collections import Counter
 
-    assert quantile_ms(Counter()) is None
-    assert quantile_ms(Counter({8: 95, 24: 5})) == 2.0
-    assert quantile_ms(Counter({8: 94, 24: 6})) == 8.0
+    assert quantile_ms(Counter(), QUANTILE) is None
+    assert quantile_ms(Counter({8: 95, 24: 5}), QUANTILE) == 2.0
+    assert quantile_ms(Counter({8: 94, 24: 6}), QUANTILE) == 8.0
 
 
 class Timer:

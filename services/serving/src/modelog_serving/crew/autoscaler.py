@@ -13,7 +13,7 @@ from modelog_serving.crew.crew import Crew
 from modelog_serving.crew.scaling import Seen, Steering
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
-from modelog_serving.traffic.latency import upper_ms
+from modelog_serving.traffic.latency import quantile_ms
 
 LOOK_S = 1.0
 QUANTILE = 0.95
@@ -68,14 +68,4 @@ class Autoscaler:
                 buckets.update(self._meter.latencies(of, version)[0])
         new_s, new = busy_s - self._busy_s.get(of, busy_s), buckets - self._buckets.get(of, buckets)
         self._busy_s[of], self._buckets[of] = busy_s, buckets
-        return Seen(new_s / passed_s if passed_s > 0 else 0.0, quantile_ms(new))
-
-
-def quantile_ms(buckets: Counter[int]) -> float | None:
-    """In this time 95 of 100 answers were given; None without an answer."""
-    left = QUANTILE * buckets.total()
-    for bucket in sorted(buckets):
-        left -= buckets[bucket]
-        if left <= 0:
-            return upper_ms(bucket)
-    return None
+        return Seen(new_s / passed_s if passed_s > 0 else 0.0, quantile_ms(new, QUANTILE))

@@ -12,13 +12,13 @@ from modelog_common.domain.errors import Unavailable
 from modelog_common.telemetry import metrics
 
 from modelog_serving.crew.frames import Begin, Published, Report, Rest, ToWorker, shadows_of
-from modelog_serving.crew.pauses import pause_s
 from modelog_serving.crew.reports import Counted, take
 from modelog_serving.crew.slot import Slot
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.failure.commands import FailureCommand
 from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.routes import Routes
+from modelog_serving.worker.ended import pause_s
 
 # Eight processes on two cores may take this long to import what they need, and to read their models.
 START_S = 120.0

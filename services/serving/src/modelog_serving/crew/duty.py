@@ -71,12 +71,8 @@ class Duty:
                 case Admit(position):
                     await self._follow(position)
                     return
-                case Copied(shadows):
-                    self._mirror.cast_all(dict(shadows))
-                case Rest(deployments):
-                    rest(self._routes, self._models, deployments)
-                case Published(sequence):
-                    self._sequence = sequence
+                case Copied() | Rest() | Published() as told:
+                    self._take(told)
                 case other:
                     raise Unavailable(f"a worker was told {type(other).__name__} before it was let in")
 
@@ -93,17 +89,23 @@ class Duty:
                         tasks.create_task(self._answer(number, self._models.get(ref)))
                     case Follow(number, position):
                         tasks.create_task(self._answer(number, self._follow(position)))
-                    case Copied(shadows):
-                        self._mirror.cast_all(dict(shadows))
-                    case Rest(deployments):
-                        rest(self._routes, self._models, deployments)
-                    case Published(sequence):
-                        self._sequence = sequence
+                    case Copied() | Rest() | Published():
+                        self._take(told)
                     case other:
                         log.error("a worker was told what it does not know", told=type(other).__name__)
             log.warning("the process that decides is gone; this worker ends")
             self._gone()
             await asyncio.Event().wait()
+
+    def _take(self, told: Copied | Rest | Published) -> None:
+        """What needs no answer."""
+        match told:
+            case Copied(shadows):
+                self._mirror.cast_all(dict(shadows))
+            case Rest(deployments):
+                rest(self._routes, self._models, deployments)
+            case Published(sequence):
+                self._sequence = sequence
 
     async def _answer(self, number: int, work: Awaitable[object]) -> None:
         try:

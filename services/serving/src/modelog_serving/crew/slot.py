@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from modelog_serving.crew.frames import (
 )  # fmt: skip
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.failure.commands import FailureCommand
+from modelog_serving.worker.ended import how
 
 # One that does not say in this time that it follows the log hangs, and is ended: nothing is decided without it.
 FOLLOW_S = 10.0
@@ -178,13 +178,3 @@ class Slot:
         """SIGTERM: it answers what it has, reports, and ends."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
-
-
-def how(status: int) -> str:
-    """How a process ended."""
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"died of {signal.Signals(-status).name}"
-    except ValueError:
-        return f"died of signal {-status}"

@@ -16,13 +16,12 @@ from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.failed import OUTGREW, ModelDied
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.worker.ended import MINUTE_S, pause_s
 from modelog_serving.worker.limits import Limits
 from modelog_serving.worker.process import Worker
 from modelog_serving.worker.wire import Load
 
 log = structlog.get_logger()
-# So many deaths within this time are made good at once; after that each takes longer than the one before.
-MINUTE_S, FREE, LONGEST_PAUSE_S = 60.0, 3, 30.0
 Told = Callable[[str, str], None]
 
 
@@ -97,11 +96,9 @@ class Isolated:
         return [death for death in self._deaths if now - death < MINUTE_S]
 
     def _pause_s(self) -> float:
-        lately = self._lately()
-        if len(lately) <= FREE:
-            return 0.0
-        pause = min(2.0 ** (len(lately) - FREE), LONGEST_PAUSE_S)
-        return lately[-1] + pause - time.monotonic()
+        now = time.monotonic()
+        pause = pause_s(self._deaths, now)
+        return self._deaths[-1] + pause - now if pause else 0.0
 
 
 class IsolatingRuntime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from modelog_common.domain.errors import Invalid, NotAllowed
 
 from modelog_serving.engine.failed import DIED, HUNG, OUTGREW, ModelDied, ModelFailed
 from modelog_serving.engine.runtime import Matrix
-from modelog_serving.worker import wire
+from modelog_serving.worker import ended, wire
 from modelog_serving.worker.limits import Limits
 
 # A model has no business with what lets one into other services; this is no protection from one that looks for it.
@@ -118,15 +117,9 @@ def _end(process: subprocess.Popen[bytes], link: socket.socket, folder: tempfile
 def _how(process: subprocess.Popen[bytes]) -> str:
     """How it ended; it closed its end of the link, so that it will soon have."""
     try:
-        status = process.wait(1)
+        return ended.how(process.wait(1))
     except subprocess.TimeoutExpired:
         return "said no more"
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"died of {signal.Signals(-status).name}"
-    except ValueError:
-        return f"died of signal {-status}"
 
 
 def _environment(threads: int) -> dict[str, str]:
