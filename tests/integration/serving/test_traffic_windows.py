@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from modelog_common.adapters import open_event_store
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 from modelog_common.events.entities import Entities
+from modelog_common.events.store import StoredEvent
+from modelog_common.read.project import Projector
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.serving.v1 import deployment_pb2 as pb
@@ -83,6 +87,35 @@ async def test_a_window_is_told_when_it_is_over(tmp_path: Path, monkeypatch: pyt
 
         await until(told, "a window of traffic in the log")
         assert counted(found) == {"1.0.0": (1, 0, 1)}
+
+
+async def test_what_was_answered_is_seen_while_its_window_is_on_its_way_into_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELOG_SERVING_TRAFFIC_WINDOW_S", "1")
+    held, may_go_on, as_it_is = asyncio.Event(), asyncio.Event(), Projector._apply
+
+    async def late(projector: Projector, batch: Sequence[StoredEvent], position: int) -> bool:
+        if any(stored.category == "serving.traffic" for stored in batch):
+            held.set()
+            await may_go_on.wait()
+        return await as_it_is(projector, batch, position)
+
+    monkeypatch.setattr(Projector, "_apply", late)
+    async with registry_of(Rig(tmp_path)) as rig, serving_of(rig):
+        alice = rig.caller()
+        await alice.deploy()
+        for _ in range(3):
+            await alice.inference.ModelInfer(asked())
+        async with asyncio.timeout(30):
+            await held.wait()
+        found = asyncio.create_task(latencies(alice))
+        # It waits for the tables; were it to answer now, the three would be in none of its parts.
+        _, pending = await asyncio.wait([found], timeout=0.3)
+        may_go_on.set()
+        now = await found
+        assert sum(answered for _, answered, _, _ in [*numbers(now.versions), *numbers(now.open)]) == 3
+        assert pending
 
 
 async def test_requests_that_the_server_could_not_answer_are_errors(

@@ -79,7 +79,7 @@ async def build(host: Host) -> None:
     crew = await _crew(host, own, plane, failures, kept) if own.crew() else None
     if own.answers_for() is None:
         # A replica leaves to the process that decides what is done once for all of them.
-        _deciding(host, own, plane, crew, kept)
+        _deciding(host, own, plane, crew, kept, windows)
     if crew is None:
         listen(host, plane, shared=False)
     kept.look_after(host)
@@ -114,11 +114,13 @@ async def _crew(host: Host, own: ServingSettings, plane: Plane, failures: Failur
     return crew
 
 
-def _deciding(host: Host, own: ServingSettings, plane: Plane, crew: Crew | None, kept: KeptLogs) -> None:
+def _deciding(
+    host: Host, own: ServingSettings, plane: Plane, crew: Crew | None, kept: KeptLogs, windows: TrafficWindows
+) -> None:
     everywhere = Everywhere(plane.models, plane.routes, crew)
     for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
         host.publish(category)
-    live = Live(plane.routes, plane.warmup, plane.counters, plane.cache, plane.guards, plane.meter, crew)
+    live = Live(plane.routes, plane.warmup, plane.counters, plane.cache, plane.guards, windows, crew)
     control = Control(plane.deployments, plane.versions, everywhere)
     replay = Replay(kept.logs, plane.inference, plane.models, plane.batcher)
     queries = _control_plane(host, kept.evidence, replay, live, control)

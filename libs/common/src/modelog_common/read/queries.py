@@ -71,6 +71,11 @@ class Queries:
         """The kind of database, such as "sqlite": patterns of text are not the same on all."""
         return self._engine.dialect.name
 
+    @property
+    def reached(self) -> int:
+        """The position that the tables cover."""
+        return self._projector.position
+
     async def moment(self, read: ReadOptions) -> int | None:
         """The position to look at, None for now; waits until the tables cover what the caller asks for."""
         at = await moment_of(read, self._store, self._projector)

@@ -32,6 +32,7 @@ from modelog_serving.predlog.writer import micros
 from modelog_serving.read.latencies import histograms, versions_in
 from modelog_serving.read.resilience import resilience_of
 from modelog_serving.read.tables import DEPLOYMENTS, ENVIRONMENTS, TRAFFIC
+from modelog_serving.traffic.events import VersionTraffic
 
 # (tenant, deployment, format) -> YAML.
 Export = Callable[[str, pb.Deployment, pb.ManifestFormat.ValueType], str]
@@ -110,16 +111,19 @@ class DeploymentServicer(DeploymentServiceServicer):
 
     async def GetLatencies(self, request: pb.GetLatenciesRequest, context: Any) -> pb.DeploymentLatencies:
         tenant, name, minutes = current_call().identity.tenant, request.deployment, request.minutes or USUAL_MINUTES
-        at = await self._queries.moment(request.read)
+        at, untold = await self._queries.moment(request.read), list[VersionTraffic]()
         await self._known(name, request.read, tenant)
         until = await self._queries.moment_ends(request.read) or self._clock.now()
+        if at is None:
+            # A window that has just been told may not be in the tables yet.
+            at, untold = await self._live.untold(tenant, name, lambda: self._queries.reached)
+            await self._queries.moment(ReadOptions(at_least=at))
         t = TRAFFIC.table.c
         where = await self._queries.rows_of(TRAFFIC, tenant, at)
         after = micros(until - timedelta(minutes=minutes))
         rows = await self._queries.fetch(select(t.body).where(*where, t.deployment == name, t.ends_us > after))
         told = histograms(version for row in rows for version in versions_in(row.body))
-        is_open = [] if request.read.as_of else histograms(self._live.untold(tenant, name))
-        return pb.DeploymentLatencies(deployment=name, minutes=minutes, versions=told, open=is_open)
+        return pb.DeploymentLatencies(deployment=name, minutes=minutes, versions=told, open=histograms(untold))
 
     async def GetPrediction(self, request: pb.GetPredictionRequest, context: Any) -> pb.Prediction:
         tenant = current_call().identity.tenant

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from modelog_common.domain.errors import ModelogError
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 
@@ -10,9 +12,9 @@ from modelog_serving.routing.breaker import State
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.guards import Guards
-from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.routing.warmup import Warmup
+from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.traffic.events import VersionTraffic
 
 LOCAL = "local"
@@ -33,11 +35,11 @@ class Live:
         counters: Counters,
         cache: AnswerCache,
         guards: Guards,
-        meter: Meter,
+        windows: TrafficWindows,
         crew: Crew | None = None,
     ) -> None:
         self._routes, self._warmup, self._counters = routes, warmup, counters
-        self._cache, self._guards, self._meter, self._crew = cache, guards, meter, crew
+        self._cache, self._guards, self._windows, self._crew = cache, guards, windows, crew
 
     def seen(self, tenant: str, deployment: pb.Deployment, as_of: str = "") -> pb.Deployment:
         """The deployment with its counts and its state of loading; one of the past stays as it was."""
@@ -62,12 +64,15 @@ class Live:
             deployment.status = pb.DEPLOYMENT_STATUS_PENDING
         return deployment
 
-    def untold(self, tenant: str, deployment: str) -> list[VersionTraffic]:
-        """Of the traffic what is no event yet, as this process measured it."""
+    async def untold(
+        self, tenant: str, deployment: str, reached: Callable[[], int]
+    ) -> tuple[int, list[VersionTraffic]]:
+        """A position, `reached` or later, and of the traffic what is no event by then, as this process measured it."""
         try:
-            return self._meter.untold(self._routes.known(tenant, deployment).deployment.id)
+            entity = self._routes.known(tenant, deployment).deployment.id
         except ModelogError:  # another process answers for it
-            return []
+            return reached(), []
+        return await self._windows.untold(entity, reached)
 
     def _resilient(self, tenant: str, deployment: pb.Deployment, route: Route) -> None:
         told = deployment.resilience

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from modelog_common.domain.clock import Clock
@@ -13,7 +14,7 @@ from modelog_common.events.entities import Entities
 
 from modelog_serving.routing.meter import Closed, Meter
 from modelog_serving.traffic.commands import TrafficCommand
-from modelog_serving.traffic.events import TrafficEvent
+from modelog_serving.traffic.events import TrafficEvent, VersionTraffic
 from modelog_serving.traffic.state import Traffic
 
 ACTOR = "service:serving"
@@ -30,6 +31,8 @@ class TrafficWindows:
         self._turn = asyncio.Lock()
         # Names this process: a later one may tell of the same window once more.
         self._process, self._told = str(uuid7()), 0
+        # The position of the last window that was told: up to it, what was measured is in the log of events.
+        self._position = 0
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -41,6 +44,14 @@ class TrafficWindows:
         """Tell of the open window too. What cannot be told now is lost."""
         await self.tell(all_of_it=True)
 
+    async def untold(self, deployment_id: str, reached: Callable[[], int]) -> tuple[int, list[VersionTraffic]]:
+        """A position, no earlier than `reached` then, and what was measured and is not in the log up to it.
+
+        Of one moment between two windows: with the events up to the position nothing is lacking or counted twice.
+        """
+        async with self._turn:
+            return max(self._position, reached()), self._meter.untold(deployment_id)
+
     async def tell(self, *, all_of_it: bool = False) -> None:
         """Tell of every window that is over; what cannot be told now is told later, in order."""
         async with self._turn:
@@ -48,7 +59,7 @@ class TrafficWindows:
             while waiting:
                 closed = waiting[0]
                 try:
-                    await self._record(closed)
+                    self._position = await self._record(closed)
                 except (Unavailable, Conflict) as error:
                     log.warning("windows of traffic wait", windows=len(waiting), error=str(error))
                     return
@@ -57,8 +68,8 @@ class TrafficWindows:
                 if waiting and waiting[0] is closed:
                     waiting.popleft()
 
-    async def _record(self, closed: Closed) -> None:
+    async def _record(self, closed: Closed) -> int:
         entity = closed.window.deployment_id
         request_id = derived_id("traffic", self._process, entity, str(self._told))
         ctx = Context(self._clock.now(), ACTOR, closed.tenant, request_id)
-        await self._entities.handle(entity, closed.window, ctx)
+        return (await self._entities.handle(entity, closed.window, ctx)).position
