@@ -17,11 +17,19 @@ from modelog.errors import Unavailable
 
 DATA_DIR = typer.Option(Path(".modelog"), "--data-dir", "-d", envvar="MODELOG_HOME", help="Where everything is kept.")
 
+WORKERS, MOST_WORKERS = "MODELOG_SERVING_WORKERS", 30
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the root."""
     for command in (up, down, status, rebuild, login, token):
         app.command()(command)
+
+
+def _workers(wanted: str) -> str:
+    if wanted != "auto" and not (wanted.isdecimal() and 1 <= int(wanted) <= MOST_WORKERS):
+        raise typer.BadParameter(f"{wanted!r} must be auto, or from 1 to {MOST_WORKERS}")
+    return wanted
 
 
 def up(
@@ -30,6 +38,12 @@ def up(
     detach: bool = typer.Option(False, "--detach", help="Return once the platform is ready, and leave it running."),
     profile: str = typer.Option(
         "embedded", help="What it stands on: embedded (parts that come with pip), servers, or a file of your own."
+    ),
+    workers: str = typer.Option(
+        "1",
+        envvar=WORKERS,
+        callback=_workers,
+        help=f"Processes that answer predictions: 1 to {MOST_WORKERS}, or auto for one less than there are processors.",
     ),
 ) -> None:
     """Start the platform here: its parts and the six services, watched and restarted when they die.
@@ -40,6 +54,7 @@ def up(
     def progress(name: str, after: str) -> None:
         say(f"  {name:<11} {after}")
 
+    os.environ[WORKERS] = workers
     with told():
         start = of_platform("start_detached" if detach else "run_here")
         say(f"Starting the platform in {data_dir.absolute()} ...")

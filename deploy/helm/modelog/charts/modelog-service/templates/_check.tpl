@@ -1,6 +1,9 @@
 {{/* What a schema cannot say: values that only exclude each other across keys. */}}
 {{- define "modelog-service.check" -}}
 {{- $service := .Chart.Name -}}
+{{- if and .Values.engine (ne $service "serving") -}}
+  {{- fail (printf "%s.engine is set; it is for serving only" $service) -}}
+{{- end -}}
 {{- if eq .Values.global.events.store "sqlite" -}}
   {{- if gt (int .Values.replicas) 1 -}}
     {{- fail (printf "%s.replicas is %d; allowed is 1 while global.events.store is sqlite: its file is on one node's disk and a service's read tables have one writer" $service (int .Values.replicas)) -}}

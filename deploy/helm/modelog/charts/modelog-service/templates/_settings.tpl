@@ -58,9 +58,20 @@ data:
   {{- if .Values.kubernetes }}
   {{- include "modelog-service.replica-settings" . | nindent 2 }}
   {{- end }}
+  {{- range $key, $value := .Values.engine }}
+  MODELOG_SERVING_{{ $key | snakecase | upper }}: {{ include "modelog-service.plain" $value }}
+  {{- end }}
   {{- with $global.otlp.endpoint }}
   MODELOG_OTLP_ENDPOINT: {{ . | quote }}
   {{- end }}
+{{- end }}
+
+{{/* A text or a number in quotes; Helm reads numbers as floats, and would write a large one as 8e+06. */}}
+{{- define "modelog-service.plain" -}}
+{{- if kindIs "string" . }}{{ quote . }}
+{{- else if eq (floor .) (float64 .) }}{{ int64 . | quote }}
+{{- else }}{{ quote . }}
+{{- end }}
 {{- end }}
 
 {{/* JSON: service -> host:port. */}}
