@@ -30,7 +30,10 @@ def copied(instructions: list[tuple[str, str]], service: str) -> list[str]:
     for word, rest in instructions:
         if word == "COPY" and not rest.startswith("--from"):
             sources.extend(rest.split()[:-1])
-    return [source.replace("${SERVICE}", service) for source in sources]
+    written = {"${SERVICE}": service, "${SERVICE/training/serving}": service.replace("training", "serving")}
+    for source, path in written.items():
+        sources = [name.replace(source, path) for name in sources]
+    return list(dict.fromkeys(sources))
 
 
 def sync_command(instructions: list[tuple[str, str]], service: str) -> list[str]:
@@ -72,11 +75,12 @@ def test_uv_finds_a_service_in_what_is_copied(
         "obstore",
     }
     assert drivers <= installed
-    assert ({"lightgbm", "onnxruntime", "scikit-learn", "numba"} <= installed) == (service == "serving")
-    assert (
-        installed & ({"pytest", "ruff", "modelog-platform"} | {f"modelog-{s}" for s in SERVICES if s != service})
-        == set()
-    )
+    runs_models = service in ("serving", "training")
+    assert ({"lightgbm", "onnxruntime", "scikit-learn", "numba"} <= installed) == runs_models
+    # What a batch needs: queries, and Ray Data.
+    assert ({"duckdb", "pyarrow", "ray"} <= installed) == (service == "training")
+    others = {f"modelog-{s}" for s in SERVICES if s != service} - ({"modelog-serving"} if runs_models else set())
+    assert installed & ({"pytest", "ruff", "modelog-platform"} | others) == set()
 
 
 def test_the_process_is_not_root_and_python_gets_the_signals(instructions: list[tuple[str, str]]) -> None:
