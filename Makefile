@@ -11,7 +11,7 @@ SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
-.PHONY: help demo test servers test-servers test-faults fuzz check format proto bench clean
+.PHONY: help demo test test-late servers test-servers test-faults fuzz check format proto bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
 		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
+
+test-late: $(VENV)/.dev ## Tests of services and platforms whose background work is late: none may lean on its being quick; ARGS=folder
+	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 $(BIN)/python -m pytest -n 2 --dist loadscope \
+		-m "not long" --timeout 900 $(or $(ARGS),tests/integration tests/e2e)
 
 servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
 	@$(BIN)/python -m modelog_platform.servers install

@@ -24,7 +24,7 @@ READY_S = 600.0
 DOWN_S = 120.0
 
 
-def until(what: str, condition: Callable[[], T], timeout_s: float = 60.0) -> T:
+def until(what: str, condition: Callable[[], T], timeout_s: float = 150.0) -> T:
     """Wait until `condition` gives something true, and return it; fails with what was waited for and seen last."""
     deadline = time.monotonic() + timeout_s
     seen: object = None
@@ -52,7 +52,7 @@ class RunningPlatform:
             self.environment.pop(name, None)
 
     def cli(
-        self, *arguments: str, user: str = "", exit_status: int | None = 0, timeout_s: float = 60.0
+        self, *arguments: str, user: str = "", exit_status: int | None = 0, timeout_s: float = 150.0
     ) -> subprocess.CompletedProcess[str]:
         """Run `modelog ...`, as one of the users whose tokens the profile remembers; checks the exit status."""
         environment = {**self.environment, **({"MODELOG_USER": user} if user else {})}

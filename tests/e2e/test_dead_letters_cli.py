@@ -21,7 +21,7 @@ def test_dead_letters_are_listed_shown_and_replayed(platform: RunningPlatform) -
     assert topic == "modelog.default.outcomes"
     producer = Producer({"bootstrap.servers": platform.endpoints["kafka"]})
     producer.produce(topic, batch.SerializeToString(), key=producer_id.encode())
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
     def listed() -> list[dict[str, Any]]:
         with platform.client() as admin:

@@ -37,10 +37,10 @@ async def test_everything_is_published_again_after_kill_9_and_handled_once(
 ) -> None:
     await append(store, range(50))
     async with delivery(fresh_broker, store, topics, projection) as consumer:
-        await consumer.wait_for(topic.name, 50)
+        await consumer.wait_for(topic.name, 50, 150)
         fresh_broker.restart()
         await append(store, range(50, 60))
-        await consumer.wait_for(topic.name, 60, timeout_s=30)
+        await consumer.wait_for(topic.name, 60, timeout_s=150)
     raw = await asyncio.to_thread(read_raw, fresh_broker.bootstrap, topic.name, 60)
     assert [m.key() for m in raw] == [b"registry.model-1"] * len(raw)
     assert projection.positions() == list(range(1, 61))
@@ -58,7 +58,7 @@ async def test_events_appended_while_the_broker_is_away_arrive_when_it_is_back(
         assert "does not answer" in relay.state
         assert relay.position == 0
         fresh_broker.start()
-        await consumer.wait_for(topic.name, 5, timeout_s=30)
+        await consumer.wait_for(topic.name, 5, timeout_s=150)
     assert projection.positions() == [1, 2, 3, 4, 5]
 
 
@@ -67,7 +67,7 @@ async def test_a_new_log_that_is_longer_than_the_old_offset_is_read_from_its_sta
 ) -> None:
     await append(store, range(5))
     async with delivery(fresh_broker, store, topics, projection) as consumer:
-        await consumer.wait_for(topic.name, 5)
+        await consumer.wait_for(topic.name, 5, 150)
     fresh_broker.restart()
     await append(store, range(5, 40))
     strays = new_producer(fresh_broker.bootstrap)  # shift the offsets, so that the old offset points elsewhere
@@ -79,7 +79,7 @@ async def test_a_new_log_that_is_longer_than_the_old_offset_is_read_from_its_sta
     async with running(relay.run()):
         await until(lambda: relay.position == 40, "the new log is complete before the consumer comes back")
     async with delivery(fresh_broker, store, topics, projection) as consumer:
-        await consumer.wait_for(topic.name, 40)
+        await consumer.wait_for(topic.name, 40, 150)
     assert projection.positions() == list(range(1, 41))
 
 
@@ -89,7 +89,7 @@ async def test_an_event_that_gets_into_the_new_log_too_early_hides_none(
     """A relay may send one batch into the renewed topic before it notices; a consumer that lags must not jump."""
     await append(store, range(5))
     async with delivery(fresh_broker, store, topics, projection) as consumer:
-        await consumer.wait_for(topic.name, 5)
+        await consumer.wait_for(topic.name, 5, 150)
     fresh_broker.restart()
     await append(store, range(5, 20))
     (last,) = [to_entry(e) async for e in store.read_all(after=19)]
@@ -100,7 +100,7 @@ async def test_an_event_that_gets_into_the_new_log_too_early_hides_none(
     )
     assert await asyncio.to_thread(early.flush, 5) == 0
     async with delivery(fresh_broker, store, topics, projection) as consumer:
-        await consumer.wait_for(topic.name, 20)
+        await consumer.wait_for(topic.name, 20, 150)
     assert projection.positions() == list(range(1, 21))
 
 
@@ -115,10 +115,10 @@ async def test_kills_in_the_middle_of_a_stream_of_events(
     async with delivery(fresh_broker, store, topics, projection) as consumer:
         writing = asyncio.create_task(write())
         for upto in (100, 250, 400):
-            await consumer.wait_for(topic.name, upto, timeout_s=40)
+            await consumer.wait_for(topic.name, upto, timeout_s=150)
             fresh_broker.restart()
         await writing
-        await consumer.wait_for(topic.name, 600, timeout_s=60)
+        await consumer.wait_for(topic.name, 600, timeout_s=150)
     assert projection.positions() == list(range(1, 601))
 
 

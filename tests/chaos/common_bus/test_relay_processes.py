@@ -44,7 +44,7 @@ async def stop_between_its_writes(process: subprocess.Popen[bytes], path: Path) 
 
     The file's lock is SQLite's own and outlives any lease; only waking or killing its holder ends it.
     """
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while True:
             process.send_signal(signal.SIGSTOP)
             await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -96,7 +96,7 @@ async def test_a_relay_that_was_stopped_and_woken_puts_nothing_out_of_order(
     consumer = Consumer(KafkaBroker(broker), [topics], "two relays", projection.progress, projection.dead)
 
     async def covered(position: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while (await progress.load(f"{SOURCE}@{store.history}")).covered < position:
                 await asyncio.sleep(0.01)
 
@@ -149,7 +149,7 @@ async def test_kill_9_of_the_relay_at_any_point_loses_and_reorders_nothing(
                 await asyncio.sleep(chance.uniform(0.0, 1.0))
                 process.kill()
         with relay_process(store, broker, topics):
-            await in_time(consumer, topics, written, timeout_s=60)
+            await in_time(consumer, topics, written, timeout_s=150)
     await until(lambda: len(projection.positions()) == written, "everything is handled")
     await holds(await asyncio.to_thread(read_raw, broker, topic_of(topics).name, written), store)
     assert projection.positions() == list(range(1, written + 1))

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "common_bus")
 
 from bus_support import TENANT, Projection, append, in_time, relay_of, running, topic_of, until
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 def consumer_of(bus: Broker, topics: Family, projection: Projection) -> Consumer:

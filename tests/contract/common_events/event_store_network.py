@@ -14,7 +14,7 @@ from modelog_common.events.store import Appended, EventStore, NewEvent
 
 async def until_answered(store: EventStore, events: list[NewEvent]) -> Appended:
     """A client may rest for a moment before it connects anew: what a caller does then is to ask again."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while True:
             try:
                 return await store.append("a.b-1", events)
@@ -53,7 +53,7 @@ class EventStoreNetwork:
         events = [new(2), new(3)]
         proxy.hold_answers()
         appending = asyncio.create_task(store.append("a.b-1", events, expected=1))
-        assert await direct.wait_beyond(1, timeout_s=20) == 3
+        assert await direct.wait_beyond(1, timeout_s=150) == 3
         proxy.cut(refuse=stays_away)
         if stays_away:
             with pytest.raises(Unavailable, match="append them again"):
@@ -92,6 +92,6 @@ class EventStoreNetwork:
         assert (await live).position == 2
         proxy.cut(refuse=False)
         await direct.append("a.b-1", [new(3)])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(150):
             assert (await anext(events)).position == 3
         await events.aclose()  # type: ignore[attr-defined]

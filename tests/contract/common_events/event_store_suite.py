@@ -38,7 +38,7 @@ def history(count: int) -> list[StoredEvent]:
 
 async def collect(events: AsyncIterator[StoredEvent], count: int | None = None) -> list[StoredEvent]:
     found = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         async for stored in events:
             found.append(stored)
             if count is not None and len(found) == count:
@@ -300,7 +300,7 @@ class EventStoreSuite:
     ) -> None:
         other = await reopen()
         assert await other.wait_beyond(0, timeout_s=0.05) == 0
-        waiting = asyncio.create_task(other.wait_beyond(0, timeout_s=20))
+        waiting = asyncio.create_task(other.wait_beyond(0, timeout_s=150))
         await store.append("a.b-1", [new()])
         assert await waiting == 1
 

@@ -9,7 +9,7 @@ import pytest
 from modelog_common.domain.errors import Invalid
 from modelog_common.stores.cache import Cache
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 class CacheSuite(ABC):

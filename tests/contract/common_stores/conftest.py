@@ -53,7 +53,7 @@ class GraphServer:
 
     def _collect(self, process: subprocess.Popen[bytes]) -> int:
         self._process = None
-        status = process.wait(timeout=60)
+        status = process.wait(timeout=150)
         if process.stdout is not None:
             process.stdout.close()
         return status

@@ -90,7 +90,7 @@ async def test_what_the_disk_did_not_take_is_not_stored_though_it_takes_the_rest
     async def content() -> AsyncIterator[bytes]:
         for _ in range(2 * SYNC_BYTES // MOST_WAITING_BYTES):
             yield bytes(MOST_WAITING_BYTES)
-        assert await asyncio.to_thread(failed.wait, 60)
+        assert await asyncio.to_thread(failed.wait, 150)
         for _ in range(2 * SYNC_BYTES // MOST_WAITING_BYTES):
             yield bytes(MOST_WAITING_BYTES)
 

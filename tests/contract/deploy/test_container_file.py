@@ -59,7 +59,7 @@ def test_uv_finds_a_service_in_what_is_copied(
     command = [Path(sys.executable).with_name(uv), *arguments, "--dry-run", "--offline", "--python", sys.executable]
     environment = os.environ | {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment")}
 
-    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180)
 
     assert ran.returncode == 0, ran.stderr
     installed = {line.split()[1].partition("==")[0] for line in ran.stderr.splitlines() if line.startswith(" + ")}
@@ -103,7 +103,7 @@ def entry_point(instructions: list[tuple[str, str]], service: str, tmp_path: Pat
     python.chmod(0o755)
     words = [w.strip(",") for w in shlex.split(dict(instructions)["ENTRYPOINT"].strip("[]"))]
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SERVICE": service}
-    ran = subprocess.run([*words, "--flag"], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run([*words, "--flag"], env=environment, capture_output=True, text=True, check=True, timeout=180)
     return ran.stdout.split()
 
 
@@ -118,7 +118,9 @@ def test_the_entry_point_starts_the_service_as_a_module(
 def test_an_unknown_service_is_refused_by_name(instructions: list[tuple[str, str]], service: str, status: int) -> None:
     (check,) = (rest for word, rest in instructions if word == "RUN" and rest.startswith("case"))
 
-    ran = subprocess.run(["/bin/sh", "-c", check], env={"SERVICE": service}, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        ["/bin/sh", "-c", check], env={"SERVICE": service}, capture_output=True, text=True, timeout=180
+    )
 
     assert ran.returncode == status
     if status:

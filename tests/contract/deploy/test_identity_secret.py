@@ -19,7 +19,7 @@ SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway
 
 def make_identity(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(repository / "deploy/identity.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from aiohttp import web
 from modelog_common.edge.http1 import Answer, Handle, Http1, Request
 
 BODY_BYTES = 100_000
-WAIT_S = 60.0
+WAIT_S = 150.0
 
 
 @dataclass

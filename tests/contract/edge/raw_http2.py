@@ -11,7 +11,7 @@ import hpack
 from edge_servicer import SERVICE, Edge
 from modelog_common.edge import frames
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 class Frame(NamedTuple):

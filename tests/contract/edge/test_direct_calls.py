@@ -15,7 +15,7 @@ from modelog_common.edge.server import EdgeServer
 from modelog_common.edge.status import Status
 
 PATH = "/t.T/Ask"
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 Ask = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 

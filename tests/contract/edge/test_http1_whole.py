@@ -16,7 +16,7 @@ from modelog_common.edge.http1 import Answer, Handle, Http1, Request
 from modelog_common.edge.http1_whole import HEAD_BYTES, Whole
 
 BODY_BYTES = 1000
-WAIT_S = 60.0
+WAIT_S = 150.0
 HOST = b"Host: x\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 CHUNKED = (

@@ -143,9 +143,9 @@ async def test_a_member_that_dies_is_told_of_the_whole_too_and_makes_no_other_wa
     model, shared = await models.get(ref), Batcher()
     assert batcher_of(model, shared) is not shared
     with pytest.raises(ModelDied):
-        await asyncio.wait_for(batcher_of(model, shared).predict(model, ROWS + 1000), 60)
+        await asyncio.wait_for(batcher_of(model, shared).predict(model, ROWS + 1000), 150)
     assert sorted(told) == sorted([(member.digest, "died"), (ref.digest, "died")])
-    answered = await asyncio.wait_for(batcher_of(model, shared).predict(model, ROWS), 60)
+    answered = await asyncio.wait_for(batcher_of(model, shared).predict(model, ROWS), 150)
     np.testing.assert_allclose(answered, ROWS.sum(axis=1, keepdims=True))
 
 

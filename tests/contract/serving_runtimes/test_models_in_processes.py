@@ -27,7 +27,7 @@ from modelog_serving.worker.limits import Limits
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 SIGNATURE = Signature((TensorSpec("x", "FP64", (-1, 2)),), (TensorSpec("y", "FP64", (-1,)),))
 SOUND, RAISE, REFUSE, DIE, HANG, LEAK, WRONG, EXIT = range(8)
 

@@ -53,7 +53,7 @@ def topic_of(topics: Family) -> Topic:
     return topics.of(TENANT)
 
 
-async def in_time(consumer: Consumer, topics: Family, position: int, timeout_s: float = 60) -> None:
+async def in_time(consumer: Consumer, topics: Family, position: int, timeout_s: float = 150) -> None:
     """Wait until the consumer has handled this position of the tenant's topic."""
     await consumer.wait_for(topic_of(topics).name, position, timeout_s)
 
@@ -73,7 +73,7 @@ async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             raise result
 
 
-async def until(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+async def until(condition: Callable[[], bool], what: str, timeout_s: float = 150) -> None:
     """Wait for a condition; fails with `what` when it does not come true."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -121,7 +121,7 @@ def read_raw(bootstrap: str, topic: str, at_least: int, quiet_s: float = 0.5) ->
     consumer = new_consumer(bootstrap, "raw")
     consumer.assign([TopicPartition(topic, 0, 0)])
     found: list[Message] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 150
     while (message := consumer.poll(quiet_s)) is not None or len(found) < at_least:
         assert time.monotonic() < deadline, f"{len(found)} of {at_least} messages in {topic}"
         if message is not None:

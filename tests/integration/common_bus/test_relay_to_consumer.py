@@ -38,7 +38,7 @@ async def test_events_arrive_once_in_order_with_their_envelope(
     )
     async with running(relay.run(), consumer.run(of_events(handle))):
         await append(store, range(3, 1500))
-        await consumer.wait_for(topic.name, await store.head())
+        await consumer.wait_for(topic.name, await store.head(), 150)
     expected = [e async for e in store.read_all(categories=MODELS)]
     assert received == expected
     assert projection.positions() == [e.position for e in expected]
@@ -69,7 +69,7 @@ async def test_a_restarted_consumer_goes_on_where_it_was(
         for upto in (5, 9):
             consumer = Consumer(bus, [topics], "again", projection.progress, projection.dead)
             async with running(consumer.run(of_events(projection.handle))):
-                await consumer.wait_for(topic.name, upto)
+                await consumer.wait_for(topic.name, upto, 150)
             await append(store, range(upto, upto + 4))
     assert projection.positions() == list(range(1, 10))
 
@@ -88,7 +88,7 @@ async def test_what_was_published_before_the_log_was_restored_is_left_out(
     consumer = Consumer(bus, [topics], "of now", projection.progress, projection.dead, history=restored.history)
     async with running(after.run(), consumer.run(of_events(projection.handle))):
         await append(restored, range(20, 23))
-        await consumer.wait_for(topic.name, 5)
+        await consumer.wait_for(topic.name, 5, 150)
     seen = projection.db.execute("SELECT position, payload FROM seen ORDER BY rowid").fetchall()
     assert seen == list(zip(range(1, 6), ['{"n":0}', '{"n":1}', '{"n":20}', '{"n":21}', '{"n":22}'], strict=True))
     await restored.close()
@@ -106,7 +106,7 @@ async def test_what_is_published_twice_is_handled_once(
     relay = relay_of(store, topics, bus)
     consumer = Consumer(bus, [topics], "twice", projection.progress, projection.dead, batch=3)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
-        await consumer.wait_for(topic.name, 5)
+        await consumer.wait_for(topic.name, 5, 150)
     assert projection.positions() == [1, 2, 3, 4, 5]
 
 
@@ -118,7 +118,7 @@ async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
     relay = relay_of(store, topics, bus)
     consumer = Consumer(bus, [topics], "poisoned", projection.progress, projection.dead)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
-        await consumer.wait_for(topic.name, 5)
+        await consumer.wait_for(topic.name, 5, 150)
     assert projection.positions() == [1, 3, 5]
     dead = await asyncio.to_thread(read_raw, broker, topic.dead.name, 2)
     assert [m.value() for m in dead] == [b'{"n":1}', b'{"n":3}']
@@ -140,7 +140,7 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
     relay = relay_of(store, topics, bus)
     consumer = Consumer(bus, [topics], "strangers", projection.progress, projection.dead)
     async with running(relay.run(), consumer.run(of_events(projection.handle))):
-        await consumer.wait_for(topic.name, 1)
+        await consumer.wait_for(topic.name, 1, 150)
     dead = await asyncio.to_thread(read_raw, broker, topic.dead.name, 3)
     reasons = sorted(header(m, REASON) for m in dead)
     assert reasons == [
@@ -162,7 +162,7 @@ async def test_a_broken_handler_is_tried_again_and_nothing_is_skipped(
         await until(lambda: consumer.state == "waiting: RuntimeError: the handler is broken", "the state says why")
         assert projection.positions() == []
         projection.broken = set()
-        await consumer.wait_for(topic.name, 3)
+        await consumer.wait_for(topic.name, 3, 150)
     assert projection.positions() == [1, 2, 3]
 
 

@@ -26,7 +26,7 @@ from modelog_proto.registry.v1 import artifact_pb2, artifact_pb2_grpc, model_pb2
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 MODELS = "modelog.registry.v1.ModelRegistry"
 ARTIFACTS = "modelog.registry.v1.ArtifactStore"
 AUDIT = "modelog.lineage.v1.AuditService"

@@ -13,7 +13,7 @@ from modelog_proto.registry.v1 import model_pb2 as pb
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 
 REQUEST = pb.GetModelRequest(name="m")
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 def forever(_: object):

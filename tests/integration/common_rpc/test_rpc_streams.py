@@ -17,7 +17,7 @@ from modelog_proto.lineage.v1.lineage_pb2_grpc import AuditServiceStub
 from modelog_proto.registry.v1 import artifact_pb2 as pb
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 EVENTS = lineage_pb2.StreamEventsRequest(after=4)
 
 

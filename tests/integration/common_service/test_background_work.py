@@ -17,7 +17,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_common.service import Host
 
 STUCK = Path(__file__).parent / "stuck_service.py"
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @asynccontextmanager

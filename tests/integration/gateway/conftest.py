@@ -26,5 +26,5 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallPlatform
 def http(platform: SmallPlatform) -> Iterator[httpx.Client]:
     """An admin's client."""
     headers = {"Authorization": f"Bearer {platform.token('alice', 'admin')}"}
-    with httpx.Client(base_url=platform.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         yield client

@@ -42,7 +42,7 @@ BUILDERS = {
     "lineage": modelog_lineage.app.build,
     "gateway": modelog_gateway.app.build,
 }
-START_S = 60
+START_S = 150
 Builder = Callable[[Host], Awaitable[None]]
 
 

@@ -14,7 +14,7 @@ def test_a_link_is_opened_without_a_token(platform: SmallPlatform) -> None:
         alice.runs.experiment("shared-delays")
         run = alice.runs.start("shared-delays", "first")
         made = alice.links.create(run_id=run.id, days=1)
-        with httpx.Client(base_url=platform.url, timeout=30) as nobody:
+        with httpx.Client(base_url=platform.url, timeout=150) as nobody:
             assert nobody.get(f"/api/v1/runs/{run.id}").status_code == 401
             opened = nobody.post("/api/v1/links/open", json={"token": made.token})
             assert (opened.status_code, opened.json()["run"]["id"]) == (200, run.id)

@@ -76,7 +76,7 @@ def test_what_is_not_there_is_told(mlflow: Mlflow) -> None:
 def test_paths_that_try_to_leave_are_refused(platform: SmallPlatform, mlflow: Mlflow, verb: str, path: str) -> None:
     run_id = mlflow.run()
     # Not httpx: it would take the dots out itself.
-    connection = http.client.HTTPConnection(urlsplit(platform.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(platform.url).netloc, timeout=150)
     headers = {"Authorization": f"Bearer {platform.token('alice', 'admin')}"}
     connection.request(verb, f"{root_of(mlflow, run_id)}/{path}", b"x" if verb == "PUT" else None, headers)
     answer = connection.getresponse()
@@ -91,7 +91,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing(platform: SmallPlatform, mlflo
     run_id = mlflow.run()
     root = root_of(mlflow, run_id)
     address = urlsplit(platform.url)
-    with socket.create_connection((str(address.hostname), address.port or 0), timeout=30) as connection:
+    with socket.create_connection((str(address.hostname), address.port or 0), timeout=150) as connection:
         head = (
             f"PUT {root}/half.bin HTTP/1.1\r\nHost: {address.netloc}\r\n"
             f"Authorization: Bearer {platform.token('alice', 'admin')}\r\nContent-Length: 2000000\r\n\r\n"
@@ -316,7 +316,7 @@ def test_files_of_an_experiment_that_belong_to_no_run(platform: SmallPlatform, m
 
 def test_default_takes_files_that_belong_to_no_run(platform: SmallPlatform) -> None:
     headers = {"Authorization": f"Bearer {platform.token('fay', 'admin', tenant='files-first')}"}
-    with httpx.Client(base_url=platform.url, headers=headers, timeout=30) as http:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as http:
         answer_of(http.put(f"{FILES}/0/sets/a.json", content=b"{}"))
         assert http.get(f"{FILES}/0/sets/a.json").content == b"{}"
         refusal_of(http.put(f"{FILES}/0", content=b"{}"), 400, "INVALID_PARAMETER_VALUE")

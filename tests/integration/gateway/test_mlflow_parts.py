@@ -74,7 +74,7 @@ def test_a_part_that_is_cut_off_is_not_held(platform: SmallPlatform, mlflow: Mlf
     run_id = mlflow.run()
     upload = created(mlflow, f"0/{run_id}/artifacts", 1)
     address = urlsplit(upload["credentials"][0]["url"])
-    with socket.create_connection((str(address.hostname), address.port or 0), timeout=30) as connection:
+    with socket.create_connection((str(address.hostname), address.port or 0), timeout=150) as connection:
         head = (
             f"PUT {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
             f"Authorization: Bearer {platform.token('alice', 'admin')}\r\nContent-Length: 2000000\r\n\r\n"

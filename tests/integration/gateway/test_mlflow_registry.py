@@ -31,7 +31,7 @@ def mlflow(http: httpx.Client) -> Mlflow:
 @pytest.fixture
 def bob(platform: SmallPlatform) -> Iterator[Mlflow]:
     headers = {"Authorization": f"Bearer {platform.token('bob', 'admin')}"}
-    with httpx.Client(base_url=platform.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         yield Mlflow(client)
 
 

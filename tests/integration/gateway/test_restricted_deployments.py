@@ -23,7 +23,7 @@ SIGNATURE = Signature(
     outputs=[TensorSpec(name="late", datatype="FP32", shape=[-1])],
 )
 OPEN, CLOSED = "open", "closed"
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 def deploy(alice: modelog.Client, name: str, workspace: str) -> Any:

@@ -17,7 +17,7 @@ ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")
 
 def mlflow_of(platform: SmallPlatform, user: str) -> Iterator[Mlflow]:
     headers = {"Authorization": f"Bearer {platform.token(user, 'developer')}"}
-    with httpx.Client(base_url=platform.url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         yield Mlflow(client)
 
 

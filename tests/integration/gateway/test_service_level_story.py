@@ -35,7 +35,7 @@ sys.path.append(str(Path(__file__).parents[2] / "e2e"))
 
 from toy_model import FEATURES, deployed
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 BROKEN = 20
 MINUTE = timedelta(minutes=1)
 RECORD = dict.fromkeys(FEATURES, 0.5)

@@ -130,7 +130,7 @@ class Streams:
         self._producer.produce(topic, value, b"key", 0, headers=headers or {})
 
     def flush(self) -> None:
-        assert self._producer.flush(10) == 0, "the broker did not take the messages"
+        assert self._producer.flush(60) == 0, "the broker did not take the messages"
 
 
 def reference_table(seed: int = 1, rows: int = 4000) -> Any:

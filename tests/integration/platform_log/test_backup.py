@@ -154,7 +154,7 @@ async def test_a_backup_while_four_writers_write_is_one_state(place: Place) -> N
         made = []
         for _ in range(3):
             before = await place.store.head()
-            await place.store.wait_beyond(before + 50, 30)
+            await place.store.wait_beyond(before + 50, 150)
             made.append(await place.back_up())
         stop.set()
     positions = [m.position for m in made]

@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hook_receiver import Receiver, receiving
 
 CONTENT = b"a model"
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @dataclass

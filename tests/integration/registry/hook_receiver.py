@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @dataclass(frozen=True)

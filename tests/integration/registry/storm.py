@@ -27,13 +27,13 @@ class Storm:
     async def more(self, count: int) -> None:
         """Wait for so many more acknowledgements."""
         target = self.acknowledged.total() + count
-        async with asyncio.timeout(60), self.progress:
+        async with asyncio.timeout(150), self.progress:
             await self.progress.wait_for(lambda: self.acknowledged.total() >= target)
 
 
 async def until_answered(call: Any, request: Any) -> Any:
     """Repeat a request, under its own id, until somebody answers."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while True:
             try:
                 return await call(request)

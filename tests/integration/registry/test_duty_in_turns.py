@@ -12,7 +12,7 @@ from modelog_common.domain.errors import Unavailable
 from modelog_registry.react import duty
 from modelog_registry.react.duty import Duty
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @pytest.fixture(autouse=True)

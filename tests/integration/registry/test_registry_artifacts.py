@@ -45,14 +45,14 @@ async def test_an_upload_that_breaks_off_stores_nothing(alice: Any, registry: An
 
     call = asyncio.create_task(_finish(alice.artifacts.UploadArtifact(half())))
     await written.wait()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while not files_in(registry):  # the server has begun to write
             await asyncio.to_thread(files_in, registry)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
     await alice.channel.close()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while files_in(registry):  # and has cleaned up
             await asyncio.to_thread(files_in, registry)
 

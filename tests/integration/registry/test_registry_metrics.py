@@ -182,7 +182,7 @@ async def test_small_writes_are_vouched_for_without_being_asked(alice: Any, regi
     run = await alice.run()
     await log(alice, run.id, column("m", 1.0))
     store = await SqliteEventStore.open(registry.settings.event_store_path(), registry.clock)
-    await store.wait_beyond(run.position, timeout_s=20)
+    await store.wait_beyond(run.position, timeout_s=150)
     assert await store.head() == run.position + 1
     await store.close()
 

@@ -20,7 +20,7 @@ async def events_on(bootstrap: str, count: int) -> list[StoredEvent]:
     reader = broker.reader("test", {(topic.name, 0): 0})
     found: list[StoredEvent] = []
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while len(found) < count:
                 for batch in (await reader.next(100, 1)).values():
                     assert not any(isinstance(message, Poison) for message in batch)

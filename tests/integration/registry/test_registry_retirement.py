@@ -25,7 +25,7 @@ RULE = pb.RetirementRule(
     after_days=30,
     announce_days=7,
 )
-PATIENCE_S = 60
+PATIENCE_S = 150
 DAY = timedelta(days=1)
 
 

@@ -133,7 +133,7 @@ async def test_parts_survive_a_kill_and_those_that_were_given_up_go(process: Any
     await send(alice, given_up.id, 1, b"lo")
     half = asyncio.create_task(_half(alice, upload.id))
     folder = Path(process.folder) / "registry" / "uploads"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while not list((folder / upload.id).glob(".incoming-*")):  # the second part is being written
             await asyncio.to_thread(os.listdir, folder)
     process.kill()
@@ -149,7 +149,7 @@ async def test_parts_survive_a_kill_and_those_that_were_given_up_go(process: Any
         await send(alice, upload.id, number, PARTS[number - 1])
     assert (await complete(alice, upload.id)).digest == DIGEST
     assert await alice.download(DIGEST) == WHOLE
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while (folder / given_up.id).exists():
             await asyncio.to_thread(os.listdir, folder)
     with pytest.raises(NotFound, match="nothing came to it for a day"):
@@ -164,7 +164,7 @@ async def test_what_was_half_stored_when_it_was_killed_is_removed_at_the_next_st
         await asyncio.Event().wait()
 
     half = alice.artifacts.UploadArtifact(endless())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while not (left := list(Path(process.folder).glob("blobs/*/.incoming-*"))):
             await asyncio.to_thread(os.listdir, process.folder)
     process.kill()

@@ -17,7 +17,7 @@ from modelog_proto.registry.v1 import webhook_pb2 as pb
 from modelog_proto.registry.v1.sign_pb2_grpc import ModelSignaturesStub
 
 KINDS = ["registered_model.created", "model_version.created", "model_version_alias.created", "run.failed"]
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 async def created(person: Any, url: str, *kinds: str, **fields: Any) -> Any:

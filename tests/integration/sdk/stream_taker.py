@@ -16,7 +16,7 @@ from modelog_proto.serving.v1 import data_pb2
 
 BATCHES = {REQUESTS: data_pb2.RequestBatch, OUTCOMES: data_pb2.OutcomeBatch}
 POLL_S = 0.05
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 class Taker:

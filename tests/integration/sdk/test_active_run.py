@@ -104,7 +104,7 @@ def test_system_metrics_have_mlflows_names_and_steps(alice: modelog.Client, monk
 
     monkeypatch.setattr(Machine, "sample", counted)
     with modelog.start_run("sampled", system_metrics=True, interval_s=0.05, client=alice) as run:
-        assert thrice.wait(60), "the machine was not sampled four times within a minute"
+        assert thrice.wait(150), "the machine was not sampled four times in 150 s"
     found = alice.runs.get(run.id)
     assert set(found.metrics) >= NAMES
     assert all(math.isfinite(value) and value >= 0 for value in found.metrics.values())

@@ -23,7 +23,7 @@ NAMES = ("a", "b")
 HOUR_US = 3_600_000_000
 
 
-def wait_for(what: str, condition: Callable[[], bool], timeout_s: float = 60) -> None:
+def wait_for(what: str, condition: Callable[[], bool], timeout_s: float = 150) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -77,7 +77,7 @@ def test_a_producer_never_gets_far_ahead(fresh_broker: Any) -> None:
         producing.join(1.0)
         assert (producing.is_alive(), sent) == (True, [1, 2, 3, 4]), "the fifth waits until half of them are taken"
         taker.may_take.set()
-        producing.join(60)
+        producing.join(150)
         stream.flush()
         assert [b.sequence for b in taker.taken] == list(range(1, 13))
 

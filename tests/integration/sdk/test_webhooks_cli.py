@@ -17,7 +17,7 @@ from small_platform import SmallPlatform
 from typer.testing import Result
 from webhook_receiver import receiving
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 SIGNATURE = Signature(inputs=[TensorSpec(name="x", datatype="FP32")], outputs=[TensorSpec(name="y", datatype="FP32")])
 came: queue.Queue[tuple[str, str]] = queue.Queue()
 

@@ -42,9 +42,9 @@ from numpy.typing import NDArray
 
 COLUMNS = ("hour", "wind", "rain", "delay")
 TENANT = "acme"
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 # Eight processes on two cores may take this long to import what they need.
-START_S = 90.0
+START_S = 150.0
 PEOPLE = ("developer", "reviewer", "admin")
 
 
@@ -105,7 +105,7 @@ class Caller:
             "signature": signed or signature(),
         } | fields
         await self.artifacts.UploadArtifact([artifact_pb2.UploadArtifactRequest(chunk=content)])
-        made = await self.models.RegisterVersion(model_pb2.RegisterVersionRequest(**whole))
+        made = await self.models.RegisterVersion(model_pb2.RegisterVersionRequest(**whole), timeout=PATIENCE_S)
         return str(made.version)
 
     async def promote(self, version: str, stage: str, model: str = "flight-delay") -> None:
@@ -125,7 +125,9 @@ class Caller:
             "version": version,
             "environment": pb.DEPLOYMENT_ENVIRONMENT_DEV,
         } | fields
-        made: pb.Deployment = await self.deployments.CreateDeployment(pb.CreateDeploymentRequest(**whole))
+        made: pb.Deployment = await self.deployments.CreateDeployment(
+            pb.CreateDeploymentRequest(**whole), timeout=PATIENCE_S
+        )
         return made
 
     async def split(self, name: str = "flights", *, request_id: str = "", **percents: float) -> pb.Deployment:
@@ -135,7 +137,7 @@ class Caller:
             for version, percent in percents.items()
         ]
         request = pb.SetTrafficRequest(name=name, shares=shares, reason="test", request_id=request_id)
-        made: pb.Deployment = await self.deployments.SetTraffic(request)
+        made: pb.Deployment = await self.deployments.SetTraffic(request, timeout=PATIENCE_S)
         return made
 
     async def deployment(self, name: str = "flights", **read: Any) -> pb.Deployment:
@@ -184,9 +186,10 @@ class Rig:
     def serving_settings(self, **fields: Any) -> Settings:
         return self.settings(peers={"registry": self.registry}, kafka_bootstrap=self.kafka, **fields)
 
-    def caller(self, user: str = "alice", *roles: str, tenant: str = TENANT) -> Caller:
+    def caller(self, user: str = "alice", *roles: str, tenant: str = TENANT, attempts: int = 1) -> Caller:
+        """Somebody who is told at once that nobody could answer, unless more `attempts` are made."""
         token = self.token(user, *roles, tenant=tenant)
-        channels = [connect(address, token, attempts=1) for address in (self.control, self.oip, self.registry)]
+        channels = [connect(address, token, attempts=attempts) for address in (self.control, self.oip, self.registry)]
         self._channels.extend(channels)
         return Caller(token, *channels)
 
@@ -225,7 +228,7 @@ async def registry_of(rig: Rig) -> AsyncIterator[Rig]:
     async with running("registry", rig.settings(kafka_bootstrap=rig.kafka), build_registry) as endpoints:
         rig.registry = endpoints["grpc"]
         rig.control = rig.oip = rig.registry
-        await with_versions(rig.caller("alice"), rig.caller("bob"))
+        await with_versions(rig.caller("alice", attempts=5), rig.caller("bob", attempts=5))
         yield rig
         await rig.close()
 

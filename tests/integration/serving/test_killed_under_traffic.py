@@ -65,7 +65,7 @@ async def test_what_was_acknowledged_is_logged_once_however_often_it_is_killed(t
             async def enough(wanted: int = wanted) -> bool:
                 return len(traffic.acknowledged) >= wanted
 
-            await until(enough, f"{wanted} requests were answered", 60)
+            await until(enough, f"{wanted} requests were answered")
             process.kill()
             await asking
             await rig.close()

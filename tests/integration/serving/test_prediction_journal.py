@@ -188,7 +188,7 @@ async def test_while_one_file_is_put_away_the_other_takes_what_comes(
     going_on, commit = threading.Event(), log._commit
 
     def slowly(*args: Any) -> Any:
-        assert going_on.wait(60)
+        assert going_on.wait(150)
         return commit(*args)
 
     await log.append(answers("1"))

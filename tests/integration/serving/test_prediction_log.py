@@ -165,7 +165,7 @@ async def test_a_disk_that_hangs_holds_so_many_answers_and_refuses_more(
     going_on, commit = threading.Event(), log._commit
 
     def hangs(journaled: Any, requests: list[Answers]) -> Any:
-        assert going_on.wait(60)
+        assert going_on.wait(150)
         return commit(journaled, requests)
 
     monkeypatch.setattr(log, "_commit", hangs)

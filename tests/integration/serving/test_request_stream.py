@@ -20,7 +20,19 @@ from modelog_common.domain.errors import NotAllowed, NotFound
 from modelog_proto.common.v1 import common_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch, RequestBatch
-from serving_rig import COLUMNS, TENANT, Caller, Process, Rig, answers_of, model_file, registry_of, serving_of, until
+from serving_rig import (
+    COLUMNS,
+    PATIENCE_S,
+    TENANT,
+    Caller,
+    Process,
+    Rig,
+    answers_of,
+    model_file,
+    registry_of,
+    serving_of,
+    until,
+)
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -54,7 +66,7 @@ async def send(kafka: str, batches: Sequence[RequestBatch | bytes], tenant: str 
         for batch in batches:
             value = batch if isinstance(batch, bytes) else batch.SerializeToString()
             producer.produce(topic.name, value)
-        return int(producer.flush(10))
+        return int(producer.flush(60))
 
     assert await asyncio.to_thread(produce) == 0
 
@@ -71,8 +83,8 @@ async def published(kafka: str, rows: int, topic: str = PUBLISHED.name) -> list[
         messages: list[Any] = []
         seen, last = 0, 0
         while seen < rows:
-            message = consumer.poll(20)
-            assert message is not None, f"{topic}: {seen} of {rows} rows came in 20 s"
+            message = consumer.poll(PATIENCE_S)
+            assert message is not None, f"{topic}: {seen} of {rows} rows came in {PATIENCE_S:g} s"
             if message.error():
                 continue
             if topic == DEAD:
@@ -98,7 +110,7 @@ async def reaches(alice: Caller, sequence: int) -> None:
     async def reached() -> bool:
         return await alice.reached("p") >= sequence
 
-    await until(reached, f"batch {sequence} was answered", 30)
+    await until(reached, f"batch {sequence} was answered")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from modelog_common.domain.errors import AlreadyExists, Invalid, NotAllowed
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.registry.v1 import model_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
-from serving_rig import COLUMNS, Caller, Rig, model_file, registry_of, serving_of
+from serving_rig import COLUMNS, PATIENCE_S, Caller, Rig, model_file, registry_of, serving_of
 from sklearn.linear_model import LinearRegression
 
 # Numbers that float32 does not hold.
@@ -134,7 +134,7 @@ async def test_a_pickle_runs_nothing_in_a_version_that_nobody_approved(tmp_path:
             for attempt in (
                 alice.deploy(version, "harmful"),
                 alice.split("lines", **{f"v{version.replace('.', '_')}": 100}),
-                alice.inference.ModelInfer(asked),
+                alice.inference.ModelInfer(asked, timeout=PATIENCE_S),
             ):
                 with pytest.raises(NotAllowed, match="reading a pickle runs the code in it"):
                     await attempt
@@ -146,14 +146,14 @@ async def test_a_pickle_runs_nothing_in_a_version_that_nobody_approved(tmp_path:
                 await alice.deploy(version, "harmful")
             assert not trace.exists()
             await alice.promote(version, "staging")
-            answer = await alice.inference.ModelInfer(asked)
+            answer = await alice.inference.ModelInfer(asked, timeout=PATIENCE_S)
             assert trace.exists()
             np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], "<f8"), linear().predict(ROWS))
             await alice.deploy(version, "approved")
         trace.rmdir()
         async with serving_of(rig):
             # What was approved when it was deployed is loaded again.
-            answer = await rig.caller("alice").inference.ModelInfer(request(ROWS, "approved"))
+            answer = await rig.caller("alice").inference.ModelInfer(request(ROWS, "approved"), timeout=PATIENCE_S)
             assert trace.exists()
             np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], "<f8"), linear().predict(ROWS))
 

@@ -48,7 +48,7 @@ async def reaches(caller: Caller, sequence: int) -> None:
     async def reached() -> bool:
         return await caller.reached("same-producer") >= sequence
 
-    await until(reached, f"batch {sequence} was handled", 30)
+    await until(reached, f"batch {sequence} was handled")
 
 
 async def raw(kafka: str, enough: dict[str, int]) -> dict[str, list[Message]]:
@@ -73,7 +73,7 @@ async def raw(kafka: str, enough: dict[str, int]) -> dict[str, list[Message]]:
         await asyncio.to_thread(read, names)
         return all(len(found.get(name, [])) >= count for name, count in enough.items())
 
-    await until(all_there, f"so many messages are there: {enough}", 60)
+    await until(all_there, f"so many messages are there: {enough}")
     return found
 
 

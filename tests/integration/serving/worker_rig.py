@@ -86,7 +86,7 @@ class Many:
 
     async def ask(self, number: int, asked: Any) -> Any:
         stub = self._stubs[number % len(self._stubs)]
-        return await stub.ModelInfer(asked, metadata=self._metadata, timeout=30)
+        return await stub.ModelInfer(asked, metadata=self._metadata, timeout=150)
 
     async def close(self) -> None:
         for channel in self._channels:

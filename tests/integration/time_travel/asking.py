@@ -192,7 +192,7 @@ class Caller:
         self._address, self._metadata = address, (("authorization", f"Bearer {token}"),)
         self._channels: dict[str, grpc.Channel] = {}
 
-    def __call__(self, method: MethodDescriptor | str, timeout_s: float = 60, **fields: Any) -> Any:
+    def __call__(self, method: MethodDescriptor | str, timeout_s: float = 150, **fields: Any) -> Any:
         method = method_of(method) if isinstance(method, str) else method
         service = method.containing_service.full_name
         call = self._channel(service.split(".")[1]).unary_unary(

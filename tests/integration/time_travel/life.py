@@ -25,7 +25,7 @@ STAGES = ("development", "staging", "production", "archived")
 START = datetime(2013, 4, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ROWS = 200
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 class Receiver(BaseHTTPRequestHandler):

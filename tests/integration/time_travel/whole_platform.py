@@ -48,7 +48,8 @@ class PoolWorker:
             raise WorkerLost(f"the process is gone: {error}") from error
 
     async def kill(self) -> None:
-        for process in list(self._pool._processes.values()):
+        # A pool that was shut down has no processes: it may be killed when it is given back, and once more at the end.
+        for process in list((self._pool._processes or {}).values()):
             process.kill()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -26,7 +26,7 @@ from whole_platform import whole_platform
 
 EXAMPLES = int(os.environ.get("MODELOG_TIME_TRAVEL_EXAMPLES", "1"))
 SEED = int(os.environ.get("MODELOG_TIME_TRAVEL_SEED", "20130401"))
-PATIENCE_S = 60
+PATIENCE_S = 150
 STEPS = int(os.environ.get("MODELOG_TIME_TRAVEL_STEPS", "6"))
 Question = tuple[MethodDescriptor, Fields]
 Answer = bytes | str

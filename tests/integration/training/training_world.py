@@ -35,7 +35,7 @@ from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.training.v1 import training_pb2 as pb
 from modelog_proto.training.v1.training_pb2_grpc import TrainingServiceStub
 
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 LOOK_S = 0.05
 TENANT = "acme"
 ENDED = (pb.JOB_STATUS_SUCCEEDED, pb.JOB_STATUS_FAILED, pb.JOB_STATUS_CANCELLED)

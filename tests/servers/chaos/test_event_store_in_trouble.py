@@ -20,7 +20,7 @@ from real_servers import PostgresServer
 WRITERS = 8
 MORE = 100
 SERVES_AGAIN_S = 30
-PATIENCE_S = 60
+PATIENCE_S = 150
 COMMAND_S = 2.0
 
 

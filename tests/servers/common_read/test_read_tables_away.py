@@ -16,7 +16,7 @@ from named_things import Parts, assemble
 from real_servers import MariadbServer, PostgresServer
 from severed import Way, way_to
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 async def reached(parts: Parts, position: int) -> None:

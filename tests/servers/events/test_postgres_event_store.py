@@ -134,7 +134,7 @@ async def test_a_server_that_is_not_there_is_said_without_the_password(address: 
 async def test_connections_that_the_server_ended_are_replaced(database: str) -> None:
     store = await PostgresEventStore.open(database)
     await store.append("a.b-1", [new(1)])
-    waiting = asyncio.create_task(store.wait_beyond(1, timeout_s=20))
+    waiting = asyncio.create_task(store.wait_beyond(1, timeout_s=150))
     administrator = await asyncpg.connect(database)
     ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'modelog'"
     assert await administrator.fetchval(ended) >= 1

@@ -39,7 +39,7 @@ async def is_told_the_head(store: PostgresEventStore) -> bool:
 
 
 async def waits_for_it(store: PostgresEventStore) -> bool:
-    return await store.wait_beyond(1, timeout_s=20) == 2
+    return await store.wait_beyond(1, timeout_s=150) == 2
 
 
 async def is_told_its_position(store: PostgresEventStore) -> bool:
@@ -81,7 +81,7 @@ async def test_the_lock_is_free_while_the_disk_is_waited_for(postgres: PostgresS
     await administrator.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     await administrator.execute("SELECT pg_reload_conf()")
     try:
-        async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+        async with asyncio.TaskGroup() as group, asyncio.timeout(150):
             waiting = [group.create_task(s.append("a.b-1", [new()])) for s in (store, other)]
             await _waiting_for_standbys(administrator, 2)
             assert await administrator.fetchval(f"SELECT pg_try_advisory_xact_lock({LOCK})")

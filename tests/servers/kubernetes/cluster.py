@@ -33,7 +33,7 @@ from modelog_serving.kubernetes.settings import KubernetesSettings
 from modelog_serving.routing.routes import Routes
 from real_servers import KubernetesServer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 TENANT = "acme"
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 1), ("wind",), ("numeric",)),), (TensorSpec("y", "FP32", (-1,)),))
 V1 = Candidate("flight-delay", "1.0.0", "a" * 64, "xgboost", SIGNATURE, "staging", True)

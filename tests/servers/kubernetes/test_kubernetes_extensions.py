@@ -21,7 +21,7 @@ from modelog_serving.kubernetes.pods import template_of
 from real_servers import KubernetesServer
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 APART = {"variants": "apart", "gateway": "edge/main", "domain": "models.example.org"}
 KEDA = {"scaler": "keda", "prometheus": "http://prometheus:9090", "activation_query": "sum(requests)"}
 

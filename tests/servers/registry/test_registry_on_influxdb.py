@@ -36,7 +36,7 @@ __all__ = [
     "test_what_a_restored_log_does_not_seal_is_sealed_again",
     "test_what_log_run_told_stands_in_the_same_history",
 ]
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 async def when_it_is_back(ask: Callable[[], Awaitable[Any]]) -> Any:

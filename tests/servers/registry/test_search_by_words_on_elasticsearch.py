@@ -16,7 +16,7 @@ from registry_fixtures import Registry, serving
 from test_search_by_words import *  # noqa: F403
 from test_search_by_words import models, runs
 
-PATIENCE_S = 90
+PATIENCE_S = 150
 
 
 @pytest.fixture

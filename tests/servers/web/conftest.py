@@ -22,7 +22,7 @@ from written_canary import begun, looked, write
 
 CHROMIUM = "/usr/bin/chromium"
 # How long something may take to appear: longer than the busiest machine needs.
-PATIENCE_MS = 60_000
+PATIENCE_MS = 150_000
 expect.set_options(timeout=PATIENCE_MS)
 
 

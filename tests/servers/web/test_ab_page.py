@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("web pages")
 ROWS = 600
 MINUTE_US = 60_000_000
 FIRST_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @pytest.fixture(scope="module")

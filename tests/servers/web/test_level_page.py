@@ -17,7 +17,7 @@ from small_platform import SmallPlatform
 from toy_model import FEATURES, deployed
 
 pytestmark = pytest.mark.xdist_group("web pages")
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @pytest.fixture(scope="module")

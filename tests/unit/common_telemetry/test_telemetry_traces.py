@@ -138,7 +138,7 @@ with traces.span("work"):
 
 
 def test_spans_and_metrics_reach_the_endpoint_at_the_latest_when_the_process_ends(collector: Collector) -> None:
-    subprocess.run([sys.executable, "-c", EXPORTING, collector.endpoint], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", EXPORTING, collector.endpoint], check=True, timeout=180)
     spans = ExportTraceServiceRequest.FromString(collector.got["/v1/traces"][0]).resource_spans[0]
     assert [s.name for s in spans.scope_spans[0].spans] == ["work"]
     named = {a.key: a.value.string_value for a in spans.resource.attributes}

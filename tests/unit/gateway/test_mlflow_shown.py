@@ -11,7 +11,7 @@ from modelog_common.rpc.call import Call, calling
 from modelog_common.security.tokens import Identity
 from modelog_gateway.mlflow.shown import Shown
 
-WAIT_S = 60
+WAIT_S = 150
 
 
 class Maker:

@@ -13,7 +13,7 @@ from modelog_platform.parts.ports import free_port
 from modelog_platform.processes import Ports, ProcessSpec
 from modelog_platform.supervisor import Supervisor
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 # Listens until it is told to stop; SIGUSR1 makes it deaf, as a process is that hangs.
 LISTENS = """
 import signal, socket, sys

@@ -119,7 +119,7 @@ def test_a_port_in_use_is_said_with_a_way_out_and_damages_nothing(tmp_path: Path
 
 def test_the_process_ends_with_status_1_and_one_sentence(tmp_path: Path, taken_port: int) -> None:
     command = [sys.executable, "-m", "modelog_platform", "--data-dir", str(tmp_path / "d"), "--port", str(taken_port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"modelog up: port {taken_port} is in use")
     assert len(done.stderr.splitlines()) == 1
@@ -167,7 +167,7 @@ def test_a_second_platform_is_refused_by_the_pid_of_the_first(tmp_path: Path, ho
 
 def test_down_stops_what_has_the_directory(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert commands.down(tmp_path / "data") == tmp_path / "data"
-    assert holder.wait(30) == -signal.SIGTERM
+    assert holder.wait(150) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("holder", [("stubborn",)], indirect=True)

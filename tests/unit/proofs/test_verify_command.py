@@ -24,11 +24,11 @@ def flip_payload(store: str) -> None:
 
 def test_the_module_runs_on_its_own(files: list[str]) -> None:
     command = [sys.executable, "-m", "modelog_proofs", *files]
-    good = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    good = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert (good.returncode, good.stderr) == (0, "")
     assert "VERIFIED" in good.stdout
     flip_payload(files[0])
-    bad = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    bad = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert (bad.returncode, bad.stderr) == (1, "")
     assert "FAILED\n- The events at positions 1 to 60 do not give the signed root" in bad.stdout
 

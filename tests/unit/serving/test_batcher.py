@@ -14,7 +14,7 @@ from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.failed import HUNG, ModelDied
 from modelog_serving.engine.runtime import Matrix, Quick
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 class Gate:

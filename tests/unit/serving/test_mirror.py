@@ -36,7 +36,7 @@ def ref_of(content: bytes) -> ModelRef:
 
 
 async def came(shadow: Shadow, requests: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while shadow.compared + shadow.failed < requests:
             await asyncio.sleep(0.01)
 

@@ -20,7 +20,7 @@ from modelog.batch.sources import open_table
 from modelog.training import StoredModel
 from modelog_common.domain.errors import NotAllowed, NotFound
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 IN_A_PROCESS = """
 import json, sys
 import msgspec

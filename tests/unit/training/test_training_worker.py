@@ -243,7 +243,7 @@ def test_threads_that_go_on_are_told(desk: Desk, worker: Worker) -> None:
     builtins.gate_of_the_test.set()  # type: ignore[attr-defined]
     for thread in threading.enumerate():
         if thread.name == "lingering":
-            thread.join(10)
+            thread.join(150)
     assert (outcome.error, outcome.dirty) == ("", "threads lingering")
 
 

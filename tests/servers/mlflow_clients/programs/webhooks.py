@@ -22,7 +22,7 @@ from mlflow.webhooks.constants import (
 )
 from mlflow.webhooks.types import get_example_payload_for_event, get_payload_class_for_event
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 SECRET = "hush, ünïcode"
 name = sys.argv[1]
 client = MlflowClient()
