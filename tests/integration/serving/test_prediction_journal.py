@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import Unavailable
+from modelog_common.domain.ids import uuid7_texts
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from modelog_serving.predlog import journal as journal_module
 from modelog_serving.predlog import log as log_module
@@ -227,10 +228,11 @@ async def test_while_the_file_takes_nothing_answers_are_refused_and_those_of_bef
 
 async def test_the_journal_takes_no_more_than_the_file_has_room_for(tmp_path: Path) -> None:
     log = await PredictionLog.open(tmp_path / FILE, ManualClock(), most_bytes=200_000)
+    stored = 0
     with pytest.raises(Unavailable, match="full"):
-        for n in range(1000):
-            await log.append(answers(*(f"{n}.{row}" for row in range(50))))
-    stored = n * 50
+        for made in uuid7_texts(1000):
+            await log.append(answers(*(f"{made}.{row}" for row in range(50))))
+            stored += 50
     await log.flush()
     assert len(in_file(log.path)) == stored
     path = as_killed(log, tmp_path / "killed")

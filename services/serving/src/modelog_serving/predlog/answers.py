@@ -132,6 +132,7 @@ def join(parts: Sequence[Answers]) -> Answers:
         answered_by=np.concatenate(answered_by),
         features=np.concatenate([part.features for part in parts]),
         outputs=np.concatenate([part.outputs for part in parts]),
+        given_ids=any(part.given_ids for part in parts),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 
-from modelog_serving.predlog import file, segments
+from modelog_serving.predlog import index, segments
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.seal import Sealer
@@ -69,11 +69,11 @@ class Evidence:
         return NotFound(f"the prediction log has no prediction {prediction_id!r}{of}{dropped}")
 
 
-def _places(tenant: str, deployment: str, prediction_id: str) -> Callable[[sqlite3.Connection], list[file.Place]]:
-    return lambda db: file.places_of(db, tenant, deployment, prediction_id)
+def _places(tenant: str, deployment: str, prediction_id: str) -> Callable[[sqlite3.Connection], list[index.Place]]:
+    return lambda db: index.places_of(db, tenant, deployment, prediction_id)
 
 
-async def _included(sealed: Sealed, place: file.Place, tenant: str, prediction_id: str) -> Included | None:
+async def _included(sealed: Sealed, place: index.Place, tenant: str, prediction_id: str) -> Included | None:
     """None for what was dropped."""
     log = sealed.log
     segment = await log.reading(lambda db: segments.segment_of(db, tenant, place.sequence))

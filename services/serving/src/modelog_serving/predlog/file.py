@@ -1,28 +1,23 @@
-"""The prediction log's SQLite file: batches, where each prediction is, and how far each producer has come."""
+"""The prediction log's SQLite file: its tables, the batches in it, and how far each producer has come."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.bus.topics import sender_of
 from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import uuid7
-from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
-from modelog_serving.predlog.answers import Answers, Recorded, row_of
+from modelog_serving.predlog.answers import Answers
 
 # 2 has segments, and batches that were dropped: who does not know of them would count batches anew. 3 has a journal
-# beside it: who does not read it would lose what was answered before a crash.
-FORMAT = 3
+# beside it: who does not read it would lose what was answered before a crash. 4 knows batches by the range of their
+# ids: who does not look there would not find them.
+FORMAT = 4
 PAGE_BYTES = 4096
 MOST_PAGES = 4_294_967_294
-# As JSON writes it.
-NUL = "\\u0000"
 CONSUMER = "serving.requests"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -32,6 +27,8 @@ CREATE TABLE IF NOT EXISTS deployment (number INTEGER PRIMARY KEY, tenant TEXT N
   UNIQUE (tenant, name));
 CREATE TABLE IF NOT EXISTS prediction (deployment INTEGER NOT NULL, id TEXT NOT NULL, sequence INTEGER NOT NULL,
   row INTEGER NOT NULL, PRIMARY KEY (deployment, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS made (deployment INTEGER NOT NULL, last TEXT NOT NULL, sequence INTEGER NOT NULL,
+  first TEXT NOT NULL, PRIMARY KEY (deployment, last, sequence)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (producer TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segment (tenant TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL,
   last INTEGER NOT NULL, count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, root TEXT NOT NULL, digest TEXT NOT NULL,
@@ -119,58 +116,6 @@ def known_number(db: sqlite3.Connection, tenant: str, deployment: str) -> int | 
     return None if row is None else int(row[0])
 
 
-def place_of(db: sqlite3.Connection, number: int, prediction_id: str) -> tuple[int, int] | None:
-    """The batch and the row of a prediction."""
-    row = db.execute(
-        "SELECT sequence, row FROM prediction WHERE deployment = ? AND id = ?", (number, prediction_id)
-    ).fetchone()
-    return None if row is None else (row[0], row[1])
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a prediction is."""
-
-    deployment: str
-    sequence: int
-    row: int
-
-
-def places_of(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> list[Place]:
-    """Where a tenant's predictions of this id are: of one deployment, or of all when none is named."""
-    rows = db.execute(
-        "SELECT d.name, p.sequence, p.row FROM deployment d JOIN prediction p ON p.deployment = d.number AND p.id = ? "
-        "WHERE d.tenant = ? AND ? IN ('', d.name)",
-        (prediction_id, tenant, deployment),
-    )
-    return [Place(*row) for row in rows]
-
-
-def index(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int, first_row: int = 0) -> None:
-    """Say where predictions are. Of an id that is there already the first place counts."""
-    told = json.dumps(list(ids))
-    if NUL in told:
-        # SQLite's JSON would end the id there.
-        db.executemany(
-            "INSERT OR IGNORE INTO prediction VALUES (?, ?, ?, ?)",
-            [(number, prediction_id, sequence, row) for row, prediction_id in enumerate(ids, first_row)],
-        )
-        return
-    # One statement: each gives up Python's lock and has to get it back.
-    db.execute(
-        "INSERT OR IGNORE INTO prediction SELECT ?, value, ?, key + ? FROM json_each(?)",
-        (number, sequence, first_row, told),
-    )
-
-
-def forget(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: int) -> None:
-    """Take the predictions of a batch out of the index."""
-    db.executemany(
-        "DELETE FROM prediction WHERE deployment = ? AND id = ? AND sequence = ?",
-        [(number, prediction_id, sequence) for prediction_id in ids],
-    )
-
-
 def store(db: sqlite3.Connection, answers: Answers, sequence: int, body: bytes) -> None:
     db.execute("INSERT INTO batch VALUES (?, ?, ?, ?)", (sequence, answers.tenant, answers.deployment, body))
     if answers.source is not None:
@@ -187,14 +132,3 @@ def reached(db: sqlite3.Connection, producer: str, sequence: int) -> None:
 
 def save_progress(db: sqlite3.Connection, progress: Progress) -> None:
     SqliteProgress(db, CONSUMER).save(progress)
-
-
-def recorded(db: sqlite3.Connection, sequence: int, row: int) -> Recorded:
-    (body,) = db.execute("SELECT body FROM batch WHERE sequence = ?", (sequence,)).fetchone()
-    return row_of(PredictionBatch.FromString(body), row)
-
-
-def find(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
-    """One answer by its id."""
-    places = places_of(db, tenant, deployment, prediction_id)
-    return recorded(db, places[0].sequence, places[0].row) if places else None

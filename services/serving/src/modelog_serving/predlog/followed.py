@@ -11,7 +11,7 @@ from time import monotonic
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import ModelogError
 
-from modelog_serving.predlog import file
+from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers
 from modelog_serving.predlog.journal import Journal, NoJournal
 from modelog_serving.predlog.log import GATHER_S, PATIENCE_S, PredictionLog
@@ -93,7 +93,7 @@ class OtherLogs:
             number = None if db is None else file.known_number(db, answers.tenant, answers.deployment)
             if db is None or number is None:
                 continue
-            places = [file.place_of(db, number, prediction_id) for prediction_id in answers.ids]
+            places = [index.place_of(db, number, prediction_id) for prediction_id in answers.ids]
             if any(place is not None for place in places):
                 return before(db, answers, places)
         return None

@@ -22,7 +22,7 @@ from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import ModelogError, Overloaded, Unavailable
 
 from modelog_serving.engine.texts import size_bytes
-from modelog_serving.predlog import file
+from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers, Recorded
 from modelog_serving.predlog.journal import Journal, Journaled, fits
 from modelog_serving.predlog.writer import Outcome, StreamCommit, Writer, micros
@@ -35,8 +35,10 @@ ROW_BYTES = 200
 # much more, or the file would not take it, answers wait for the file.
 GATHER_S = 0.05
 GATHER_BYTES, MOST_JOURNAL_BYTES = 1 << 20, 8 << 20
-# In the file, with its index, answers take at most so many times their bytes in the journal.
+# In the file, with its index, answers take at most so many times their bytes in the journal, and some pages that are
+# begun.
 GROWTH = 4
+BEGUN_BYTES = 8 * file.PAGE_BYTES
 AGAIN_S = 1.0
 # A commit that takes longer tells of a disk that hangs: the loop stays away from it.
 PATIENCE_S = 0.5
@@ -153,7 +155,7 @@ class PredictionLog:
 
     def _to_journal(self, answers: Answers) -> bool:
         """Write it to the journal, if what is there finds its way into the file."""
-        room = min(MOST_JOURNAL_BYTES, self._in_file.room_bytes // GROWTH)
+        room = min(MOST_JOURNAL_BYTES, (self._in_file.room_bytes - BEGUN_BYTES) // GROWTH)
         if self._refused or self._journal_bytes >= room or self._hangs():
             return False
         now_us = micros(self._clock.now())
@@ -253,7 +255,7 @@ class PredictionLog:
 
     async def find(self, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
         """One answer by its id."""
-        return await self.reading(lambda db: file.find(db, tenant, deployment, prediction_id))
+        return await self.reading(lambda db: index.find(db, tenant, deployment, prediction_id))
 
     async def reading(self, work: Callable[[sqlite3.Connection], T], *, whole: bool = True) -> T:
         """Look at the file in the reader's thread; raises Unavailable when it cannot be read.

@@ -12,7 +12,7 @@ from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Unavailable
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
-from modelog_serving.predlog import file, segments
+from modelog_serving.predlog import file, index, segments
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.segments import Segment
 from modelog_serving.predlog.writer import micros
@@ -112,7 +112,7 @@ def _clear(db: sqlite3.Connection) -> bool:
     for sequence, deployment, body in batches:
         number = file.number_of(db, tenant, deployment)
         ids = PredictionBatch.FromString(body).prediction_ids
-        file.forget(db, number, ids, sequence)
+        index.forget(db, number, ids, sequence)
         gone.append((sequence,))
         rows += len(ids)
         if rows >= ROWS_AT_ONCE:

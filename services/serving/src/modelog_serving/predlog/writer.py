@@ -14,7 +14,7 @@ from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import AlreadyExists, ModelogError, Unavailable
 
 from modelog_serving.engine.texts import same_cells
-from modelog_serving.predlog import file
+from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers, Merging, Recorded, to_batch
 from modelog_serving.predlog.journal import Journaled
 
@@ -119,7 +119,7 @@ class Writer:
     def _known(self, answers: Answers) -> Outcome | ModelogError:
         """What was answered before under these ids, or None when they are new."""
         number = file.number_of(self._db, answers.tenant, answers.deployment)
-        places = [file.place_of(self._db, number, prediction_id) for prediction_id in answers.ids]
+        places = [index.place_of(self._db, number, prediction_id) for prediction_id in answers.ids]
         if all(place is None for place in places):
             return self.elsewhere(answers)
         return before(self._db, answers, places)
@@ -131,7 +131,7 @@ class Writer:
             body = to_batch(answers, self._next, self.log_id, self._latest_us).SerializeToString()
             file.store(self._db, answers, self._next, body)
             number = file.number_of(self._db, answers.tenant, answers.deployment)
-            file.index(self._db, number, answers.ids, self._next)
+            index.add(self._db, number, answers, self._next)
             self._next += 1
 
     def _transaction(self, work: Callable[[], T]) -> T:
@@ -173,7 +173,7 @@ def before(
     """What was answered under these ids, some of which are in a log; the error when it was for other features."""
     found: list[Recorded] = []
     for row, place in enumerate(places):
-        known = None if place is None else file.recorded(db, *place)
+        known = None if place is None else index.recorded(db, *place)
         if known is None or not same_cells(known.features, answers.features[row]):
             taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
             return AlreadyExists(
