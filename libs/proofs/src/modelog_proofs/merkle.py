@@ -5,7 +5,7 @@ ever. A root or a proof of any past size is a fold over O(log n) of them, as in 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from .errors import InvalidProof
@@ -59,6 +59,12 @@ def hash_children(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def parents_of(row: bytes) -> bytes:
+    """Of hashes that stand one behind the other, those of their parents: each of two neighbours."""
+    sha256, width = hashlib.sha256, 2 * HASH_BYTES
+    return b"".join([sha256(b"\x01" + row[at : at + width]).digest() for at in range(0, len(row), width)])
+
+
 def range_nodes(begin: int, end: int) -> list[Node]:
     """The complete subtrees that make up the leaves [begin, end), left to right.
 
@@ -107,18 +113,26 @@ class Frontier:
         """Add leaves in order, as `append` of each does, at a third of its time: level by level."""
         for leaf_hash in leaf_hashes:
             _require_hash("leaf_hash", leaf_hash)
+        self.extend_joined(b"".join(leaf_hashes))
+
+    def extend_joined(self, row: bytes, parents: Callable[[bytes], bytes] = parents_of) -> None:
+        """The same of leaf hashes that stand one behind the other, by something else that does what `parents_of` does.
+
+        Raises ValueError when they are not whole.
+        """
+        if len(row) % HASH_BYTES:
+            raise ValueError(f"leaf hashes must be of {HASH_BYTES} bytes each, together they have {len(row)}")
         # What is there by its level, lowest first; the bits of the size say which levels have something.
         there, kept = list(reversed(self._hashes)), []
-        size, row = self.size, list(leaf_hashes)
-        self.size += len(row)
+        size = self.size
+        self.size += len(row) // HASH_BYTES
         while row or size:
             if size & 1:
-                row.insert(0, there.pop(0))
-            if len(row) & 1:
-                kept.append(row.pop())
-            lefts = iter(row)
-            # Pairs of neighbours, each left before right.
-            row = [hash_children(left, right) for left, right in zip(lefts, lefts)]
+                row = there.pop(0) + row
+            if len(row) & HASH_BYTES:
+                kept.append(row[-HASH_BYTES:])
+                row = row[:-HASH_BYTES]
+            row = parents(row) if row else row
             size >>= 1
         self._hashes = kept[::-1]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from modelog_proofs import PREDICTION_TAG, TEXTS_TAG, PredictionRecord, leaf_field
@@ -63,21 +65,49 @@ def _texts(*sides: tuple[str, ...]) -> bytes:
     return b"".join(leaf_field(b"".join(leaf_field(text.encode()) for text in side)) for side in sides)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What leaves of a batch have alike: before the id, each answerer's fields, and that of the features' names."""
+
+    before: bytes
+    answerers: Sequence[bytes]
+    names: bytes
+
+
+def shared(batch: PredictionBatch) -> Shared:
+    """Made once for batches that follow each other."""
+    return _shared(
+        _LEAF_WITH_TEXTS if batch.text_features or batch.text_outputs else _LEAF,
+        (batch.log_id, batch.tenant, batch.deployment, batch.model),
+        tuple([(answerer.version, answerer.model_digest) for answerer in batch.answerers]),
+        tuple(batch.feature_names),
+    )
+
+
+@lru_cache(maxsize=64)
+def _shared(
+    tag: bytes, texts: Sequence[str], answerers: Sequence[tuple[str, str]], feature_names: Sequence[str]
+) -> Shared:
+    before = tag + b"".join(leaf_field(text.encode()) for text in texts)
+    fields = [leaf_field(version.encode()) + leaf_field(digest.encode()) for version, digest in answerers]
+    return Shared(before, fields, leaf_field(b"".join(leaf_field(name.encode()) for name in feature_names)))
+
+
+def between(batch: PredictionBatch, alike: Shared) -> bytes:
+    """What stands between the event's time and the numbers."""
+    return leaf_field(b"%d" % batch.answered_at_us) + alike.names
+
+
 def _parts(batch: PredictionBatch) -> list[Columns | list[bytes]]:
     """What leaves consist of, in order: bytes that are as long in all rows, or those of each row."""
+    alike = shared(batch)
     features, outputs = (_numbers(matrix) for matrix in numbers_of(batch))
     ids = _fields([text.encode() for text in batch.prediction_ids])
     keys = _fields([text.encode() for text in batch.keys]) if batch.keys else ids
-    answerers = [leaf_field(a.version.encode()) + leaf_field(a.model_digest.encode()) for a in batch.answerers]
     times = _fields([b"%d" % at for at in batch.event_times_us])
-    shared = (batch.log_id, batch.tenant, batch.deployment, batch.model)
-    has_texts = bool(batch.text_features or batch.text_outputs)
-    before = (_LEAF_WITH_TEXTS if has_texts else _LEAF) + b"".join(leaf_field(text.encode()) for text in shared)
-    names = leaf_field(b"".join(leaf_field(name.encode()) for name in batch.feature_names))
-    between = leaf_field(b"%d" % batch.answered_at_us) + names
-    who = _of_each(answerers, batch.answered_by)
-    parts = [_same(before), ids, keys, who, times, _same(between), features, outputs]
-    if has_texts:
+    who = _of_each(alike.answerers, batch.answered_by)
+    parts = [_same(alike.before), ids, keys, who, times, _same(between(batch, alike)), features, outputs]
+    if batch.text_features or batch.text_outputs:
         parts.append([_texts(*map(texts_by_cell, rows)) for rows in zip(*matrices_of(batch), strict=True)])
     return parts
 

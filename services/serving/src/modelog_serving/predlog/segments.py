@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from modelog_proofs import Frontier, MemoryHashStore, MerkleTree, PredictionRecord
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
+from modelog_serving.predlog import hashing
 from modelog_serving.predlog.leaves import leaf_hashes, record_of
 
+WAITING_BYTES = 100_000
 _FIELDS = "tenant, number, first, last, count, size_bytes, root, digest, first_us, last_us, position"
 
 
@@ -39,11 +41,18 @@ class OpenSegment:
         self.tenant, self.number, self.first, self.last = tenant, number, first, first
         self.size_bytes, self.first_us, self.last_us = 0, 0, 0
         self._frontier, self._digest = Frontier(), hashlib.sha256()
+        # Leaf hashes that are not in the tree yet: many are put there in one go.
+        self._leaves: list[bytes] = []
+        self._waiting_bytes = 0
 
     def add(self, sequence: int, body: bytes) -> None:
         """The next batch of the tenant."""
         batch = PredictionBatch.FromString(body)
-        self._frontier.extend(leaf_hashes(batch))
+        leaves = hashing.leaves_of(batch, body)
+        self._leaves.append(leaves)
+        self._waiting_bytes += len(leaves)
+        if self._waiting_bytes > WAITING_BYTES:
+            self._grow()
         self._digest.update(body)
         self.size_bytes += len(body)
         self.last, self.last_us = sequence, batch.answered_at_us
@@ -51,6 +60,7 @@ class OpenSegment:
 
     def closed(self) -> Segment:
         """As it is now."""
+        self._grow()
         return Segment(
             self.tenant,
             self.number,
@@ -63,6 +73,10 @@ class OpenSegment:
             self.first_us,
             self.last_us,
         )
+
+    def _grow(self) -> None:
+        self._frontier.extend_joined(b"".join(self._leaves), hashing.parents_of)
+        self._leaves, self._waiting_bytes = [], 0
 
 
 @dataclass
