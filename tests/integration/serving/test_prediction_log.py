@@ -15,6 +15,7 @@ import pytest
 from modelog_common.bus.progress import Progress
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import AlreadyExists, Overloaded, Unavailable
+from modelog_common.domain.ids import uuid7_texts
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from modelog_serving.predlog import answers as answers_module
 from modelog_serving.predlog import log as log_module
@@ -94,6 +95,17 @@ async def test_unlike_answers_are_batches_of_their_own(log: PredictionLog, monke
     )
     seen = [list(b.prediction_ids) for b in await batches(log)]
     assert seen == [["1", "2"], ["3"], ["4", "5"]]
+
+
+async def test_an_id_that_serving_made_is_answered_from_the_log(log: PredictionLog) -> None:
+    made = uuid7_texts(3)
+    assert await log.append(answers(*made)) is None
+    again = replace(answers(made[1], given=True), features=np.array([[2, 3]], np.float32))
+    for _ in range(2):
+        (found,) = await log.append(again) or ()
+        assert (found.prediction_id, found.answerer) == (made[1], V1)
+    with pytest.raises(AlreadyExists, match="already answered for other features"):
+        await log.append(replace(again, features=again.features + 1))
 
 
 async def test_given_ids_are_stored_once_even_at_once(log: PredictionLog) -> None:
