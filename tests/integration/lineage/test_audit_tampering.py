@@ -166,7 +166,11 @@ async def test_a_key_that_cannot_be_trusted_signs_nothing(
         with pytest.raises(NotAllowed, match=text):
             await checkpoint(bare.person())
         report = await verify(bare.person())
-        assert text in (await bare.person().projection("audit")).error
+
+        async def said() -> bool:
+            return text in (await bare.person().projection("audit")).error
+
+        await until(said, "the status says so")
     assert any(text in finding for finding in report.findings)
 
 

@@ -14,7 +14,7 @@ from modelog_common.domain.errors import NotAllowed, NotFound
 from modelog_proto.registry.v1 import model_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from numpy.typing import NDArray
-from serving_rig import COLUMNS, Caller, Rig, answers_of, model_file
+from serving_rig import COLUMNS, Caller, Rig, answers_of, model_file, until
 
 ROWS = np.random.default_rng(8).normal(size=(2, 4)).astype(np.float32)
 
@@ -52,7 +52,12 @@ async def test_health_and_metadata(rig: Rig, alice: Caller, http: aiohttp.Client
     await alice.deploy()
     async with aiohttp.ClientSession(rig.http) as anybody:
         assert await get(anybody, "/v2/health/live") == (200, {"live": True})
-        assert await get(anybody, "/v2/health/ready") == (200, {"ready": True})
+
+        async def ready() -> bool:
+            return await get(anybody, "/v2/health/ready") == (200, {"ready": True})
+
+        # Models are looked for beside the requests: a process that began a moment ago may not have done so.
+        await until(ready, "the server is ready")
         status, server = await get(anybody, "/v2")
     assert status == 200
     assert server["name"] == "modelog"

@@ -139,7 +139,7 @@ async def test_a_pickle_runs_nothing_in_a_version_that_nobody_approved(tmp_path:
                 with pytest.raises(NotAllowed, match="reading a pickle runs the code in it"):
                     await attempt
             ready = oip.ModelReadyRequest(name="lines", version=version)
-            assert not (await alice.inference.ModelReady(ready)).ready
+            assert not (await alice.inference.ModelReady(ready, timeout=PATIENCE_S)).ready
             await bob.approve(version)
             # Approved, but not where it would be used.
             with pytest.raises(NotAllowed, match="reading a pickle runs the code in it"):

@@ -76,10 +76,11 @@ class Sealer:
         """Hash the batches that were committed since."""
         if not self._begun:
             self._reached, self._begun = await self._log.reading(segments.reached), True
+        # Once is enough: what comes into the journal from now on is taken the next time.
         await self._log.flush()
         until = self._log.sequence
         while self._reached.covered < until:
-            await self._log.reading(lambda db: self._take(db, until))
+            await self._log.reading(lambda db: self._take(db, until), whole=False)
 
     def _take(self, db: sqlite3.Connection, until: int) -> None:
         """The next batches. Open segments are touched in the reader's thread only: a caller may go away at any time."""
@@ -119,13 +120,13 @@ class Sealer:
 
     async def _close(self, which: Callable[[OpenSegment], bool]) -> None:
         """Close these; write down what is closed, and tell it."""
-        closed = await self._log.reading(lambda _db: self._shut_all(which))
+        closed = await self._log.reading(lambda _db: self._shut_all(which), whole=False)
         if not (closed or self._untold):
             return
         self._untold = True
         await self._log.writing(lambda db: segments.keep(db, closed))
         del self._closed[: len(closed)]
-        for segment in await self._log.reading(segments.untold):
+        for segment in await self._log.reading(segments.untold, whole=False):
             await self._log.writing(partial(segments.told, segment=segment, position=await self._tell(segment)))
         self._untold = False
 
