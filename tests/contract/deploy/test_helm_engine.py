@@ -9,8 +9,9 @@ import pytest
 from helm_python import HelmRenderError, HelmValuesError
 from modelog_serving.settings import PREFIX, ServingSettings, load_serving_settings
 
-# The chart itself says where replicas run; a replica is told by serving what it answers for.
-OTHERS = {"replicas", "only"}
+# The chart itself says where replicas run, and not on Ray, which its images lack; a replica is told by serving what it
+# answers for.
+OTHERS = {"replicas", "only", "ray_address", "ray_installation", "ray_cpus", "ray_unused_s"}
 LIMITS = ("minimum", "maximum", "exclusiveMinimum")
 
 

@@ -280,3 +280,38 @@ async def test_what_waits_is_answered_before_the_end() -> None:
     model.open.set()
     await closing
     assert [task.result().tolist() for task in tasks] == [[[n]] for n in range(4)]
+
+
+async def test_batches_of_a_model_go_side_by_side_where_it_has_more_than_one_place() -> None:
+    made, model = Batcher(4, far=True), Gate()
+    made.at_once = 2
+    first = asyncio.create_task(made.predict(model, row(1)))
+    await entered(model)
+    model.entered.clear()
+    second = asyncio.create_task(made.predict(model, row(2)))
+    await entered(model)
+    waiting = [asyncio.create_task(made.predict(model, row(3))) for _ in range(3)]
+    await turns()
+    model.open.set()
+    assert [(await task)[0, 0] for task in (first, second, *waiting)] == [1, 2, 3, 3, 3]
+    assert sorted(model.calls) == [1, 1, 3], "the third batch waited for one of two places"
+    await made.close()
+
+
+async def test_the_way_to_a_model_is_not_taken_for_the_time_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(batcher_module.time, "perf_counter", lambda: now_s)
+    made = Batcher(1, far=True)
+
+    class Far:
+        def predict(self, rows: Matrix) -> Matrix:
+            nonlocal now_s
+            now_s += 0.02 + len(rows) * 0.0001
+            return rows[:, :1]
+
+    model = Far()
+    for rows in (1, 1, 101):
+        await made.predict(model, row(0, rows))
+    answers = [asyncio.create_task(made.predict(model, row(0))) for _ in range(500)]
+    assert len(await asyncio.gather(*answers)) == 500, "500 requests are one batch, which takes no second"
+    await made.close()

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 from modelog_common.domain.clock import ManualClock
-from modelog_serving.crew.autoscaler import QUANTILE, Autoscaler
+from modelog_serving.crew.autoscaler import Autoscaler
 from modelog_serving.crew.scaling import Seen, Steering, wanted
 from modelog_serving.deployment.scaling import Scaling
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.deployment.state import RUNNING, Deployment, Variant
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.routing.idle import Idle, rest
+from modelog_serving.routing.loads import QUANTILE
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 from modelog_serving.traffic.latency import quantile_ms

@@ -132,6 +132,10 @@ def _deciding(
         host.background("autoscaler", Autoscaler(crew, plane.routes, plane.meter).run)
     if own.replicas == "kubernetes":
         replicas.start(host, plane.routes, plane.deployments)
+    if own.replicas == "ray":
+        from modelog_serving.rayserve.replicas import start
+
+        start(host, own, plane)
 
 
 def _nobody(_resting: Iterable[str]) -> None:

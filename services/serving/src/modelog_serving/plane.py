@@ -24,6 +24,7 @@ from modelog_serving.control import DeploymentEntities
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.models import Models
+from modelog_serving.engine.runtime import Runtimes
 from modelog_serving.events import EVENTS
 from modelog_serving.failure.commands import FailureCommand
 from modelog_serving.oip.core import Inference
@@ -59,6 +60,7 @@ class Plane:
 
     log: PredictionLog
     routes: Routes
+    runtimes: Runtimes
     models: Models
     batcher: Batcher
     warmup: Warmup
@@ -87,7 +89,8 @@ def plane_of(
     only = own.answers_for()
     routes, counters, batcher = Routes(host.store, only), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(models_at), partial(host.peer, "registry"))
-    models = Models(files, LazyRuntimes(own.threads, own.limits), own.models)
+    runtimes = _runtimes(own, models_at)
+    models = Models(files, runtimes, own.models)
     warmup = Warmup(routes, models, strict=only is not None)
     versions = RegistryVersions(partial(host.peer, "registry"), host.store.head)
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
@@ -105,6 +108,7 @@ def plane_of(
     return Plane(
         log,
         routes,
+        runtimes,
         models,
         batcher,
         warmup,
@@ -147,6 +151,16 @@ def listen(host: Host, plane: Plane, *, shared: bool) -> None:
     host.before_serving(partial(http.start, host.endpoints, "http"))
     host.on_stop(grpc.stop)
     host.on_stop(http.stop)
+
+
+def _runtimes(own: ServingSettings, models_at: Path) -> Runtimes:
+    """Where models are computed: here, or by replicas."""
+    if own.replicas != "ray":
+        return LazyRuntimes(own.threads, own.limits)
+    # Here, because only those who use it pay for what it imports.
+    from modelog_serving.rayserve.replicas import runtimes_of
+
+    return runtimes_of(own, models_at)
 
 
 def _caches(host: Host) -> Callable[[int], Cache]:

@@ -32,6 +32,10 @@ class ServingSettings(BaseSettings):
 
     `replicas` says where deployments run besides this process; `only`, such as acme/flights or acme/flights@1.1.0,
     makes this process one of those replicas, which answers for that deployment, or that version of it, and no other.
+
+    With `ray` models are computed by replicas on the Ray Serve of the cluster whose head is at `ray_address`, each of
+    which takes `ray_cpus` of Ray's; one that no traffic needs keeps its replicas for `ray_unused_s` after it was asked.
+    `ray_installation` tells the applications of several platforms in one cluster apart.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -41,7 +45,11 @@ class ServingSettings(BaseSettings):
     log_max_bytes: int = Field(default=0, ge=0)
     log_keep_s: int = Field(default=0, ge=0)
     workers: int | Literal["auto"] = Field(default=1)
-    replicas: Literal["local", "kubernetes"] = "local"
+    replicas: Literal["local", "kubernetes", "ray"] = "local"
+    ray_address: str = Field(default="", pattern=r"^([^/\s]+:[0-9]{1,5})?$")
+    ray_installation: str = Field(default="modelog", pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+    ray_cpus: float = Field(default=1.0, ge=0, le=1000)
+    ray_unused_s: float = Field(default=60.0, ge=0, le=86_400)
     only: str = Field(default="", pattern=r"^([^/@]+/[^/@]+(@[^/@]+)?)?$")
     traffic_window_s: int = Field(default=60, ge=1, le=3600)
     segment_s: int = Field(default=60, ge=1, le=86_400)

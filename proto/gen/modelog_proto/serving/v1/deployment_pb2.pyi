@@ -545,7 +545,7 @@ class Replicas(_message.Message):
     READY_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
     backend: _builtins.str
-    """Where they run: "kubernetes"."""
+    """Where they run: "local", "kubernetes" or "ray"."""
     wanted: _builtins.int
     ready: _builtins.int
     @_builtins.property

@@ -41,7 +41,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Replicas:
-    """What was last seen of the replicas where they run; `backend` is "kubernetes"."""
+    """What was last seen of the replicas where they run; `backend` is "kubernetes" or "ray"."""
 
     backend: str
     wanted: int

@@ -50,16 +50,22 @@ class _Running:
 class Batcher:
     """One batch of a model at a time, in a thread or, where it is known to be short, on the event loop.
 
-    Models take turns of one batch each; `workers` threads compute. Streams go beside them.
+    Models take turns of one batch each; `workers` threads compute. Streams go beside them. `at_once` batches of a model
+    are computed side by side, where it has more than one place to compute them; with `far` they are away, so that a
+    batch takes a while however few rows it has.
     """
 
-    def __init__(self, workers: int = 2, longest_wait_s: float = LONGEST_WAIT_S) -> None:
+    def __init__(self, workers: int = 2, longest_wait_s: float = LONGEST_WAIT_S, *, far: bool = False) -> None:
+        self.at_once, self._far = 1, far
+        # The shortest batch of a model that was seen: what the way alone takes.
+        self._way_s: dict[int, float] = {}
         # One more: a stream's batch makes no request wait.
         self._pool = ThreadPoolExecutor(workers + 1, "inference")
         self._workers, self._longest_wait_s = workers, longest_wait_s
         # Of models that have something waiting, in the order in which they come to their turn.
         self._waiting: dict[int, _Queue] = {}
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, list[_Running]] = {}
+        self._under_way = 0
         self._row_s: dict[int, float] = {}
         self._requests = self._bytes = 0
         self._next: asyncio.Handle | None = None
@@ -111,11 +117,13 @@ class Batcher:
         """How long who comes now would wait: for the batch that runs, which may be late already, and those before."""
         row_s, running, queue = self._row_s.get(key, 0.0), self._running.get(key), self._waiting.get(key)
         wait_s = 0.0
-        if running is not None:
-            wait_s += max(running.rows * row_s, time.perf_counter() - running.since_s)
+        if running is not None and self._full(key):
+            now_s = time.perf_counter()
+            wait_s += min(max(one.rows * row_s, now_s - one.since_s) for one in running)
         if queue is not None:
             # The threads are shared with the other models that have something to do.
-            wait_s += queue.rows * row_s * max(1.0, len(self._waiting) / self._workers)
+            ahead_s = queue.rows * row_s + -(-queue.rows // ROWS_PER_CALL) * self._way_s.get(key, 0.0)
+            wait_s += ahead_s / self.at_once * max(1.0, len(self._waiting) / self._workers)
         return wait_s
 
     def turn(self) -> None:
@@ -125,11 +133,11 @@ class Batcher:
             self._next = None
         end_s = time.perf_counter() + LOOP_MS / 1000
         for key in list(self._waiting):
-            if key not in self._running:
+            if not self._full(key):
                 self._serve(key, self._waiting[key])
             if time.perf_counter() > end_s:
                 break
-        if any(key not in self._running and self._has_room(queue) for key, queue in self._waiting.items()):
+        if any(not self._full(key) and self._has_room(queue) for key, queue in self._waiting.items()):
             self._soon()
         elif not self._waiting and not self._running:
             self._quiet.set()
@@ -138,12 +146,16 @@ class Batcher:
         if self._next is None:
             self._next = asyncio.get_running_loop().call_soon(self.turn)
 
+    def _full(self, key: int) -> bool:
+        """Whether as many batches of a model are computed as may be."""
+        return len(self._running.get(key, ())) >= self.at_once
+
     def _has_room(self, queue: _Queue) -> bool:
-        return len(self._running) < self._workers or queue.works[0].rows <= _short(queue.works[0].model)
+        return self._under_way < self._workers or queue.works[0].rows <= _short(queue.works[0].model)
 
     def _serve(self, key: int, queue: _Queue) -> None:
         model = queue.works[0].model
-        short, free = _short(model), len(self._running) < self._workers
+        short, free = _short(model), self._under_way < self._workers
         on_loop = queue.rows <= short or (not free and queue.works[0].rows <= short)
         if not on_loop and not free:
             return
@@ -162,9 +174,11 @@ class Batcher:
             self._learn(key, rows, began_s)
             _tell(batch, found)
             return
-        self._running[key] = _Running(rows, began_s)
+        running = _Running(rows, began_s)
+        self._running.setdefault(key, []).append(running)
+        self._under_way += 1
         computed = asyncio.get_running_loop().run_in_executor(self._pool, outcomes, model, matrices, ROWS_PER_CALL)
-        computed.add_done_callback(partial(self._done, key, batch))
+        computed.add_done_callback(partial(self._done, key, running, batch))
 
     def _cut(self, queue: _Queue, most_rows: int) -> list[tuple[Work, Matrix]]:
         """The first of what waits, up to so many rows but at least one; those are left out whom nobody waits for."""
@@ -181,8 +195,18 @@ class Batcher:
                 rows += len(matrix)
         return batch
 
-    def _done(self, key: int, batch: Sequence[tuple[Work, Matrix]], computed: asyncio.Future[list[Outcome]]) -> None:
-        running = self._running.pop(key)
+    def _done(
+        self,
+        key: int,
+        running: _Running,
+        batch: Sequence[tuple[Work, Matrix]],
+        computed: asyncio.Future[list[Outcome]],
+    ) -> None:
+        self._under_way -= 1
+        # Two that began in the same moment with as many rows are alike.
+        self._running[key].remove(running)
+        if not self._running[key]:
+            del self._running[key]
         self._learn(key, running.rows, running.since_s)
         error = computed.exception()
         if error is None:
@@ -192,7 +216,11 @@ class Batcher:
         self.turn()
 
     def _learn(self, key: int, rows: int, began_s: float) -> None:
-        each_s = (time.perf_counter() - began_s) / rows
+        took_s = time.perf_counter() - began_s
+        if self._far:
+            way_s = self._way_s[key] = min(self._way_s.get(key, took_s), took_s)
+            took_s -= way_s
+        each_s = took_s / rows
         before_s = self._row_s.get(key, each_s)
         if len(self._row_s) >= PACES:
             self._row_s.clear()

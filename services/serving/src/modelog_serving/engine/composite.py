@@ -106,6 +106,11 @@ class Chain:
         return answer
 
 
+def members_of(model: Model) -> list[Model]:
+    """Those of an ensemble or a chain; a model of another kind is its own only one."""
+    return [part.model for part in model.parts] if isinstance(model, Ensemble | Chain) else [model]
+
+
 def manifest_of(content: bytes) -> Manifest:
     """Raises NotAllowed when the file is none."""
     try:

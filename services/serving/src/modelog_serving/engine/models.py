@@ -15,8 +15,7 @@ from modelog_common.domain.errors import ModelogError, NotAllowed
 
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.composite import CHAIN, ENSEMBLE, composed, manifest_of
-from modelog_serving.engine.runtime import Model, Runtime, Runtimes
-from modelog_serving.worker.isolated import Isolated
+from modelog_serving.engine.runtime import Away, Model, Runtime, Runtimes
 
 log = structlog.get_logger()
 
@@ -94,6 +93,15 @@ class Models:
         """Let go of a model, if it is in memory; whoever asks for it gets it loaded again."""
         self._loaded.pop(ref, None)
 
+    def every(self) -> list[ModelRef]:
+        """What is in memory."""
+        return list(self._loaded)
+
+    def unneeded(self) -> list[ModelRef]:
+        """What is in memory though no traffic needs it, members of ensembles and chains that traffic needs apart."""
+        needed = set(self._needed())
+        return [r for r in self._loaded if r.digest not in needed and not needed & self._within.get(r.digest, set())]
+
     async def _load(self, ref: ModelRef) -> Model:
         try:
             model = await (self._composed(ref) if ref.flavor in (ENSEMBLE, CHAIN) else self._single(ref))
@@ -101,7 +109,7 @@ class Models:
             self._errors[ref.digest] = str(error)
             raise
         self._errors.pop(ref.digest, None)
-        if self._failed is not None and isinstance(model, Isolated):
+        if self._failed is not None and isinstance(model, Away):
             model.tell(partial(self._fails, ref.digest))
         self._loaded[ref] = model
         self._drop_unused()

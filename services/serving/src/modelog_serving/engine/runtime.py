@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +36,14 @@ class Quick:
     """
 
     rows_per_ms: int
+
+
+class Away:
+    """A model that answers from a process that may have to be replaced. A class to inherit from, as Quick is."""
+
+    def tell(self, told: Callable[[str, str], None]) -> None:
+        """Have the cause and a text told, from any thread, whenever the process had to be replaced."""
+        raise NotImplementedError
 
 
 class Runtime(Protocol):

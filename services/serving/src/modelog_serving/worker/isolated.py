@@ -15,7 +15,7 @@ from modelog_common.domain.errors import ModelogError, Unavailable
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import Batcher
 from modelog_serving.engine.failed import OUTGREW, ModelDied
-from modelog_serving.engine.runtime import Matrix
+from modelog_serving.engine.runtime import Away, Matrix
 from modelog_serving.worker.ended import MINUTE_S, pause_s
 from modelog_serving.worker.limits import Limits
 from modelog_serving.worker.process import Worker
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 Told = Callable[[str, str], None]
 
 
-class Isolated:
+class Isolated(Away):
     """`batcher` is its own, so that a model that hangs makes none but its own requests wait."""
 
     def __init__(self, file: IO[bytes], load: Load, limits: Limits) -> None:
@@ -38,7 +38,6 @@ class Isolated:
         self._worker: Worker | None = Worker(file, load, limits)
 
     def tell(self, told: Told) -> None:
-        """Have the cause and a text told, from any thread, whenever the process had to be replaced."""
         self._told = told
 
     @property

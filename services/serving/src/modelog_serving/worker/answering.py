@@ -1,0 +1,47 @@
+"""Asks a model in its own process, and says what came of it as `worker.wire` has it."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+from modelog_common.domain.errors import Invalid
+
+from modelog_serving.deployment.signature import TEXT, Signature
+from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.engine.texts import OBJECT
+from modelog_serving.worker import wire
+
+
+def answered(
+    model: Model, rows: Matrix, signature: Signature, passing: type[Exception] | tuple[type[Exception], ...] = ()
+) -> tuple[wire.Said, Matrix | None]:
+    """The outputs (rows, outputs), held against the signature, or what the model or its code did instead; raises what
+    is `passing`."""
+    width = signature.output_width
+    texts = any(spec.datatype == TEXT for spec in signature.outputs)
+    allowed = (OBJECT,) if texts else (np.float32, np.float64)
+    try:
+        answers = np.asarray(model.predict(rows))
+        if answers.shape != (len(rows), width) or answers.dtype not in allowed:
+            cells = "cells" if texts else "numbers"
+            what = f"with {answers.dtype} of shape {list(answers.shape)}; expected are {[len(rows), width]} {cells}"
+            return wire.Said(wire.FAILED, f"it answered {len(rows)} rows {what}"), None
+    except passing:
+        raise
+    except Invalid as error:
+        return wire.Said(wire.INVALID, str(error)), None
+    except MemoryError:
+        return wire.Said(wire.NO_MEMORY), None
+    except Exception as error:  # whatever the code of the model raises
+        return wire.Said(wire.FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:500]), None
+    return wire.Said(wire.ANSWER, matrix=wire.rows_of(answers), memory_bytes=memory_bytes()), answers
+
+
+def memory_bytes() -> int:
+    """What counts against the limit; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
