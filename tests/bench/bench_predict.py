@@ -205,15 +205,22 @@ async def mlserver(environment: Path, booster: xgboost.Booster, folder: Path) ->
         await process.wait()
 
 
-async def table(name: str, server: Server, booster: xgboost.Booster, seconds: int, folder: Path) -> list[Figures]:
-    found = [await measured(server, booster, *each, seconds, folder) for each in LOADS]
+async def table(
+    name: str,
+    server: Server,
+    booster: xgboost.Booster,
+    seconds: int,
+    folder: Path,
+    loads: Sequence[tuple[int, int, int]] = LOADS,
+) -> list[Figures]:
+    found = [await measured(server, booster, *each, seconds, folder) for each in loads]
     print_table(
         name,
         ("", "req/s", "p50 ms", "p99 ms", "req/CPU s"),
         [
             (f"{rows} row{'s' * (rows > 1)}, c={connections * streams}", per_s(f.per_s), f"{f.half_ms:.2f}",
              f"{f.last_ms:.2f}", per_s(f.per_cpu_s))
-            for (rows, connections, streams), f in zip(LOADS, found, strict=True)
+            for (rows, connections, streams), f in zip(loads, found, strict=True)
         ],
     )  # fmt: skip
     print(f"  memory {psutil.Process(server.pid).memory_info().rss >> 20} MiB")

@@ -79,8 +79,9 @@ def python_of(name: str) -> Path:
     return servers_home() / f"peer-{name}" / "venv" / "bin" / "python"
 
 
-def install(name: str) -> None:
-    home, wanted = servers_home() / f"peer-{name}", REQUIREMENTS[name]
+def install(name: str, wanted: Sequence[str] = ()) -> None:
+    """Make a peer's environment, unless it is there."""
+    home, wanted = servers_home() / f"peer-{name}", tuple(wanted or REQUIREMENTS[name])
     with installing(home, repr((sys.version_info[:2], wanted)).encode()) as missing:
         if missing:
             uv = find_uv_bin()
@@ -110,12 +111,12 @@ def serving(name: str, model: bytes, folder: Path, pinned: Sequence[str]) -> Ite
         command = [python.parent / "bentoml", "serve", "service:Flights", "--host", "127.0.0.1", "--port", str(port)]
         path, ready = "/predict", "/readyz"
     else:
-        subprocess.run([python, "-c", SAVE], cwd=folder, env=_plain(python), check=True, capture_output=True)
+        subprocess.run([python, "-c", SAVE], cwd=folder, env=plain(python), check=True, capture_output=True)
         command = [python.parent / "mlflow", "models", "serve", "-m", "saved", "--env-manager", "local"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         path, ready = "/invocations", "/ping"
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*pinned, *command], cwd=folder, env=_plain(python), stdout=log, stderr=log)
+        process = subprocess.Popen([*pinned, *command], cwd=folder, env=plain(python), stdout=log, stderr=log)
         try:
             _wait(f"http://127.0.0.1:{port}{ready}", process, folder / "log")
             yield Peer(name, port, path, process)
@@ -146,7 +147,8 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"{url} did not answer within {START_S} s: {log.read_text()[-4000:]}")
 
 
-def _plain(python: Path) -> dict[str, str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MODELOG_", "PYTHON", "MLFLOW"))}
+def plain(python: Path) -> dict[str, str]:
+    """The environment of a peer's processes: nothing of ours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MODELOG_", "PYTHON", "MLFLOW"))}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": "1"}
-    return {**plain, **quiet, "PATH": f"{python.parent}:{plain['PATH']}"}
+    return {**kept, **quiet, "PATH": f"{python.parent}:{kept['PATH']}"}
