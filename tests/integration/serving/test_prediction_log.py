@@ -19,6 +19,7 @@ from modelog_common.domain.ids import uuid7_texts
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from modelog_serving.predlog import answers as answers_module
 from modelog_serving.predlog import log as log_module
+from modelog_serving.predlog import waiting
 from modelog_serving.predlog.answers import Answerer, Answers, Source
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
@@ -173,7 +174,7 @@ async def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
 async def test_a_disk_that_hangs_holds_so_many_answers_and_refuses_more(
     log: PredictionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "MOST_WAITING_BYTES", 600)
+    monkeypatch.setattr(waiting, "MOST_WAITING_BYTES", 600)
     going_on, commit = threading.Event(), log._commit
 
     def hangs(journaled: Any, requests: list[Answers]) -> Any:

@@ -17,7 +17,7 @@ from modelog_common.telemetry import metrics
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import ROWS_PER_CALL
 from modelog_serving.engine.runtime import Matrix, Model
-from modelog_serving.oip.fast_codec import Asked, Shape
+from modelog_serving.oip.fast_codec import MOST_ROWS, Asked, Shape
 from modelog_serving.oip.tensors import infinite
 from modelog_serving.predlog.answers import Answerer, Answers
 from modelog_serving.predlog.log import PredictionLog
@@ -27,6 +27,8 @@ from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 
 BATCH_ROWS = ROWS_PER_CALL // 4
+# What the ids of a request's rows end with.
+ROWS = [f".{row}" for row in range(MOST_ROWS)]
 log = structlog.get_logger()
 
 
@@ -102,6 +104,8 @@ class Batch:
         self._correlation_ids: list[str] = []
         self.requests = self.rows = self.size_bytes = 0
         self._matrix = self._outputs = np.empty((0, 0), np.float32)
+        # Of the rows, one behind the other.
+        self._ids: list[str] = []
 
     @property
     def model(self) -> Model:
@@ -181,11 +185,10 @@ class Batch:
         keyed = False
         for waiting in self._waiting:
             rows = waiting.asked.shape.rows
-            own = _ids(waiting.prediction_id, rows)
-            ids += own
+            ids += _ids(waiting.prediction_id, rows)
             keyed = keyed or rows > 1 or waiting.key != waiting.prediction_id
             keys += [waiting.key] * rows
-        target = self.target
+        target, self._ids = self.target, ids
         return Answers(
             tenant=target.route.tenant,
             deployment=target.route.deployment.name,
@@ -211,7 +214,7 @@ class Batch:
         write, row = self.target.writer.begin(self._outputs), 0
         for waiting in self._waiting:
             shape = waiting.asked.shape
-            ids = waiting.prediction_id if shape.rows == 1 else ",".join(_ids(waiting.prediction_id, shape.rows))
+            ids = waiting.prediction_id if shape.rows == 1 else ",".join(self._ids[row : row + shape.rows])
             waiting.call.answer(write(row, shape, waiting.asked.id, ids))
             row += shape.rows
         self._tell(row)
@@ -233,4 +236,4 @@ class Batch:
 
 
 def _ids(prediction_id: str, rows: int) -> list[str]:
-    return [prediction_id] if rows == 1 else [f"{prediction_id}.{row}" for row in range(rows)]
+    return [prediction_id] if rows == 1 else [prediction_id + row for row in ROWS[:rows]]

@@ -117,23 +117,32 @@ def join(parts: Sequence[Answers]) -> Answers:
     """Answers of one deployment to requests as one."""
     if len(parts) == 1:
         return parts[0]
-    answerers: dict[Answerer, int] = {}
-    answered_by = []
-    for part in parts:
-        numbers = [answerers.setdefault(answerer, len(answerers)) for answerer in part.answerers]
-        answered_by.append(np.array(numbers, np.uint8)[part.answered_by])
+    answerers, answered_by = _answerers(parts)
     keyed = any(part.keys for part in parts)
     return replace(
         parts[0],
         ids=[i for part in parts for i in part.ids],
         event_times_us=[t for part in parts for t in part.event_times_us],
         keys=[k for part in parts for k in part.keys or part.ids] if keyed else (),
-        answerers=list(answerers),
-        answered_by=np.concatenate(answered_by),
+        answerers=answerers,
+        answered_by=answered_by,
         features=np.concatenate([part.features for part in parts]),
         outputs=np.concatenate([part.outputs for part in parts]),
         given_ids=any(part.given_ids for part in parts),
     )
+
+
+def _answerers(parts: Sequence[Answers]) -> tuple[Sequence[Answerer], NDArray[np.uint8]]:
+    """Those of all parts, each once, and which of them answered each row."""
+    first = parts[0].answerers
+    if all(part.answerers == first for part in parts):
+        return first, np.concatenate([part.answered_by for part in parts])
+    numbers: dict[Answerer, int] = {}
+    answered_by = []
+    for part in parts:
+        own = [numbers.setdefault(answerer, len(numbers)) for answerer in part.answerers]
+        answered_by.append(np.array(own, np.uint8)[part.answered_by])
+    return list(numbers), np.concatenate(answered_by)
 
 
 def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> PredictionBatch:

@@ -12,7 +12,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -21,16 +20,13 @@ from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import ModelogError, Overloaded, Unavailable
 
-from modelog_serving.engine.texts import size_bytes
 from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers, Recorded
 from modelog_serving.predlog.journal import Journal, Journaled, fits
+from modelog_serving.predlog.recovery import recovered
+from modelog_serving.predlog.waiting import Append, Done, Waiting
 from modelog_serving.predlog.writer import Outcome, StreamCommit, Writer, micros
 
-# What may wait to be written: a disk that is slow or hangs must not fill the memory.
-MOST_WAITING_BYTES = 64 << 20
-# What a row takes besides its numbers.
-ROW_BYTES = 200
 # The journal is put into the file so long after something came into it, or when it has so much; when it has
 # much more, or the file would not take it, answers wait for the file.
 GATHER_S = 0.05
@@ -46,16 +42,6 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class _Append:
-    answers: Answers
-    done: Callable[[Outcome | BaseException], None]
-
-    @property
-    def size_bytes(self) -> int:
-        return size_bytes(self.answers.features) + size_bytes(self.answers.outputs) + ROW_BYTES * len(self.answers.ids)
-
-
 class PredictionLog:
     """The log in the file `path` and the journal beside it; one writer thread, one reader thread."""
 
@@ -69,8 +55,7 @@ class PredictionLog:
         self._reached = self._in_file.reached()
         self._writer = ThreadPoolExecutor(1, "prediction-writer")
         self._reader = ThreadPoolExecutor(1, "prediction-reader")
-        self._pending: list[_Append] = []
-        self._waiting_bytes = 0
+        self._waiting = Waiting()
         # In the journal and not in the file: what it is, its bytes, and the number that is in the file.
         self._journaled: list[Journaled] = []
         self._journal_bytes = 0
@@ -89,7 +74,7 @@ class PredictionLog:
         return await asyncio.to_thread(cls, path, clock, most_bytes)
 
     def _open_journal(self) -> Journal:
-        return _recovered(self.path, self._in_file)
+        return recovered(self.path, self._in_file)
 
     @property
     def sequence(self) -> int:
@@ -127,17 +112,14 @@ class PredictionLog:
         self.put(answers, done)
         return await stored
 
-    def put(self, answers: Answers, done: Callable[[Outcome | BaseException], None]) -> None:
+    def put(self, answers: Answers, done: Done) -> None:
         """As `append`, for who awaits nothing: `done` is told, now or later, what it would have returned or raised."""
         if fits(answers) and self._to_journal(answers):
             done(None)
             return
-        item = _Append(answers, done)
-        if self._waiting_bytes and self._waiting_bytes + item.size_bytes > MOST_WAITING_BYTES:
+        if not self._waiting.take(answers, done):
             done(Overloaded("too many predictions wait to be written to the prediction log; try again later"))
             return
-        self._waiting_bytes += item.size_bytes
-        self._pending.append(item)
         if not self._writing:
             self._writing = True
             loop = asyncio.get_running_loop()
@@ -186,7 +168,7 @@ class PredictionLog:
 
     def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
         """Put what waits, and what is in the journal, into the file."""
-        batch, self._pending = self._pending, []
+        batch = self._waiting.cut()
         journaled, self._journaled = self._journaled, []
         size, self._journal_bytes = self._journal_bytes, 0
         if not (batch or journaled):
@@ -200,7 +182,7 @@ class PredictionLog:
     def _answer(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[_Append],
+        batch: Sequence[Append],
         journaled: list[Journaled],
         journal_bytes: int,
         done: asyncio.Future[tuple[int, list[Outcome | ModelogError]]],
@@ -219,11 +201,9 @@ class PredictionLog:
             self._journal_bytes += journal_bytes
             self._refused = True
         self._writing = False
-        for item, outcome in zip(batch, outcomes, strict=True):
-            self._waiting_bytes -= item.size_bytes
-            item.done(outcome)
+        self._waiting.tell(batch, outcomes)
         self._wake()
-        if self._pending and not self._writing:
+        if self._waiting and not self._writing:
             self._writing = True
             self._cut(loop)
         elif self._journaled and not self._writing and self._gather is None:
@@ -310,17 +290,3 @@ class PredictionLog:
         self._in_file.close()
         self._read.close()
         self._journal.close()
-
-
-def _recovered(path: Path, in_file: Writer) -> Journal:
-    """The journal, after what a process that was killed left in it was put into the file."""
-    try:
-        journal = Journal(path)
-        left = journal.read(in_file.journaled)
-        if left:
-            in_file.recover(left)
-            log.info("answers were recovered from the journal of the prediction log", path=str(path), frames=len(left))
-        journal.empty()
-    except OSError as error:
-        raise Unavailable(f"the journal of the prediction log {path} cannot be used: {error}") from error
-    return journal
