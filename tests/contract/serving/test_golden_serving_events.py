@@ -11,6 +11,7 @@ from modelog_common.events.types import UnknownEvent, spec_of
 from modelog_serving.deployment.events import DeploymentEvent
 from modelog_serving.events import EVENTS
 from modelog_serving.failure.events import FailureEvent
+from modelog_serving.learning.events import LearningEvent
 from modelog_serving.release.events import ReleaseEvent
 from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
@@ -32,6 +33,7 @@ TYPES = [
     *get_args(DeploymentEvent),
     *get_args(ReleaseEvent),
     *get_args(FailureEvent),
+    *get_args(LearningEvent),
     TrafficMeasured,
     PredictionsSealed,
 ]

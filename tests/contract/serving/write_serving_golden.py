@@ -31,6 +31,9 @@ from modelog_serving.deployment.state import Deployment, evolve
 from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
 from modelog_serving.failure.events import BreakerClosed, BreakerOpened, FailureEvent, ModelFailed
+from modelog_serving.learning.decide import LEARNINGS
+from modelog_serving.learning.events import Labels, LearningEvent, LearningSet, LearningStopped, ModelLearned
+from modelog_serving.learning.terms import Seen, Terms
 from modelog_serving.read.tables import to_message
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.release.events import (
@@ -162,7 +165,15 @@ CLOSED = BreakerClosed(*VARIANT, 30.5, "it answers again", AT)
 SEALED = PredictionsSealed(
     ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
 )
-STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | FailureEvent | PredictionsSealed]] = (
+_OF = (ID, "flights", "flight-delay")
+_SEEN = Seen(100, 31.0, 36.0, 21.0)
+TAUGHT: Sequence[LearningEvent] = (
+    LearningSet(*_OF, "on", Terms(50, 30, 2.0, 100), "the world changes", "bob", AT),
+    ModelLearned(*_OF, "1.0.0", 1, "a" * 64, "a" * 64, "b" * 64, Labels("c" * 64, 100), _SEEN, AT),
+    LearningStopped(*_OF, "1.0.0", 1, "b" * 64, "a" * 64, _SEEN, "far worse", AT),
+)
+Told = DeploymentEvent | TrafficMeasured | ReleaseEvent | FailureEvent | PredictionsSealed | LearningEvent
+STORIES: Sequence[Sequence[Told]] = (
     EXAMPLES,
     [EXAMPLES[0], CACHED],
     [EXAMPLES[0], RESILIENT],
@@ -170,6 +181,7 @@ STORIES: Sequence[Sequence[DeploymentEvent | TrafficMeasured | ReleaseEvent | Fa
     [MEASURED],
     [FAILED],
     [SEALED],
+    TAUGHT,
     *([*PATH, end] for end in ENDS),
 )
 
@@ -192,6 +204,12 @@ def seen_after(events: Sequence[Any]) -> dict[str, Any]:
             release = RELEASES.evolve(release, event)
         told = json.loads(msgspec.json.encode(release.evidence))
         return {"phase": release.phase.value, "step": release.step, "split": release.split(), "evidence": told}
+    if isinstance(events[0], LearningSet):
+        learning = LEARNINGS.initial()
+        for event in events:
+            learning = LEARNINGS.evolve(learning, event)
+        told = json.loads(msgspec.json.encode(learning))
+        return {name: told[name] for name in ("mode", "terms", "steps", "taught")}
     if isinstance(events[-1], PredictionsSealed):
         segment = SEGMENTS.evolve(SEGMENTS.initial(), events[-1])
         return {"number": segment.number, "root": segment.root}

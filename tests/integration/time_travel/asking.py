@@ -128,6 +128,8 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetReleaseRequest": {"Release": lambda r: [{"deployment": r.deployment, "number": n} for n in (0, r.number)]},
     "ListReleasesRequest": {"Release": lambda r: [{"deployment": r.deployment}]},
     "ListReleaseLooksRequest": {"Release": lambda r: [{"deployment": r.deployment, "number": r.number}]},
+    "GetLearningRequest": {"Deployment": lambda d: [{"deployment": d.name}]},
+    "ListLearningStepsRequest": {"Deployment": lambda d: [{"deployment": d.name}]},
     "GetPredictionRequest": {"Prediction": lambda p: [{"deployment": p.deployment, "prediction_id": p.prediction_id}]},
     "GetMonitorRequest": {"Monitor": lambda m: [{"name": m.name}]},
     "ListMonitorsRequest": {},

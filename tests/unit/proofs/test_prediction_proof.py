@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,14 @@ class Log:
         key: PrivateKey,
         change: Callable[[dict[str, Payload]], object] = lambda _: None,
         prediction: PredictionRecord = PREDICTION,
+        story: Mapping[str, tuple[str, str, Payload]] = STORY,
         **types: str,
     ) -> None:
         self.prediction = prediction
         self.segment = MerkleTree(MemoryHashStore())
         others = [prediction_hash(replace(PREDICTION, prediction_id=name)) for name in ("one", "two")]
         self.segment.extend([others[0], prediction_hash(prediction), others[1]])
-        payloads: dict[str, Payload] = json.loads(json.dumps({name: told[2] for name, told in STORY.items()}))
+        payloads: dict[str, Payload] = json.loads(json.dumps({name: told[2] for name, told in story.items()}))
         payloads["sealed"]["root"] = self.segment.root(3).hex()
         change(payloads)
         self.events = {
@@ -79,7 +80,7 @@ class Log:
                 n, f"e{n}", f"s-{n}", 1, types.get(name, kind), 1, "2026-01-01T00:00:00.000000+00:00",
                 payloads[name].pop("tenant", "acme"), actor, "", "", "", json.dumps(payloads[name]).encode(),
             )
-            for n, (name, (kind, actor, _)) in enumerate(STORY.items(), 1)
+            for n, (name, (kind, actor, _)) in enumerate(story.items(), 1)
         }  # fmt: skip
         self.tree = MerkleTree(MemoryHashStore())
         self.tree.extend(map(event_hash, self.events.values()))
@@ -322,3 +323,74 @@ def test_what_cannot_be_a_leaf_is_named(fields: dict[str, Any], why: str) -> Non
     small = PredictionRecord("l", "t", "d", "m", "i", "k", "v", "g", 1, 2, ("a",), (0.5,), (0.0,))
     with pytest.raises(InvalidEvent, match=why):
         prediction_hash(replace(small, **fields))
+
+
+def a_step(number: int, before: str, after: str) -> tuple[str, str, Payload]:
+    told = {
+        "name": "flights", "model": "delay", "version": "1.0.0", "step": number, "registered_digest": DIGEST,
+        "digest_before": before, "digest_after": after, "labels": {"digest": "e" * 64, "count": 100},
+    }  # fmt: skip
+    return "serving.ModelLearned", "service:serving", told
+
+
+LEARNED = replace(PREDICTION, model_digest="c" * 64)
+LESSONS = {
+    **{name: told for name, told in STORY.items() if name != "sealed"},
+    "first": a_step(1, DIGEST, "b" * 64),
+    "second": a_step(2, "b" * 64, "c" * 64),
+    "sealed": STORY["sealed"],
+}
+
+
+def learned(key: PrivateKey, *steps: str, **changes: Any) -> str:
+    return Log(key, prediction=LEARNED, story=LESSONS, **changes).proof(steps=list(steps))
+
+
+def test_a_state_that_learned_is_proven_back_to_the_file_that_was_registered(key: PrivateKey, public_key: str) -> None:
+    proof = learned(key, "first", "second")
+    proven = verify_prediction(proof, public_key)
+    assert [event.position for event in proven.steps] == [5, 6]
+    assert f"learned     step 2 at position 6: 100 labels, file {'e' * 64}, to {'c' * 64}" in proven.text()
+    assert "approved    by bob at position 4" in proven.text()
+    for place in range(0, len(proof), 7):
+        altered = bytearray(proof.encode())
+        altered[place] ^= 1 << place % 7
+        with pytest.raises(ProofsError):
+            verify_prediction(bytes(altered), public_key)
+
+
+@pytest.mark.parametrize(
+    ("steps", "change", "types", "why"),
+    [
+        (["second"], None, {}, "does not begin where the one before ended"),
+        (["first"], None, {}, "does not lead to the state that answered"),
+        (["second", "first"], None, {}, "does not begin where the one before ended"),
+        (["first", "second"], ("second", "version", "1.1.0"), {}, "another version, or of another deployment"),
+        (["first", "second"], ("first", "name", "other"), {}, "another version, or of another deployment"),
+        (["first", "second"], ("second", "registered_digest", "d" * 64), {}, "steps are of different files"),
+        (["first", "second"], ("first", "tenant", "other"), {}, "position 5 is of another tenant"),
+        (["first", "second"], None, {"second": "serving.LearningSet"}, "an event that is not serving.ModelLearned"),
+    ],
+)
+def test_a_chain_with_a_step_that_does_not_belong_is_refused(
+    key: PrivateKey, public_key: str, steps: list[str], change: tuple[str, str, str] | None, types: Any, why: str
+) -> None:
+    def changed(payloads: dict[str, Payload]) -> None:
+        if change is not None:
+            payloads[change[0]][change[1]] = change[2]
+
+    with pytest.raises(ProofsError, match=why):
+        verify_prediction(learned(key, *steps, change=changed, **types), public_key)
+
+
+def test_steps_must_begin_with_the_file_of_the_version(key: PrivateKey, public_key: str) -> None:
+    def other_file(payloads: dict[str, Payload]) -> None:
+        payloads["version"]["artifact"]["digest"] = "f" * 64
+
+    with pytest.raises(ProofsError, match="no file with the digest that answered, or that the steps began with"):
+        verify_prediction(learned(key, "first", "second", change=other_file), public_key)
+
+
+def test_a_state_without_its_steps_is_not_the_versions_file(key: PrivateKey, public_key: str) -> None:
+    with pytest.raises(ProofsError, match="no file with the digest that answered"):
+        verify_prediction(learned(key), public_key)

@@ -2,12 +2,15 @@
 
 The document is a JSON object in one spelling only: `canonical` of its values. Its members:
 
-    format      "modelog.prediction-proof/1"; of an answer with texts "modelog.prediction-proof/2"
+    format      "modelog.prediction-proof/1"; of an answer with texts "modelog.prediction-proof/2"; of one by a state to
+                which a version came by learning "modelog.prediction-proof/3"
     prediction  the fields of a PredictionRecord; a number that JSON has not is "NaN", "Infinity" or "-Infinity"
     segment     leaf_index and inclusion_path of the prediction in its segment, as in a proof bundle
     sealed      proof bundle of the event serving.PredictionsSealed, which holds the segment's Merkle root
     version     proof bundle of the event registry.VersionRegistered; where no version answered, and the prediction
                 names "default" as its version, of the event serving.ResilienceSet that set that default answer
+    steps       of "modelog.prediction-proof/3" alone: proof bundles of the events serving.ModelLearned, in order, from
+                the version's own file to the state that answered, at least one
     approvals   proof bundles of the approvals of that version, at least none
     run         proof bundles of the event registry.RunStarted, none when the version names no run
     datasets    proof bundles of registry.DatasetVersionRegistered, one for each dataset version that the version, or
@@ -30,16 +33,20 @@ from .proof import ProvenEvent, require_names, sibling_hashes, verify_bundle
 
 PREDICTION_FORMAT = "modelog.prediction-proof/1"
 TEXTS_FORMAT = "modelog.prediction-proof/2"
+LEARNED_FORMAT = "modelog.prediction-proof/3"
+FORMATS = (PREDICTION_FORMAT, TEXTS_FORMAT, LEARNED_FORMAT)
 # By these bytes a file is known as such a document.
 PREDICTION_START = b'{"format":"modelog.prediction-proof/'
 SEALED = "serving.PredictionsSealed"
 REGISTERED = "registry.VersionRegistered"
+LEARNED = "serving.ModelLearned"
 DEFAULT, DEFAULT_SET = "default", "serving.ResilienceSet"
 REVIEWED = ("registry.VersionReviewed", "registry.ChangeReviewed")
 STARTED = "registry.RunStarted"
 DATASET = "registry.DatasetVersionRegistered"
 TUPLES = frozenset(("feature_names", "features", "outputs", "feature_texts", "output_texts"))
 _PARTS = ("format", "prediction", "segment", "sealed", "version", "approvals", "run", "datasets")
+_LEARNED_PARTS = (*_PARTS[:5], "steps", *_PARTS[5:])
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -53,6 +60,7 @@ class ProvenPrediction:
     approvals: tuple[EventRecord, ...]
     run: tuple[EventRecord, ...]
     datasets: tuple[EventRecord, ...]
+    steps: tuple[EventRecord, ...] = ()
 
     def text(self) -> str:
         """What is proven, as lines to read, without a final newline."""
@@ -67,6 +75,13 @@ class ProvenPrediction:
             f"log         {signed.origin} ({signed.size} events)",
             f"{'set' if by_default else 'registered':<11} by {self.version.actor} at position {self.version.position}",
         ]
+        for event in self.steps:
+            data = _payload(event)
+            labels = data["labels"]
+            lines.append(
+                f"learned     step {data['step']} at position {event.position}: {labels['count']} labels, file "
+                f"{labels['digest']}, to {data['digest_after']}"
+            )
         lines += [f"approved    by {event.actor} at position {event.position}" for event in self.approvals]
         lines += [f"run         {_payload(event)['run_id']} by {event.actor}" for event in self.run]
         for event in self.datasets:
@@ -105,20 +120,23 @@ def make_prediction_proof(
     approvals: Sequence[Mapping[str, object]],
     run: Sequence[Mapping[str, object]],
     datasets: Sequence[Mapping[str, object]],
+    steps: Sequence[Mapping[str, object]] = (),
 ) -> str:
-    """The document; it is not checked here."""
+    """The document; it is not checked here. `steps` are of an answer by a state that a version came to by learning."""
     names = FIELDS_WITH_TEXTS if prediction.has_texts else PREDICTION_FIELDS
     values = {name: getattr(prediction, name) for name in names}
     for name in TUPLES.intersection(names):
         values[name] = list(values[name])
     for name in ("features", "outputs"):
         values[name] = [_word(value) for value in values[name]]
+    learned = {"steps": list(steps)} if steps else {}
     return canonical({
-        "format": TEXTS_FORMAT if prediction.has_texts else PREDICTION_FORMAT,
+        "format": TEXTS_FORMAT if prediction.has_texts else LEARNED_FORMAT if steps else PREDICTION_FORMAT,
         "prediction": values,
         "segment": {"leaf_index": leaf_index, "inclusion_path": [encode_base64(part) for part in inclusion_path]},
         "sealed": sealed,
         "version": version,
+        **learned,
         "approvals": list(approvals),
         "run": list(run),
         "datasets": list(datasets),
@@ -135,7 +153,8 @@ def verify_prediction(document: Union[str, bytes], public_key: Union[PublicKey, 
     sealed = verify_bundle(_object("sealed", parts["sealed"]), public_key)
     _check_segment(prediction, parts["segment"], sealed.event)
     version = verify_bundle(_object("version", parts["version"]), public_key).event
-    _check_version(prediction, version)
+    steps = _events("steps", parts["steps"], public_key) if parts["format"] == LEARNED_FORMAT else ()
+    _check_version(prediction, version, _registered_digest(prediction, steps, parts["format"]))
     proven = ProvenPrediction(
         prediction,
         sealed,
@@ -143,12 +162,13 @@ def verify_prediction(document: Union[str, bytes], public_key: Union[PublicKey, 
         _events("approvals", parts["approvals"], public_key),
         _events("run", parts["run"], public_key),
         _events("datasets", parts["datasets"], public_key),
+        steps,
     )
     _check_approvals(proven)
     _check_training(proven)
-    for event in (sealed.event, version, *proven.approvals, *proven.run, *proven.datasets):
+    for event in (sealed.event, version, *steps, *proven.approvals, *proven.run, *proven.datasets):
         _must(event.tenant == prediction.tenant, f"The event at position {event.position} is of another tenant.")
-    for event in (version, *proven.approvals):
+    for event in (version, *steps, *proven.approvals):
         _must(
             event.position < sealed.event.position, f"The event at position {event.position} came later than the seal."
         )
@@ -163,11 +183,12 @@ def _parts(document: Union[str, bytes]) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidProof(f"The proof is not JSON: {error}.") from None
     _must(same, "The proof is not a JSON object in its one spelling: it was written anew, or altered.")
-    require_names("The proof", values, _PARTS)
     _must(
-        values["format"] in (PREDICTION_FORMAT, TEXTS_FORMAT),
-        f"format must be {PREDICTION_FORMAT!r}, or {TEXTS_FORMAT!r} for an answer with texts.",
+        values.get("format") in FORMATS,
+        f"format must be {PREDICTION_FORMAT!r}, {TEXTS_FORMAT!r} for an answer with texts, or {LEARNED_FORMAT!r} for "
+        "one by a state that learned.",
     )
+    require_names("The proof", values, _LEARNED_PARTS if values["format"] == LEARNED_FORMAT else _PARTS)
     found: Mapping[str, Any] = values
     return found
 
@@ -203,7 +224,29 @@ def _check_segment(prediction: PredictionRecord, segment: object, sealed: EventR
     verify_inclusion(leaf, index, count, sibling_hashes(place["inclusion_path"]), top)
 
 
-def _check_version(prediction: PredictionRecord, version: EventRecord) -> None:
+def _registered_digest(prediction: PredictionRecord, steps: Sequence[EventRecord], form: str) -> str:
+    """The version's own file: what answered, or what it was before the first step of the chain that leads there."""
+    if form != LEARNED_FORMAT:
+        return prediction.model_digest
+    _must(bool(steps), f"steps must hold at least one event {LEARNED}.")
+    told = [_payload(event) for event in steps]
+    _must(all(event.type == LEARNED for event in steps), f"steps holds an event that is not {LEARNED}.")
+    of = (prediction.deployment, prediction.model, prediction.version)
+    same = all((step.get("name"), step.get("model"), step.get("version")) == of for step in told)
+    _must(same, "A step is of another version, or of another deployment, than the prediction.")
+    registered = told[0].get("registered_digest")
+    chain = [registered, *(step.get("digest_after") for step in told)]
+    _must(
+        [step.get("digest_before") for step in told] == chain[:-1], "A step does not begin where the one before ended."
+    )
+    _must(all(step.get("registered_digest") == registered for step in told), "The steps are of different files.")
+    _must(chain[-1] == prediction.model_digest, "The last step does not lead to the state that answered.")
+    places = [event.position for event in steps]
+    _must(places == sorted(set(places)), "The steps are not in the order of the log.")
+    return str(registered)
+
+
+def _check_version(prediction: PredictionRecord, version: EventRecord, digest: str) -> None:
     told = _payload(version)
     if prediction.version == DEFAULT:
         _must(version.type == DEFAULT_SET, f"version holds {version.type}, not {DEFAULT_SET}.")
@@ -216,7 +259,7 @@ def _check_version(prediction: PredictionRecord, version: EventRecord) -> None:
     )
     files = [told.get("artifact"), *(told.get("artifacts") or ())]
     digests = [each.get("digest") for each in files if isinstance(each, Mapping)]
-    _must(prediction.model_digest in digests, "The version has no file with the digest that answered.")
+    _must(digest in digests, "The version has no file with the digest that answered, or that the steps began with.")
 
 
 def _check_default(prediction: PredictionRecord, told: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from modelog.api.dead_letters import DeadLetters
 from modelog.api.deployments import Deployments
 from modelog.api.experiments import Runs
 from modelog.api.jobs import Jobs
+from modelog.api.learning import Learnings
 from modelog.api.levels import Levels
 from modelog.api.lineage import LineageGraph
 from modelog.api.links import Links
@@ -72,6 +73,7 @@ class Client:
         self.deployments = Deployments(transport)
         self.batches = Batches(self.jobs, self.runs, self.models, self.deployments)
         self.releases = Releases(transport)
+        self.learning = Learnings(transport)
         self.monitors = Monitors(transport)
         self.ab_tests = AbTests(transport)
         self.levels = Levels(transport)

@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from modelog_common.bus.source import Consumer
-from modelog_common.bus.topics import INFERENCE_REQUESTS
+from modelog_common.bus.topics import INFERENCE_REQUESTS, OUTCOMES
 from modelog_common.events.entities import Entities
 from modelog_common.read.project import EntityProjection
 from modelog_common.read.queries import Queries
 from modelog_common.service import Host
 from modelog_common.telemetry import metrics
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
+from modelog_proto.serving.v1.learning_pb2_grpc import add_LearningServiceServicer_to_server
 from modelog_proto.serving.v1.release_pb2_grpc import add_ReleasesServicer_to_server
 
+from modelog_serving.api import learning as learning_api
 from modelog_serving.api import releases as releases_api
 from modelog_serving.api.deployments import FULL_NAME, DeploymentServicer
 from modelog_serving.api.export import exported
@@ -30,11 +32,14 @@ from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.events import EVENTS
 from modelog_serving.failure.decide import FAILURES
 from modelog_serving.kubernetes import replicas
+from modelog_serving.learning.decide import LEARNINGS
+from modelog_serving.learning.state import ON, PAUSED
 from modelog_serving.plane import Plane, listen, plane_of
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.keeping import KeptLogs, keep_logs
 from modelog_serving.predlog.replay import Replay
 from modelog_serving.read.latencies import traffic_rows
+from modelog_serving.read.learning import learning_rows
 from modelog_serving.read.releases import release_rows
 from modelog_serving.read.tables import METADATA, rows
 from modelog_serving.release.decide import RELEASES
@@ -51,11 +56,19 @@ from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.segment.decide import SEGMENTS
 from modelog_serving.settings import ServingSettings, load_serving_settings
 from modelog_serving.stream.consumer import CONSUMER, RequestStream
+from modelog_serving.teaching import labels as labels_of
+from modelog_serving.teaching.control import LearningControl
+from modelog_serving.teaching.intake import LabelIntake
+from modelog_serving.teaching.labels import LabelFile
+from modelog_serving.teaching.pupil import Pupils
+from modelog_serving.teaching.steps import Steps
+from modelog_serving.teaching.teacher import Teacher
 from modelog_serving.traffic.decide import TRAFFIC
 
 MODEL_FOLDER = "models"
 # Batches are large: so many are answered at once.
 REQUESTS_AT_ONCE = 500
+LABELS_FILE = "labels.db"
 
 
 async def build(host: Host) -> None:
@@ -125,6 +138,7 @@ def _deciding(
     replay = Replay(kept.logs, plane.inference, plane.models, plane.batcher)
     queries = _control_plane(host, kept.evidence, replay, live, control)
     _releases(host, queries, live, control, plane, everywhere)
+    _learning(host, own, queries, plane, everywhere, kept)
     _streams(host, RequestStream(plane.routes, plane.models, plane.batcher, plane.log, plane.counters))
     idle = Idle(plane.routes, plane.models, plane.meter, _nobody if crew is None else crew.rest)
     host.background("deployments that rest", idle.run)
@@ -156,6 +170,7 @@ def _control_plane(host: Host, evidence: Evidence, replay: Replay, live: Live, c
             EntityProjection(host.store, DEPLOYMENTS, EVENTS, rows),
             EntityProjection(host.store, RELEASES, EVENTS, release_rows),
             EntityProjection(host.store, TRAFFIC, EVENTS, traffic_rows),
+            EntityProjection(host.store, LEARNINGS, EVENTS, learning_rows),
         ],
     )
     servicer = DeploymentServicer(
@@ -176,6 +191,35 @@ def _releases(host: Host, queries: Queries, live: Live, control: Control, plane:
     host.serve(add_ReleasesServicer_to_server, servicer, releases_api.FULL_NAME)
     host.background("releases", watch.run)
     host.background("shadows", plane.mirror.run)
+
+
+def _learning(
+    host: Host, own: ServingSettings, queries: Queries, plane: Plane, everywhere: Everywhere, kept: KeptLogs
+) -> None:
+    labels, steps = LabelFile(host.data_dir / LABELS_FILE, host.store.history), Steps(host.store)
+    entities = Entities(host.store, LEARNINGS, EVENTS, host.snapshots)
+    pupils, routes, broker = Pupils(plane.files.fetch, own.limits), plane.routes, host.data_broker
+    control = LearningControl(
+        plane.deployments, entities, steps, labels, pupils, plane.files, everywhere, labels_come=broker is not None
+    )
+    servicer = learning_api.LearningServicer(control, queries, host.clock)
+    host.serve(add_LearningServiceServicer_to_server, servicer, learning_api.FULL_NAME)
+    teacher = Teacher(routes, entities, steps, labels, kept.evidence, pupils, plane.files, everywhere, host.clock)
+    host.background("learning", teacher.run)
+    host.background("labels' resources", partial(_held, pupils.close, partial(asyncio.to_thread, labels.close)))
+    if broker is None:
+        return
+
+    def wanted(tenant: str, deployment: str) -> bool:
+        learning = routes.learning(tenant, deployment)
+        return learning is not None and learning.mode in (ON, PAUSED)
+
+    intake = LabelIntake(labels, wanted, host.clock)
+    consumer = Consumer(
+        broker, [OUTCOMES], labels_of.CONSUMER, labels.progress, host.dead_letters, history=host.store.history
+    )
+    host.stream(consumer)
+    host.background("labels", partial(consumer.run, intake.handle))
 
 
 def _streams(host: Host, stream: RequestStream) -> None:

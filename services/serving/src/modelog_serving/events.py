@@ -14,6 +14,7 @@ from modelog_serving.deployment.events import (
     TrafficSet,
 )
 from modelog_serving.failure.events import BreakerClosed, BreakerOpened, ModelFailed
+from modelog_serving.learning.events import LearningSet, LearningStopped, ModelLearned
 from modelog_serving.release.events import (
     ReleaseAdvanced,
     ReleaseLooked,
@@ -45,5 +46,8 @@ EVENTS = EventTypes(
         ModelFailed,
         BreakerOpened,
         BreakerClosed,
+        LearningSet,
+        ModelLearned,
+        LearningStopped,
     )
 )

@@ -61,6 +61,7 @@ class Plane:
     log: PredictionLog
     routes: Routes
     runtimes: Runtimes
+    files: ArtifactFiles
     models: Models
     batcher: Batcher
     warmup: Warmup
@@ -96,6 +97,7 @@ def plane_of(
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
     mirror = Mirror(models)
     models.keep(lambda: routes.digests() | mirror.digests())
+    routes.when_left(models.drop)
     cache = AnswerCache(_caches(host), own.cache_patience_ms / 1000)
     guards = Guards(meter, record, host.clock)
     metrics.observe_all(metrics.BREAKER_STATE, "1", "0 closed, 1 half open, 2 open", guards.states)
@@ -109,6 +111,7 @@ def plane_of(
         log,
         routes,
         runtimes,
+        files,
         models,
         batcher,
         warmup,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import grpc.aio
 from modelog_common.stores.blobs.folder import FolderBlobStore
@@ -15,6 +16,7 @@ from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_serving.deployment.commands import Candidate
 from modelog_serving.deployment.signature import Signature, TensorSpec
 
+PIECE_BYTES = 1 << 20
 STAGES = {
     pb.STAGE_DEVELOPMENT: "development",
     pb.STAGE_STAGING: "staging",
@@ -55,10 +57,27 @@ class ArtifactFiles:
             await self._kept.put(self._download(digest), digest)
         return b"".join([chunk async for chunk in self._kept.open(digest)])
 
+    async def store(self, content: bytes) -> str:
+        """Keep a file, here and in the artifact store; returns its SHA-256. Raises Unavailable when it cannot be stored
+        now.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        pieces = [content[at : at + PIECE_BYTES] for at in range(0, len(content), PIECE_BYTES)]
+        messages = [artifact_pb.UploadArtifactRequest(chunk=piece) for piece in pieces]
+        messages.append(artifact_pb.UploadArtifactRequest(expected_digest=digest))
+        await ArtifactStoreStub(self._channel()).UploadArtifact(iter(messages))
+        await self._kept.put(_pieces(pieces), digest)
+        return digest
+
     async def _download(self, digest: str) -> AsyncIterator[bytes]:
         stub = ArtifactStoreStub(self._channel())
         async for piece in stub.DownloadArtifact(artifact_pb.DownloadArtifactRequest(digest=digest)):
             yield piece.chunk
+
+
+async def _pieces(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def candidate_of(message: pb.ModelVersion) -> Candidate:

@@ -31,6 +31,7 @@ from modelog_registry.workspace.decide import WORKSPACES
 from modelog_serving.deployment.decide import DEPLOYMENTS
 from modelog_serving.events import EVENTS as SERVING
 from modelog_serving.failure.decide import FAILURES
+from modelog_serving.learning.decide import LEARNINGS
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.segment.decide import SEGMENTS
 from modelog_serving.traffic.decide import TRAFFIC
@@ -59,7 +60,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
                 WORKSPACES,
             ),
         ),
-        (SERVING, (DEPLOYMENTS, FAILURES, RELEASES, SEGMENTS, TRAFFIC)),
+        (SERVING, (DEPLOYMENTS, FAILURES, LEARNINGS, RELEASES, SEGMENTS, TRAFFIC)),
         (TRAINING, (JOB,)),
     )
     for decider in deciders

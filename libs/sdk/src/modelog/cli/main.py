@@ -25,6 +25,7 @@ from modelog.cli import (
     experiments,
     importing,
     jobs,
+    learning,
     lineage,
     links,
     logged_models,
@@ -72,6 +73,7 @@ app.add_typer(data.app, name="dataset")
 app.add_typer(jobs.app, name="job")
 app.add_typer(deployments.app, name="deploy")
 deployments.register(app)
+deployments.app.command()(learning.learning)
 app.add_typer(releases.app, name="release")
 releases.register(app)
 search.register(app)

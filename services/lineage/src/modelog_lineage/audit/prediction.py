@@ -12,7 +12,16 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_proofs import PredictionRecord, make_prediction_proof
 from modelog_proofs.prediction import FIELDS_WITH_TEXTS
-from modelog_proofs.prediction_proof import DATASET, DEFAULT, DEFAULT_SET, REGISTERED, REVIEWED, STARTED, TUPLES
+from modelog_proofs.prediction_proof import (
+    DATASET,
+    DEFAULT,
+    DEFAULT_SET,
+    LEARNED,
+    REGISTERED,
+    REVIEWED,
+    STARTED,
+    TUPLES,
+)
 from modelog_proto.registry.v1.model_pb2 import GetModelRequest
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.serving.v1 import deployment_pb2 as serving
@@ -38,7 +47,9 @@ class PredictionProofs:
         told = found.prediction
         if told.version == DEFAULT:
             return await self._default(tenant, found)
-        registered, approvals = await self._version(told, found.position)
+        steps = await self._steps(tenant, told, found.position)
+        digest = _payload(steps[0])["registered_digest"] if steps else told.model_digest
+        registered, approvals = await self._version(told, digest, found.position)
         version = _payload(registered)
         run = await self._run(version)
         datasets = await self._datasets(tenant, [version, *map(_payload, run)])
@@ -52,7 +63,22 @@ class PredictionProofs:
             approvals=await self._bundles(approvals, tenant),
             run=await self._bundles(run, tenant),
             datasets=await self._bundles(datasets, tenant),
+            steps=await self._bundles(steps, tenant),
         )
+
+    async def _steps(self, tenant: str, told: serving.LoggedPrediction, until: int) -> list[StoredEvent]:
+        """The steps by which the version came to the state that answered, in order; none when its own file did."""
+        stream = f"serving.learning-{derived_id(tenant, told.deployment)}"
+        taken = [event async for event in self._store.read_stream(stream, until=until) if event.type == LEARNED]
+        wanted, chain = told.model_digest, list[StoredEvent]()
+        for event in reversed(taken):
+            step = _payload(event)
+            if (step["version"], step["digest_after"]) == (told.version, wanted):
+                chain.append(event)
+                wanted = step["digest_before"]
+                if wanted == step["registered_digest"]:
+                    break
+        return chain[::-1]
 
     async def _default(self, tenant: str, found: serving.PredictionInclusion) -> str:
         """The document for an answer that no version gave."""
@@ -75,7 +101,9 @@ class PredictionProofs:
             raise NotFound(f"no event tells of a default answer of {told.deployment} with digest {told.model_digest}")
         return set_by
 
-    async def _version(self, told: serving.LoggedPrediction, until: int) -> tuple[StoredEvent, list[StoredEvent]]:
+    async def _version(
+        self, told: serving.LoggedPrediction, digest: str, until: int
+    ) -> tuple[StoredEvent, list[StoredEvent]]:
         """The event that registered the version with this file, and its approvals before a position."""
         model = await ModelRegistryStub(self._peer("registry")).GetModel(GetModelRequest(name=told.model))
         registered: StoredEvent | None = None
@@ -84,12 +112,12 @@ class PredictionProofs:
             payload = _payload(event)
             if payload.get("version") != told.version:
                 continue
-            if event.type == REGISTERED and told.model_digest in _digests(payload):
+            if event.type == REGISTERED and digest in _digests(payload):
                 registered = event
             elif event.type in REVIEWED and payload.get("decision") == "approved":
                 approvals.append(event)
         if registered is None:
-            raise NotFound(f"no event tells of {told.model} {told.version} with the file {told.model_digest}")
+            raise NotFound(f"no event tells of {told.model} {told.version} with the file {digest}")
         return registered, approvals
 
     async def _run(self, version: Payload) -> list[StoredEvent]:

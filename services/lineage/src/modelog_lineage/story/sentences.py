@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 from modelog_common.events.store import StoredEvent
 
-from modelog_lineage.story import tell_levels, tell_models, tell_operations, tell_releases, tell_workspaces
+from modelog_lineage.story import (
+    tell_learning,
+    tell_levels,
+    tell_models,
+    tell_operations,
+    tell_releases,
+    tell_workspaces,
+)
 from modelog_lineage.story.telling import Entity, Sentence
 from modelog_lineage.story.words import Payload, short, word
 
@@ -40,6 +47,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **tell_operations.SENTENCES,
     **tell_levels.SENTENCES,
     **tell_releases.SENTENCES,
+    **tell_learning.SENTENCES,
 }
 
 

@@ -32,6 +32,8 @@ class ModelFiles(Protocol):
 class ModelRef:
     """What must be loaded to answer for a version.
 
+    `learned_from` is the digest of the version's own file, where this is a state that it came to by learning: it is
+    loaded in the process that has that version in memory, if there is one.
     `approved` says that somebody approved the version for staging or production. A file that is in memory was allowed
     to be there, whichever version it is asked for as.
     """
@@ -40,6 +42,7 @@ class ModelRef:
     flavor: str
     signature: Signature
     approved: bool = field(default=False, compare=False)
+    learned_from: str = field(default="", compare=False)
 
 
 class Models:
@@ -119,7 +122,19 @@ class Models:
     async def _single(self, ref: ModelRef) -> Model:
         runtime = await asyncio.to_thread(self._runtimes.of, ref.flavor)
         content = await self._files.fetch(ref.digest)
+        relative = self._relative(ref)
+        beside = None if relative is None else await asyncio.to_thread(_checked_beside, relative, content, ref)
+        if beside is not None:
+            return beside
         return await asyncio.to_thread(_checked_load, runtime, content, ref)
+
+    def _relative(self, ref: ModelRef) -> Away | None:
+        """The version that a state came from, or another of its states."""
+        family = {ref.learned_from, ref.digest} - {""} if ref.learned_from else set()
+        for other, model in self._loaded.items():
+            if isinstance(model, Away) and family & {other.learned_from, other.digest} and _alike(ref, other):
+                return model
+        return None
 
     async def _composed(self, ref: ModelRef) -> Model:
         content = await self._files.fetch(ref.digest)
@@ -157,6 +172,15 @@ class Models:
 def _checked_load(runtime: Runtime, content: bytes, ref: ModelRef) -> Model:
     _check_digest(content, ref)
     return runtime.load(content, ref.signature, ref.approved)
+
+
+def _checked_beside(relative: Away, content: bytes, ref: ModelRef) -> Model | None:
+    _check_digest(content, ref)
+    return relative.beside(content)
+
+
+def _alike(ref: ModelRef, other: ModelRef) -> bool:
+    return (ref.flavor, ref.signature) == (other.flavor, other.signature)
 
 
 def _check_digest(content: bytes, ref: ModelRef) -> None:

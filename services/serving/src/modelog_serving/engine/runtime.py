@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.learning.terms import Seen
 
 # float32, or float64 where float32 does not hold what the signature's datatypes do; of objects, which are str and
 # float, where some of them are texts (`engine.texts`).
@@ -24,6 +25,19 @@ class Model(Protocol):
         a model whose signature has texts is given, and gives, objects.
 
         Raises Invalid for rows that a model of this kind cannot take.
+        """
+        ...
+
+
+class Learner(Protocol):
+    """A model that learns from labels. What answers is not changed by it: what it becomes is given as bytes."""
+
+    def learn(self, state: bytes, rows: Matrix) -> tuple[bytes, Seen]:
+        """What the model in `state` becomes when it learns (labels, features + 2) float64 in order, and how it did on
+        them; the last two columns are the label and the amount, NaN for what was not told. Without a state it begins
+        from the file that was loaded.
+
+        Raises Invalid, naming the row as labels[n], for what it cannot learn from, NotAllowed when it never can.
         """
         ...
 
@@ -44,6 +58,11 @@ class Away:
     def tell(self, told: Callable[[str, str], None]) -> None:
         """Have the cause and a text told, from any thread, whenever the process had to be replaced."""
         raise NotImplementedError
+
+    def beside(self, _content: bytes) -> Model | None:
+        """What the model came to by learning, in the process that it has; None where that is not done. Raises
+        NotAllowed when the state cannot be loaded."""
+        return None
 
 
 class Runtime(Protocol):

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 
-from modelog_serving.predlog import index, segments
+from modelog_serving.predlog import file, index, segments
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.seal import Sealer
@@ -37,6 +38,15 @@ class Evidence:
             if found is not None:
                 return found
         raise await self._missing(tenant, deployment, prediction_id)
+
+    async def find_all(self, tenant: str, deployment: str, ids: Sequence[str]) -> dict[str, Recorded]:
+        """The answers that are there, by their ids."""
+        found: dict[str, Recorded] = {}
+        for sealed in self._sealed:
+            left = [one for one in ids if one not in found]
+            if left:
+                found |= await sealed.log.reading(partial(_recorded, tenant, deployment, left))
+        return found
 
     async def included(self, tenant: str, deployment: str, prediction_id: str) -> Included:
         """An answer with its way to the root of its segment, which is in the log of events. It is sealed if need be.
@@ -67,6 +77,14 @@ class Evidence:
         # The latest time until which something was dropped, for they are texts in the order of time.
         dropped = max(told, default="")
         return NotFound(f"the prediction log has no prediction {prediction_id!r}{of}{dropped}")
+
+
+def _recorded(tenant: str, deployment: str, ids: Sequence[str], db: sqlite3.Connection) -> dict[str, Recorded]:
+    number = file.known_number(db, tenant, deployment)
+    if number is None:
+        return {}
+    places = {one: place for one in ids if (place := index.place_of(db, number, one)) is not None}
+    return {one: index.recorded(db, *place) for one, place in places.items()}
 
 
 def _places(tenant: str, deployment: str, prediction_id: str) -> Callable[[sqlite3.Connection], list[index.Place]]:

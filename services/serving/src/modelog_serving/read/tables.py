@@ -58,6 +58,19 @@ TRAFFIC = temporal_table(
     columns=[Column("deployment", ByteText(200), nullable=False), Column("ends_us", BigInteger, nullable=False)],
     orders=[["deployment", "ends_us"]],
 )
+# What deployments have learned, and a row for each step of their models and each time that one stopped.
+LEARNING = temporal_table(METADATA, "learning", key=["deployment"], columns=[])
+STEPS = temporal_table(
+    METADATA,
+    "learning_steps",
+    key=["step_id"],
+    columns=[
+        Column("deployment", ByteText(200), nullable=False),
+        Column("version", ByteText(40), nullable=False),
+        Column("place", BigInteger, nullable=False),
+    ],
+    orders=[["deployment", "place"]],
+)
 ENVIRONMENTS = {
     "dev": pb.DEPLOYMENT_ENVIRONMENT_DEV,
     "staging": pb.DEPLOYMENT_ENVIRONMENT_STAGING,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from modelog_common.domain.errors import NotAllowed, NotFound
@@ -17,6 +17,9 @@ from modelog_serving.deployment.split import point_of, version_at
 from modelog_serving.deployment.state import STOPPED, Deployment, Variant, evolve
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.events import EVENTS
+from modelog_serving.learning.decide import LEARNINGS
+from modelog_serving.learning.events import LearningEvent, LearningSet, LearningStopped, ModelLearned
+from modelog_serving.learning.state import Learning
 from modelog_serving.routing.only import Only
 
 FOLLOW_S = 1.0
@@ -24,11 +27,17 @@ FOLLOW_S = 1.0
 
 @dataclass(frozen=True)
 class Route:
-    """A deployment with what the data plane needs at every request."""
+    """A deployment with what the data plane needs at every request.
+
+    Where a version has learned, its variant has the digest of the state that answers now; `registered` has those of the
+    versions' own files.
+    """
 
     tenant: str
     deployment: Deployment
     variants: dict[str, Variant]
+    registered: dict[str, str] = field(default_factory=dict)
+    learning: Learning = field(default_factory=Learning)
 
     @property
     def needed(self) -> list[Variant]:
@@ -54,7 +63,9 @@ class Route:
 
         It was loaded when the traffic was set, as approved or not as it was then, and may be loaded again.
         """
-        return ModelRef(variant.digest, variant.flavor, self.deployment.signature, approved=True)
+        own = self.registered.get(variant.version, variant.digest)
+        learned_from = own if own != variant.digest else ""
+        return ModelRef(variant.digest, variant.flavor, self.deployment.signature, True, learned_from)
 
     def drawn(self, key: str) -> Variant:
         """The variant that answers a key: always the same one while the split stays."""
@@ -90,6 +101,8 @@ class Routes:
         self._store, self._only = store, only
         self._routes: dict[tuple[str, str], Route] = {}
         self._folded: dict[tuple[str, str], Deployment] = {}
+        self._learned: dict[tuple[str, str], Learning] = {}
+        self._left: Callable[[ModelRef], None] = lambda _ref: None
         self.decided = asyncio.Event()
         # The ids of those that nobody asked for long: their models need not stay in memory.
         self.resting: frozenset[str] = frozenset()
@@ -115,6 +128,10 @@ class Routes:
             raise NotFound(f"there is no model or deployment {name!r}")
         return route
 
+    def learning(self, tenant: str, name: str) -> Learning | None:
+        """How a deployment learns; None where it never did."""
+        return self._learned.get((tenant, name))
+
     def of(self, tenant: str) -> list[Route]:
         """All deployments of a tenant by their names, also those that were stopped."""
         return [route for (owner, _), route in sorted(self._routes.items()) if owner == tenant]
@@ -131,34 +148,68 @@ class Routes:
         """Whether its models are let go of until somebody asks."""
         return route.deployment.id in self.resting
 
+    def when_left(self, left: Callable[[ModelRef], None]) -> None:
+        """Have it told which state of a model answers no more, because the model learned or was set back."""
+        self._left = left
+
     async def catch_up(self) -> None:
         """Take in everything that is in the store now."""
         async with self._turn:
-            head = await self._store.head()
-            async for stored in self._store.read_all(
-                after=self._position, categories=[DEPLOYMENTS.category], until=head
-            ):
-                event: DeploymentEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
+            head, categories = await self._store.head(), [DEPLOYMENTS.category, LEARNINGS.category]
+            async for stored in self._store.read_all(after=self._position, categories=categories, until=head):
+                event: DeploymentEvent | LearningEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
                 key = (stored.tenant, event.name)
                 if self._only is None or key == (self._only.tenant, self._only.name):
                     self._fold(key, event)
-                    if not isinstance(event, ReplicasChanged):
-                        self.decided.set()
                 self._position = stored.position
             self._position = max(head, self._position)
 
-    def _fold(self, key: tuple[str, str], event: DeploymentEvent) -> None:
-        whole = self._folded[key] = evolve(self._folded.get(key) or DEPLOYMENTS.initial(), event)
+    def _fold(self, key: tuple[str, str], event: DeploymentEvent | LearningEvent) -> None:
+        if isinstance(event, (LearningSet, ModelLearned, LearningStopped)):
+            before = self._routes.get(key)
+            self._learned[key] = LEARNINGS.evolve(self._learned.get(key) or LEARNINGS.initial(), event)
+            self._lay(key)
+            self._leave(key, before)
+            return
+        self._folded[key] = evolve(self._folded.get(key) or DEPLOYMENTS.initial(), event)
+        self._lay(key)
+        if not isinstance(event, ReplicasChanged):
+            self.decided.set()
+
+    def _lay(self, key: tuple[str, str]) -> None:
+        whole = self._folded[key]
         # A version that lost its part answers as before: until this process is stopped it may still be asked.
         deployment = self._only.narrowed(whole) if self._only else whole
         if deployment is not None:
-            self._routes[key] = Route(key[0], deployment, {v.version: v for v in deployment.variants})
+            registered = {v.version: v.digest for v in (*deployment.answered, *deployment.variants)}
+            learning = self._learned.get(key) or LEARNINGS.initial()
+            taught = replace(
+                deployment,
+                variants=_taught(deployment.variants, learning),
+                answered=_taught(deployment.answered, learning),
+            )
+            self._routes[key] = Route(key[0], taught, {v.version: v for v in taught.variants}, registered, learning)
         elif key in self._routes:
             route = self._routes[key]
             self._routes[key] = replace(route, deployment=replace(route.deployment, status=whole.status))
+
+    def _leave(self, key: tuple[str, str], before: Route | None) -> None:
+        """Let go at once of the states that a step, or a way back, has replaced: there are many of them."""
+        if before is not None:
+            needed = self.digests()
+            for variant in before.variants.values():
+                if variant.digest not in needed:
+                    self._left(before.ref(variant))
 
     async def run(self) -> None:
         """Follow what other processes decide, until cancelled; this one's own commands call `catch_up` themselves."""
         while True:
             await self.catch_up()
             await asyncio.sleep(FOLLOW_S)
+
+
+def _taught(variants: tuple[Variant, ...], learning: Learning) -> tuple[Variant, ...]:
+    """With the digests of what they have learned."""
+    if not learning.taught:
+        return variants
+    return tuple(replace(v, digest=learning.digest(v.version, v.digest)) for v in variants)

@@ -1,4 +1,5 @@
-"""Runs models of river, which learn online, as they were when they were saved; pickles, of approved versions only."""
+"""Runs models of river, pickles of approved versions only; they answer as they were saved, and learn when they are told
+to (`river_learning`)."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from typing import Any
 import cloudpickle
 import numpy as np
 from modelog_common.domain.errors import NotAllowed
-from river import base, compose
+from river import base
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.learning.terms import Seen
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
 from modelog_serving.runtimes.fitting import check_width
 from modelog_serving.runtimes.python_runtime import HOW
+from modelog_serving.runtimes.river_learning import Truth, last_step, learned
 from modelog_serving.runtimes.table import not_taken
 
 Features = Mapping[str, Any]
@@ -29,6 +32,8 @@ class Online:
     answers: Sequence[Answer]
     names: Sequence[str]
     whole: Sequence[bool]
+    model: Any
+    content: bytes
 
     def predict(self, rows: Matrix) -> Matrix:
         """Raises Invalid for rows that the model refuses by ValueError or TypeError."""
@@ -38,6 +43,11 @@ class Online:
             raise not_taken(rows, error) from error
         made: Matrix = np.array(found, np.float64)
         return made
+
+    def learn(self, state: bytes, rows: Matrix) -> tuple[bytes, Seen]:
+        """As `engine.runtime.Learner` says it."""
+        truths = [Truth(label, amount) for label, amount in rows[:, -2:].tolist()]
+        return learned(self.model, state or self.content, self._mappings(rows[:, :-2]), truths)
 
     def _mappings(self, rows: Matrix) -> list[Features]:
         return [
@@ -63,7 +73,8 @@ class RiverRuntime:
         if not callable(getattr(model, "predict_one", None)):
             raise NotAllowed(f"the model file holds a {type(model).__name__}, which is no model of river")
         whole = [not spec.datatype.startswith("FP") for spec in signature.inputs for _ in range(spec.width)]
-        made = Online([_answer(model, spec) for spec in signature.outputs], signature.features, whole)
+        answers = [_answer(model, spec) for spec in signature.outputs]
+        made = Online(answers, signature.features, whole, model, content)
         try:
             found = made.predict(np.zeros((1, len(signature.features)), np.float64))
         except Exception as error:  # whatever the model raises
@@ -74,16 +85,9 @@ class RiverRuntime:
 
 def _answer(model: Any, spec: TensorSpec) -> Answer:
     """Probabilities where the output is of floats and the model has them, else what it predicts."""
-    if spec.datatype.startswith("FP") and _has_classes(model):
+    if spec.datatype.startswith("FP") and isinstance(last_step(model), base.Classifier):
         return lambda row: _probabilities(model.predict_proba_one(row), spec)
     return lambda row: [_number(model.predict_one(row), spec)]
-
-
-def _has_classes(model: Any) -> bool:
-    """A pipeline is what its last step is."""
-    while isinstance(model, compose.Pipeline):
-        model = list(model.steps.values())[-1]
-    return isinstance(model, base.Classifier)
 
 
 def _probabilities(by_class: Mapping[Any, float], spec: TensorSpec) -> list[float]:

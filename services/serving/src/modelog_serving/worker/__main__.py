@@ -11,10 +11,10 @@ import sys
 import msgspec
 from modelog_common.domain.errors import ModelogError
 
-from modelog_serving.engine.runtime import Model
+from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.worker import wire
-from modelog_serving.worker.answering import answered, memory_bytes
+from modelog_serving.worker.answering import answered, learned, memory_bytes
 
 # Serving kills what takes too long; where serving is gone, the kernel does, somewhat later.
 GRACE_S = 10.0
@@ -27,27 +27,45 @@ def main() -> None:
     if load.memory_bytes:
         resource.setrlimit(resource.RLIMIT_DATA, (load.memory_bytes, load.memory_bytes))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    model = _loaded(load, file, link)
+    model = _loaded(load, _content(file), link)
     os.close(file)
-    while model is not None:
+    states = {} if model is None else {0: model}
+    while states:
         try:
             head, body = wire.receive(link)
         except (EOFError, OSError):
             return
-        rows = wire.matrix_of(msgspec.msgpack.decode(head, type=wire.Rows), body)
         signal.setitimer(signal.ITIMER_REAL, load.predict_s + GRACE_S)
-        said, answers = answered(model, rows, load.signature)
+        answers: Matrix | bytes | None = None
+        match msgspec.msgpack.decode(head, type=wire.Asked):
+            case wire.Rows() as told:
+                said, answers = answered(states[told.state], wire.matrix_of(told, body), load.signature)
+            case wire.State(number):
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                state = _loaded(load, bytes(body), link)
+                if state is not None:
+                    states[number] = state
+                continue
+            case wire.Forget(number):
+                states.pop(number, None)
+                said = wire.Said(wire.LOADED)
+            case wire.Learn(size, told):
+                said, answers = learned(states[0], bytes(body[:size]), wire.matrix_of(told, body[size:]))
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(link, said, answers)
         if said.kind == wire.NO_MEMORY:
             return
 
 
-def _loaded(load: wire.Load, file: int, link: socket.socket) -> Model | None:
+def _content(file: int) -> bytes:
+    with open(os.dup(file), "rb") as opened:
+        opened.seek(0)
+        return opened.read()
+
+
+def _loaded(load: wire.Load, content: bytes, link: socket.socket) -> Model | None:
+    """Says how it went."""
     try:
-        with open(os.dup(file), "rb") as opened:
-            opened.seek(0)
-            content = opened.read()
         model = LazyRuntimes(load.threads).of(load.flavor).load(content, load.signature, load.approved)
     except ModelogError as error:
         wire.send(link, wire.Said(wire.REFUSED, str(error)))

@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 
 import numpy as np
-from modelog_common.domain.errors import Invalid
+from modelog_common.domain.errors import Invalid, NotAllowed
 
 from modelog_serving.deployment.signature import TEXT, Signature
 from modelog_serving.engine.runtime import Matrix, Model
@@ -30,13 +30,33 @@ def answered(
             return wire.Said(wire.FAILED, f"it answered {len(rows)} rows {what}"), None
     except passing:
         raise
-    except Invalid as error:
-        return wire.Said(wire.INVALID, str(error)), None
-    except MemoryError:
-        return wire.Said(wire.NO_MEMORY), None
     except Exception as error:  # whatever the code of the model raises
-        return wire.Said(wire.FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:500]), None
+        return _wrong(error), None
     return wire.Said(wire.ANSWER, matrix=wire.rows_of(answers), memory_bytes=memory_bytes()), answers
+
+
+def learned(model: Model, state: bytes, rows: Matrix) -> tuple[wire.Said, bytes | None]:
+    """What a state of a model becomes when it learns a lesson, as `engine.runtime.Learner` has it."""
+    learn = getattr(model, "learn", None)
+    if learn is None:
+        return wire.Said(wire.REFUSED, f"a {type(model).__name__} does not learn"), None
+    try:
+        content, seen = learn(state, rows)
+    except NotAllowed as error:
+        return wire.Said(wire.REFUSED, str(error)), None
+    except Exception as error:  # whatever the code of the model raises
+        return _wrong(error), None
+    return wire.Said(wire.LEARNED, memory_bytes=memory_bytes(), seen=seen), content
+
+
+def _wrong(error: Exception) -> wire.Said:
+    match error:
+        case Invalid():
+            return wire.Said(wire.INVALID, str(error))
+        case MemoryError():
+            return wire.Said(wire.NO_MEMORY)
+        case _:
+            return wire.Said(wire.FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:500])
 
 
 def memory_bytes() -> int:

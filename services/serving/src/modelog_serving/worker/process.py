@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 import weakref
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import IO
 
 import msgspec
@@ -16,6 +18,7 @@ from modelog_common.domain.errors import Invalid, NotAllowed
 
 from modelog_serving.engine.failed import DIED, HUNG, OUTGREW, ModelDied, ModelFailed
 from modelog_serving.engine.runtime import Matrix
+from modelog_serving.learning.terms import Seen
 from modelog_serving.worker import ended, wire
 from modelog_serving.worker.limits import Limits
 
@@ -36,10 +39,13 @@ MOST_GROWTH = 0.75
 class Worker:
     """One process. It ends when this is let go of, and by itself when serving is gone."""
 
-    def __init__(self, file: IO[bytes], load: wire.Load, limits: Limits) -> None:
+    def __init__(
+        self, file: IO[bytes], load: wire.Load, limits: Limits, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Raises NotAllowed when the model cannot be loaded, ModelDied or ModelFailed when its process did not get
         that far."""
         self._limits = limits
+        self.states: set[int] = set()
         self._link, theirs = socket.socketpair()
         # What it unpacks there goes with it.
         folder = tempfile.TemporaryDirectory(prefix="modelog-model-")
@@ -47,7 +53,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "modelog_serving.worker", str(theirs.fileno()), str(file.fileno())],
                 pass_fds=(theirs.fileno(), file.fileno()),
-                env=_environment(load.threads) | {"TMPDIR": folder.name},
+                env=_environment(load.threads) | {"TMPDIR": folder.name} | dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=2,
             )
@@ -58,16 +64,36 @@ class Worker:
             raise NotAllowed(said.text)
         self._base = self.memory_bytes = said.memory_bytes
 
-    def predict(self, rows: Matrix) -> Matrix:
+    def load_state(self, number: int, content: bytes) -> None:
+        """Have one more state of the model in memory; raises NotAllowed when it cannot be, ModelDied as `predict`."""
+        said, _ = self._said(wire.State(number), content, self._limits.load_s, "to be loaded")
+        _check(said)
+        self.states.add(number)
+
+    def forget(self, number: int) -> None:
+        """Let go of a state."""
+        self._said(wire.Forget(number), None, self._limits.predict_s, "to forget a state")
+        self.states.discard(number)
+
+    def predict(self, rows: Matrix, state: int = 0) -> Matrix:
         """Raises Invalid and ModelFailed as the model does, ModelDied when this process is of no use any more."""
-        said, body = self._said(wire.rows_of(rows), rows, self._limits.predict_s, f"for {len(rows)} rows")
-        if said.kind == wire.INVALID:
-            field, _, description = said.text.partition(": ")
-            raise Invalid.field(field, description)
-        if said.kind == wire.FAILED or said.matrix is None:
+        head = wire.rows_of(rows, state)
+        said, body = self._said(head, rows, self._limits.predict_s, f"for {len(rows)} rows")
+        _check(said)
+        if said.matrix is None:
             raise ModelFailed(f"the model failed: {said.text}")
         self.memory_bytes = said.memory_bytes
         return wire.matrix_of(said.matrix, body)
+
+    def learn(self, state: bytes, rows: Matrix) -> tuple[bytes, Seen]:
+        """As `engine.runtime.Learner` says it; raises ModelFailed and ModelDied as `predict` does."""
+        head, asked = wire.learn_of(state, rows)
+        said, body = self._said(head, asked, self._limits.predict_s, f"to learn {len(rows)} labels")
+        _check(said)
+        if said.seen is None:
+            raise ModelFailed(f"the model failed: {said.text}")
+        self.memory_bytes = said.memory_bytes
+        return bytes(body), said.seen
 
     @property
     def outgrown(self) -> bool:
@@ -85,12 +111,12 @@ class Worker:
         self._end()
 
     def _said(
-        self, head: msgspec.Struct, rows: Matrix | None, limit_s: float, what: str
+        self, head: msgspec.Struct, asked: Matrix | bytes | None, limit_s: float, what: str
     ) -> tuple[wire.Said, bytearray]:
         until = time.monotonic() + limit_s
         try:
             self._link.settimeout(limit_s)
-            wire.send(self._link, head, rows)
+            wire.send(self._link, head, asked)
             told, body = wire.receive(self._link, until)
         except TimeoutError:
             self._end()
@@ -105,6 +131,17 @@ class Worker:
             most = self._limits.memory_bytes >> 20
             raise ModelDied(OUTGREW, f"the model needs more than the {most} MiB that it may use, when asked {what}")
         return said, body
+
+
+def _check(said: wire.Said) -> None:
+    """Raise what the model raised."""
+    if said.kind == wire.INVALID:
+        field, _, description = said.text.partition(": ")
+        raise Invalid.field(field, description)
+    if said.kind == wire.REFUSED:
+        raise NotAllowed(said.text)
+    if said.kind == wire.FAILED:
+        raise ModelFailed(f"the model failed: {said.text}")
 
 
 def _end(process: subprocess.Popen[bytes], link: socket.socket, folder: tempfile.TemporaryDirectory[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.engine.texts import OBJECT
+from modelog_serving.learning.terms import Seen
 
 _SIZES = struct.Struct("<IQ")
 
@@ -27,34 +28,60 @@ class Load(msgspec.Struct, frozen=True):
     predict_s: float
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """A matrix follows, row by row."""
+class Rows(msgspec.Struct, frozen=True, tag=True):
+    """A matrix follows, row by row; `state` says which of the process's states is asked, 0 for the file's own."""
 
     dtype: str
     rows: int
     columns: int
+    state: int = 0
+
+
+class State(msgspec.Struct, frozen=True, tag=True):
+    """A state of the model follows, which is asked for by this number from now on."""
+
+    number: int
+
+
+class Forget(msgspec.Struct, frozen=True, tag=True):
+    """A state that is asked no more."""
+
+    number: int
+
+
+class Learn(msgspec.Struct, frozen=True, tag=True):
+    """A state of the model follows, so many bytes, and then the matrix of a lesson; none stands for the file's."""
+
+    state_bytes: int
+    rows: Rows
+
+
+Asked = Rows | State | Forget | Learn
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What a process says. `kind` is one of those below; `memory_bytes` is what it holds now."""
+    """What a process says. `kind` is one of those below; `memory_bytes` is what it holds now. `seen` is of a lesson,
+    after which the bytes of the new state follow."""
 
     kind: str
     text: str = ""
     matrix: Rows | None = None
     memory_bytes: int = 0
+    seen: Seen | None = None
 
 
-LOADED, ANSWER, REFUSED, INVALID, FAILED, NO_MEMORY = "loaded", "answer", "refused", "invalid", "failed", "no memory"
+LOADED, ANSWER, LEARNED, REFUSED, INVALID = "loaded", "answer", "learned", "refused", "invalid"
+FAILED, NO_MEMORY = "failed", "no memory"
 NOTHING = Rows("<f4", 0, 0)
 
 
-def send(link: socket.socket, head: msgspec.Struct, matrix: Matrix | None = None) -> None:
+def send(link: socket.socket, head: msgspec.Struct, body: Matrix | bytes | None = None) -> None:
     """Raises OSError when the other side is gone, TimeoutError when it does not take what is sent."""
     told = msgspec.msgpack.encode(head)
-    body = b"" if matrix is None else _body(matrix)
-    link.sendall(_SIZES.pack(len(told), len(body)) + told)
-    if body:
-        link.sendall(body)
+    follows = b"" if body is None else body if isinstance(body, bytes) else _body(body)
+    link.sendall(_SIZES.pack(len(told), len(follows)) + told)
+    if follows:
+        link.sendall(follows)
 
 
 def receive(link: socket.socket, until: float | None = None) -> tuple[bytes, bytearray]:
@@ -71,9 +98,14 @@ def _body(matrix: Matrix) -> memoryview | bytes:
     return np.ascontiguousarray(matrix).data.cast("B")
 
 
-def rows_of(matrix: Matrix) -> Rows:
+def learn_of(state: bytes, rows: Matrix) -> tuple[Learn, bytes]:
+    """The head and the body of a lesson."""
+    return Learn(len(state), rows_of(rows)), state + np.ascontiguousarray(rows).tobytes()
+
+
+def rows_of(matrix: Matrix, state: int = 0) -> Rows:
     """The head of a matrix."""
-    return Rows(matrix.dtype.str, matrix.shape[0], matrix.shape[1])
+    return Rows(matrix.dtype.str, matrix.shape[0], matrix.shape[1], state)
 
 
 def matrix_of(head: Rows, body: bytearray) -> Matrix:

@@ -1,0 +1,54 @@
+"""kill -9 in the middle of a step: between the files and the event, the event and the note of it, the note and the
+switch. Each label is learned from once, and what answers is what river becomes by itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from learning_rig import NOW, PATIENT_S, ROWS, School, alone, chance
+from modelog_common.domain.errors import ModelogError
+from serving_rig import Process, Rig, registry_of, until
+
+SCRIPT = Path(__file__).parent / "learning_killed.py"
+
+
+@pytest.mark.parametrize("point", ["written", "told", "noted"])
+async def test_each_label_is_learned_from_once(tmp_path: Path, fresh_broker: Any, point: str) -> None:
+    mark = tmp_path / "mark"
+    async with registry_of(Rig(tmp_path, kafka=fresh_broker.bootstrap)) as rig:
+        process = Process(rig, (sys.executable, str(SCRIPT), point, str(mark)))
+        try:
+            await process.start()
+            school = School(rig.caller("alice"), fresh_broker.bootstrap)
+            await school.deploy(rig.caller("bob"))
+            await school.set("on", step_labels=20, step_s=3600)
+            await school.ask(range(40))
+            await school.tell(range(40), NOW[:40].tolist())
+
+            async def died() -> bool:
+                return mark.exists()
+
+            await until(died, f"serving killed itself when it had {point}", PATIENT_S)
+            process.kill()
+            await process.start()
+
+            async def answers() -> bool:
+                try:
+                    return (await school.learning()).steps == 2
+                except ModelogError:
+                    return False
+
+            await until(answers, "both steps were taken", PATIENT_S)
+            steps = await school.steps()
+            assert [(step.step, step.labels) for step in steps] == [(1, 20), (2, 20)]
+            assert steps[1].digest_before == steps[0].digest_after
+            # The same labels again bring nothing new.
+            await school.tell(range(40), NOW[:40].tolist())
+            taught = alone(zip(ROWS[:40], NOW[:40].tolist(), strict=True))
+            assert await school.ask([900]) == [chance(taught, ROWS[900])]
+            assert await school.digest(900) == steps[1].digest_after
+        finally:
+            process.kill()
