@@ -44,6 +44,7 @@ OF_NOW = {
     "lineage.AuditService.GetInclusionProof": "names its position",
     "lineage.AuditService.ProvePrediction": "an answer never changes, and is proven in the log as it is",
     "serving.DeploymentService.ReplayPredictions": "names the times between which it replays",
+    "serving.LearningService.ReplayLearningStep": "a step never changes, and is taken again now",
     "serving.DeploymentService.GetPredictionInclusion": "an answer never changes, and is sealed once",
     "lineage.AuditService.GetConsistencyProof": "names its sizes",
     "lineage.AuditService.DiffEvents": "names the two moments that it compares",

@@ -36,7 +36,7 @@ class Learning(Record):
     deployment: str = ""
     model: str = ""
     mode: str = ""
-    terms: LearningTerms = LearningTerms()
+    terms: Optional[LearningTerms] = None
     reason: str = ""
     by: str = ""
     steps: int = 0
@@ -69,7 +69,7 @@ class LearningStep(Record):
 class ReplayedLearningStep(Record):
     """A step that was taken again; `same` says whether the same state came of it."""
 
-    step: LearningStep = LearningStep()
+    step: Optional[LearningStep] = None
     digest_again: str = ""
     same: bool = False
     same_bytes: bool = False

@@ -9,7 +9,7 @@ import typer
 import modelog
 from modelog.cli.output import AsJson, AsOf, say, show_fields, show_json, show_table, told, word
 from modelog.errors import Invalid
-from modelog.learning import Learning
+from modelog.learning import Learning, LearningTerms
 
 COLUMNS = ["#step", "version", "#labels", "#error", "#registered", "state", "at", "why"]
 SHORT = 12
@@ -67,7 +67,7 @@ def learning(
 
 
 def _show(found: Learning) -> None:
-    terms = found.terms
+    terms = found.terms or LearningTerms()
     versions = {
         f"version {v.version}": v.stopped or f"{v.labels} labels in {v.steps} steps, answers by {v.digest[:SHORT]}"
         for v in found.versions
