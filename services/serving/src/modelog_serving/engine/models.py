@@ -129,8 +129,10 @@ class Models:
         return await asyncio.to_thread(_checked_load, runtime, content, ref)
 
     def _relative(self, ref: ModelRef) -> Away | None:
-        """The version that a state came from, or another of its states."""
-        family = {ref.learned_from, ref.digest} - {""} if ref.learned_from else set()
+        """The version that a state came from, or another of its states; of a version itself what it has learned. Its
+        process may read such a file, and answers while a process of its own would import its framework.
+        """
+        family = {ref.learned_from, ref.digest} - {""} if ref.approved else set()
         for other, model in self._loaded.items():
             if isinstance(model, Away) and family & {other.learned_from, other.digest} and _alike(ref, other):
                 return model
