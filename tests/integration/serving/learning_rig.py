@@ -60,6 +60,15 @@ def chance(model: Any, row: Rows) -> float:
     return float(model.predict_proba_one(by_name(row))[True])
 
 
+def asked(name: str, number: int) -> oip.ModelInferRequest:
+    """A request for one row."""
+    return oip.ModelInferRequest(
+        model_name=name,
+        inputs=[{"name": "features", "datatype": "FP64", "shape": [1, len(COLUMNS)]}],
+        raw_input_contents=[ROWS[number].astype("<f8").tobytes()],
+    )
+
+
 @dataclass
 class School:
     """Somebody who asks the deployment, and tells what became of it."""
@@ -101,11 +110,7 @@ class School:
         """What these rows are answered with; row n has the prediction id p000n."""
         found = []
         for number in numbers:
-            message = oip.ModelInferRequest(
-                model_name=self.name,
-                inputs=[{"name": "features", "datatype": "FP64", "shape": [1, len(COLUMNS)]}],
-                raw_input_contents=[ROWS[number].astype("<f8").tobytes()],
-            )
+            message = asked(self.name, number)
             message.parameters["prediction_id"].string_param = f"{prefix}{number:04}"
             answer = await self.alice.inference.ModelInfer(message)
             found.append(float(np.frombuffer(answer.raw_output_contents[0], "<f8")[0]))

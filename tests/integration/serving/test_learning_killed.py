@@ -1,5 +1,5 @@
 """kill -9 in the middle of a step: between the files and the event, the event and the note of it, the note and the
-switch. Each label is learned from once, and what answers is what river becomes by itself."""
+switch. Each label is learned from once, and what answers is what river becomes by itself. And with worker processes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from learning_rig import NOW, PATIENT_S, ROWS, School, alone, chance
+from learning_rig import NOW, PATIENT_S, ROWS, School, alone, asked, chance
 from modelog_common.domain.errors import ModelogError
 from serving_rig import Process, Rig, registry_of, until
+from worker_rig import Many
 
 SCRIPT = Path(__file__).parent / "learning_killed.py"
 
@@ -52,3 +54,31 @@ async def test_each_label_is_learned_from_once(tmp_path: Path, fresh_broker: Any
             assert await school.digest(900) == steps[1].digest_after
         finally:
             process.kill()
+
+
+async def test_every_worker_answers_by_what_was_learned(tmp_path: Path, fresh_broker: Any) -> None:
+    async with registry_of(Rig(tmp_path, kafka=fresh_broker.bootstrap)) as rig:
+        rig.environment = {"MODELOG_SERVING_WORKERS": "2"}
+        process = Process(rig)
+        many = None
+        try:
+            await process.start()
+            alice = rig.caller("alice")
+            school = School(alice, fresh_broker.bootstrap)
+            await school.deploy(rig.caller("bob"))
+            await school.set("on", step_labels=20, step_s=3600)
+            await school.ask(range(20))
+            await school.tell(range(20), NOW[:20].tolist())
+            await school.learned(20)
+            taught = alone(zip(ROWS[:20], NOW[:20].tolist(), strict=True))
+            many = Many(rig, alice)
+            answers = [await many.ask(n, asked(school.name, 900)) for n in range(24)]
+            assert {float(np.frombuffer(a.raw_output_contents[0], "<f8")[0]) for a in answers} == {
+                chance(taught, ROWS[900])
+            }
+            (step,) = await school.steps()
+            assert {a.parameters["model_digest"].string_param for a in answers} == {step.digest_after}
+        finally:
+            if many is not None:
+                await many.close()
+            process.terminate()
