@@ -11,6 +11,7 @@ from pathlib import Path
 
 import modelog
 import numpy as np
+import written_learning
 from modelog.governance import CardParts, RetirementRule, SlaTargets
 from modelog.inference import predict
 from modelog.stream import StreamProducer
@@ -85,6 +86,7 @@ class Life:
         yield
         self._ab_test()
         self._release()
+        self._learning()
         yield
         self._level()
         yield
@@ -266,6 +268,18 @@ class Life:
             self.alice.releases.start("released", "1.1.0", "rolling", steps=steps, step_requests=1_000_000)
             if steps[0] == 20:
                 self.alice.deployments.roll_back("released", reason="a defect")
+
+    def _learning(self) -> None:
+        written_learning.write(self._folder, "halves", "flights")
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.alice.learning.get("halves")
+            except modelog.errors.NotFound:
+                assert time.monotonic() < deadline, f"serving did not read what was learned in {PATIENCE_S} s"
+                time.sleep(0.05)
+            else:
+                return
 
     def _level(self) -> None:
         """Requests that are waited for, until a window of them was held against the targets of the model."""
