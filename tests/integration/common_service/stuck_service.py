@@ -8,13 +8,16 @@ import modelog_common.background
 from modelog_common.service import Host, main
 
 modelog_common.background.END_S = 0.2
+is_deaf = asyncio.Event()
 
 
 async def fails() -> None:
+    await is_deaf.wait()
     raise ValueError("the defect")
 
 
 async def deaf() -> None:
+    is_deaf.set()
     while True:
         try:
             await asyncio.Event().wait()

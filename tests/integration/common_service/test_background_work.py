@@ -56,10 +56,12 @@ async def test_work_that_needs_something_that_is_away_is_begun_again(
 
 async def test_an_error_on_the_way_out_does_not_begin_the_work_again(settings: Settings) -> None:
     tries = 0
+    begun = asyncio.Event()
 
     async def work() -> None:
         nonlocal tries
         tries += 1
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -68,7 +70,7 @@ async def test_an_error_on_the_way_out_does_not_begin_the_work_again(settings: S
     host = Host("registry", settings)
     host.background("reader", work)
     async with serving(host):
-        pass
+        await begun.wait()
     assert tries == 1
 
 
@@ -77,9 +79,11 @@ async def test_work_that_took_its_end_for_an_error_is_told_again(
 ) -> None:
     monkeypatch.setattr(modelog_common.background, "TELL_S", 0.01)
     ends = 0
+    begun = asyncio.Event()
 
     async def work() -> None:
         nonlocal ends
+        begun.set()
         while ends < 3:
             try:
                 try:
@@ -94,7 +98,7 @@ async def test_work_that_took_its_end_for_an_error_is_told_again(
     host = Host("registry", settings)
     host.background("reader", work)
     async with serving(host):
-        pass
+        await begun.wait()
     assert ends == 3
 
 
