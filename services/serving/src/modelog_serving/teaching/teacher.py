@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -23,8 +24,8 @@ from modelog_common.events.entities import Entities
 from modelog_serving.engine.failed import ModelFailed
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.learning.commands import LearningCommand, RecordStep, StopLearning
-from modelog_serving.learning.decide import FLAVOR
-from modelog_serving.learning.events import Labels, LearningEvent
+from modelog_serving.learning.decide import FLAVOR, LEARNINGS
+from modelog_serving.learning.events import Labels, LearningEvent, LearningStopped
 from modelog_serving.learning.state import ON, Learning
 from modelog_serving.learning.terms import MOST_LABELS
 from modelog_serving.predlog.answers import Recorded
@@ -154,6 +155,10 @@ class Teacher:
             await self._stop(route, version, registered, f"what it became cannot be loaded: {error}")
             return
         command = RecordStep(route.deployment.id, version, registered, before, after, kept, seen)
+        ctx = self._context(route, "look")
+        if any(isinstance(event, LearningStopped) for event in LEARNINGS.decide(route.learning, command, ctx)):
+            # Whoever asks next must not wait for it.
+            await self._answering.get(replace(ref, digest=registered, learned_from=""))
         await self._tell(route, command, f"{route.learning.steps + 1}/{before}/{kept.digest}/{after}")
         self._reached("told")
         now_s = self._clock.now().timestamp()
@@ -173,14 +178,15 @@ class Teacher:
         await self._answering.catch_up()
 
     async def _tell(self, route: Route, command: RecordStep | StopLearning, what: str) -> None:
-        request_id = derived_id("learning", route.deployment.id, what)
-        ctx = Context(self._clock.now(), ACTOR, route.tenant, request_id)
         try:
-            await self._entities.handle(route.deployment.id, command, ctx)
+            await self._entities.handle(route.deployment.id, command, self._context(route, what))
         except NotAllowed as error:
             # Somebody paused it meanwhile.
             await self._answering.catch_up()
             raise Conflict(str(error)) from error
+
+    def _context(self, route: Route, what: str) -> Context:
+        return Context(self._clock.now(), ACTOR, route.tenant, derived_id("learning", route.deployment.id, what))
 
     async def _leave_out(self, labels: Sequence[Waiting], error: Invalid) -> None:
         """One label that such a model cannot learn from must not hold up the others."""
