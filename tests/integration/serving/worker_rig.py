@@ -88,6 +88,15 @@ class Many:
         stub = self._stubs[number % len(self._stubs)]
         return await stub.ModelInfer(asked, metadata=self._metadata, timeout=150)
 
+    async def first(self, method: str, asked: Any) -> Any:
+        """What a method of the protocol answers on the first of the connections."""
+        return await getattr(self._stubs[0], method)(asked, metadata=self._metadata, timeout=60)
+
+    async def each(self, method: str, asked: Any) -> list[Any]:
+        """What a method of the protocol answers on each of the connections."""
+        calls = [getattr(stub, method)(asked, metadata=self._metadata, timeout=60) for stub in self._stubs]
+        return [await call for call in calls]
+
     async def close(self) -> None:
         for channel in self._channels:
             await channel.close()

@@ -25,7 +25,8 @@ from modelog_serving.api.live import Live
 from modelog_serving.control import Control
 from modelog_serving.crew.autoscaler import Autoscaler
 from modelog_serving.crew.begins import begins_of
-from modelog_serving.crew.crew import Crew, Everywhere
+from modelog_serving.crew.crew import Crew
+from modelog_serving.crew.everywhere import Asked, Everywhere
 from modelog_serving.crew.port import Port
 from modelog_serving.crew.reports import Counted
 from modelog_serving.deployment.decide import DEPLOYMENTS
@@ -34,6 +35,7 @@ from modelog_serving.failure.decide import FAILURES
 from modelog_serving.kubernetes import replicas
 from modelog_serving.learning.decide import LEARNINGS
 from modelog_serving.learning.state import ON, PAUSED
+from modelog_serving.oip.processes import OneProcess
 from modelog_serving.plane import Plane, listen, plane_of
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.keeping import KeptLogs, keep_logs
@@ -94,7 +96,7 @@ async def build(host: Host) -> None:
         # A replica leaves to the process that decides what is done once for all of them.
         _deciding(host, own, plane, crew, kept, windows)
     if crew is None:
-        listen(host, plane, shared=False)
+        listen(host, plane, OneProcess(plane.routes, plane.models, plane.meter, plane.counters), shared=False)
     kept.look_after(host)
     host.background("routes", plane.routes.run)
     host.background("warm-up", plane.warmup.run)
@@ -143,6 +145,7 @@ def _deciding(
     idle = Idle(plane.routes, plane.models, plane.meter, _nobody if crew is None else crew.rest)
     host.background("deployments that rest", idle.run)
     if crew is not None:
+        crew.answer_by(Asked(everywhere, crew.counted).answer)
         host.background("autoscaler", Autoscaler(crew, plane.routes, plane.meter).run)
     if own.replicas == "kubernetes":
         replicas.start(host, plane.routes, plane.deployments)

@@ -33,6 +33,7 @@ from modelog_serving.oip.fast_batch import Parts
 from modelog_serving.oip.fast_rest import FastRest
 from modelog_serving.oip.fast_turn import Turn
 from modelog_serving.oip.listen import GrpcListener, HttpListener
+from modelog_serving.oip.processes import Processes
 from modelog_serving.oip.repository import Repository
 from modelog_serving.oip.rest_calls import RestCalls
 from modelog_serving.oip.rest_edge import RestEdge
@@ -127,10 +128,10 @@ def plane_of(
     )
 
 
-def listen(host: Host, plane: Plane, *, shared: bool) -> None:
-    """Answer requests on the ports of the protocol; with `shared` each process has a part of what comes to them."""
+def listen(host: Host, plane: Plane, processes: Processes, *, shared: bool) -> None:
+    """Answer requests on the ports of the protocol; with `shared` each of the processes has a part of what comes."""
     settings, inference, routes, warmup = host.settings, plane.inference, plane.routes, plane.warmup
-    repository = Repository(inference, routes, plane.models, plane.counters, plane.meter, plane.sight.left_of)
+    repository = Repository(inference, routes, plane.models, processes, plane.sight.left_of)
     parts = Parts(plane.log, plane.counters, plane.meter, host.clock)
     turn = Turn(routes, plane.models, plane.batcher, host.verifier, parts, inference.plain)
     servicer = inference_api.InferenceServicer(inference, repository, warmup, host.verifier)

@@ -65,7 +65,7 @@ async def _build(host: Host, begin: Begin, reader: asyncio.StreamReader, writer:
     host.before_serving(duty.come_up)
     # Before the listeners are added, so that it is done when they have stopped.
     host.on_stop(duty.finish)
-    listen(host, plane, shared=True)
+    listen(host, plane, duty.asking, shared=True)
     host.before_serving(duty.begin)
     host.background("orders", duty.run)
     host.background("reports", duty.report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 from modelog_common.domain.errors import Unavailable
@@ -13,8 +13,7 @@ from modelog_common.telemetry import metrics
 
 from modelog_serving.crew.frames import Begin, Published, Report, Rest, ToWorker, shadows_of
 from modelog_serving.crew.reports import Counted, take
-from modelog_serving.crew.slot import Slot
-from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.crew.slot import Ask, Slot
 from modelog_serving.failure.commands import FailureCommand
 from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.routes import Routes
@@ -44,14 +43,20 @@ class Crew:
         published: Sequence[Callable[[], int]],
         drain_s: float,
     ) -> None:
-        self._routes, self._counted, self._failures = routes, counted, failures
+        self._routes, self.counted, self._failures = routes, counted, failures
         self._published, self._drain_s = published, drain_s
         self.slots = [Slot(begin.number, begin, self) for begin in begins]
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._answer: Callable[[Slot, Ask], Awaitable[None]] | None = None
+        self._answering: set[asyncio.Future[None]] = set()
         for slot in self.slots:
             slot.wanted.set()
         counted.mirror.when_changed(self._tell_shadows)
+
+    def answer_by(self, answer: Callable[[Slot, Ask], Awaitable[None]]) -> None:
+        """Have what workers ask answered."""
+        self._answer = answer
 
     @property
     def listening(self) -> int:
@@ -164,7 +169,7 @@ class Crew:
         return self._routes.position
 
     def reported(self, number: int, report: Report) -> None:
-        requests = take(report, self._counted)
+        requests = take(report, self.counted)
         if requests:
             metrics.worker_requests().add(requests, {metrics.ATTRIBUTE_WORKER: str(number)})
 
@@ -174,37 +179,18 @@ class Crew:
     def recorded(self, tenant: str, command: FailureCommand) -> None:
         self._failures.record(tenant, command)
 
+    def asked(self, slot: Slot, ask: Ask) -> None:
+        if self._answer is not None:
+            answering = asyncio.ensure_future(self._answer(slot, ask))
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
+
     def welcome(self, number: int) -> list[ToWorker]:
         return [self._shadows(), Rest(tuple(self._routes.resting)), Published(self._published[number - 1]())]
 
     def _shadows(self) -> ToWorker:
-        return shadows_of([(deployment_id, shadow.ref) for deployment_id, shadow in self._counted.mirror.shadows()])
+        return shadows_of([(deployment_id, shadow.ref) for deployment_id, shadow in self.counted.mirror.shadows()])
 
     def _tell_shadows(self) -> None:
         for slot in self.slots:
             slot.tell(self._shadows())
-
-
-class Everywhere:
-    """Models and routes of this process and of all its workers: what is loaded is loaded, and what is followed is
-    followed, by all of them."""
-
-    def __init__(self, models: Models, routes: Routes, crew: Crew | None = None) -> None:
-        self._models, self._routes, self._crew = models, routes, crew
-
-    async def get(self, ref: ModelRef) -> object:
-        """Have a model in memory; raises as `Models.get` does when one of them cannot."""
-        await self._models.get(ref)
-        if self._crew is not None:
-            outcomes = await asyncio.gather(*(slot.load(ref) for slot in self._crew.slots), return_exceptions=True)
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
-        return None
-
-    async def catch_up(self) -> None:
-        """Answer by everything that is in the log now."""
-        await self._routes.catch_up()
-        if self._crew is not None:
-            position = self._routes.position
-            await asyncio.gather(*(slot.follow(position) for slot in self._crew.slots))

@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from modelog_common.domain.errors import ModelogError, Unavailable
 
+from modelog_serving.crew.asking import Asking
 from modelog_serving.crew.frames import (
     Admit,
     Copied,
+    Done,
+    Drop,
     Failed,
     Follow,
     FromWorker,
@@ -20,6 +23,7 @@ from modelog_serving.crew.frames import (
     Published,
     Rest,
     Shut,
+    Sums,
     Warm,
     done,
     frame,
@@ -28,6 +32,7 @@ from modelog_serving.crew.frames import (
 from modelog_serving.crew.reports import Counted, Reporter
 from modelog_serving.engine.models import Models
 from modelog_serving.failure.commands import FailureCommand, RecordClosed, RecordFailure, RecordOpened
+from modelog_serving.oip.processes import OneProcess
 from modelog_serving.routing.idle import rest
 from modelog_serving.routing.routes import Routes
 
@@ -54,6 +59,8 @@ class Duty:
         self._reporter = Reporter(counted)
         self._loop = asyncio.get_running_loop()
         self._sequence = 0
+        self._here = OneProcess(routes, models, counted.meter, counted.counters)
+        self.asking = Asking(self._say, self.finish)
 
     def published(self) -> int:
         """How far the prediction log was published, as far as is known here."""
@@ -87,6 +94,10 @@ class Duty:
                 match told:
                     case Load(number, ref):
                         tasks.create_task(self._answer(number, self._models.get(ref)))
+                    case Drop(number, refs):
+                        tasks.create_task(self._answer(number, self._here.drop(refs)))
+                    case Done() | Sums():
+                        self.asking.hear(told)
                     case Follow(number, position):
                         tasks.create_task(self._answer(number, self._follow(position)))
                     case Copied() | Rest() | Published():
@@ -94,6 +105,7 @@ class Duty:
                     case other:
                         log.error("a worker was told what it does not know", told=type(other).__name__)
             log.warning("the process that decides is gone; this worker ends")
+            self.asking.gone()
             self._gone()
             await asyncio.Event().wait()
 

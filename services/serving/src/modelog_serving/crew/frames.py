@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from modelog_common.domain.errors import ModelogError, Unavailable
 
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.failure.commands import RecordClosed, RecordOpened
-from modelog_serving.routing.meter import Closed
+from modelog_serving.routing.meter import Closed, Total
 
 _SIZE = struct.Struct("<I")
 
@@ -50,6 +51,13 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
 
     number: int
     position: int
+
+
+class Drop(msgspec.Struct, frozen=True, tag=True):
+    """Let go of models that no traffic needs; answered with `Done`."""
+
+    number: int
+    refs: tuple[ModelRef, ...]
 
 
 class Copied(msgspec.Struct, frozen=True, tag=True):
@@ -143,6 +151,52 @@ class Mirrored(msgspec.Struct, frozen=True):
     buckets: dict[int, int]
 
 
+class AskLoad(msgspec.Struct, frozen=True, tag=True):
+    """A worker was asked to have a model in memory in all processes; answered with `Done`."""
+
+    number: int
+    ref: ModelRef
+
+
+class AskDrop(msgspec.Struct, frozen=True, tag=True):
+    """A worker was asked to have all processes let go of models; answered with `Done`."""
+
+    number: int
+    refs: tuple[ModelRef, ...]
+
+
+class AskSums(msgspec.Struct, frozen=True, tag=True):
+    """A worker was asked what all processes answered, by tenant, deployment and version; answered with `Sums`."""
+
+    number: int
+    keys: tuple[tuple[str, str, str], ...]
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """The requests to a version, and the rows that they had."""
+
+    answered: int
+    answered_s: float
+    failed: int
+    failed_s: float
+    last: datetime | None
+    rows: int
+
+    @classmethod
+    def of(cls, total: Total, rows: int) -> Sum:
+        return cls(total.answered, total.answered_s, total.failed, total.failed_s, total.last, rows)
+
+    def total(self) -> Total:
+        return Total(self.answered, self.answered_s, self.failed, self.failed_s, self.last)
+
+
+class Sums(msgspec.Struct, frozen=True, tag=True):
+    """What was asked for under this number, in the order of its keys."""
+
+    number: int
+    sums: tuple[Sum, ...]
+
+
 class Report(msgspec.Struct, frozen=True, tag=True):
     """What a worker counted since its last report: whoever gets it adds it up.
 
@@ -158,8 +212,8 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     guarded: tuple[tuple[str, str, int, int], ...] = ()
 
 
-ToWorker = Begin | Admit | Load | Follow | Copied | Rest | Published
-FromWorker = Warm | Listening | Done | Failed | Opened | Shut | Report
+ToWorker = Begin | Admit | Load | Drop | Follow | Copied | Rest | Published | Done | Sums
+FromWorker = Warm | Listening | Done | Failed | Opened | Shut | AskLoad | AskDrop | AskSums | Report
 _TO_WORKER, _FROM_WORKER = msgspec.msgpack.Decoder(ToWorker), msgspec.msgpack.Decoder(FromWorker)
 
 
@@ -190,7 +244,7 @@ async def _body(reader: asyncio.StreamReader) -> bytes | None:
 
 
 def done(number: int, error: BaseException | None = None) -> Done:
-    """An answer to `Load` or `Follow`."""
+    """What answers a frame that has a number."""
     return Done(number) if error is None else Done(number, type(error).__name__, str(error))
 
 

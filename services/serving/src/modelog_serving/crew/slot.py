@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Protocol
 
@@ -13,8 +13,12 @@ import structlog
 
 from modelog_serving.crew.frames import (
     Admit,
+    AskDrop,
+    AskLoad,
+    AskSums,
     Begin,
     Done,
+    Drop,
     Failed,
     Follow,
     FromWorker,
@@ -35,6 +39,8 @@ from modelog_serving.worker.ended import how
 # One that does not say in this time that it follows the log hangs, and is ended: nothing is decided without it.
 FOLLOW_S = 10.0
 log = structlog.get_logger()
+# What a worker asks for that concerns the others, too.
+Ask = AskLoad | AskDrop | AskSums
 
 
 class Chief(Protocol):
@@ -49,6 +55,8 @@ class Chief(Protocol):
     def failed(self, digest: str, cause: str, text: str) -> None: ...
 
     def recorded(self, tenant: str, command: FailureCommand) -> None: ...
+
+    def asked(self, slot: Slot, ask: Ask) -> None: ...
 
     def welcome(self, number: int) -> list[ToWorker]:
         """What a worker that is let in should know besides the log."""
@@ -123,6 +131,8 @@ class Slot:
                 self._chief.failed(digest, cause, text)
             case Opened(tenant, command) | Shut(tenant, command):
                 self._chief.recorded(tenant, command)
+            case AskLoad() | AskDrop() | AskSums():
+                self._chief.asked(self, said)
             case Report():
                 self._chief.reported(self.number, said)
 
@@ -142,6 +152,10 @@ class Slot:
         error = None if done is None else done.raised()
         if error is not None:
             raise error
+
+    async def drop(self, refs: Sequence[ModelRef]) -> None:
+        """Let go of models there that no traffic needs."""
+        await self._ask(lambda number: Drop(number, tuple(refs)))
 
     async def follow(self, position: int) -> None:
         """Return when the worker answers by the log up to a position, or is gone: one that hangs is ended."""

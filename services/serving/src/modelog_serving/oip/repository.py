@@ -16,8 +16,8 @@ from modelog_proto.serving.v1 import deployment_pb2
 from modelog_serving.deployment.state import STOPPED
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.oip.core import Inference
-from modelog_serving.routing.counters import Counters
-from modelog_serving.routing.meter import Meter, Total
+from modelog_serving.oip.processes import Processes
+from modelog_serving.routing.meter import Total
 from modelog_serving.routing.routes import Route, Routes
 
 READY, LOADING, UNAVAILABLE = "READY", "LOADING", "UNAVAILABLE"
@@ -39,7 +39,7 @@ class Indexed:
 
 @dataclass(frozen=True)
 class Statistics:
-    """One version's requests of traffic since this process started, and the rows that they had."""
+    """One version's requests of traffic since serving started, and the rows that they had."""
 
     name: str
     version: str
@@ -53,13 +53,13 @@ class Statistics:
 
 
 class Repository:
-    """Looks at the running process, and asks it to load and to let go."""
+    """Looks at the running process, and has all of them load and let go."""
 
     def __init__(
-        self, inference: Inference, routes: Routes, models: Models, counters: Counters, meter: Meter, left_of: Veil
+        self, inference: Inference, routes: Routes, models: Models, processes: Processes, left_of: Veil
     ) -> None:
         self._inference, self._routes, self._models = inference, routes, models
-        self._counters, self._meter, self._left_of = counters, meter, left_of
+        self._processes, self._left_of = processes, left_of
 
     async def index(self, tenant: str, *, only_ready: bool = False) -> list[Indexed]:
         """All versions that answer traffic, or did when their deployment was stopped."""
@@ -79,19 +79,19 @@ class Repository:
     async def load(self, tenant: str, name: str, version: str) -> None:
         """Have the models of a deployment's traffic, or of one version, in memory; raises why they cannot be."""
         for ref in await self._inference.refs(tenant, name, version):
-            await self._models.get(ref)
+            await self._processes.load(ref)
 
     async def unload(self, tenant: str, name: str, version: str) -> None:
         """Let go of a version's model, or of all of a stopped deployment; raises NotAllowed while one is needed."""
         route = self._routes.known(tenant, name)
-        for ref in await self._refs(route, version):
+        refs = await self._refs(route, version)
+        for ref in refs:
             if ref.digest in self._routes.digests():
                 raise NotAllowed(
                     f"{name} {version or ', '.join(route.variants)} answers traffic and stays in memory; it can be "
                     "unloaded when the deployment was stopped, or its traffic set to other versions"
                 )
-        for ref in await self._refs(route, version):
-            self._models.drop(ref)
+        await self._processes.drop(refs)
 
     async def _refs(self, route: Route, version: str) -> Sequence[ModelRef]:
         if route.deployment.status == STOPPED:
@@ -101,13 +101,9 @@ class Repository:
     async def statistics(self, tenant: str, name: str = "", version: str = "") -> list[Statistics]:
         """Of one deployment, or of all; raises NotFound."""
         routes = [self._routes.known(tenant, name)] if name else await self._seen(tenant)
-        return [
-            Statistics(of, v, self._meter.total(tenant, of, v), self._counters.answered(tenant, of, v))
-            for route in routes
-            for of in [route.deployment.name]
-            for v in route.variants
-            if version in ("", v)
-        ]
+        keys = [(tenant, r.deployment.name, v) for r in routes for v in r.variants if version in ("", v)]
+        sums = await self._processes.sums(keys)
+        return [Statistics(of, v, total, rows) for (_, of, v), (total, rows) in zip(keys, sums, strict=True)]
 
     async def _seen(self, tenant: str) -> list[Route]:
         """Those that the caller would find in a list of deployments."""
