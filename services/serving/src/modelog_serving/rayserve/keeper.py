@@ -4,6 +4,7 @@ and tells the log what becomes of them."""
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
@@ -107,6 +108,11 @@ class Keeper:
                 self._models.drop(ref)
 
     async def _delete(self, found: dict[str, Application]) -> None:
+        models = [self._models.loaded(ref) for ref in self._models.every()]
+        if found.keys() - {m.name for model in models if model is not None for m in _on_ray(model)}:
+            # What was let go of may be held by a cycle still, such as that of the task which loaded it.
+            del models
+            gc.collect()
         gone = [n for n, of in found.items() if of.state != "DELETING" and not self._runtimes.keeps(n)]
         if gone:
             await asyncio.to_thread(self._cluster.delete, gone, self._runtimes.keeps)
