@@ -116,8 +116,13 @@ class ByFile:
     risky: Callable[[bytes], bool]
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
-        chosen = self.isolating if self.risky(content) else self.here
-        return chosen.load(content, signature, approved)
+        if not self.risky(content):
+            return self.here.load(content, signature, approved)
+        if not approved:
+            # It is refused before anything of it is read, so it takes no process to say why.
+            self.here.load(content, signature, approved)
+            raise NotAllowed("the model file may do harm, and nobody approved its version")
+        return self.isolating.load(content, signature, approved)
 
 
 def _module(kind: Kind) -> Any:
