@@ -219,3 +219,15 @@ def test_a_rebuild_changes_no_answer(story: Story) -> None:
     assert json.dumps(before["lineage"]).count(NAME) > 3
     assert before["windows"]
     assert story.platform.json("audit", "verify")["intact"]
+
+
+def test_the_version_was_tried_and_the_command_waits_for_it(story: Story) -> None:
+    platform = story.platform
+    said = platform.cli("model", "trial", NAME, story.version, "--wait", user="alice", timeout_s=180).stdout
+    assert re.search(r"state +works", said)
+    assert re.search(r"asked +1024 rows", said)
+    found = platform.json("model", "trial", NAME, story.version)
+    assert found["state"] == "TRIAL_STATE_WORKS"
+    before = platform.json("model", "trial", NAME, story.version, "--as-of", str(int(found["position"]) - 1))
+    assert before["state"] == "TRIAL_STATE_WAITING"
+    assert "9.9.9" in platform.cli("model", "trial", NAME, "9.9.9", user="alice", exit_status=1).stderr

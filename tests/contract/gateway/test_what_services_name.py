@@ -22,7 +22,7 @@ WORDS = ("model", "deployment", "experiment", "run", "monitor", "policy", "job",
 OTHERS = frozenset({
     "Variant.model_digest", "Prediction.model_digest", "Job.model_digest", "Batch.model_digest",
     "FeatureDrift.test", "Retraining.job_id",
-    "LoggedPrediction.model_digest", "Fallback.model_digest",
+    "LoggedPrediction.model_digest", "Fallback.model_digest", "VersionTrial.model_digest",
     "ReleaseOutcomeEvidence.test",
 })  # fmt: skip
 # Names that are to be given: that one is taken may be noticed.

@@ -15,6 +15,7 @@ from modelog_serving.learning.events import LearningEvent
 from modelog_serving.release.events import ReleaseEvent
 from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
+from modelog_serving.trial.events import VersionTried
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "golden").glob("*.json"))
@@ -36,6 +37,7 @@ TYPES = [
     *get_args(LearningEvent),
     TrafficMeasured,
     PredictionsSealed,
+    VersionTried,
 ]
 
 

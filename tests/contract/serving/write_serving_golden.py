@@ -35,6 +35,7 @@ from modelog_serving.learning.decide import LEARNINGS
 from modelog_serving.learning.events import Labels, LearningEvent, LearningSet, LearningStopped, ModelLearned
 from modelog_serving.learning.terms import Seen, Terms
 from modelog_serving.read.tables import to_message
+from modelog_serving.read.trials import trial_message
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.release.events import (
     Compared,
@@ -57,6 +58,7 @@ from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
 from modelog_serving.traffic.latency import Latencies
+from modelog_serving.trial.events import Found, TrialLimits, VersionTried
 
 GOLDEN = Path(__file__).parent / "golden"
 AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -162,6 +164,31 @@ RESILIENT = ResilienceSet(
 VARIANT = (ID, "flights", "flight-delay", "1.0.0", "a" * 64)
 OPENED = BreakerOpened(*VARIANT, 12, 20, 30, "the model's process died of SIGSEGV", AT)
 CLOSED = BreakerClosed(*VARIANT, 30.5, "it answers again", AT)
+TRIED = VersionTried(
+    "flight-delay",
+    "flight-delay",
+    "1.0.0",
+    "a" * 64,
+    "xgboost",
+    False,
+    {"python": "3.11.2", "xgboost-cpu": "3.2.0", "numba": "0.62.1"},
+    TrialLimits(300.0, 30.0, 4 << 30),
+    Found(
+        "kept the original engine",
+        engine="xgboost",
+        why="compiled trees differ from the library by up to 0.25 on a sample of 1024 rows",
+        sample="rows on, below and above its splits, and with missing values",
+        rows=1024,
+        largest_difference=0.25,
+        tolerance=1e-6,
+        unequal=True,
+        row_us=20.5,
+        row_of_32_us=4.25,
+        memory_bytes=250 << 20,
+        missing="answered",
+    ),
+    AT,
+)
 SEALED = PredictionsSealed(
     ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
 )
@@ -182,6 +209,7 @@ STORIES: Sequence[Sequence[Told]] = (
     [FAILED],
     [SEALED],
     TAUGHT,
+    [TRIED],
     *([*PATH, end] for end in ENDS),
 )
 
@@ -190,6 +218,9 @@ def seen_after(events: Sequence[Any]) -> dict[str, Any]:
     """What is made of events: the row that callers see, and who answers which part of the keys; traffic; segments."""
     if isinstance(events[-1], TrafficMeasured):
         return {"until": TRAFFIC.evolve(TRAFFIC.initial(), events[-1]).until.isoformat()}
+    if isinstance(events[-1], VersionTried):
+        message: dict[str, Any] = MessageToDict(trial_message(events[-1], len(events)))
+        return message
     if isinstance(events[-1], ModelFailed):
         failures = FAILURES.evolve(FAILURES.initial(), events[-1])
         return {"count": failures.count, "last": failures.last.isoformat()}

@@ -125,6 +125,7 @@ ABOUT: dict[str, dict[str, Callable[[Any], list[Fields]]]] = {
     "GetDeploymentRequest": {"Deployment": lambda d: [{"name": d.name}]},
     "ListDeploymentsRequest": {},
     "GetLatenciesRequest": {"Deployment": lambda d: [{"deployment": d.name}, {"deployment": d.name, "minutes": 1440}]},
+    "GetTrialRequest": {"ModelVersion": lambda v: [{"model": v.model, "version": v.version}]},
     "GetReleaseRequest": {"Release": lambda r: [{"deployment": r.deployment, "number": n} for n in (0, r.number)]},
     "ListReleasesRequest": {"Release": lambda r: [{"deployment": r.deployment}]},
     "ListReleaseLooksRequest": {"Release": lambda r: [{"deployment": r.deployment, "number": r.number}]},

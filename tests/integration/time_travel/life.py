@@ -56,6 +56,7 @@ class Life:
     def story(self) -> Iterator[None]:
         """A beginning in which something of everything happens; each step is over when it is yielded."""
         deployed(self.alice, self.bob, "flights", self._folder)
+        self.alice.trials.wait("flights", "1.0.0", timeout_s=2 * PATIENCE_S)
         yield
         data = self.alice.datasets.version("flights", 1)
         self.alice.monitors.create(

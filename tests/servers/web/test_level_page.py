@@ -59,3 +59,20 @@ def test_levels_stand_beside_the_targets_and_come_by_themselves(promised: Any, p
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"] == []
+
+
+def test_what_became_of_a_versions_trial_stands_on_its_page(promised: Any, page: Page) -> None:
+    with promised.client("alice") as alice:
+        found = alice.trials.wait("flights", "1.0.0", timeout_s=3 * PATIENCE_S)
+    page.goto(f"{promised.url}/models/flights?version=1.0.0#token={promised.token('carol', 'viewer')}")
+    trial = page.get_by_role("region", name="Trial of 1.0.0")
+    expect(trial).to_contain_text("works")
+    expect(trial).to_contain_text("compiled trees")
+    expect(trial).to_contain_text("1,024 rows")
+    expect(trial).to_contain_text("of 0.000001 allowed")
+    trial.get_by_text("packages").click()
+    expect(trial.get_by_role("group", name="Packages of the trial")).to_contain_text("xgboost-cpu")
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.goto(f"{promised.url}/models/flights?version=1.0.0&as_of={found.position - 1}")
+    expect(trial).to_contain_text("not tried yet")

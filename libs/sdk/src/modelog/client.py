@@ -27,6 +27,7 @@ from modelog.api.monitoring import Monitors
 from modelog.api.releases import Releases
 from modelog.api.retirements import Retirements, Slas
 from modelog.api.signatures import Signatures
+from modelog.api.trials import Trials
 from modelog.api.users import Users
 from modelog.api.webhooks import Webhooks
 from modelog.api.workspaces import Workspaces
@@ -74,6 +75,7 @@ class Client:
         self.batches = Batches(self.jobs, self.runs, self.models, self.deployments)
         self.releases = Releases(transport)
         self.learning = Learnings(transport)
+        self.trials = Trials(transport)
         self.monitors = Monitors(transport)
         self.ab_tests = AbTests(transport)
         self.levels = Levels(transport)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
-from modelog_common.bus.source import Consumer
+from modelog_common.bus.source import Consumer, of_events
+from modelog_common.bus.topics import EVENTS as EVENT_TOPICS
 from modelog_common.bus.topics import INFERENCE_REQUESTS, OUTCOMES
 from modelog_common.events.entities import Entities
 from modelog_common.read.project import EntityProjection
@@ -16,12 +17,15 @@ from modelog_common.telemetry import metrics
 from modelog_proto.serving.v1.deployment_pb2_grpc import add_DeploymentServiceServicer_to_server
 from modelog_proto.serving.v1.learning_pb2_grpc import add_LearningServiceServicer_to_server
 from modelog_proto.serving.v1.release_pb2_grpc import add_ReleasesServicer_to_server
+from modelog_proto.serving.v1.trial_pb2_grpc import add_TrialsServicer_to_server
 
 from modelog_serving.api import learning as learning_api
 from modelog_serving.api import releases as releases_api
 from modelog_serving.api.deployments import FULL_NAME, DeploymentServicer
 from modelog_serving.api.export import exported
 from modelog_serving.api.live import Live
+from modelog_serving.api.trials import FULL_NAME as TRIALS_NAME
+from modelog_serving.api.trials import TrialsServicer
 from modelog_serving.control import Control
 from modelog_serving.crew.autoscaler import Autoscaler
 from modelog_serving.crew.begins import begins_of
@@ -44,6 +48,7 @@ from modelog_serving.read.latencies import traffic_rows
 from modelog_serving.read.learning import learning_rows
 from modelog_serving.read.releases import release_rows
 from modelog_serving.read.tables import METADATA, rows
+from modelog_serving.read.trials import trial_rows
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.releasing.board import Board
 from modelog_serving.releasing.control import ReleaseControl
@@ -66,6 +71,11 @@ from modelog_serving.teaching.pupil import Pupils
 from modelog_serving.teaching.steps import Steps
 from modelog_serving.teaching.teacher import Teacher
 from modelog_serving.traffic.decide import TRAFFIC
+from modelog_serving.trial.decide import TRIALS
+from modelog_serving.trying.asked import TrialsAsked
+from modelog_serving.trying.inbox import CONSUMER as INBOX
+from modelog_serving.trying.inbox import TrialInbox
+from modelog_serving.trying.trier import Trier
 
 MODEL_FOLDER = "models"
 # Batches are large: so many are answered at once.
@@ -136,11 +146,12 @@ def _deciding(
     for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
         host.publish(category)
     live = Live(plane.routes, plane.warmup, plane.counters, plane.cache, plane.guards, windows, crew)
-    control = Control(plane.deployments, plane.versions, everywhere)
+    control = Control(plane.deployments, plane.versions, everywhere, plane.verdicts)
     replay = Replay(kept.logs, plane.inference, plane.models, plane.batcher)
     queries = _control_plane(host, kept.evidence, replay, live, control)
     _releases(host, queries, live, control, plane, everywhere)
     _learning(host, own, queries, plane, everywhere, kept)
+    _trials(host, own, queries, plane)
     _streams(host, RequestStream(plane.routes, plane.models, plane.batcher, plane.log, plane.counters))
     idle = Idle(plane.routes, plane.models, plane.meter, _nobody if crew is None else crew.rest)
     host.background("deployments that rest", idle.run)
@@ -174,6 +185,7 @@ def _control_plane(host: Host, evidence: Evidence, replay: Replay, live: Live, c
             EntityProjection(host.store, RELEASES, EVENTS, release_rows),
             EntityProjection(host.store, TRAFFIC, EVENTS, traffic_rows),
             EntityProjection(host.store, LEARNINGS, EVENTS, learning_rows),
+            EntityProjection(host.store, TRIALS, EVENTS, trial_rows),
         ],
     )
     servicer = DeploymentServicer(
@@ -223,6 +235,27 @@ def _learning(
     )
     host.stream(consumer)
     host.background("labels", partial(consumer.run, intake.handle))
+
+
+def _trials(host: Host, own: ServingSettings, queries: Queries, plane: Plane) -> None:
+    """Versions are tried by the process that decides, as the registry tells of them."""
+    not_trying = "" if own.trials else "versions are not tried here: MODELOG_SERVING_TRIALS is false"
+    if host.event_bus is None:
+        not_trying = "versions are not tried here: there are no topics that tell of them (MODELOG_KAFKA_BOOTSTRAP)"
+    inbox = TrialInbox(host.data_dir / "trials.db", host.store.history)
+    entities, at = Entities(host.store, TRIALS, EVENTS, host.snapshots), host.data_dir / MODEL_FOLDER
+    trier = Trier(inbox, plane.verdicts, entities, plane.files, at, own.threads, host.clock)
+    servicer = TrialsServicer(TrialsAsked(queries, plane.versions, trier.doing, not_trying))
+    host.serve(add_TrialsServicer_to_server, servicer, TRIALS_NAME)
+    host.on_close(inbox.closed)
+    if host.event_bus is None or not_trying:
+        return
+    told = Consumer(
+        host.event_bus, [EVENT_TOPICS["registry"]], INBOX, inbox.progress, host.dead_letters, history=host.store.history
+    )
+    host.stream(told)
+    host.background("versions to try", partial(told.run, of_events(inbox.handle)))
+    host.background("trials", trier.run)
 
 
 def _streams(host: Host, stream: RequestStream) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from modelog_common.domain.context import Context
@@ -45,11 +45,19 @@ class Answering(Protocol):
         ...
 
 
+class Tried(Protocol):
+    """What became of versions when they were tried."""
+
+    async def refused(self, tenant: str, candidate: Candidate) -> str:
+        """When a trial of a version was refused and why; "" where it was not."""
+        ...
+
+
 class Control:
     """Handles commands. When one returns, requests are answered by what it decided."""
 
-    def __init__(self, entities: DeploymentEntities, versions: Versions, answering: Answering) -> None:
-        self._entities, self._versions, self._answering = entities, versions, answering
+    def __init__(self, entities: DeploymentEntities, versions: Versions, answering: Answering, tried: Tried) -> None:
+        self._entities, self._versions, self._answering, self._tried = entities, versions, answering, tried
 
     async def create(self, name: str, model: str, version: str, environment: str, ctx: Context) -> Loaded[Deployment]:
         """Serve a version under a new name; raises why it may not or cannot be."""
@@ -67,7 +75,9 @@ class Control:
             [Share(await self._versions.get(before.state.model, version), percent) for version, percent in percents]
         )
         answering = [share.candidate for share in shares]
-        return await self._handle(SetTraffic(name, shares, reason), answering, ctx)
+        # What answers already is not judged anew: a way back must stay open.
+        known = {variant.version for variant in before.state.variants}
+        return await self._handle(SetTraffic(name, shares, reason), answering, ctx, known)
 
     async def set_scaling(self, name: str, scaling: Scaling, reason: str, ctx: Context) -> Loaded[Deployment]:
         """Have replicas between bounds."""
@@ -89,7 +99,7 @@ class Control:
             raise NotFound(f"there is no deployment {name!r}")
         try:
             candidate = await self._versions.get(before.state.model, version)
-            await self.load(candidate)
+            await self.load(candidate, ctx.tenant)
         except Invalid as error:
             raise Invalid.field(FALLBACK_FIELD, str(error)) from error
         except ModelogError as error:
@@ -101,17 +111,20 @@ class Control:
         return await self._handle(Stop(name, reason), [], ctx)
 
     async def _handle(
-        self, command: DeploymentCommand, answering: Sequence[Candidate], ctx: Context
+        self, command: DeploymentCommand, answering: Sequence[Candidate], ctx: Context, known: Container[str] = ()
     ) -> Loaded[Deployment]:
         entity = deployment_id(ctx.tenant, command.name)
         for candidate in answering:
-            await self.load(candidate)
+            await self.load(candidate, ctx.tenant, known=candidate.version in known)
         handled = await self._entities.handle(entity, command, ctx)
         await self._answering.catch_up()
         return handled
 
-    async def load(self, candidate: Candidate) -> None:
-        """Load a version's model; raises NotAllowed, or Unavailable for what may succeed later, saying why."""
+    async def load(self, candidate: Candidate, tenant: str, *, known: bool = False) -> None:
+        """Load a version's model; raises NotAllowed, or Unavailable for what may succeed later, saying why.
+
+        One whose trial was refused is refused, too, unless it is `known` to answer.
+        """
         # What no file can mend is said of the signature and not of the file, which it would not fit.
         problem = unservable(candidate.signature)
         if problem:
@@ -123,7 +136,11 @@ class Control:
         except Unavailable as error:
             raise Unavailable(_not_loaded(candidate, error)) from error
         except ModelogError as error:
-            raise NotAllowed(_not_loaded(candidate, error)) from error
+            tried = await self._tried.refused(tenant, candidate)
+            raise NotAllowed(_not_loaded(candidate, error) + (f"; {tried}" if tried else "")) from error
+        refused = "" if known else await self._tried.refused(tenant, candidate)
+        if refused:
+            raise NotAllowed(f"{candidate.model} {candidate.version} is not served, so nothing was changed: {refused}")
 
 
 def _not_loaded(candidate: Candidate, error: ModelogError) -> str:

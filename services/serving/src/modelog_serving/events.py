@@ -25,6 +25,7 @@ from modelog_serving.release.events import (
 )
 from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
+from modelog_serving.trial.events import VersionTried
 
 EVENTS = EventTypes(
     (
@@ -49,5 +50,6 @@ EVENTS = EventTypes(
         LearningSet,
         ModelLearned,
         LearningStopped,
+        VersionTried,
     )
 )

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import numpy as np
 from modelog_common.domain.errors import Invalid, NotAllowed
-from modelog_common.stores.blobs.folder import FolderBlobStore
 
 from modelog_serving.deployment.signature import Signature, unservable
 from modelog_serving.engine.failed import ModelDied, ModelFailed
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.folder import FolderFiles
 from modelog_serving.oip.tensors import dtype_of_rows
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.worker.limits import Limits
@@ -47,16 +47,6 @@ class OfflineModel:
         return answers
 
 
-class _Files:
-    """The port ModelFiles over a folder that has them all."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = FolderBlobStore(folder)
-
-    async def fetch(self, digest: str) -> bytes:
-        return b"".join([chunk async for chunk in self._folder.open(digest)])
-
-
 def open_model(
     files: Path, digest: str, flavor: str, signature: Mapping[str, Any], *, approved: bool, threads: int
 ) -> OfflineModel:
@@ -71,5 +61,5 @@ def open_model(
         problem = f"its signature has the texts {signed.texts!r}, and batches are of numbers"
     if problem:
         raise NotAllowed(f"the model cannot be run: {problem}")
-    models = Models(_Files(files), LazyRuntimes(threads, Limits(predict_s=PREDICT_S)), 1)
+    models = Models(FolderFiles(files), LazyRuntimes(threads, Limits(predict_s=PREDICT_S)), 1)
     return OfflineModel(asyncio.run(models.get(ModelRef(digest, flavor, signed, approved))), signed)

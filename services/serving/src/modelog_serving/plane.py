@@ -53,6 +53,7 @@ from modelog_serving.routing.warmup import Warmup
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.settings import ServingSettings
 from modelog_serving.sight import VOCABULARY, models_of
+from modelog_serving.trying.verdicts import Verdicts
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Plane:
     inference: Inference
     deployments: DeploymentEntities
     sight: Sight
+    verdicts: Verdicts
 
 
 def plane_of(
@@ -91,8 +93,8 @@ def plane_of(
     only = own.answers_for()
     routes, counters, batcher = Routes(host.store, only), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(models_at), partial(host.peer, "registry"))
-    runtimes = _runtimes(own, models_at)
-    models = Models(files, runtimes, own.models)
+    runtimes, verdicts = _runtimes(own, models_at), Verdicts(host.store, own.limits)
+    models = Models(files, runtimes, own.models, verdicts)
     warmup = Warmup(routes, models, strict=only is not None)
     versions = RegistryVersions(partial(host.peer, "registry"), host.store.head)
     meter = Meter(host.clock, timedelta(seconds=own.traffic_window_s))
@@ -125,6 +127,7 @@ def plane_of(
         inference,
         deployments,
         sight,
+        verdicts,
     )
 
 

@@ -37,7 +37,10 @@ class RegistryVersions:
 
     async def get(self, model: str, version: str) -> Candidate:
         """One version; raises NotFound, or Unavailable when the registry does not answer."""
-        read = ReadOptions(at_least=await self._head())
+        return await self.at(model, version, ReadOptions(at_least=await self._head()))
+
+    async def at(self, model: str, version: str, read: ReadOptions) -> Candidate:
+        """One version as it was at a moment; raises as `get` does."""
         request = pb.GetVersionRequest(model=model, version=version, read=read)
         return candidate_of(await ModelRegistryStub(self._channel()).GetVersion(request))
 
@@ -53,9 +56,13 @@ class ArtifactFiles:
 
     async def fetch(self, digest: str) -> bytes:
         """The file with this SHA-256; raises NotFound, or Unavailable when it cannot be had now."""
+        await self.keep(digest)
+        return b"".join([chunk async for chunk in self._kept.open(digest)])
+
+    async def keep(self, digest: str) -> None:
+        """Have it in the folder; raises what `fetch` does."""
         if not await self._kept.exists(digest) or not await self._kept.verify(digest):
             await self._kept.put(self._download(digest), digest)
-        return b"".join([chunk async for chunk in self._kept.open(digest)])
 
     async def store(self, content: bytes) -> str:
         """Keep a file, here and in the artifact store; returns its SHA-256. Raises Unavailable when it cannot be stored

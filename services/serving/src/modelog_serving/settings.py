@@ -30,6 +30,9 @@ class ServingSettings(BaseSettings):
     With `workers` of more than 1 so many processes answer requests, on the same ports, and this one decides; `auto` is
     one less than there are processors. A replica is always one process.
 
+    With `trials` versions are tried soon after they are registered, one at a time, each in a process that may take what
+    models in processes of their own may.
+
     `replicas` says where deployments run besides this process; `only`, such as acme/flights or acme/flights@1.1.0,
     makes this process one of those replicas, which answers for that deployment, or that version of it, and no other.
 
@@ -58,6 +61,7 @@ class ServingSettings(BaseSettings):
     worker_predict_s: float = Field(default=30.0, gt=0, le=3600)
     worker_load_s: float = Field(default=300.0, gt=0, le=3600)
     worker_memory_mb: int = Field(default=4096, ge=0)
+    trials: bool = True
 
     @property
     def limits(self) -> Limits:

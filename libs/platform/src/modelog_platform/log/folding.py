@@ -35,6 +35,7 @@ from modelog_serving.learning.decide import LEARNINGS
 from modelog_serving.release.decide import RELEASES
 from modelog_serving.segment.decide import SEGMENTS
 from modelog_serving.traffic.decide import TRAFFIC
+from modelog_serving.trial.decide import TRIALS
 from modelog_training.job.decide import JOB
 from modelog_training.job.events import EVENTS as TRAINING
 
@@ -60,7 +61,7 @@ ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
                 WORKSPACES,
             ),
         ),
-        (SERVING, (DEPLOYMENTS, FAILURES, LEARNINGS, RELEASES, SEGMENTS, TRAFFIC)),
+        (SERVING, (DEPLOYMENTS, FAILURES, LEARNINGS, RELEASES, SEGMENTS, TRAFFIC, TRIALS)),
         (TRAINING, (JOB,)),
     )
     for decider in deciders

@@ -41,6 +41,7 @@ from modelog.cli import (
     runs,
     search,
     signing,
+    trials,
     users,
     webhooks,
     workspaces,
@@ -61,6 +62,7 @@ retirements.register(models.app)
 compare.register(runs.app, models.app)
 benchmarks.register(models.app)
 composing.register(models.app)
+trials.register(models.app)
 reproduce.register(runs.app)
 app.add_typer(models.app, name="model")
 app.add_typer(changes.app, name="change")

@@ -65,7 +65,7 @@ from modelog.types.services import (
     StreamStatus,
     TopicProgress,
 )
-from modelog.types.serving import Deployment, Prediction, Variant
+from modelog.types.serving import Deployment, Prediction, Variant, VersionTrial
 from modelog.types.tracking import (
     Condition,
     DatasetInput,
@@ -171,6 +171,7 @@ __all__ = [
     "UploadedPart",
     "User",
     "Variant",
+    "VersionTrial",
     "Webhook",
     "Window",
 ]

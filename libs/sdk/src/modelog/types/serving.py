@@ -160,3 +160,38 @@ class ReplayPage(Record):
     slice_values: List[Union[float, str]] = []
     next_after: int = 0
     last: int = 0
+
+
+class VersionTrial(Record):
+    """What became of a version when it was tried: `state` is TRIAL_STATE_WAITING, _WORKS, _KEPT_ORIGINAL, _REFUSED or
+    _NOT_TRIED, `reason` says why of the last two. `doing` is what is done with it now."""
+
+    model: str = ""
+    version: str = ""
+    state: str = ""
+    reason: str = ""
+    cause: str = ""
+    model_digest: str = ""
+    tried_version: str = ""
+    engine: str = ""
+    why: str = ""
+    sample: str = ""
+    rows: int = 0
+    largest_difference: Optional[float] = None
+    tolerance: float = 0.0
+    unequal: bool = False
+    row_us: float = 0.0
+    row_of_32_us: float = 0.0
+    memory_bytes: int = 0
+    missing: str = ""
+    approved: bool = False
+    packages: Dict[str, str] = {}
+    tried_at: Optional[datetime] = None
+    position: int = 0
+    doing: str = ""
+    trying: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it was not tried yet."""
+        return self.state == "TRIAL_STATE_WAITING"

@@ -32,7 +32,7 @@ from modelog_proto.registry.v1 import (
     webhook_pb2,
     workspace_pb2,
 )
-from modelog_proto.serving.v1 import deployment_pb2, learning_pb2, release_pb2
+from modelog_proto.serving.v1 import deployment_pb2, learning_pb2, release_pb2, trial_pb2
 from modelog_proto.training.v1 import training_pb2
 
 FILES = (
@@ -55,6 +55,7 @@ FILES = (
     deployment_pb2,
     release_pb2,
     learning_pb2,
+    trial_pb2,
     monitoring_pb2,
     abtest_pb2,
     level_pb2,

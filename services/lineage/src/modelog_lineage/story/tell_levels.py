@@ -59,10 +59,17 @@ def _failed_often(h: Happened) -> str:
     return f"models of {word(h.last['name'])} failed {count(h.count, 'time')}, the last: {word(h.last['text'])}"
 
 
+def _tried(p: Payload) -> str:
+    found = p["found"]
+    why = f": {word(found['reason'])}" if found["reason"] else f" ({word(found['engine'])})"
+    return f"{word(p['model'])} {word(p['version'])} was tried: {word(found['state'])}{why}"
+
+
 SENTENCES: Mapping[str, Sentence] = {
     "serving.TrafficMeasured": Sentence(_measured, _measured_often),
     "serving.ModelFailed": Sentence(_failed, _failed_often),
     "serving.PredictionsSealed": Sentence(_sealed, _sealed_often),
+    "serving.VersionTried": Sentence(_tried),
     "monitoring.LevelMeasured": Sentence(_held, _held_often),
     "monitoring.LevelBurning": Sentence(lambda p: f"an error budget burns ({word(p['severity'])}): {word(p['text'])}"),
     "monitoring.LevelMet": Sentence(lambda p: f"an error budget burns no more: {word(p['text'])}"),

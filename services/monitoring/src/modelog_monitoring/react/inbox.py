@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+from modelog_common.bus.inbox_file import InboxFile
 from modelog_common.events.store import StoredEvent
-
-from modelog_monitoring.react.inbox_file import InboxFile
 
 CONSUMER = "monitoring.inbox"
 _SCHEMA = """

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
+from modelog_common.bus.inbox_file import InboxFile
 from modelog_common.events.store import StoredEvent
 
 from modelog_monitoring.level.commands import Requests
 from modelog_monitoring.level.events import Targets
-from modelog_monitoring.react.inbox_file import InboxFile
 
 CONSUMER = "monitoring.levels"
 _SCHEMA = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelog_common.domain.errors import NotAllowed
 from modelog_common.rpc.errors import PeerFailed
 
 RAISED, DIED, HUNG, OUTGREW = "raised", "died", "hung", "outgrew"
@@ -19,3 +20,11 @@ class ModelDied(ModelFailed):
     def __init__(self, cause: str, text: str) -> None:
         super().__init__(text)
         self.cause = cause
+
+
+class NeedsApproval(NotAllowed):
+    """Reading the file may run what is in it, and nobody approved the version for staging or production."""
+
+
+class NoRuntime(NotAllowed):
+    """This server does not run models of a flavor, or lacks packages that they need."""

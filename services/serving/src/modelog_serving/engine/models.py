@@ -28,6 +28,14 @@ class ModelFiles(Protocol):
         ...
 
 
+class Verdicts(Protocol):
+    """What trials found out about engines."""
+
+    async def original(self, ref: ModelRef) -> bool:
+        """Whether nothing but the library's own engine may answer: another one was found to answer otherwise."""
+        ...
+
+
 @dataclass(frozen=True)
 class ModelRef:
     """What must be loaded to answer for a version.
@@ -48,10 +56,11 @@ class ModelRef:
 class Models:
     """Loads models off the event loop; at most `capacity` stay that no traffic needs."""
 
-    def __init__(self, files: ModelFiles, runtimes: Runtimes, capacity: int) -> None:
+    def __init__(self, files: ModelFiles, runtimes: Runtimes, capacity: int, verdicts: Verdicts | None = None) -> None:
         self._files = files
         self._runtimes = runtimes
         self._capacity = capacity
+        self._verdicts = verdicts
         self._loaded: OrderedDict[ModelRef, Model] = OrderedDict()
         self._loading: dict[tuple[ModelRef, bool], asyncio.Task[Model]] = {}
         self._errors: dict[str, str] = {}
@@ -120,7 +129,9 @@ class Models:
         return model
 
     async def _single(self, ref: ModelRef) -> Model:
-        runtime = await asyncio.to_thread(self._runtimes.of, ref.flavor)
+        original = self._verdicts is not None and await self._verdicts.original(ref)
+        find = self._runtimes.original_of if original else self._runtimes.of
+        runtime = await asyncio.to_thread(find, ref.flavor)
         content = await self._files.fetch(ref.digest)
         relative = self._relative(ref)
         beside = None if relative is None else await asyncio.to_thread(_checked_beside, relative, content, ref)
@@ -147,7 +158,7 @@ class Models:
             try:
                 models.append(await self.get(ModelRef(member.digest, member.flavor, member.signature, ref.approved)))
             except NotAllowed as error:
-                raise NotAllowed(f"its member {member.title}: {error}") from error
+                raise type(error)(f"its member {member.title}: {error}") from error
             self._within.setdefault(member.digest, set()).add(ref.digest)
         return composed(ref.flavor, manifest, ref.signature, models)
 

@@ -83,3 +83,7 @@ class Runtimes(Protocol):
     def of(self, flavor: str) -> Runtime:
         """The runtime of a flavor as the registry names it, such as "xgboost"; raises NotAllowed, saying why."""
         ...
+
+    def original_of(self, flavor: str) -> Runtime:
+        """The same, with no engine but the library's own."""
+        ...

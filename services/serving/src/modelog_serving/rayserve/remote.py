@@ -114,7 +114,10 @@ class RayRuntimes:
         self._coming: list[str] = []
 
     def of(self, flavor: str) -> RayRuntime:
-        return RayRuntime(self, flavor)
+        return RayRuntime(self, flavor, original=False)
+
+    def original_of(self, flavor: str) -> RayRuntime:
+        return RayRuntime(self, flavor, original=True)
 
     def alive(self) -> list[OnRay]:
         """The models that somebody has."""
@@ -126,7 +129,7 @@ class RayRuntimes:
         with self._turn:
             return name in self._coming or any(model.name == name for model in self._alive)
 
-    def load(self, digest: str, flavor: str, signature: Signature, *, approved: bool) -> OnRay:
+    def load(self, digest: str, flavor: str, signature: Signature, *, approved: bool, original: bool) -> OnRay:
         """Have replicas answer for a file of the folder; raises what `Cluster.deploy` does."""
         limits = self._limits
         spec = Spec(
@@ -139,6 +142,7 @@ class RayRuntimes:
             limits.load_s,
             limits.memory_bytes,
             version("modelog-serving"),
+            original,
         )
         name = self.cluster.name_of(spec)
         with self._turn:
@@ -155,13 +159,14 @@ class RayRuntimes:
 
 
 class RayRuntime:
-    """The port Runtime of one flavor."""
+    """The port Runtime of one flavor; where it is `original`, with no engine but the library's own."""
 
-    def __init__(self, runtimes: RayRuntimes, flavor: str) -> None:
-        self._runtimes, self._flavor = runtimes, flavor
+    def __init__(self, runtimes: RayRuntimes, flavor: str, *, original: bool) -> None:
+        self._runtimes, self._flavor, self._original = runtimes, flavor, original
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> OnRay:
-        return self._runtimes.load(sha256(content).hexdigest(), self._flavor, signature, approved=approved)
+        digest = sha256(content).hexdigest()
+        return self._runtimes.load(digest, self._flavor, signature, approved=approved, original=self._original)
 
 
 def missing() -> str:

@@ -77,7 +77,7 @@ class Replica:
 
 def loaded(spec: Spec, approved: bool) -> Model:
     """The model of a file in the folder; raises what `Models.get` does."""
-    models = Models(_Files(spec), LazyRuntimes(spec.threads, spec.limits), 1)
+    models = Models(_Files(spec), LazyRuntimes(spec.threads, spec.limits), 1, _Found(spec))
     return asyncio.run(models.get(ModelRef(spec.digest, spec.flavor, spec.signature, approved)))
 
 
@@ -95,6 +95,16 @@ class _Files:
                 f"there is no file {digest} in {self._folder.folder} on this node of Ray; all nodes must see the "
                 "folder in which serving keeps its models"
             ) from error
+
+
+class _Found:
+    """The port Verdicts: what serving knew when it asked for the replica."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+
+    async def original(self, ref: ModelRef) -> bool:
+        return self._spec.original
 
 
 def _apart(do: Callable[[], T]) -> T:

@@ -16,7 +16,8 @@ DIGITS = 20
 class Spec(msgspec.Struct, frozen=True):
     """A model file in a folder that the nodes of Ray see, and what an answer of it may take.
 
-    `code` is the version of serving: what it makes of a file may differ from what the next one does.
+    `code` is the version of serving: what it makes of a file may differ from what the next one does. With `original` no
+    engine but the library's own answers.
     """
 
     digest: str
@@ -28,6 +29,7 @@ class Spec(msgspec.Struct, frozen=True):
     load_s: float
     memory_bytes: int
     code: str
+    original: bool = False
 
     @property
     def limits(self) -> Limits:

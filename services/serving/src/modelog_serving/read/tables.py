@@ -71,6 +71,8 @@ STEPS = temporal_table(
     ],
     orders=[["deployment", "place"]],
 )
+# What became of each file that was tried.
+TRIALS = temporal_table(METADATA, "trials", key=["trial_id"], columns=[Column("digest", ByteText(64), nullable=False)])
 ENVIRONMENTS = {
     "dev": pb.DEPLOYMENT_ENVIRONMENT_DEV,
     "staging": pb.DEPLOYMENT_ENVIRONMENT_STAGING,

@@ -56,7 +56,7 @@ class ReleaseControl:
         plan = checked(plan)
         candidate = await self._versions.get(deployment.model, version)
         _check(deployment, candidate)
-        await self._control.load(candidate)
+        await self._control.load(candidate, ctx.tenant)
         before = (await self._releases.current(entity)).state
         if len(deployment.split) != 1 and not before.running:
             raise NotAllowed(

@@ -12,6 +12,8 @@ from typing import Any
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.composite import CHAIN, ENSEMBLE
+from modelog_serving.engine.failed import NoRuntime
 from modelog_serving.engine.runtime import Model, Runtime
 from modelog_serving.worker.limits import Limits
 
@@ -21,7 +23,8 @@ class Kind:
     """The module that runs a flavor, the packages that it imports, and the extra that brings them.
 
     `own_process` says which files run in a process of their own: all, none, or those that the module calls risky.
-    `texts` says that it takes and gives them; the others are of numbers.
+    `texts` says that it takes and gives them; the others are of numbers. `engines` says that something else than the
+    library may answer.
     """
 
     module: str
@@ -29,10 +32,11 @@ class Kind:
     extra: str = ""
     own_process: str = "none"
     texts: bool = False
+    engines: bool = False
 
 
 KINDS = {
-    "xgboost": Kind("xgboost_runtime", ("xgboost",)),
+    "xgboost": Kind("xgboost_runtime", ("xgboost",), engines=True),
     "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm", "risky"),
     "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
     "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn", "risky"),
@@ -46,6 +50,23 @@ KINDS = {
 }
 
 
+def why_not_run(flavor: str) -> str:
+    """Why no model of a flavor is run here, such as a missing package; "" where one is, or is made of others."""
+    if flavor in (ENSEMBLE, CHAIN):
+        return ""
+    kind = KINDS.get(flavor)
+    if kind is None:
+        return f"models of flavor {flavor!r} cannot be served; this server runs {', '.join(KINDS)}"
+    missing = [package for package in kind.packages if find_spec(package) is None]
+    if not missing:
+        return ""
+    wanted = f"modelog-serving[{kind.extra}]" if kind.extra else "modelog-serving"
+    return (
+        f"models of flavor {flavor!r} need {', '.join(missing)}, which this server does not have: "
+        f"pip install '{wanted}' and start it again"
+    )
+
+
 class LazyRuntimes:
     """`threads` is how many threads one prediction uses.
 
@@ -54,28 +75,32 @@ class LazyRuntimes:
 
     def __init__(self, threads: int = 1, limits: Limits | None = None) -> None:
         self._threads, self._limits = threads, limits
-        self._found: dict[str, Runtime] = {}
+        self._found: dict[tuple[str, bool], Runtime] = {}
         self._turn = Lock()
 
     def of(self, flavor: str) -> Runtime:
-        """The runtime of a flavor; raises NotAllowed for one that is not served, or whose packages are missing."""
-        with self._turn:
-            if flavor not in self._found:
-                made = self._made(flavor)
-                self._found[flavor] = made if KINDS[flavor].texts else OfNumbers(flavor, made)
-            return self._found[flavor]
+        """The runtime of a flavor; raises NoRuntime for one that is not served, or whose packages are missing."""
+        return self._of(flavor, original=False)
 
-    def _made(self, flavor: str) -> Runtime:
-        kind = KINDS.get(flavor)
-        if kind is None:
-            raise NotAllowed(f"models of flavor {flavor!r} cannot be served; this server runs {', '.join(KINDS)}")
-        missing = [package for package in kind.packages if find_spec(package) is None]
-        if missing:
-            wanted = f"modelog-serving[{kind.extra}]" if kind.extra else "modelog-serving"
-            raise NotAllowed(
-                f"models of flavor {flavor!r} need {', '.join(missing)}, which this server does not have: "
-                f"pip install '{wanted}' and start it again"
-            )
+    def original_of(self, flavor: str) -> Runtime:
+        """The same, with no engine but the library's own."""
+        return self._of(flavor, original=True)
+
+    def _of(self, flavor: str, *, original: bool) -> Runtime:
+        with self._turn:
+            if (flavor, original) not in self._found:
+                made = self._made(flavor, original)
+                self._found[flavor, original] = made if KINDS[flavor].texts else OfNumbers(flavor, made)
+            return self._found[flavor, original]
+
+    def _made(self, flavor: str, original: bool) -> Runtime:
+        why_not = why_not_run(flavor)
+        if why_not:
+            raise NoRuntime(why_not)
+        kind = KINDS[flavor]
+        if kind.engines and original:
+            only: Runtime = _module(kind).runtime(self._threads, original=True)
+            return only
         if self._limits is None or kind.own_process == "none":
             return self._here(kind)
         from modelog_serving.worker.isolated import IsolatingRuntime

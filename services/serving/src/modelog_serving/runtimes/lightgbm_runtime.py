@@ -8,6 +8,7 @@ import numpy as np
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.failed import NoRuntime
 from modelog_serving.engine.runtime import Model
 from modelog_serving.runtimes.fitting import check_features, check_no_labels, check_width
 from modelog_serving.runtimes.lightgbm_library import Booster, LightGBMFailed
@@ -51,7 +52,7 @@ def _estimator(content: bytes, signature: Signature, approved: bool) -> Model:
     try:
         from modelog_serving.runtimes.sklearn_runtime import SklearnRuntime
     except ImportError as error:
-        raise NotAllowed(
+        raise NoRuntime(
             f"the model file is of LightGBM's interface for scikit-learn, which needs {error.name}: "
             "pip install 'modelog-serving[sklearn]', or register the booster itself (booster_)"
         ) from error

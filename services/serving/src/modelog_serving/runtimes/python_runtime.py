@@ -14,6 +14,7 @@ from modelog_common.domain.errors import NotAllowed
 from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import TEXT, Signature, TensorSpec
+from modelog_serving.engine.failed import NeedsApproval, NoRuntime
 from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.engine.texts import together
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
@@ -50,7 +51,7 @@ class PythonRuntime:
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> Function:
         if not approved:
-            raise NotAllowed(f"the model file is a pickle, and {HOW}")
+            raise NeedsApproval(f"the model file is a pickle, and {HOW}")
         call = _of_mlflow(content) if content.startswith(ZIP) else _call_in(content)
         made = Function(call, Table.of_signature(signature), signature.outputs)
         try:
@@ -75,7 +76,7 @@ def _of_mlflow(content: bytes) -> Callable[[Any], Any]:
     try:
         import mlflow.pyfunc
     except ImportError as error:
-        raise NotAllowed(
+        raise NoRuntime(
             "the model file is a folder as MLflow writes it, which needs mlflow: pip install mlflow-skinny, and start "
             "this server again"
         ) from error

@@ -13,6 +13,7 @@ from modelog_common.domain.errors import NotAllowed
 from river import base
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.engine.failed import NeedsApproval
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.learning.terms import Seen
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
@@ -65,7 +66,7 @@ class RiverRuntime:
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> Online:
         if not approved:
-            raise NotAllowed(f"the model file is a pickle, and {HOW}")
+            raise NeedsApproval(f"the model file is a pickle, and {HOW}")
         try:
             model = cloudpickle.loads(content)
         except Exception as error:  # whatever the classes in the file raise

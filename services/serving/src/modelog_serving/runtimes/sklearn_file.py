@@ -17,6 +17,8 @@ import joblib
 import skops.io
 from modelog_common.domain.errors import NotAllowed
 
+from modelog_serving.engine.failed import NeedsApproval
+
 ZIP = b"PK\x03\x04"
 # Of what a file of skops may become when it is unpacked.
 MOST_BYTES = 2 << 30
@@ -31,7 +33,7 @@ def read(content: bytes, approved: bool) -> Any:
     if content.startswith(ZIP):
         return _of_skops(content, approved)
     if not approved:
-        raise NotAllowed(f"the model file is not one of skops, and reading a pickle runs the code in it: {HOW}")
+        raise NeedsApproval(f"the model file is not one of skops, and reading a pickle runs the code in it: {HOW}")
     return _told(lambda: joblib.load(io.BytesIO(content)), "a pickle")
 
 
@@ -49,7 +51,7 @@ def _of_skops(content: bytes, approved: bool) -> Any:
     _told(lambda: _check_size(content), "a file of skops")
     unknown: list[str] = _told(lambda: skops.io.get_untrusted_types(data=content), "a file of skops")
     if unknown and not approved:
-        raise NotAllowed(
+        raise NeedsApproval(
             f"the model file holds {', '.join(unknown[:10])}, which skops does not know to be harmless: {HOW}, "
             "without such types"
         )

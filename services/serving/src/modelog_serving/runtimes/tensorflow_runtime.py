@@ -19,6 +19,7 @@ import tensorflow as tf
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.engine.failed import NeedsApproval
 from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.runtimes.feeds import Feed, feeds_of, first_line, joined
 from modelog_serving.runtimes.fitting import check_width
@@ -59,7 +60,7 @@ class TensorFlowRuntime:
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> Network:
         if not approved:
-            raise NotAllowed(f"the model file is a program of TensorFlow, and reading it may run code: {HOW}")
+            raise NeedsApproval(f"the model file is a program of TensorFlow, and reading it may run code: {HOW}")
         feeds = feeds_of(signature)
         call = _of_keras(content, signature) if _is_keras(content) else _of_saved_model(content, signature, feeds)
         made = Network(call, feeds)

@@ -16,6 +16,7 @@ import torch
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature
+from modelog_serving.engine.failed import NeedsApproval, NoRuntime
 from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.runtimes.feeds import Feed, WrongAnswer, feeds_of, first_line, joined
 from modelog_serving.runtimes.fitting import check_width
@@ -72,7 +73,7 @@ class TorchRuntime:
 def _call_in(content: bytes, approved: bool) -> Callable[..., Any]:
     kind = _kind(content)
     if not approved:
-        raise NotAllowed(f"the model file is {kind}, and reading it may run code: {HOW}")
+        raise NeedsApproval(f"the model file is {kind}, and reading it may run code: {HOW}")
     try:
         if kind == "an exported program":
             program: Callable[..., Any] = torch.export.load(io.BytesIO(content)).module()
@@ -82,7 +83,7 @@ def _call_in(content: bytes, approved: bool) -> Callable[..., Any]:
             return script
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     except ModuleNotFoundError as error:
-        raise NotAllowed(f"the model file needs the package {error.name!r}, which this server lacks") from error
+        raise NoRuntime(f"the model file needs the package {error.name!r}, which this server lacks") from error
     except Exception as error:  # whatever the classes in the file raise
         raise NotAllowed(f"the model file cannot be read as {kind}: {first_line(error)}") from error
     if isinstance(found, torch.nn.Module):

@@ -19,6 +19,7 @@ import transformers
 from modelog_common.domain.errors import Invalid, NotAllowed
 
 from modelog_serving.deployment.signature import TEXT, Signature
+from modelog_serving.engine.failed import NeedsApproval
 from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
@@ -84,7 +85,7 @@ class TransformersRuntime:
         with unpacked(content) as top:
             pickled = sorted(file.relative_to(top) for file in top.rglob("*") if file.suffix in PICKLES)
             if pickled and not approved:
-                raise NotAllowed(
+                raise NeedsApproval(
                     f"the model file holds {pickled[0].as_posix()!r}, a pickle, and reading a pickle runs the code in "
                     f"it: {HOW}"
                 )

@@ -6,6 +6,7 @@ goes on answering, and the log says why.
 
 from __future__ import annotations
 
+import math
 import time
 from importlib.util import find_spec
 
@@ -13,18 +14,20 @@ import numpy as np
 import structlog
 from modelog_common.domain.errors import Invalid
 
-from modelog_serving.engine.runtime import Matrix, Model, Quick
+from modelog_serving.engine.choice import Choice, Chosen, Difference, difference
+from modelog_serving.engine.runtime import Matrix, Quick
 from modelog_serving.runtimes.xgboost_library import Booster
 from modelog_serving.runtimes.xgboost_trees import DoesNotFit, Trees, trees_of
 
-# Relative to the answer, or to 1 where the answer is smaller.
-TOLERANCE = 1e-6
+# Engines.
+COMPILED, LIBRARY = "compiled trees", "xgboost"
+ALONE = 64
 PROOF_ROWS = 1024
 TIMED_ROWS = 256
 log = structlog.get_logger()
 
 
-class CompiledTrees(Quick):
+class CompiledTrees(Quick, Chosen):
     """A model in the kernel's arrays; `booster` is the same model in the library."""
 
     def __init__(self, booster: Booster, trees: Trees) -> None:
@@ -50,6 +53,11 @@ class CompiledTrees(Quick):
         """Of the library."""
         return self.booster.contributions(rows)
 
+    @property
+    def original(self) -> Booster:
+        """The library."""
+        return self.booster
+
     def _timed(self) -> int:
         rows = np.zeros((TIMED_ROWS, self._features), np.float32)
         took = []
@@ -60,22 +68,41 @@ class CompiledTrees(Quick):
         return max(1, int(TIMED_ROWS / (min(took) * 1000)))
 
 
-def fastest(booster: Booster) -> Model:
+def fastest(booster: Booster) -> Booster | CompiledTrees:
     """The compiled trees of a model if they answer a sample as the library does, else the library."""
     try:
         if find_spec("numba") is None:
             raise DoesNotFit("numba is missing: pip install 'modelog-serving[trees]'")
         trees = trees_of(booster.document())
-        compiled = CompiledTrees(booster, trees)
-        _prove(compiled, booster, sample(trees, booster.features()))
+        compiled, rows = CompiledTrees(booster, trees), sample(trees, booster.features())
     except DoesNotFit as error:
         log.info("xgboost's own engine answers", why=str(error))
-        return booster
+        return by_library(booster, str(error))
     except (RuntimeError, ImportError, OSError) as error:
         # numba has no place to keep what it compiles, or does not work on this machine.
-        log.warning("xgboost's own engine answers", why=f"trees cannot be compiled: {error}")
-        return booster
+        why = f"trees cannot be compiled: {error}"
+        log.warning("xgboost's own engine answers", why=why)
+        return by_library(booster, why)
+    found = compared(compiled, rows)
+    if found.unequal:
+        why = unlike(found)
+        log.warning("xgboost's own engine answers", why=why)
+        return by_library(booster, why, rows, found)
+    compiled.choice = Choice(COMPILED, "they answer a sample as the library does, and are quicker", rows, found)
     return compiled
+
+
+def by_library(booster: Booster, why: str, rows: Matrix | None = None, found: Difference | None = None) -> Booster:
+    """The library answers, for this reason."""
+    booster.choice = Choice(LIBRARY, why, rows, found)
+    return booster
+
+
+def unlike(found: Difference) -> str:
+    """Why compiled trees do not answer."""
+    if math.isinf(found.largest):
+        return f"compiled trees and the library answer {found.rows} rows with other shapes, or miss other values"
+    return f"compiled trees differ from the library by up to {found.largest:.3g} on a sample of {found.rows} rows"
 
 
 def sample(trees: Trees, features: int) -> Matrix:
@@ -92,14 +119,9 @@ def sample(trees: Trees, features: int) -> Matrix:
     return rows
 
 
-def _prove(compiled: CompiledTrees, booster: Booster, rows: Matrix) -> None:
-    """Raise DoesNotFit unless both answer alike, whether rows come alone or together."""
-    expected = booster.predict(rows)
-    alone = np.concatenate([compiled.predict(rows[n : n + 1]) for n in range(64)])
-    for found, wanted in ((compiled.predict(rows), expected), (alone, expected[:64])):
-        if found.shape != wanted.shape:
-            raise DoesNotFit(f"compiled trees answer {found.shape} where the library answers {wanted.shape}")
-        far = np.abs(found - wanted) > TOLERANCE * np.maximum(1, np.abs(wanted))
-        if far.any() or not np.array_equal(np.isnan(found), np.isnan(wanted)):
-            worst = float(np.nanmax(np.abs(found - wanted)))
-            raise DoesNotFit(f"compiled trees differ from the library by up to {worst:.3g} on a sample")
+def compared(compiled: CompiledTrees, rows: Matrix) -> Difference:
+    """The larger difference from the library, of rows that come together and of the first ALONE that come alone."""
+    expected = compiled.booster.predict(rows)
+    alone = np.concatenate([compiled.predict(row[None]) for row in rows[:ALONE]])
+    found = (difference(compiled.predict(rows), expected), difference(alone, expected[:ALONE]))
+    return Difference(len(rows), max(one.largest for one in found))

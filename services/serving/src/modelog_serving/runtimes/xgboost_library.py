@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modelog_serving.engine.choice import Chosen
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.runtimes.shared_library import library_of
 
@@ -31,7 +32,7 @@ class XGBoostFailed(Exception):
     """The library refused; the text is its own."""
 
 
-class Booster:
+class Booster(Chosen):
     """A model in the library's memory. Predicting is safe from several threads: results are kept for each thread."""
 
     def __init__(self, content: bytes, threads: int) -> None:

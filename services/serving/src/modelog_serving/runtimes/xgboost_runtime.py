@@ -9,7 +9,7 @@ from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import Model
 from modelog_serving.runtimes.fitting import check_features, check_no_labels, check_width
 from modelog_serving.runtimes.ubjson import NotWhole, check_whole
-from modelog_serving.runtimes.xgboost_compiled import fastest
+from modelog_serving.runtimes.xgboost_compiled import by_library, fastest
 from modelog_serving.runtimes.xgboost_library import Booster, XGBoostFailed
 
 # The objectives whose answers are whole numbers.
@@ -17,10 +17,13 @@ LABELS = ("multi:softmax", "binary:hinge")
 
 
 class XGBoostRuntime:
-    """The adapter for flavor "xgboost"; `threads` is how many threads one prediction uses."""
+    """The adapter for flavor "xgboost"; `threads` is how many threads one prediction uses.
 
-    def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+    With `original` the library itself answers, whatever else could.
+    """
+
+    def __init__(self, threads: int = 1, *, original: bool = False) -> None:
+        self._threads, self._original = threads, original
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> Model:
         _check_whole(content)
@@ -34,6 +37,8 @@ class XGBoostRuntime:
         check_width(width, signature)
         if booster.objective() not in LABELS:
             check_no_labels(booster.objective(), signature)
+        if self._original:
+            return by_library(booster, "another engine was tried before, and answered otherwise")
         return fastest(booster)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import sys
@@ -14,7 +13,8 @@ from modelog_common.domain.errors import ModelogError
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.worker import wire
-from modelog_serving.worker.answering import answered, learned, memory_bytes
+from modelog_serving.worker.answering import answered, learned
+from modelog_serving.worker.memory import limit, memory_bytes
 
 # Serving kills what takes too long; where serving is gone, the kernel does, somewhat later.
 GRACE_S = 10.0
@@ -24,8 +24,7 @@ def main() -> None:
     link, file = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     head, _ = wire.receive(link)
     load = msgspec.msgpack.decode(head, type=wire.Load)
-    if load.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_DATA, (load.memory_bytes, load.memory_bytes))
+    limit(load.memory_bytes)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     model = _loaded(load, _content(file), link)
     os.close(file)

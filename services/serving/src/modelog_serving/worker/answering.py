@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from pathlib import Path
-
 import numpy as np
 from modelog_common.domain.errors import Invalid, NotAllowed
 
@@ -12,6 +9,7 @@ from modelog_serving.deployment.signature import TEXT, Signature
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.worker import wire
+from modelog_serving.worker.memory import memory_bytes
 
 
 def answered(
@@ -57,11 +55,3 @@ def _wrong(error: Exception) -> wire.Said:
             return wire.Said(wire.NO_MEMORY)
         case _:
             return wire.Said(wire.FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:500])
-
-
-def memory_bytes() -> int:
-    """What counts against the limit; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-    except OSError:
-        return 0

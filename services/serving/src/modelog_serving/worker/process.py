@@ -40,7 +40,7 @@ class Worker:
     """One process. It ends when this is let go of, and by itself when serving is gone."""
 
     def __init__(
-        self, file: IO[bytes], load: wire.Load, limits: Limits, environment: Mapping[str, str] = MappingProxyType({})
+        self, file: IO[bytes], load: wire.Load, limits: Limits, added: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Raises NotAllowed when the model cannot be loaded, ModelDied or ModelFailed when its process did not get
         that far."""
@@ -53,7 +53,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "modelog_serving.worker", str(theirs.fileno()), str(file.fileno())],
                 pass_fds=(theirs.fileno(), file.fileno()),
-                env=_environment(load.threads) | {"TMPDIR": folder.name} | dict(environment),
+                env=environment(load.threads) | {"TMPDIR": folder.name} | dict(added),
                 stdin=subprocess.DEVNULL,
                 stdout=2,
             )
@@ -122,7 +122,7 @@ class Worker:
             self._end()
             raise ModelDied(HUNG, f"the model took more than {limit_s:g} s {what}, and its process was ended") from None
         except (EOFError, OSError):
-            how = _how(self._process)
+            how = how_ended(self._process)
             self._end()
             raise ModelDied(DIED, f"the model's process {how} when it was asked {what}") from None
         said = msgspec.msgpack.decode(told, type=wire.Said)
@@ -151,7 +151,7 @@ def _end(process: subprocess.Popen[bytes], link: socket.socket, folder: tempfile
     folder.cleanup()
 
 
-def _how(process: subprocess.Popen[bytes]) -> str:
+def how_ended(process: subprocess.Popen[bytes]) -> str:
     """How it ended; it closed its end of the link, so that it will soon have."""
     try:
         return ended.how(process.wait(1))
@@ -159,7 +159,8 @@ def _how(process: subprocess.Popen[bytes]) -> str:
         return "said no more"
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
+    """What a model's process is told of this one's."""
     kept = {
         name: value
         for name, value in os.environ.items()

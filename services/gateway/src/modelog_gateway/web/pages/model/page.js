@@ -14,6 +14,7 @@ import { levels, levelsOf } from "./levels.js";
 import { lineage } from "./lineage.js";
 import { retirements, signatures } from "./signatures.js";
 import { timeline } from "./timeline.js";
+import { trial } from "./trial.js";
 import { version } from "./version.js";
 import { versions } from "./versions.js";
 
@@ -36,6 +37,7 @@ export function build(main, { name, report }) {
       section("Versions", {}, versions(model.value, chosen)),
       section("Stages over time", {}, timeline(all, known)),
       chosen && version(chosen, model.value),
+      chosen && section(`Trial of ${chosen.version}`, { id: "trial", wide: false }, trial(name, chosen.version)),
       section("Deployments", {}, deployed.error ? quiet(`Not known: ${deployed.error.message}`) : serving.length ? serving.map(share) : quiet("No version of this model is deployed.")),
       chosen && section(`Lineage of ${chosen.version}`, { id: "lineage" }, lineage(`ModelVersion:${name}/${chosen.version}`)),
       section("Change requests", {}, changes(asked_for)),
@@ -49,7 +51,7 @@ export function build(main, { name, report }) {
 
   const again = calmly(show, report);
   const concerns = (event) => event.stream.startsWith("registry.model-") ? [event.payload?.name, event.payload?.model, event.payload?.old_name].includes(name) || event.stream === `registry.model-${name}`
-    : /^(serving\.deployment|monitoring\.level)-/.test(event.stream) && event.payload?.model === name;
+    : /^(serving\.(deployment|trial)|monitoring\.level)-/.test(event.stream) && event.payload?.model === name;
   return { show, happened: (event) => { if (concerns(event)) again(); } };
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+
 from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.bus.source import PoisonEvent
 from modelog_common.domain.errors import Unavailable
@@ -75,6 +76,10 @@ class InboxFile(ABC):
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    async def closed(self) -> None:
+        """The same, for who awaits what is closed."""
+        self.close()
 
     def _kept(self, event: StoredEvent) -> bool:
         try:

@@ -1,0 +1,1 @@
+"""What became of a version's file when it was tried, apart from traffic: each trial is an event."""

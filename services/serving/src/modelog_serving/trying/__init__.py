@@ -1,0 +1,1 @@
+"""Tries versions soon after they are registered, apart from traffic: each in a process that is of no other use."""

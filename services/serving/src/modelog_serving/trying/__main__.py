@@ -1,0 +1,46 @@
+"""The process of a trial: it says what it does, what it found out, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+import msgspec
+
+from modelog_serving.engine.failed import OUTGREW
+from modelog_serving.trial.events import REFUSED, Found
+from modelog_serving.trying.attempt import tried
+from modelog_serving.trying.task import Done, Step, Task
+from modelog_serving.worker import wire
+from modelog_serving.worker.memory import limit
+
+# Serving kills what takes too long; where serving is gone, the kernel does, somewhat later.
+GRACE_S = 10.0
+# Traffic goes first.
+NICE = 10
+
+
+def main() -> None:
+    link = socket.socket(fileno=int(sys.argv[1]))
+    head, body = wire.receive(link)
+    task = msgspec.msgpack.decode(head, type=Task)
+    os.nice(NICE)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    limit(task.limits.memory_bytes)
+
+    def say(step: Step) -> None:
+        signal.setitimer(signal.ITIMER_REAL, step.limit_s + GRACE_S)
+        wire.send(link, step)
+
+    try:
+        found = tried(task, wire.matrix_of(task.rows, body) if task.example else None, say)
+    except MemoryError:
+        most = task.limits.memory_bytes >> 20
+        found = Found(REFUSED, f"it needs more than the {most} MiB that it may use", OUTGREW)
+    wire.send(link, Done(found))
+
+
+if __name__ == "__main__":
+    main()
