@@ -32,13 +32,14 @@ def test_the_chart_names_every_setting_with_its_limits(chart: Any) -> None:
 
 
 def test_serving_reads_what_was_given(chart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = {"workers": "auto", "logMaxBytes": 50_000_000_000, "workerPredictS": 2.5, "models": 0}
+    engine = {"workers": "auto", "logMaxBytes": 50_000_000_000, "workerPredictS": 2.5, "models": 0, "trials": False}
     rendered = chart.render({"serving": {"engine": engine}})
     for name, text in rendered.settings("serving").items():
         if name.startswith(PREFIX):
             monkeypatch.setenv(name, text)
     read = load_serving_settings()
     assert (read.workers, read.log_max_bytes, read.worker_predict_s, read.models) == ("auto", 50_000_000_000, 2.5, 0)
+    assert not read.trials
     assert not [name for name in rendered.settings("registry") if name.startswith(PREFIX)]
 
 

@@ -13,7 +13,7 @@ from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.composite import CHAIN, ENSEMBLE
-from modelog_serving.engine.failed import NoRuntime
+from modelog_serving.engine.failed import NeedsApproval, NoRuntime
 from modelog_serving.engine.runtime import Model, Runtime
 from modelog_serving.worker.limits import Limits
 
@@ -146,7 +146,7 @@ class ByFile:
         if not approved:
             # It is refused before anything of it is read, so it takes no process to say why.
             self.here.load(content, signature, approved)
-            raise NotAllowed("the model file may do harm, and nobody approved its version")
+            raise NeedsApproval("the model file may do harm, and nobody approved its version")
         return self.isolating.load(content, signature, approved)
 
 

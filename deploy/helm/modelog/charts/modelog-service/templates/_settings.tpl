@@ -66,9 +66,9 @@ data:
   {{- end }}
 {{- end }}
 
-{{/* A text or a number in quotes; Helm reads numbers as floats, and would write a large one as 8e+06. */}}
+{{/* A text, a number or true and false in quotes; Helm reads numbers as floats, and would write a large one as 8e+06. */}}
 {{- define "modelog-service.plain" -}}
-{{- if kindIs "string" . }}{{ quote . }}
+{{- if or (kindIs "string" .) (kindIs "bool" .) }}{{ quote . }}
 {{- else if eq (floor .) (float64 .) }}{{ int64 . | quote }}
 {{- else }}{{ quote . }}
 {{- end }}
