@@ -45,7 +45,9 @@ class Learnings:
 
     def replay(self, deployment: str, step: int) -> ReplayedLearningStep:
         """Take a step again, from the state and with the labels of then, and compare what comes of it."""
-        return self._transport.post(f"{_path(deployment)}/steps/{step}/replay", ReplayedLearningStep, {})
+        return self._transport.post(
+            f"{_path(deployment)}/steps/{step}/replay", ReplayedLearningStep, {}, repeatable=True
+        )
 
 
 def _path(deployment: str) -> str:
