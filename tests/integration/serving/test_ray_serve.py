@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from modelog_common.domain.errors import ModelogError, NotAllowed, Unavailable
 from modelog_platform.parts.ports import free_port
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from ray_rig import PATIENCE_S, ROWS, RayHead, answer, deploy, ray_head
-from serving_rig import Caller, Rig, answers_of, model_file, registry_of, serving_of, until
+from serving_rig import Caller, Process, Rig, answers_of, model_file, registry_of, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -36,9 +37,20 @@ def on_ray(head: RayHead, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ra
     return head
 
 
+@asynccontextmanager
+async def apart(rig: Rig) -> AsyncIterator[None]:
+    """Serving in a process of its own: a process that was on one Ray keeps its token, or that it had none, for ever."""
+    process = Process(rig)
+    await process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+
+
 @pytest.fixture
 async def rig(on_ray: RayHead, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with registry_of(Rig(tmp_path)) as made, serving_of(made):
+    async with registry_of(Rig(tmp_path)) as made, apart(made):
         yield made
 
 
@@ -66,7 +78,7 @@ async def test_answers_are_those_of_the_library_and_are_logged_and_replayed_alik
 async def test_replicas_come_go_die_and_are_found_again(on_ray: RayHead, tmp_path: Path) -> None:
     """One story, since each replica takes a process of Ray's."""
     async with registry_of(Rig(tmp_path)) as rig:
-        async with serving_of(rig):
+        async with apart(rig):
             alice = rig.caller("alice")
             # A file that is none of XGBoost's is refused by the replica, in the words of the runtime.
             broken = await alice.version(b"no model", model="flight-delay")
@@ -88,7 +100,7 @@ async def test_replicas_come_go_die_and_are_found_again(on_ray: RayHead, tmp_pat
             await seen(alice, 3, 3)
             await killed(alice, on_ray)
         before = {p.pid for p in on_ray.replicas()}
-        async with serving_of(rig):
+        async with apart(rig):
             alice = rig.caller("alice")
             await seen(alice, 3, 3)
             np.testing.assert_array_equal(await answer(alice, ROWS, "third"), second)
@@ -178,7 +190,7 @@ async def test_a_ray_that_goes_away_is_told_and_found_again_when_it_is_back(
     port = free_port()
     monkeypatch.setenv("MODELOG_SERVING_REPLICAS", "ray")
     monkeypatch.setenv("MODELOG_SERVING_RAY_ADDRESS", f"127.0.0.1:{port}")
-    async with registry_of(Rig(tmp_path)) as rig, serving_of(rig):
+    async with registry_of(Rig(tmp_path)) as rig, apart(rig):
         alice = rig.caller("alice")
         away = f"Ray at 127.0.0.1:{port} does not answer"
         with pytest.raises(Unavailable, match=f"cannot be loaded, so nothing was changed: {away}"):
