@@ -12,6 +12,7 @@ from modelog_serving.crew.frames import AskDrop, AskLoad, AskSums, Sum, Sums, do
 from modelog_serving.crew.reports import Counted
 from modelog_serving.crew.slot import Ask, Slot
 from modelog_serving.engine.models import ModelRef, Models
+from modelog_serving.oip.processes import drop_unneeded
 from modelog_serving.routing.routes import Routes
 
 
@@ -34,10 +35,7 @@ class Everywhere:
 
     async def drop(self, refs: Sequence[ModelRef]) -> None:
         """Let go of models, but not of one that traffic needs."""
-        needed = self._routes.digests()
-        for ref in refs:
-            if ref.digest not in needed:
-                self._models.drop(ref)
+        drop_unneeded(self._models, self._routes, refs)
         if self._crew is not None:
             await asyncio.gather(*(slot.drop(refs) for slot in self._crew.slots))
 

@@ -40,10 +40,15 @@ class OneProcess:
         await self._models.get(ref)
 
     async def drop(self, refs: Sequence[ModelRef]) -> None:
-        needed = self._routes.digests()
-        for ref in refs:
-            if ref.digest not in needed:
-                self._models.drop(ref)
+        drop_unneeded(self._models, self._routes, refs)
 
     async def sums(self, keys: Sequence[Key]) -> list[tuple[Total, int]]:
         return [(self._meter.total(*key), self._counters.answered(*key)) for key in keys]
+
+
+def drop_unneeded(models: Models, routes: Routes, refs: Sequence[ModelRef]) -> None:
+    """Let go of models in this process, but not of one that traffic needs."""
+    needed = routes.digests()
+    for ref in refs:
+        if ref.digest not in needed:
+            models.drop(ref)
