@@ -19,7 +19,6 @@ from typing import Any
 
 import grpc
 import polars as pl
-from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
 from modelog_common.rpc.client import connect
 from modelog_common.security.keys import create_key_pair
@@ -64,9 +63,6 @@ class World:
     @property
     def peers(self) -> dict[str, str]:
         return {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
-
-    def settings(self, service: str) -> Settings:
-        return Settings(data_dir=self.folder, grpc_port=self.ports[service], peers=self.peers)
 
     def user(self, name: str = "alice", *roles: str, tenant: str = TENANT) -> User:
         """Somebody who may do what developers and reviewers may."""

@@ -15,7 +15,7 @@ from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_proto.training.v1 import training_pb2 as pb
 from modelog_training.api.parse import object_of, status_wanted, submit_job
 from modelog_training.compute.leftovers import OWNER, ProcessList, remove_abandoned
-from modelog_training.compute.ray_local import LONGEST_FOLDER, temporary_folder
+from modelog_training.compute.ray_local import LONGEST_FOLDER, RayWorkers, temporary_folder
 from modelog_training.compute.thread import OwnThread
 from modelog_training.job.events import Resources
 from modelog_training.job.state import JobStatus
@@ -191,3 +191,12 @@ async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
     assert await first
     await thread.run(lambda: done.append("third"))
     assert done == ["third"]
+
+
+async def test_ray_that_was_imported_before_is_refused_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray reads its token when it is imported: with another one nothing that it is asked ends."""
+    monkeypatch.setitem(sys.modules, "ray", sys)
+    with pytest.raises(Unavailable, match="imported before it had its token: training needs a process of its own"):
+        await RayWorkers(tmp_path, 1).start()

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ class RayWorkers:
         self._warm_up(1)
 
     def _start(self) -> None:
+        if "ray" in sys.modules:
+            # Ray reads its token when it is imported, and never again: every call to our own would wait for ever.
+            raise Unavailable("Ray was imported before it had its token: training needs a process of its own")
         ended = self._processes.end_all()
         if ended:
             log.warning("processes of an earlier incarnation were ended", processes=ended)
