@@ -27,13 +27,15 @@ def world(tmp_path: Path) -> Iterator[World]:
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Both services answer. Neither is in this process, which may have had Ray before, and has its token for good."""
     made = World(tmp_path_factory.mktemp("shared"))
-    for service in ("registry", "training"):
-        made.start(service)
-    for service in ("registry", "training"):
-        await made.answers(service)
-    yield made
-    await made.close()
-    made.end_processes()
+    try:
+        for service in ("registry", "training"):
+            made.start(service)
+        for service in ("registry", "training"):
+            await made.answers(service)
+        yield made
+    finally:
+        await made.close()
+        made.end_processes()
 
 
 @pytest.fixture
