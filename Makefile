@@ -8,6 +8,7 @@ PORT ?= 8080
 # Their entry points are written down when they are installed.
 PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)
 SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
@@ -35,17 +36,16 @@ demo: $(VENV)/$(if $(PROFILE),.dev,.run) ## The flights story, from raw data to 
 	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep) $(if $(PROFILE),--profile $(PROFILE))
 
 test: $(VENV)/.dev ## All tests, on embedded parts
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long" $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 coverage: $(VENV)/.dev ## The same tests, and which lines they reach: 90 % at least; twice as slow
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long" --timeout 1200 --cov --cov-report= $(ARGS)
+	@$(PYTEST) --timeout 1200 --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
 		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
 
 test-late: $(VENV)/.dev ## Tests of services and platforms whose background work is late: none may lean on its being quick; ARGS=folder
-	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 $(BIN)/python -m pytest -n 2 --dist loadscope \
-		-m "not long" --timeout 900 $(or $(ARGS),tests/integration tests/e2e)
+	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 $(PYTEST) --timeout 900 $(or $(ARGS),tests/integration tests/e2e)
 
 servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
 	@$(BIN)/python -m modelog_platform.servers install

@@ -28,10 +28,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
     """Both services answer. Neither is in this process, which may have had Ray before, and has its token for good."""
     made = World(tmp_path_factory.mktemp("shared"))
     try:
-        for service in ("registry", "training"):
-            made.start(service)
-        for service in ("registry", "training"):
-            await made.answers(service)
+        await made.come_up()
         yield made
     finally:
         await made.close()

@@ -21,10 +21,7 @@ async def test_a_killed_service_goes_on_with_the_batch_where_it_was(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training_world.PATIENCE_S", RAY_S)
-    world.start("registry")
-    world.start("training")
-    await world.answers("registry")
-    await world.answers("training")
+    await world.come_up()
     alice = world.user()
     ref = await version_of(alice)
     rows = rows_of(1500)

@@ -17,10 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 async def test_a_killed_service_runs_the_job_again_and_goes_on_with_the_queue(world: World, tmp_path: Path) -> None:
-    world.start("registry")
-    world.start("training")
-    await world.answers("registry")
-    await world.answers("training")
+    await world.come_up()
     alice = world.user()
     gate = tmp_path / "gate"
     code = (
@@ -73,10 +70,7 @@ async def all_gone(processes: list[psutil.Process]) -> None:
 
 
 async def test_a_service_whose_ray_is_killed_ends_and_runs_the_job_again(world: World, tmp_path: Path) -> None:
-    world.start("registry")
-    world.start("training")
-    await world.answers("registry")
-    await world.answers("training")
+    await world.come_up()
     alice = world.user()
     gate = tmp_path / "gate"
     job = await alice.submit(f"{WAITS}\ndef main(context): wait(context)", parameters={"gate": str(gate)})
@@ -122,10 +116,7 @@ async def first_raylet(world: World) -> psutil.Process:
 
 
 async def test_a_registry_that_is_killed_meanwhile_is_waited_for(world: World, tmp_path: Path) -> None:
-    world.start("registry")
-    world.start("training")
-    await world.answers("registry")
-    await world.answers("training")
+    await world.come_up()
     alice = world.user()
     gate = tmp_path / "gate"
     code = (

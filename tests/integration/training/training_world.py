@@ -84,6 +84,13 @@ class World:
                 [sys.executable, "-m", f"modelog_{service}"], env={**os.environ, **settings}, stdout=log, stderr=log
             )
 
+    async def come_up(self) -> None:
+        """Start both services, and wait until they answer."""
+        for service in self.ports:
+            self.start(service)
+        for service in self.ports:
+            await self.answers(service)
+
     async def answers(self, service: str) -> None:
         """Wait until calls are answered."""
         async with asyncio.timeout(PATIENCE_S):
