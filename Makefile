@@ -9,6 +9,8 @@ PORT ?= 8080
 PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)
 SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
+# With it each process of a platform compiles all that it imports anew: 2.3 s of CPU instead of 0.6.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 

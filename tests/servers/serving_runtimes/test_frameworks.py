@@ -41,7 +41,6 @@ def test_models_of_a_framework_keep_what_every_runtime_promises(module: str, tmp
         | {
             "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *sources, suite))),
             "TMPDIR": str(tmp_path),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "CUDA_VISIBLE_DEVICES": "",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         },

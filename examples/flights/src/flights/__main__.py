@@ -29,20 +29,25 @@ def main() -> int:
     console = Console()
     data_dir = HOME / f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep = True
     try:
         web_port = free_or_any(arguments.port)
         tell(console, data_dir.absolute(), arguments.report.absolute(), web_port, arguments.profile)
         if not arguments.exit:
             console.print("\nThe platform is up. Press Ctrl-C to stop it.")
             signal.pause()
+        keep = arguments.keep
     except KeyboardInterrupt:
+        keep = arguments.keep
         console.print()
-    except ModelogError as error:
+    except (ModelogError, TimeoutError) as error:
         console.print(f"[bold red]The story stopped:[/] {error}", highlight=False)
         return 1
     finally:
         stop(data_dir.absolute())
-        if not arguments.keep:
+        if keep:
+            console.print(f"What it left is in {data_dir}, the services' own words in its logs/.", highlight=False)
+        else:
             shutil.rmtree(data_dir, ignore_errors=True)
     return 0
 
