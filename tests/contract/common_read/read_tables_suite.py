@@ -18,6 +18,8 @@ from modelog_common.read import tables
 from modelog_common.read.project import EntityProjection, Projector
 from modelog_common.read.queries import Queries
 from modelog_common.read.tables import Change, Put, temporal_table
+from modelog_common.rpc.call import Call, calling
+from modelog_common.security.tokens import ANONYMOUS
 from modelog_proto.common.v1.common_pb2 import Page, ReadOptions
 from modelog_proto.registry.v1.model_pb2 import Model
 from named_things import METADATA, TABLE, THINGS, TYPES, OpenTables, Parts, Thing, assemble, projector_of
@@ -265,6 +267,11 @@ class ReadTablesSuite(ABC):
     async def test_waiting_for_what_does_not_come_says_where_it_stands(self, parts: Parts) -> None:
         with pytest.raises(Unavailable, match=r"did not reach 5 in 0\.01 s"):
             await parts.projector.wait_for(5, timeout_s=0.01)
+
+    async def test_what_does_not_come_is_waited_for_as_long_as_the_caller_waits(self, parts: Parts) -> None:
+        call = Call(ANONYMOUS, "c-1", deadline_s=0.75)
+        with calling(call), pytest.raises(Unavailable, match=r"did not reach 5 in 0\.25 s"):
+            await parts.projector.wait_for(5)
 
     @PROPERTY
     @given(steps=steps, epoch_rows=st.sampled_from([1, 2, 1000]))

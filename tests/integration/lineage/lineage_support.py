@@ -22,7 +22,6 @@ from modelog_common.bus.relay import Relay
 from modelog_common.bus.topics import EVENTS
 from modelog_common.config import Settings
 from modelog_common.domain.clock import SystemClock
-from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import derived_id, uuid7
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import NewEvent
@@ -234,17 +233,6 @@ async def _version(log: Log, version: str, run_id: str, datasets: list[dict[str,
     )  # fmt: skip
 
 
-async def covered(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """An answer from a graph that is filled: a service gives up after ten seconds, which a busy machine may need."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return await ask()
-        except Unavailable as error:
-            if "did not reach" not in str(error) or time.monotonic() > deadline:
-                raise
-
-
 class Person:
     """Somebody's stubs."""
 
@@ -256,7 +244,7 @@ class Person:
     async def trace(self, node: str, *, as_of: object = "", at_least: int = 0, **more: Any) -> pb.Graph:
         read = common_pb2.ReadOptions(as_of=str(as_of), at_least=at_least)
         asked = pb.TraceRequest(node=node, read=read, **more)
-        answer: pb.Graph = await covered(lambda: self.lineage.Trace(asked))
+        answer: pb.Graph = await self.lineage.Trace(asked)
         return answer
 
     async def projection(self, name: str) -> common_pb2.ProjectionStatus:
@@ -280,7 +268,7 @@ class Place:
         return self.signer.sign(Identity(user, tenant, frozenset(roles)), timedelta(hours=1))
 
     def person(self, user: str = "alice", tenant: str = TENANT, roles: Iterable[str] = ("admin",)) -> Person:
-        channel = connect(self.address, self.token(user, roles, tenant), attempts=1)
+        channel = connect(self.address, self.token(user, roles, tenant), attempts=1, deadline_s=PATIENCE_S)
         self._channels.append(channel)
         return Person(channel)
 

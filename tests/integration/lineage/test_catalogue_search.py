@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lineage_support import Log, Person, Place, covered, tell_story, until
+from lineage_support import Log, Person, Place, tell_story, until
 from modelog_common.adapters import open_search
 from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_common.stores.search import SearchStore
@@ -20,7 +20,7 @@ async def search(person: Person, text: str = "", **more: Any) -> pb.SearchCatalo
     read = common_pb2.ReadOptions(as_of=str(more.pop("as_of", "")), at_least=more.pop("at_least", 0))
     page = common_pb2.Page(size=more.pop("size", 0), token=more.pop("token", ""))
     asked = pb.SearchCatalogueRequest(text=text, read=read, page=page, **more)
-    answer: pb.SearchCatalogueResponse = await covered(lambda: person.lineage.SearchCatalogue(asked))
+    answer: pb.SearchCatalogueResponse = await person.lineage.SearchCatalogue(asked)
     return answer
 
 

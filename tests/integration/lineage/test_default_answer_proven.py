@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from lineage_support import TENANT, Log, Place, covered, serving_peer
+from lineage_support import TENANT, Log, Place, serving_peer
 from modelog_common.domain.errors import NotFound
 from modelog_lineage.audit.prediction import record_of
 from modelog_proofs import MemoryHashStore, MerkleTree, prediction_hash, verify_prediction
@@ -51,7 +51,7 @@ async def test_a_default_answer_is_traced_and_proven(
         async with place.running(), log.relayed(fresh_broker.bootstrap):
             alice = place.person()
             trace = pb.TracePredictionRequest(deployment="live", prediction_id="p1")
-            graph = await covered(lambda: alice.lineage.TracePrediction(trace))
+            graph = await alice.lineage.TracePrediction(trace)
             answered = [(getattr(e, "from"), e.to) for e in graph.edges if e.kind == "ANSWERED_BY"]
             assert answered == [("Prediction:live/p1", "Deployment:live")]
             serving.position = await _sealed(log)

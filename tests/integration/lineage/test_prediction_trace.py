@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lineage_support import Log, Person, Place, covered, serving_peer
+from lineage_support import Log, Person, Place, serving_peer
 from modelog_common.domain.errors import NotFound, Unavailable
 from modelog_common.rpc.call import current_call
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
@@ -45,7 +45,7 @@ def asked(prediction_id: str) -> pb.TracePredictionRequest:
 
 
 async def traced(person: Person, prediction_id: str) -> pb.Graph:
-    graph: pb.Graph = await covered(lambda: person.lineage.TracePrediction(asked(prediction_id)))
+    graph: pb.Graph = await person.lineage.TracePrediction(asked(prediction_id))
     return graph
 
 

@@ -36,7 +36,7 @@ from modelog_proto.training.v1 import training_pb2
 from monitoring_streams import TENANT, Streams, reference_table
 from monitoring_world import World
 
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Bench:
 
     def talk_to(self, address: str) -> None:
         self.address = address
-        self.channel = connect(address, self.token("alice", ("developer", "admin")))
+        self.channel = connect(address, self.token("alice", ("developer", "admin")), deadline_s=PATIENCE_S)
 
     @asynccontextmanager
     async def monitoring(self) -> AsyncIterator[Bench]:

@@ -129,7 +129,8 @@ class Registry:
 
     def person(self, user: str, *roles: str, tenant: str = "acme") -> Person:
         """Somebody with these roles; with all that people have, when none is named."""
-        channel = connect(self.address, self.token(user, tenant, roles or ("developer", "reviewer", "admin")))
+        token = self.token(user, tenant, roles or ("developer", "reviewer", "admin"))
+        channel = connect(self.address, token, deadline_s=PATIENCE_S)
         self._channels.append(channel)
         return Person(channel)
 

@@ -189,7 +189,8 @@ class Rig:
     def caller(self, user: str = "alice", *roles: str, tenant: str = TENANT, attempts: int = 1) -> Caller:
         """Somebody who is told at once that nobody could answer, unless more `attempts` are made."""
         token = self.token(user, *roles, tenant=tenant)
-        channels = [connect(address, token, attempts=attempts) for address in (self.control, self.oip, self.registry)]
+        addresses = (self.control, self.oip, self.registry)
+        channels = [connect(address, token, attempts=attempts, deadline_s=PATIENCE_S) for address in addresses]
         self._channels.extend(channels)
         return Caller(token, *channels)
 

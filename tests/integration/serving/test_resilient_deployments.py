@@ -32,7 +32,9 @@ SIGNED = model_pb2.Signature(
     inputs=[model_pb2.TensorSpec(name="features", datatype="FP64", shape=[-1, len(COLUMNS)], columns=COLUMNS)],
     outputs=[model_pb2.TensorSpec(name="late", datatype="FP64", shape=[-1])],
 )
-BREAKER = pb.Breaker(failure_share=0.5, window_s=10, min_requests=4, open_s=1, probes=2)
+# An hour is longer than any test: what is counted does not slide out, and what is open stays so.
+BREAKER = pb.Breaker(failure_share=0.5, window_s=3600, min_requests=4, open_s=3600, probes=2)
+SOON_TRIED = pb.Breaker(failure_share=0.5, window_s=3600, min_requests=4, open_s=1, probes=2)
 DEFAULT = [pb.DefaultOutput(output="late", values=[-1.5])]
 
 
@@ -115,7 +117,7 @@ async def ill(tmp_path: Path) -> AsyncIterator[Ill]:
         yield await made_ill(rig, tmp_path)
 
 
-async def test_a_breaker_opens_no_request_is_lost_and_probes_close_it(ill: Ill) -> None:
+async def test_a_breaker_opens_and_no_request_is_lost(ill: Ill) -> None:
     made = await ill.set(breaker=BREAKER, fallback=pb.Fallback(version=ill.sound))
     assert (made.resilience.breaker, made.resilience.fallback.version) == (BREAKER, ill.sound)
     assert [(b.version, b.state) for b in made.resilience.breakers] in ([], [(ill.ill, pb.BREAKER_STATE_CLOSED)])
@@ -136,27 +138,40 @@ async def test_a_breaker_opens_no_request_is_lost_and_probes_close_it(ill: Ill) 
     # In the log stands what answered.
     logged = await ill.prediction(answers[3][1]["prediction_id"])
     assert (logged.version, logged.model_digest, logged.outputs) == (ill.sound, answers[3][1]["model_digest"], [0.6])
-    (ill.folder / "raises").unlink()
-
-    async def is_asked_again() -> bool:
-        return (await ill.ask())[1]["version"] == ill.ill
-
-    await until(is_asked_again, "the version answers again")
-    await until(lambda: closed(ill), "the breaker is closed, and the log says so")
+    await until(lambda: told_of(ill, BreakerOpened), "the log says that it opened")
     (opened,) = await ill.told(BreakerOpened)
-    assert (opened.name, opened.version, opened.window_s) == ("flights", ill.ill, 10)
+    assert (opened.name, opened.version, opened.window_s) == ("flights", ill.ill, 3600)
     assert "the model failed: KeyError: 'weights'" in opened.why
     assert opened.failures >= opened.requests / 2
-    assert (await ill.ask(0.25))[0] == [0.25]
 
 
-async def closed(ill: Ill) -> bool:
+async def test_probes_close_a_breaker_when_its_time_is_over(ill: Ill) -> None:
+    await ill.set(breaker=SOON_TRIED, fallback=pb.Fallback(version=ill.sound))
+    (ill.folder / "raises").touch()
+    await asyncio.gather(*(ill.ask() for _ in range(8)))
+    await until(lambda: told_of(ill, BreakerOpened), "it opened")
+    # A second later it is tried, and fails.
+    await until(lambda: fell_back(ill, "failed"), "a probe failed")
+    (ill.folder / "raises").unlink()
+    await until(lambda: told_of(ill, BreakerClosed), "the breaker is closed, and the log says so")
+    (event,) = await ill.told(BreakerClosed)
+    assert "it answers again" in event.why
+    outputs, told = await ill.ask(0.25)
+    assert (outputs, told["version"]) == ([0.25], ill.ill)
+
+
+async def fell_back(ill: Ill, why: str) -> bool:
+    return (await ill.ask())[1].get("fallback") == why
+
+
+async def told_of(ill: Ill, kind: type[Any]) -> bool:
+    """Whether the log has an event of this kind; asks the version, too."""
     await ill.ask()
-    return len(await ill.told(BreakerClosed)) == 1
+    return len(await ill.told(kind)) == 1
 
 
 async def test_an_open_breaker_without_a_fallback_refuses_at_once_and_bad_input_never_opens_it(ill: Ill) -> None:
-    await ill.set(breaker=pb.Breaker(min_requests=4, open_s=3600))
+    await ill.set(breaker=pb.Breaker(min_requests=4, window_s=3600, open_s=3600))
     for _ in range(8):
         with pytest.raises(Invalid, match="infinite"):
             await ill.ask(float("inf"))
@@ -172,7 +187,7 @@ async def test_an_open_breaker_without_a_fallback_refuses_at_once_and_bad_input_
     (ill.folder / "raises").unlink()
     await ill.set(breaker=BREAKER)
     assert (await ill.ask())[0] == [0.5]
-    await until(lambda: closed(ill), "the old breaker is closed in the log")
+    await until(lambda: told_of(ill, BreakerClosed), "the old breaker is closed in the log")
     (event,) = await ill.told(BreakerClosed)
     assert "was set anew" in event.why
 

@@ -67,7 +67,7 @@ class World:
     def user(self, name: str = "alice", *roles: str, tenant: str = TENANT) -> User:
         """Somebody who may do what developers and reviewers may."""
         token = self.token(name, roles or ("developer", "reviewer"), tenant)
-        channels = {service: connect(address, token) for service, address in self.peers.items()}
+        channels = {service: connect(address, token, deadline_s=PATIENCE_S) for service, address in self.peers.items()}
         self._channels += channels.values()
         return User(channels["registry"], channels["training"])
 

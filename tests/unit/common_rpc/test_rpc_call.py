@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.context import Context
-from modelog_common.rpc.call import Call, call_or_none, calling, command_context, current_call
+from modelog_common.rpc.call import Call, call_or_none, calling, command_context, current_call, patience_s
 from modelog_common.rpc.methods import methods_of
 from modelog_common.security.tokens import Identity
 
@@ -48,6 +48,13 @@ def test_request_ids_come_from_the_message_then_the_metadata_then_are_new() -> N
         first, second = command_context(clock).request_id, command_context(clock).request_id
     assert first != second
     assert UUID(first).version == 7
+
+
+def test_work_waits_nearly_as_long_as_its_caller_does() -> None:
+    assert patience_s() == 30
+    for deadline_s, longest_s in ((3.0, 2.5), (0.1, 0.0), (None, 30.0)):
+        with calling(Call(ALICE, "c-1", deadline_s=deadline_s)):
+            assert patience_s() == longest_s
 
 
 async def test_tasks_started_in_a_call_belong_to_it() -> None:

@@ -22,6 +22,7 @@ from modelog_common.bus.topics import EVENTS, Family
 from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import uuid7
 from modelog_common.events.store import EventStore, StoredEvent
+from modelog_common.rpc.call import patience_s
 
 from modelog_lineage.covered import Coverage
 
@@ -196,8 +197,12 @@ class Follower:
         self._stand, self._trouble = stand, ""
         await self._coverage.reached(progress.topic, _highest(progress))
 
-    async def wait_for(self, position: int, timeout_s: float = 10) -> None:
-        """Wait until the store covers `position`; raises Unavailable when it does not in time, or is not there."""
+    async def wait_for(self, position: int, timeout_s: float | None = None) -> None:
+        """Wait until the store covers `position`, as long as the caller does unless `timeout_s` says how long.
+
+        Raises Unavailable when it does not in time, or is not there.
+        """
+        timeout_s = patience_s() if timeout_s is None else timeout_s
         if self.position < position and self._trouble:
             raise Unavailable(f"the {self._name} is not up to date: {self._trouble}")
         if not await self._coverage.wait_for(position, timeout_s):

@@ -21,6 +21,7 @@ from modelog_common.events.types import EventTypes
 from modelog_common.read.database import advance, load_progress, make_schema, save_progress, transaction
 from modelog_common.read.database import metadata as progress_metadata
 from modelog_common.read.tables import Change, Dated, write
+from modelog_common.rpc.call import patience_s
 
 State = TypeVar("State")
 BATCH = 5000
@@ -253,10 +254,14 @@ class Projector:
             self._position = position
             self._moved.notify_all()
 
-    async def wait_for(self, position: int, timeout_s: float = 10) -> None:
-        """Wait until the tables cover `position`; raises Unavailable when they do not in time, or cannot be used."""
+    async def wait_for(self, position: int, timeout_s: float | None = None) -> None:
+        """Wait until the tables cover `position`, as long as the caller does unless `timeout_s` says how long.
+
+        Raises Unavailable when they do not in time, or cannot be used.
+        """
         if self._position >= position:
             return
+        timeout_s = patience_s() if timeout_s is None else timeout_s
         self._asked.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s), self._moved:

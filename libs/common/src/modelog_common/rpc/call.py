@@ -12,6 +12,9 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.ids import uuid7
 from modelog_common.security.tokens import Identity
 
+# Work that waits for something else ends this much before its caller gives up, to say what it waited for.
+SPARE_S = 0.5
+USUAL_PATIENCE_S = 30.0
 _current: ContextVar[Call | None] = ContextVar("modelog_call", default=None)
 
 
@@ -42,6 +45,17 @@ def current_call() -> Call:
 def call_or_none() -> Call | None:
     """The call that this task answers, or None outside one."""
     return _current.get()
+
+
+def patience_s() -> float:
+    """How long the call that this task answers may wait for what is on its way: nearly until its deadline.
+
+    Half a minute outside a call, and in one without a deadline.
+    """
+    call = _current.get()
+    if call is None or call.deadline_s is None:
+        return USUAL_PATIENCE_S
+    return max(call.deadline_s - SPARE_S, 0.0)
 
 
 @contextmanager

@@ -26,17 +26,23 @@ Token = str | Callable[[], str]
 
 
 def connect(
-    target: str, token: Token, *, forward: bool = True, attempts: int = ATTEMPTS, tls: Tls | None = None
+    target: str,
+    token: Token,
+    *,
+    forward: bool = True,
+    attempts: int = ATTEMPTS,
+    deadline_s: float = UNARY_DEADLINE_S,
+    tls: Tls | None = None,
 ) -> grpc.aio.Channel:
     """A channel to `target` (host:port), in the clear unless there is `tls`.
 
     Calls carry the token of the call that is being answered, if there is one and `forward` is set, else `token`, which
     may be a function that gives a fresh one ("" sends none). A call that nobody could answer (UNAVAILABLE) is sent up
     to `attempts` times (1 to 5) with growing pauses, together about 4 s; commands repeat safely because every
-    call carries a request id. A unary call without a time-out gets 30 s. Failed calls raise the domain error that the
-    server raised.
+    call carries a request id. A unary call without a time-out gets `deadline_s`. Failed calls raise the domain error
+    that the server raised.
     """
-    side = Caller(token, forward)
+    side = Caller(token, forward, deadline_s)
     interceptors = [UnaryUnary(side), UnaryStream(side), StreamUnary(side), StreamStream(side)]
     options = _options(attempts)
     if tls is None:
@@ -69,8 +75,8 @@ def _options(attempts: int) -> list[tuple[str, Any]]:
 class Caller:
     """What all four kinds of calls share: their metadata, their span, their errors."""
 
-    def __init__(self, token: Token, forward: bool) -> None:
-        self._token, self._forward = token, forward
+    def __init__(self, token: Token, forward: bool, unary_deadline_s: float) -> None:
+        self._token, self._forward, self.unary_deadline_s = token, forward, unary_deadline_s
 
     def start(self, details: Any, deadline_s: float | None) -> tuple[Any, Span]:
         """The call's details with what every call carries, and its span."""
@@ -102,7 +108,7 @@ class UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
         self._caller = caller
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        details, span = self._caller.start(client_call_details, UNARY_DEADLINE_S)
+        details, span = self._caller.start(client_call_details, self._caller.unary_deadline_s)
         return await _finished(await continuation(details, request), span)
 
 

@@ -11,6 +11,7 @@ import structlog
 from modelog_common.domain.errors import Unavailable
 from modelog_common.events.store import EventStore
 from modelog_common.read.moment import ReadOptions, moment_of
+from modelog_common.rpc.call import patience_s
 from modelog_common.stores.series import Aggregate, Point, SeriesStore
 
 from modelog_monitoring.events import EVENTS
@@ -22,7 +23,6 @@ METRICS = ("auc", "log_loss", "brier", "base_rate", "labelled", "predictions", "
 HISTORY = "history"
 WAIT_S = 30.0
 RETRY_S = 1.0
-COVER_S = 10.0
 log = structlog.get_logger()
 
 
@@ -63,13 +63,14 @@ class SeriesProjection:
         return await self._series.downsample(metric, spans.every, spans.aggregate, tags, end=end)
 
     async def wait_for(self, position: int) -> None:
-        """Wait until the series cover `position`; raises Unavailable when they do not in time."""
+        """Wait until the series cover `position`; raises Unavailable when they do not while the caller waits."""
+        longest_s = patience_s()
         try:
-            async with asyncio.timeout(COVER_S), self._moved:
+            async with asyncio.timeout(longest_s), self._moved:
                 await self._moved.wait_for(lambda: self._position >= position)
         except TimeoutError:
             raise Unavailable(
-                f"the series are at position {self._position} and did not reach {position} in {COVER_S:g} s. "
+                f"the series are at position {self._position} and did not reach {position} in {longest_s:g} s. "
                 f"{self.error}".strip()
             ) from None
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
 from modelog_common.domain.ids import derived_id
-from modelog_common.rpc.call import command_context, current_call
+from modelog_common.rpc.call import command_context, current_call, patience_s
 
-# A follower waits at most this long, and is answered this much before its own deadline.
+# A follower waits at most this long.
 FOLLOW_S = 20.0
-SPARE_S = 0.5
 
 
 def command_call(clock: Clock, request_id: str, method: str) -> Context:
@@ -27,6 +26,4 @@ def tenant() -> str:
 
 def follow_s(follow: bool) -> float:
     """How long the caller lets us wait for more."""
-    deadline_s = current_call().deadline_s
-    longest_s = FOLLOW_S if deadline_s is None else min(FOLLOW_S, deadline_s - SPARE_S)
-    return max(0.0, longest_s) if follow else 0.0
+    return min(FOLLOW_S, patience_s()) if follow else 0.0

@@ -15,6 +15,7 @@ import structlog
 from modelog_common.domain.errors import Invalid, Unavailable
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_common.read.project import Folded
+from modelog_common.rpc.call import patience_s
 from modelog_common.stores.search import Document, Query, SearchStore
 from modelog_common.stores.search.checks import MOST_FOUND
 
@@ -26,7 +27,7 @@ from modelog_registry.run.decide import RUN
 BATCH = 1000
 # How long it rests while nobody asks, so that many events are written at once.
 REST_S = 1.0
-WAIT_S, PATIENCE_S = 30.0, 10.0
+WAIT_S = 30.0
 # Conditions and orders look at no more than these.
 MOST = 10_000
 log = structlog.get_logger()
@@ -106,15 +107,16 @@ class Texts:
         await asyncio.sleep(REST_S)
 
     async def wait_for(self, position: int) -> None:
-        """Raises Unavailable when the index does not cover `position` in time."""
+        """Raises Unavailable when the index does not cover `position` while the caller waits."""
         if self.position >= position:
             return
+        longest_s = patience_s()
         self._asked.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S), self._moved:
+            async with asyncio.timeout(longest_s), self._moved:
                 await self._moved.wait_for(lambda: self.position >= position or self.error)
         if self.position < position:
-            why = self.error or f"it did not come there in {PATIENCE_S:g} s"
+            why = self.error or f"it did not come there in {longest_s:g} s"
             raise Unavailable(f"the search index is at position {self.position} and not at {position}: {why}")
 
     async def ids(self, tenant: str, text: str, kind: str, at: int) -> list[str]:
