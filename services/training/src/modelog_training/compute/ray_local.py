@@ -16,6 +16,7 @@ import structlog
 from modelog_common.domain.errors import Unavailable
 
 from modelog_training.compute.leftovers import OWNER, ProcessList, end, remove_abandoned
+from modelog_training.compute.patient_ray import make_patient
 from modelog_training.compute.thread import OwnThread
 from modelog_training.work.assignment import Assignment, Checked, Machine, Outcome
 from modelog_training.work.worker import Worker
@@ -28,9 +29,7 @@ SHORT_NAME = "modelog-ray-"
 SHORT_FOLDERS = Path("/tmp")  # noqa: S108 - each is named after its owner, who alone may read it
 HEAD = ("gcs_server", "raylet")
 LOOK_S = 1.0
-# What `ray.init` starts whatever it is told: three Python processes, 6 of its 10 s of CPU, that nothing here asks.
-UNUSED = ("start_api_server", "start_log_monitor", "start_monitor")
-# Ray gives up when its raylet is not there after 30 s, which a machine that is busy for a while brings about.
+# A process of Ray's may die, or another process take a port before Ray does.
 STARTS = 3
 log = structlog.get_logger()
 
@@ -51,7 +50,7 @@ class RayWorkers:
         self._stopping = False
 
     async def start(self) -> None:
-        """Start Ray, and one worker to have it ready; some ten seconds on two busy cores.
+        """Start Ray, and one worker to have it ready; some ten seconds on two busy cores, minutes on busier ones.
 
         Raises Unavailable when Ray did not come up in several tries.
         """
@@ -77,6 +76,7 @@ class RayWorkers:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
         }
+        make_patient(self._raylet_lives)
         self._start_ray()
         self._temporary.chmod(0o700)  # Ray lets everybody in
         import ray
@@ -87,10 +87,7 @@ class RayWorkers:
 
     def _start_ray(self) -> None:
         import ray
-        from ray._private.node import Node
 
-        for start in UNUSED:
-            setattr(Node, start, lambda self, **_: None)
         for attempt in range(1, STARTS + 1):
             try:
                 ray.init(
@@ -106,7 +103,7 @@ class RayWorkers:
                 )
                 return
             except Exception as error:
-                # Ray raises a plain Exception for a raylet that is late.
+                # Ray raises a plain Exception for a raylet that did not come.
                 if self._stopping:
                     raise
                 log.warning("Ray did not start", attempt=attempt, error=str(error))
@@ -167,6 +164,10 @@ class RayWorkers:
 
     def _note_processes(self) -> None:
         self._processes.write(self._rays_processes())
+
+    def _raylet_lives(self) -> bool:
+        """While Ray starts: afterwards `watch` knows."""
+        return not self._stopping and any(_is_called("raylet", process) for process in self._rays_processes())
 
     def _rays_processes(self) -> list[psutil.Process]:
         """Ray's own processes, which are this process's children, and the workers, which are theirs."""
@@ -253,6 +254,13 @@ class RayWorker:
 def _seen(answer: asyncio.Future[Any]) -> None:
     if not answer.cancelled():
         answer.exception()
+
+
+def _is_called(name: str, process: psutil.Process) -> bool:
+    try:
+        return bool(process.name() == name)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _runs(process: psutil.Process) -> bool:
