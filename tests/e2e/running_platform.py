@@ -20,8 +20,8 @@ T = TypeVar("T")
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 PARTS = ("broker", "graph")
 POLL_S = 0.05
-READY_S = 600.0
-DOWN_S = 120.0
+READY_S = 720.0
+DOWN_S = 300.0
 
 
 def until(what: str, condition: Callable[[], T], timeout_s: float = 150.0) -> T:

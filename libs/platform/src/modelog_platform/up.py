@@ -19,9 +19,16 @@ from modelog_platform.folder import PlatformFolder
 from modelog_platform.processes import choose_ports, common_settings, process_specs
 from modelog_platform.profile import load_profile
 from modelog_platform.servers.catalogue import install
-from modelog_platform.supervisor import SERVER_START_TIMEOUT_S, STOP_TIMEOUT_S, Progress, Supervisor
+from modelog_platform.supervisor import (
+    LONGEST_START_S,
+    SERVER_START_TIMEOUT_S,
+    STOP_TIMEOUT_S,
+    Progress,
+    Supervisor,
+)
 
-DETACHED_TIMEOUT_S = 180.0
+# The supervisor gives up before, and says why.
+DETACHED_TIMEOUT_S = LONGEST_START_S + 60.0
 POLL_S = 0.1
 
 

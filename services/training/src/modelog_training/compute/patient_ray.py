@@ -41,7 +41,10 @@ def make_patient(lives: Callable[[], bool]) -> None:
 def waiting(
     ask: Callable[..., Any], lives: Callable[[], bool], longest_s: float = LONGEST_S, look_s: float = LOOK_S
 ) -> Callable[..., Any]:
-    """As `ask`, which raises RuntimeError while a raylet is not known: asked again up to `longest_s` while it lives."""
+    """As `ask`, which raises RuntimeError while a raylet is not known: asked again up to `longest_s` while it lives.
+
+    Raises ConnectionError once it does not: Ray itself would ask for the rest of its 30 s.
+    """
 
     @wraps(ask)
     def patient(*arguments: Any, **named: Any) -> Any:
@@ -49,8 +52,10 @@ def waiting(
         while True:
             try:
                 return ask(*arguments, **named)
-            except RuntimeError:
-                if time.monotonic() > over_s or not lives():
+            except RuntimeError as error:
+                if not lives():
+                    raise ConnectionError("Ray's raylet ended while it started") from error
+                if time.monotonic() > over_s:
                     raise
             time.sleep(look_s)
 
