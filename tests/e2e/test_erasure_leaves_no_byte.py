@@ -130,7 +130,7 @@ def _refused(own: RunningPlatform, email: str, full_name: str) -> None:
             f"{own.endpoints['web']}/api/v1/users",
             json={"name": "refused", "roles": ["viewer"], **body},
             headers=headers,
-            timeout=30,
+            timeout=150,
         )
         assert answer.status_code == 400, answer.text
 

@@ -10,7 +10,7 @@ import pytest
 from modelog_common.bus.leases import Lease, LeaseLost, Published, Reached, RelayProgress
 
 LOG = "/modelog/registry"
-LONG_S = 60.0
+LONG_S = 3600.0
 
 
 async def taken(progress: RelayProgress, owner: str, ttl_s: float = LONG_S) -> Lease:

@@ -83,9 +83,9 @@ def test_inference_asks_nobody_for_a_certificate(platform: SmallPlatform, tls: T
     assert tls.authority is not None
     credentials = grpc.ssl_channel_credentials(tls.authority.read_bytes())
     with grpc.secure_channel(f"127.0.0.1:{platform._oip_port}", credentials) as channel:
-        assert GRPCInferenceServiceStub(channel).ServerLive(oip.ServerLiveRequest(), timeout=30).live
+        assert GRPCInferenceServiceStub(channel).ServerLive(oip.ServerLiveRequest(), timeout=150).live
     with grpc.insecure_channel(f"127.0.0.1:{platform._oip_port}") as channel, pytest.raises(grpc.RpcError):
-        GRPCInferenceServiceStub(channel).ServerLive(oip.ServerLiveRequest(), timeout=30)
+        GRPCInferenceServiceStub(channel).ServerLive(oip.ServerLiveRequest(), timeout=150)
 
 
 def test_services_let_in_whom_the_authority_signed(platform: SmallPlatform, tls: Tls) -> None:
@@ -96,12 +96,12 @@ def test_services_let_in_whom_the_authority_signed(platform: SmallPlatform, tls:
     with grpc.secure_channel(
         platform.address("registry"), grpc.ssl_channel_credentials(roots, key, certificate)
     ) as known:
-        model_pb2_grpc.ModelRegistryStub(known).ListModels(ask, timeout=30, metadata=token)
+        model_pb2_grpc.ModelRegistryStub(known).ListModels(ask, timeout=150, metadata=token)
     with (
         grpc.secure_channel(platform.address("registry"), grpc.ssl_channel_credentials(roots)) as stranger,
         pytest.raises(grpc.RpcError),
     ):
-        model_pb2_grpc.ModelRegistryStub(stranger).ListModels(ask, timeout=30, metadata=token)
+        model_pb2_grpc.ModelRegistryStub(stranger).ListModels(ask, timeout=150, metadata=token)
 
 
 def test_serving_answers_rest_over_tls(platform: SmallPlatform, tls: Tls) -> None:

@@ -87,7 +87,7 @@ class Taker:
 def make_topic(bootstrap: str, topic: str) -> None:
     """Create the topic; one that is there already is left as it is."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    for future in admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=15).values():
+    for future in admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=60).values():
         try:
             future.result(20)
         except KafkaException as error:

@@ -12,6 +12,8 @@ from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from serving_rig import COLUMNS, Caller, Rig, answers_of, model_file
 
+# Longer than any test.
+TTL_S = 86_400
 ROWS = np.random.default_rng(5).normal(size=(3, len(COLUMNS))).astype(np.float32)
 
 
@@ -54,8 +56,8 @@ async def test_answers_given_again_are_the_same_on_every_way_and_are_logged_and_
 ) -> None:
     await alice.deploy()
     before, _ = await ask(alice)
-    made = await set_cache(alice, 60, reason="the same flights all day")
-    assert (made.caching.ttl_s, made.caching.max_bytes) == (60, 64 << 20)
+    made = await set_cache(alice, TTL_S, reason="the same flights all day")
+    assert (made.caching.ttl_s, made.caching.max_bytes) == (TTL_S, 64 << 20)
     answers = [await ask(alice), await ask(alice), await ask_rest(rig, alice), await ask_rest(rig, alice)]
     assert [told.pop("cached", "") for _, told in answers] == ["", "true", "true", "true"]
     assert [len(outputs) for outputs, _ in answers] == [3] * 4
@@ -75,12 +77,12 @@ async def test_answers_given_again_are_the_same_on_every_way_and_are_logged_and_
     assert found.variants[0].answered == 15
     # What the process counts is of now and not of then.
     past = await alice.deployment(as_of=str(found.position))
-    assert (past.caching.ttl_s, past.caching.hits, past.caching.misses) == (60, 0, 0)
+    assert (past.caching.ttl_s, past.caching.hits, past.caching.misses) == (TTL_S, 0, 0)
 
 
 async def test_each_version_gives_its_own_answers_and_one_by_its_number_is_computed(rig: Rig, alice: Caller) -> None:
     await alice.deploy()
-    await set_cache(alice, 60)
+    await set_cache(alice, TTL_S)
     assert [(await ask(alice))[1].get("cached") for _ in range(2)] == [None, "true"]
     await alice.split(v1_1_0=100)
     for cached in (None, "true"):
@@ -98,7 +100,7 @@ async def test_each_version_gives_its_own_answers_and_one_by_its_number_is_compu
 
 async def test_a_prediction_id_an_explanation_and_a_mistake_are_as_without_a_cache(alice: Caller) -> None:
     await alice.deploy()
-    await set_cache(alice, 60)
+    await set_cache(alice, TTL_S)
     wrong = ROWS.copy()
     wrong[0, 0] = np.inf
     for _ in range(2):
@@ -118,15 +120,15 @@ async def test_a_prediction_id_an_explanation_and_a_mistake_are_as_without_a_cac
 
 async def test_a_cache_turned_off_and_on_again_is_empty_and_only_who_may_sets_it(rig: Rig, alice: Caller) -> None:
     await alice.deploy()
-    await set_cache(alice, 60)
+    await set_cache(alice, TTL_S)
     await ask(alice)
     assert not (await set_cache(alice, 0)).HasField("caching")
     assert "cached" not in (await ask(alice))[1]
-    await set_cache(alice, 60)
+    await set_cache(alice, TTL_S)
     assert [(await ask(alice))[1].get("cached") for _ in range(2)] == [None, "true"]
     with pytest.raises(Forbidden):
         await set_cache(rig.caller("vera", "viewer"), 1)
     with pytest.raises(Invalid, match="max_bytes: is 100; it must be from 65536"):
-        await set_cache(alice, 60, max_bytes=100)
+        await set_cache(alice, TTL_S, max_bytes=100)
     with pytest.raises(Invalid, match="ttl_s"):
         await set_cache(alice, 2_592_001)

@@ -25,7 +25,7 @@ from modelog_serving.traffic.commands import RecordWindow
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
 from modelog_serving.traffic.latency import Latencies
-from serving_rig import Caller, Rig, registry_of, serving_of, until
+from serving_rig import PATIENCE_S, Caller, Rig, registry_of, serving_of, until
 
 
 def asked(version: str = "", columns: int = 4) -> Any:
@@ -107,7 +107,7 @@ async def test_what_was_answered_is_seen_while_its_window_is_on_its_way_into_the
         await alice.deploy()
         for _ in range(3):
             await alice.inference.ModelInfer(asked())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await held.wait()
         found = asyncio.create_task(latencies(alice))
         # It waits for the tables; were it to answer now, the three would be in none of its parts.

@@ -10,7 +10,7 @@ from serving_rig import Caller, until
 from worker_rig import WORKERS, Many, Storm, all_logged, measured, output_of, request, started, workers_of
 
 # Processes start and end in this: on a busy machine each takes its time.
-LONG_S = 120.0
+LONG_S = 300.0
 
 
 async def scaled(caller: Caller, name: str, scaling: pb.Scaling) -> None:

@@ -18,7 +18,7 @@ from modelog_common.bus.reader import KafkaReader
 from modelog_common.bus.topics import Topic
 from modelog_common.domain.errors import Unavailable
 
-REQUEST_TIMEOUT_S = 2.0
+REQUEST_TIMEOUT_S = 5.0
 ASK_AGAIN_S = 0.05
 FLUSH_S = 0.5
 PARTITION = 0

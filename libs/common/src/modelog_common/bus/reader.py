@@ -13,7 +13,7 @@ from modelog_common.bus.clients import headers_of, new_consumer
 from modelog_common.bus.envelope import Poison, Received, counted
 from modelog_common.domain.errors import Unavailable
 
-WATERMARK_TIMEOUT_S = 1.0
+WATERMARK_TIMEOUT_S = 5.0
 
 
 class KafkaReader:

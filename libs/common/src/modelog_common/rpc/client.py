@@ -67,7 +67,7 @@ def _options(attempts: int) -> list[tuple[str, Any]]:
         # A service that was killed is back within seconds; gRPC's own pause grows to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         # No pause, for all its name: so long a service that is busy may take to greet. Those that refuse do so at once.
-        ("grpc.min_reconnect_backoff_ms", 2000),
+        ("grpc.min_reconnect_backoff_ms", 5000),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
 

@@ -46,7 +46,7 @@ def is_listening(port: int) -> bool:
     return True
 
 
-def wait_listening(process: subprocess.Popen[bytes], port: int, what: str, timeout_s: float = 15) -> None:
+def wait_listening(process: subprocess.Popen[bytes], port: int, what: str, timeout_s: float = 60) -> None:
     """Wait until `process` listens on `port`; raises RuntimeError when it ends first or takes too long."""
     deadline = time.monotonic() + timeout_s
     while not is_listening(port):

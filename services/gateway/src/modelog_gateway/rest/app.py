@@ -33,7 +33,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Peers = Callable[[str], grpc.aio.Channel]
 PUBLIC_PATHS = ("/healthz", "/openapi.json", "/.well-known/modelog", *PAGES_PUBLIC, *MLFLOW_PUBLIC)
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
-CALL_TIMEOUT_S = 30.0
+# Our own clients and most proxies wait for a minute; what a model needs to start may take most of it.
+CALL_TIMEOUT_S = 55.0
 CORRELATION = web.RequestKey("correlation", str)
 
 

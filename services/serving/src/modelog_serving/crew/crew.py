@@ -19,8 +19,8 @@ from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.routes import Routes
 from modelog_serving.worker.ended import pause_s
 
-# Eight processes on two cores may take this long to import what they need, and to read their models.
-START_S = 120.0
+# Eight processes on two busy cores may take this long to import what they need, and to read their models.
+START_S = 300.0
 # One that ends so often before it ever answered will not come up.
 TRIES = 3
 TELL_S = 1.0

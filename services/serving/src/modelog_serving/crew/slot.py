@@ -37,7 +37,7 @@ from modelog_serving.failure.commands import FailureCommand
 from modelog_serving.worker.ended import how
 
 # One that does not say in this time that it follows the log hangs, and is ended: nothing is decided without it.
-FOLLOW_S = 10.0
+FOLLOW_S = 20.0
 log = structlog.get_logger()
 # What a worker asks for that concerns the others, too.
 Ask = AskLoad | AskDrop | AskSums

@@ -14,10 +14,12 @@ from modelog_common.domain.errors import ModelogError
 from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers
 from modelog_serving.predlog.journal import Journal, NoJournal
-from modelog_serving.predlog.log import GATHER_S, PATIENCE_S, PredictionLog
+from modelog_serving.predlog.log import GATHER_S, PredictionLog
 from modelog_serving.predlog.writer import Outcome, before
 
 LOOK_S = 0.2
+# A worker that is busy may be late with writing down what it answered; one that was killed is replaced by then.
+FLUSH_S = 5.0
 LOG_FILE = "predictions.db"
 WORKERS = "workers"
 
@@ -51,7 +53,7 @@ class FollowedLog(PredictionLog):
 
     async def flush(self) -> None:
         """Wait until the other process put what it had answered into the file; not for long, should it be gone."""
-        until_s = monotonic() + PATIENCE_S
+        until_s = monotonic() + FLUSH_S
         while True:
             if not await self.reading(self._waits, whole=False) or monotonic() > until_s:
                 break

@@ -20,7 +20,7 @@ from modelog_serving.worker.process import environment, how_ended
 
 COMMAND = (sys.executable, "-m", "modelog_serving.trying")
 # Until a process has begun to speak: on a busy machine importing takes its time.
-START_S = 120.0
+START_S = 300.0
 _SAID = msgspec.msgpack.Decoder(Said)
 
 

@@ -19,7 +19,8 @@ LOOK_S = 0.1
 # What Ray reads when it, or a process of its own, starts.
 ENVIRONMENT = {
     "RAY_gcs_server_port_wait_time_s": str(LONGEST_S),
-    "RAY_raylet_start_wait_time_s": str(LONGEST_S),
+    # How long one question after the raylet takes, in which nobody sees that it died.
+    "RAY_raylet_start_wait_time_s": "3",
     "RAY_worker_register_timeout_seconds": str(LONGEST_S),
 }
 # What `ray.init` starts whatever it is told: three Python processes, 6 of its 10 s of CPU, that nothing here asks.
