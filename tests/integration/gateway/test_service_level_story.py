@@ -142,7 +142,7 @@ def test_a_deployment_is_held_to_the_targets_of_its_model(tmp_path: Path, fresh_
     platform.start()
     try:
         # Serving's clock runs ahead by hours.
-        token = platform.token("alice", "admin", lifetime_s=86_400)
+        token = platform.token("alice", "admin", lifetime_s=10 * 86_400)
         with (
             receiver(told) as webhook,
             modelog.Client(platform.url, token) as alice,

@@ -12,11 +12,11 @@ import msgspec
 from modelog_serving.engine.failed import OUTGREW
 from modelog_serving.trial.events import REFUSED, Found
 from modelog_serving.trying.attempt import tried
-from modelog_serving.trying.task import Done, Step, Task
+from modelog_serving.trying.task import MOST_HELD_UP_S, Done, Step, Task
 from modelog_serving.worker import wire
 from modelog_serving.worker.memory import limit
 
-# Serving kills what takes too long; where serving is gone, the kernel does, somewhat later.
+# Serving kills what takes too long; where serving is gone, the kernel does, later.
 GRACE_S = 10.0
 # Traffic goes first.
 NICE = 10
@@ -31,7 +31,7 @@ def main() -> None:
     limit(task.limits.memory_bytes)
 
     def say(step: Step) -> None:
-        signal.setitimer(signal.ITIMER_REAL, step.limit_s + GRACE_S)
+        signal.setitimer(signal.ITIMER_REAL, step.limit_s + MOST_HELD_UP_S + GRACE_S)
         wire.send(link, step)
 
     try:

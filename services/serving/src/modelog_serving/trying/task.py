@@ -8,6 +8,9 @@ from modelog_serving.deployment.signature import Signature
 from modelog_serving.trial.events import Found, TrialLimits
 from modelog_serving.worker.wire import NOTHING, Rows
 
+# A step may take this much longer than it says where others have the processor meanwhile.
+MOST_HELD_UP_S = 900.0
+
 
 class Task(msgspec.Struct, frozen=True):
     """The first thing said: try this file of a folder. A matrix follows where rows came with the version."""
