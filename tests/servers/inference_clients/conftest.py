@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "serving"))
 
 import numpy as np
-from serving_rig import COLUMNS, Rig, answers_of, model_file, registry_of, serving_of
+from serving_rig import COLUMNS, Caller, Rig, answers_of, model_file, registry_of, serving_of
 
 ROWS = np.random.default_rng(7).normal(size=(3, len(COLUMNS))).astype(np.float32)
 
@@ -27,6 +27,7 @@ async def deployed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[di
         alice = rig.caller("alice")
         await alice.deploy()
         yield {
+            "caller": alice,
             "name": "flights",
             "grpc": rig.oip,
             "http": rig.http,
@@ -40,4 +41,10 @@ async def deployed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[di
 
 @pytest.fixture
 def given(deployed: dict[str, Any]) -> str:
-    return json.dumps(deployed)
+    return json.dumps({name: value for name, value in deployed.items() if name != "caller"})
+
+
+@pytest.fixture
+def caller(deployed: dict[str, Any]) -> Caller:
+    """Who deployed it."""
+    return deployed["caller"]  # type: ignore[no-any-return]

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from clients_of_the_protocol import PROGRAMS, environment
+from modelog_proto.serving.v1 import deployment_pb2 as pb
+from serving_rig import Caller
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mlflow_clients"))
 from clients import client
@@ -40,6 +43,21 @@ async def test_open_inference_grpc(deployed: dict[str, Any]) -> None:
 
 async def test_kserve(given: str) -> None:
     await environment("kserve").python(PROGRAMS / "kserve_sdk.py", given)
+
+
+async def test_an_exported_inference_service_is_one_by_kserves_own_definition(caller: Caller) -> None:
+    """Each field is known to the classes of its SDK, which are made of that definition, and is of its type there."""
+    scaling = pb.Scaling(
+        min_replicas=2, max_replicas=9, target_concurrency=2.5, target_latency_ms=40, scale_to_zero=True, idle_s=3600
+    )
+    await caller.deployments.SetScaling(pb.SetScalingRequest(name="flights", scaling=scaling))
+    asked = pb.ExportDeploymentRequest(name="flights", format=pb.MANIFEST_FORMAT_KSERVE)
+    made = yaml.safe_load((await caller.deployments.ExportDeployment(asked)).manifests)
+    program, kserve = PROGRAMS / "kserve_manifest.py", environment("kserve")
+    assert "checked" in await kserve.python(program, json.dumps(made))
+    made["spec"]["predictor"]["containers"][0]["volumeMount"] = made["spec"]["predictor"].pop("maxReplicas")
+    with pytest.raises(AssertionError, match=r"containers\[0\]\.volumeMount is not known to V1Container"):
+        await kserve.python(program, json.dumps(made))
 
 
 async def test_mlflow_scoring(given: str, tmp_path: Path) -> None:
