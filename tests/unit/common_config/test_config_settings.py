@@ -35,6 +35,7 @@ def test_defaults_stand_in_the_data_folder(tmp_path: Path) -> None:
     assert settings.public_key_file == tmp_path / "keys" / "public.pem"
     assert settings.peers == {}
     assert (settings.log_level, settings.drain_s, settings.kafka_bootstrap) == ("info", 5.0, "")
+    assert settings.connections == 20_000
 
 
 def test_an_empty_variable_is_one_that_is_not_set(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:

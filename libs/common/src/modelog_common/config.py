@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from modelog_common.domain.errors import FieldViolation, Invalid
+from modelog_common.edge.limits import CONNECTIONS
 from modelog_common.outbound.reach import networks_of
 
 PREFIX = "MODELOG_"
@@ -59,6 +60,12 @@ class Settings(BaseSettings):
     grpc_edge: Edge = Field(default="own", description="own or grpcio: what speaks gRPC with clients")
     http_port: int = PORT
     oip_grpc_port: int = PORT
+    connections: int = Field(
+        default=CONNECTIONS,
+        ge=10,
+        le=1_000_000,
+        description="how many connections each port of a process has at most, from 10 to 1000000",
+    )
     event_store: str = Field(default="", repr=False, description=EVENT_STORE)
     tables: SecretStr = Field(
         default=SecretStr(""),

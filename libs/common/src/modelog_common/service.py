@@ -115,7 +115,12 @@ class Host:
         self.subjects = open_subjects(settings)
         self.tls = tls_of(settings)
         self.server = GrpcServer(
-            settings.service_host, settings.grpc_port, self._verifier, edge=settings.grpc_edge, tls=self.tls
+            settings.service_host,
+            settings.grpc_port,
+            self._verifier,
+            edge=settings.grpc_edge,
+            tls=self.tls,
+            connections=settings.connections,
         )
 
     def own_process(self) -> None:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
-from modelog_common.domain.errors import Unavailable
-from modelog_common.edge.http1 import Http1
+from modelog_common.domain.errors import Overloaded, Unavailable
+from modelog_common.edge.crowded import limited
+from modelog_common.edge.http1 import Answer, Http1
 from modelog_common.service import VERSION, Host
 
 from modelog_gateway.mlflow.app import REGISTRY
 from modelog_gateway.mlflow.direct import direct
 from modelog_gateway.rest.app import BODY_LIMIT_BYTES, build_app
+from modelog_gateway.rest.problems import CONTENT_TYPE, problem
 
 # A parameter of 4,096 characters, each of four bytes, takes 48 KiB in a path or query.
 LINE_BYTES = 64 * 1024
 DRAIN_S = 1.0
 BACKLOG = 128
+
+
+def crowded() -> Answer:
+    """For who comes when there are as many connections as may be: a problem document."""
+    told = problem(Overloaded("too many connections; try again later, or with one that stays open"), "", 503)
+    return Answer(told.body, 503, CONTENT_TYPE, {"Retry-After": "1"})  # type: ignore[arg-type]
 
 
 async def start_http(host: Host) -> None:
@@ -33,10 +41,15 @@ async def start_http(host: Host) -> None:
     if others is None:
         raise RuntimeError("aiohttp has no server after its set-up")
     front = Http1(direct(app[REGISTRY], host.verifier), others, BODY_LIMIT_BYTES)
+
+    def connections() -> int:
+        return len(front.connections) + len(others.connections)
+
+    make = limited(front.connection, connections, host.settings.connections, crowded())
     place = (host.settings.service_host, host.settings.http_port)
     context = None if host.tls is None else host.tls.http_context()
     try:
-        server = await asyncio.get_running_loop().create_server(front.connection, *place, backlog=BACKLOG, ssl=context)
+        server = await asyncio.get_running_loop().create_server(make, *place, backlog=BACKLOG, ssl=context)
     except OSError as error:
         raise Unavailable(f"the gateway cannot listen on {place[0]}:{place[1]}: {error.strerror}") from error
 

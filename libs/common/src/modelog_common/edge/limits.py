@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 MIB = 1 << 20
 
+# How many connections a port has at most, unless it is told otherwise.
+CONNECTIONS = 20_000
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,7 +34,7 @@ class Limits:
     held_bytes: int = 256 * MIB
     # The same of all connections of a server together; and how many there may be.
     all_held_bytes: int = 1024 * MIB
-    connections: int = 20_000
+    connections: int = CONNECTIONS
     # What may wait in memory for a peer that does not read, before we stop reading from it.
     unsent_bytes: int = MIB
     # What a stream of answers may have unsent before its handler waits.

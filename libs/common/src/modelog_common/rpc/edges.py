@@ -9,7 +9,7 @@ import grpc
 
 from modelog_common.config import Edge
 from modelog_common.edge.direct import Direct
-from modelog_common.edge.limits import Limits
+from modelog_common.edge.limits import CONNECTIONS, Limits
 from modelog_common.edge.server import EdgeServer
 from modelog_common.rpc.pipeline import Pipeline
 from modelog_common.rpc.transport import Tls
@@ -82,8 +82,12 @@ class OwnServer(EdgeServer):
         return await super().listen(host, port, None if tls is None else tls.grpc_context())
 
 
-def server_on(edge: Edge, pipeline: Pipeline, *, shared: bool = False) -> Server:
-    """A server whose calls go through the pipeline; a `shared` one listens on ports beside other processes that do."""
+def server_on(edge: Edge, pipeline: Pipeline, *, shared: bool = False, connections: int = CONNECTIONS) -> Server:
+    """A server whose calls go through the pipeline; a `shared` one listens on ports beside other processes that do.
+
+    Our own edge has so many `connections` at most; grpcio knows no such limit.
+    """
     if edge == GRPCIO:
         return GrpcioServer(pipeline, shared=shared)
-    return OwnServer(pipeline.around, Limits(message_bytes=MESSAGE_BYTES), shared=shared)
+    limits = Limits(message_bytes=MESSAGE_BYTES, connections=connections)
+    return OwnServer(pipeline.around, limits, shared=shared)

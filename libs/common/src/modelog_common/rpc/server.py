@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from modelog_common.config import Edge
 from modelog_common.domain.errors import Unavailable
 from modelog_common.edge.direct import Direct
+from modelog_common.edge.limits import CONNECTIONS
 from modelog_common.rpc.edges import OWN, server_on
 from modelog_common.rpc.methods import Method, methods_of
 from modelog_common.rpc.pipeline import Guard, Pipeline, Veil
@@ -39,13 +40,14 @@ class GrpcServer:
         edge: Edge = OWN,
         tls: Tls | None = None,
         shared: bool = False,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self._methods: dict[str, Method] = {}
         self._services: list[str] = []
         self._health = health.HealthServicer()
         self._pipeline = Pipeline(verifier, self._methods, unary_deadline_s)
-        self._server = server_on(edge, self._pipeline, shared=shared)
+        self._server = server_on(edge, self._pipeline, shared=shared, connections=connections)
 
     def guard(self, check: Guard) -> None:
         """Check every request that is one message, as its caller, when its fields are known to be sound."""

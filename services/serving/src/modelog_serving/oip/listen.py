@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 
 from modelog_common.config import Settings
 from modelog_common.domain.errors import Unavailable
+from modelog_common.edge.crowded import limited
 from modelog_common.edge.http1 import Direct, Http1
 from modelog_common.edge.http1_whole import PATIENCE_S, Whole
 from modelog_common.edge.shared_port import SharedListener
@@ -18,6 +19,7 @@ from modelog_common.security.tokens import TokenVerifier
 from modelog_serving.oip.rest_edge import MAX_BODY_BYTES, RestEdge, refused
 
 BACKLOG = 1024
+CROWDED = refused(503, "too many connections; try again later, or with one that stays open", {"Retry-After": "1"})
 Endpoints = MutableMapping[str, str]
 
 
@@ -34,6 +36,7 @@ class GrpcListener:
             edge=settings.grpc_edge,
             tls=None if tls is None else tls.open,
             shared=shared,
+            connections=settings.connections,
         )
 
     async def start(self, endpoints: Endpoints, name: str) -> None:
@@ -71,6 +74,7 @@ class HttpListener:
         self._tls = tls_of(settings)
         self._whole = Whole(edge.find, refused, MAX_BODY_BYTES, patience_s=patience_s)
         self._front = Http1(edge.plain, self._whole.connection, MAX_BODY_BYTES, patience_s=patience_s, direct=direct)
+        self._connection = limited(self._front.connection, self._open, settings.connections, CROWDED)
         self._server: asyncio.Server | None = None
         self._shared = shared
         self._beside: SharedListener | None = None
@@ -88,12 +92,15 @@ class HttpListener:
         scheme = "http" if context is None else "https"
         endpoints[name] = f"{scheme}://{self._host}:{port}"
 
+    def _open(self) -> int:
+        return len(self._front.connections) + len(self._whole.connections)
+
     async def _listen(self, context: ssl.SSLContext | None) -> int:
         if self._shared:
-            self._beside = await SharedListener.open(self._front.connection, self._host, self._port, BACKLOG, context)
+            self._beside = await SharedListener.open(self._connection, self._host, self._port, BACKLOG, context)
             return self._beside.port
         self._server = await asyncio.get_running_loop().create_server(
-            self._front.connection, self._host, self._port, backlog=BACKLOG, ssl=context
+            self._connection, self._host, self._port, backlog=BACKLOG, ssl=context
         )
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -54,6 +54,7 @@ data:
   {{- end }}
   MODELOG_GRPC_EDGE: {{ $global.grpc.edge | quote }}
   MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
+  MODELOG_CONNECTIONS: {{ int $global.connections | quote }}
   MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
   {{- if .Values.kubernetes }}
   {{- include "modelog-service.replica-settings" . | nindent 2 }}
