@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fed_edge import Wire
-from modelog_common.edge.http1 import Answer, Handle, Http1, HttpCall, Request
+from modelog_common.edge.http1 import Http1, HttpCall
+from modelog_common.edge.http1_answer import Answer, Handle, Request
 from modelog_common.edge.http1_whole import Whole
 
 BODY_BYTES = 10_000

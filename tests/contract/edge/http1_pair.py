@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from modelog_common.edge.http1 import Answer, Handle, Http1, Request
+from modelog_common.edge.http1 import Http1
+from modelog_common.edge.http1_answer import Answer, Handle, Request
 
 BODY_BYTES = 100_000
 WAIT_S = 150.0

@@ -13,7 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from http1_pair import WAIT_S, Told, answers_to
-from modelog_common.edge.http1 import AHEAD_BYTES, Answer, Direct, Http1, HttpCall, Request
+from modelog_common.edge.http1 import AHEAD_BYTES, Direct, Http1, HttpCall
+from modelog_common.edge.http1_answer import Answer, Request
 
 
 async def handled(request: Request) -> Answer:

@@ -12,7 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from http1_pair import BODY_BYTES, WAIT_S, Pair, answers_to, pair
-from modelog_common.edge.http1 import AHEAD_BYTES, Answer, first_bytes
+from modelog_common.edge.http1 import AHEAD_BYTES
+from modelog_common.edge.http1_answer import Answer, first_bytes
 
 HOST = b"Host: x\r\n"
 POST = b"POST /echo?a=1&b=%20 HTTP/1.1\r\nHost: x\r\nX-Told: caf\xc3\xa9\r\nContent-Length: 11\r\n\r\nhello world"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from modelog_common.edge.http1 import Answer, Handle, Http1, Request
+from modelog_common.edge.http1 import Http1
+from modelog_common.edge.http1_answer import Answer, Handle, Request
 from modelog_common.edge.http1_whole import HEAD_BYTES, Whole
 
 BODY_BYTES = 1000

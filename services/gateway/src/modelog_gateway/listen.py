@@ -7,7 +7,8 @@ import asyncio
 from aiohttp import web
 from modelog_common.domain.errors import Overloaded, Unavailable
 from modelog_common.edge.crowded import limited
-from modelog_common.edge.http1 import Answer, Http1
+from modelog_common.edge.http1 import Http1
+from modelog_common.edge.http1_answer import Answer
 from modelog_common.service import VERSION, Host
 
 from modelog_gateway.mlflow.app import REGISTRY

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from modelog_common.edge.http1 import Answer, first_bytes
+from modelog_common.edge.http1_answer import Answer, first_bytes
 
 # What one who is refused still sends is read and dropped for so long: closed at once, it might not see the answer.
 LINGER_S = 2.0

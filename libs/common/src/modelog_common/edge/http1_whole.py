@@ -18,7 +18,8 @@ from typing import NamedTuple, cast
 import httptools
 import structlog
 
-from modelog_common.edge.http1 import IDLE_S, NO_BODY, Answer, Handle, Request, end_all, first_bytes
+from modelog_common.edge.http1 import IDLE_S, end_all
+from modelog_common.edge.http1_answer import NO_BODY, Answer, Handle, Request, first_bytes
 from modelog_common.edge.http1_head import HEADERS_MOST
 
 HEAD_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelog_common.domain.errors import ModelogError
-from modelog_common.edge.http1 import Answer, Find, Handle, Request
+from modelog_common.edge.http1_answer import Answer, Find, Handle, Request
 from modelog_common.rpc.call import calling
 from modelog_common.security.tokens import TokenVerifier
 from yarl import query_to_pairs

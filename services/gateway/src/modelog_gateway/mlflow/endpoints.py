@@ -10,7 +10,7 @@ import grpc.aio
 import msgspec
 from aiohttp import web
 from modelog_common.domain.errors import Invalid, NotFound
-from modelog_common.edge import http1
+from modelog_common.edge import http1_answer
 from modelog_proto.registry.v1.artifact_pb2_grpc import ArtifactStoreStub
 from modelog_proto.registry.v1.experiment_pb2 import CreateExperimentRequest
 from modelog_proto.registry.v1.experiment_pb2_grpc import ExperimentRegistryStub
@@ -29,7 +29,7 @@ from modelog_gateway.mlflow.working import HEADER, working_in
 
 Answer = dict[str, Any]
 # Path parameters, query, body and workspace, to the answer.
-Answering = Callable[[Mapping[str, str], Iterable[tuple[str, str]], bytes, str], Awaitable[http1.Answer]]
+Answering = Callable[[Mapping[str, str], Iterable[tuple[str, str]], bytes, str], Awaitable[http1_answer.Answer]]
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 encode = msgspec.json.Encoder().encode
 
@@ -67,11 +67,11 @@ def answering_of(endpoint: Endpoint[Any], registry: Callable[[], Registry]) -> A
 
     async def answering(
         path: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes, workspace: str
-    ) -> http1.Answer:
+    ) -> http1_answer.Answer:
         asked = parse(path, query, body)
         with working_in(workspace):
             answer = await _answered(endpoint, registry(), asked)
-        return http1.Answer(encode(answer), endpoint.status)
+        return http1_answer.Answer(encode(answer), endpoint.status)
 
     return answering
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 from modelog_common.domain import errors
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 from modelog_common.rpc.errors import DeadlineExceeded, PeerFailed, Unimplemented
 
 CODES: dict[type[errors.ModelogError], tuple[str, int]] = {

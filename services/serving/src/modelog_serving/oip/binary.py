@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from modelog_common.domain.errors import Invalid
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 
 from modelog_serving.oip.tensors import Tensor
 

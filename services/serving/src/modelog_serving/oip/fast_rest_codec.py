@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import AnyArray, Matrix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 from modelog_common.rpc.call import current_call
 
 from modelog_serving.oip import binary, rest_codec

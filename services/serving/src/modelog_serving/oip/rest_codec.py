@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from modelog_common.domain.errors import Invalid
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 
 from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
 from modelog_serving.engine.explain import Wanted

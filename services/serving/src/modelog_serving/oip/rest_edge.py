@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from modelog_common.domain import errors
 from modelog_common.domain.ids import uuid7
-from modelog_common.edge.http1 import Answer, Handle, Request
+from modelog_common.edge.http1_answer import Answer, Handle, Request
 from modelog_common.rpc.call import Call, calling
 from modelog_common.rpc.errors import DeadlineExceeded, retry_after_s
 from modelog_common.security.tokens import ANONYMOUS, TokenVerifier

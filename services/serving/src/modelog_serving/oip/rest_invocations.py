@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelog_common.domain.errors import NotFound
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 
 from modelog_serving.deployment.state import STOPPED
 from modelog_serving.oip.core import Inference, Request

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
-from modelog_common.edge.http1 import Answer
+from modelog_common.edge.http1_answer import Answer
 from modelog_common.rpc.call import current_call
 
 from modelog_serving.oip import rest_codec

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from modelog_common.edge.http1 import Answer, Request
+from modelog_common.edge.http1_answer import Answer, Request
 
 # Of how many addresses it is kept where they lead.
 KEPT = 1024
