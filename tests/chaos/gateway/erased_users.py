@@ -16,9 +16,9 @@ from modelog_common.events.store import EventStore
 from modelog_common.privacy.masters import new_master_key
 from modelog_common.privacy.subjects import Subjects
 from modelog_common.security.keys import write_secret
+from modelog_gateway.events import EVENTS
 from modelog_gateway.handle.users import EMAIL, Users
 from modelog_gateway.user.decide import USERS
-from modelog_gateway.user.events import EVENTS
 
 USERS_MADE = 60
 ADMIN = Context(datetime(2026, 1, 1, tzinfo=UTC), "admin", "acme", "request-1")

@@ -190,14 +190,14 @@ def test_a_service_sees_its_own_token_and_the_gateway_alone_the_signing_key(on_s
     }
 
 
-def test_gateway_and_monitoring_alone_are_given_the_master_key(on_sqlite: Any) -> None:
+def test_who_seals_and_opens_alone_is_given_the_master_key(on_sqlite: Any) -> None:
     given = {
         service
         for service in SERVICES
         for one in on_sqlite.container(service).get("env", [])
         if one["valueFrom"]["secretKeyRef"]["key"] == "master.key"
     }
-    assert given == {"gateway", "monitoring"}
+    assert given == {"gateway", "registry", "serving", "monitoring"}
     assert {on_sqlite.settings(service)["MODELOG_MASTER_KEY"] for service in given} == {"env://MODELOG_MASTER_KEYS"}
 
 

@@ -1,4 +1,4 @@
-"""Every user event that was ever stored is read and folded by today's code as it was when it was written."""
+"""Every event of the gateway that was ever stored is read and folded by today's code as it was when it was written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from modelog_common.domain.decider import Decider
 from modelog_common.events.types import UnknownEvent, spec_of
-from modelog_gateway.user.events import EVENTS, UserEvent
-from modelog_gateway.user.state import User, evolve
+from modelog_gateway.events import EVENTS
+from modelog_gateway.subject.decide import SUBJECTS
+from modelog_gateway.subject.events import SubjectErased, SubjectEvent
+from modelog_gateway.user.decide import USERS
+from modelog_gateway.user.events import UserEvent
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*.json"))
@@ -26,7 +30,7 @@ def decode(golden: dict[str, Any]) -> Any:
     return EVENTS.decode(golden["type"], golden["version"], json.dumps(golden["payload"]).encode())
 
 
-@pytest.mark.parametrize("event_type", get_args(UserEvent), ids=lambda t: t.__name__)
+@pytest.mark.parametrize("event_type", [*get_args(UserEvent), SubjectEvent], ids=lambda t: t.__name__)
 def test_every_version_of_every_type_has_a_golden_file(event_type: type) -> None:
     spec = spec_of(event_type)
     names = [f"{spec.name}.{version}.json" for version in range(1, spec.version + 1)]
@@ -37,7 +41,8 @@ def test_every_version_of_every_type_has_a_golden_file(event_type: type) -> None
 def test_a_stored_event_is_folded_as_it_was(file: Path) -> None:
     golden = load(file.name)
     story = [decode(load(name)) for name in golden["before"]] + [decode(golden)]
-    assert json.loads(msgspec.json.encode(reduce(evolve, story, User()))) == golden["seen"]
+    decider: Decider[Any, Any, Any] = SUBJECTS if isinstance(story[-1], SubjectErased) else USERS
+    assert json.loads(msgspec.json.encode(reduce(decider.evolve, story, decider.initial()))) == golden["seen"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)

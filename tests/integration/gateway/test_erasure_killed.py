@@ -17,9 +17,9 @@ from modelog_common.privacy.keys import Erasure
 from modelog_common.privacy.masters import FileMasterKeys, new_master_key
 from modelog_common.privacy.sqlite import SqliteKeyStore
 from modelog_common.privacy.subjects import ERASED, Subjects
+from modelog_gateway.events import EVENTS
 from modelog_gateway.handle.users import EMAIL, Users
 from modelog_gateway.user.decide import USERS
-from modelog_gateway.user.events import EVENTS
 
 ADMIN = Context(datetime(2026, 1, 1, tzinfo=UTC), "admin", "acme", "request-1")
 

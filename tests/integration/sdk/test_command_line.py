@@ -301,3 +301,14 @@ def test_a_users_personal_data_is_shown_and_erased(run) -> None:  # type: ignore
     assert "Erika" not in run("user", "list").output
     assert "user/erika" in run("keys", "erased").output
     assert "user/erika" in [e["subject"] for e in json.loads(run("keys", "erased", "--json").output)]
+
+
+def test_a_subject_of_predictions_is_erased(run) -> None:  # type: ignore[no-untyped-def]
+    told = "subject", "erase", "customer-17", "--reason", "ticket 4711"
+    # Nobody says yes here.
+    run(*told, status=1)
+    assert "subject/customer-17" not in run("keys", "erased").output
+    assert "subject/customer-17" in run(*told, "--yes").output
+    (erased,) = json.loads(run(*told, "--yes", "--json").output)
+    assert (erased["subject"], erased["reason"]) == ("subject/customer-17", "ticket 4711")
+    assert "subject/customer-17" in run("keys", "erased").output

@@ -108,6 +108,11 @@ def test_wrong_records_are_refused_in_words(
         predict(alice, deployment, records)
 
 
+def test_a_subject_is_told_serving(deployed: str, alice: modelog.Client) -> None:
+    with pytest.raises(modelog.Invalid, match="parameters.subject: .*this model takes and gives numbers alone"):
+        predict(alice, deployed, ROWS, subject="customer-17")
+
+
 def test_predicting_needs_a_token(deployed: str, platform: SmallPlatform, alice: modelog.Client) -> None:
     alice._transport.authorization["Authorization"] = f"Bearer {platform.token('late', 'admin', lifetime_s=-1)}"
     with pytest.raises(modelog.Unauthenticated, match="expired"):

@@ -12,7 +12,7 @@ from modelog_common.domain.errors import Conflict, NotAllowed, Unavailable
 from modelog_common.privacy.keys import DataKey, Erasure
 from modelog_common.privacy.masters import FileMasterKeys, new_master_key
 from modelog_common.privacy.sqlite import SqliteKeyStore
-from modelog_common.privacy.subjects import ALTERED, ERASED, LOST, Subjects
+from modelog_common.privacy.subjects import ALTERED, ERASED, LOST, Opened, Subjects
 
 FIELD = "gateway.user.email"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,6 +64,24 @@ async def test_an_erased_subject_reads_erased_in_every_process_and_gets_no_new_k
         with pytest.raises(NotAllowed, match="user/bob was erased; nothing personal is kept of it any more"):
             await process.seal("acme", "user/bob", FIELD, "bob@example.org")
     assert list(await theirs.erasures()) == [erasure("bob")]
+
+
+async def test_many_texts_are_sealed_as_each_alone_and_what_is_gone_is_told_from_a_text_that_says_so(
+    place: Place,
+) -> None:
+    ours = place.process()
+    one, two = await ours.seal_all("acme", "user/bob", [(FIELD, ERASED), ("other", "Bob")])
+    assert [one, two] == [
+        await ours.seal("acme", "user/bob", FIELD, ERASED),
+        await ours.seal("acme", "user/bob", "other", "Bob"),
+    ]
+    eve = await ours.seal("acme", "user/eve", FIELD, "eve")
+    asked = [(FIELD, one), ("other", two), (FIELD, two), (FIELD, eve)]
+    await ours.destroy(erasure("eve"))
+    said = [Opened(ERASED), Opened("Bob"), Opened(ALTERED, is_gone=True), Opened(ERASED, is_gone=True)]
+    assert await ours.opened(asked) == said
+    with pytest.raises(NotAllowed, match="user/eve was erased"):
+        await ours.seal_all("acme", "user/eve", [(FIELD, "again")])
 
 
 async def test_all_is_read_after_the_master_key_was_rotated(place: Place) -> None:

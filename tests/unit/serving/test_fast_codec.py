@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modelog_common.domain.errors import ModelogError
 from modelog_proto.inference import grpc_predict_v2_pb2 as pb
 from modelog_serving.deployment.signature import Signature, TensorSpec
-from modelog_serving.oip.core import Response
+from modelog_serving.oip.asked import Response
 from modelog_serving.oip.fast_codec import MAX_ID, MOST_ROWS, Asked, Reader, Shape, Writer
 from modelog_serving.oip.grpc_codec import request_of, to_message
 from modelog_serving.oip.tensors import outputs_of

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from modelog_common.domain.errors import ModelogError
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.oip import rest_codec
+from modelog_serving.oip.asked import MAX_ID, Response
 from modelog_serving.oip.binary import Form
-from modelog_serving.oip.core import MAX_ID, Response
 from modelog_serving.oip.fast_codec import MOST_ROWS, Asked, Shape
 from modelog_serving.oip.fast_rest_codec import RestWriter, read
 from modelog_serving.oip.tensors import DTYPES, dtype_of_rows, infinite, matrix_of, outputs_of

@@ -31,6 +31,7 @@ def predict(
     version: str = "",
     explain: bool = False,
     samples: int = 0,
+    subject: str = "",
 ) -> Dict[str, Any]:
     """Ask for records by feature name: a tensor for each feature, one row for each record; None is a missing number.
 
@@ -38,7 +39,8 @@ def predict(
     where one of them is a text, of all. With `explain` there is
     `explanation` too: the method, what contributions and base add up to (the margin or the output), contributions by
     feature's name (records, outputs), base (records, outputs), and where they were sampled their standard errors,
-    alike. `samples` is from how many orders of the features, for models that are not trees.
+    alike. `samples` is from how many orders of the features, for models that are not trees. The texts of all records
+    are kept sealed with the key of `subject`, until that is erased.
     """
     if not records or not records[0]:
         raise Invalid("records: at least one record with features is needed")
@@ -51,6 +53,8 @@ def predict(
     asked: Dict[str, Any] = {}
     if explain:
         asked = {"explain": "shap", **({"explain_samples": samples} if samples else {})}
+    if subject:
+        asked["subject"] = subject
     try:
         if any(isinstance(value, str) for value in records[0].values()):
             answer = _post(client, path, _tensors(records, _datatypes(client, deployment), asked))

@@ -31,7 +31,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """The digests are SHA-256 over all outputs, as float64 and then texts, page by page: equal when every bit is."""
+    """The digests are SHA-256 over all outputs, as float64 and then texts, page by page: equal when every bit is.
+
+    Nothing else is told of `erased` answers, whose texts cannot be read any more.
+    """
 
     deployment: str
     candidate: str
@@ -41,6 +44,7 @@ class ReplayReport:
     versions: Dict[str, int]
     logged_digest: str
     replayed_digest: str
+    erased: int = 0
 
     @property
     def identical(self) -> bool:
@@ -63,6 +67,7 @@ class Replayed:
     distances: "array[float]" = field(default_factory=lambda: array("d"))
     values: "array[float]" = field(default_factory=lambda: array("d"))
     versions: Dict[str, int] = field(default_factory=dict)
+    erased: int = 0
 
     def __post_init__(self) -> None:
         self._logged, self._replayed = hashlib.sha256(), hashlib.sha256()
@@ -83,6 +88,7 @@ class Replayed:
         self.values.extend(_floats(page.slice_values))
         for version in page.versions:
             self.versions[version] = self.versions.get(version, 0) + 1
+        self.erased += page.erased
 
     def report(self) -> ReplayReport:
         """What came of it."""
@@ -95,6 +101,7 @@ class Replayed:
             dict(sorted(self.versions.items())),
             self._logged.hexdigest(),
             self._replayed.hexdigest(),
+            self.erased,
         )
 
     def _difference(self, name: str, rows: Sequence[int]) -> Difference:

@@ -13,12 +13,15 @@ from modelog_proto.gateway.v1.platform_pb2_grpc import add_PlatformServiceServic
 
 from modelog_gateway.api.identity import IdentityServicer
 from modelog_gateway.api.platform import PlatformServicer
+from modelog_gateway.events import EVENTS
+from modelog_gateway.handle.subjects import AskedAbout
 from modelog_gateway.handle.users import Users
 from modelog_gateway.listen import start_http
 from modelog_gateway.read.tables import metadata, rows
+from modelog_gateway.subject.decide import SUBJECTS
 from modelog_gateway.user.commands import UserCommand
 from modelog_gateway.user.decide import USERS
-from modelog_gateway.user.events import EVENTS, UserEvent
+from modelog_gateway.user.events import UserEvent
 from modelog_gateway.user.state import User
 
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
@@ -31,7 +34,8 @@ async def build(host: Host) -> None:
     users = Users(entities, host.subjects)
     queries = host.project(metadata, [EntityProjection(host.store, USERS, EVENTS, rows)])
     signer = TokenSigner.from_file(host.settings.signing_key_file, host.clock)
-    identity = IdentityServicer(users, queries, host.subjects, signer, host.clock)
+    asked_about = AskedAbout(Entities(host.store, SUBJECTS, EVENTS), host.subjects)
+    identity = IdentityServicer(users, asked_about, queries, host.subjects, signer, host.clock)
     host.serve(add_IdentityServiceServicer_to_server, identity, "modelog.gateway.v1.IdentityService")
     peers = {name: host.peer(name) for name in SERVICES if name in host.settings.peers}
     platform = PlatformServicer(peers, host.data_broker)
@@ -43,4 +47,5 @@ async def build(host: Host) -> None:
 
     host.before_serving(first_user)
     host.before_serving(lambda: users.finish_erasures(host.store))
+    host.before_serving(lambda: asked_about.finish_erasures(host.store))
     host.before_serving(lambda: start_http(host))

@@ -43,6 +43,7 @@ from modelog_serving.oip.processes import OneProcess
 from modelog_serving.plane import Plane, listen, plane_of
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.keeping import KeptLogs, keep_logs
+from modelog_serving.predlog.personal import PersonalTexts
 from modelog_serving.predlog.replay import Replay
 from modelog_serving.read.latencies import traffic_rows
 from modelog_serving.read.learning import learning_rows
@@ -147,8 +148,8 @@ def _deciding(
         host.publish(category)
     live = Live(plane.routes, plane.warmup, plane.counters, plane.cache, plane.guards, windows, crew)
     control = Control(plane.deployments, plane.versions, everywhere, plane.verdicts)
-    replay = Replay(kept.logs, plane.inference, plane.models, plane.batcher)
-    queries = _control_plane(host, kept.evidence, replay, live, control)
+    replay = Replay(kept.logs, plane.inference, plane.models, plane.batcher, plane.personal)
+    queries = _control_plane(host, kept.evidence, replay, live, control, plane.personal)
     _releases(host, queries, live, control, plane, everywhere)
     _learning(host, own, queries, plane, everywhere, kept)
     _trials(host, own, queries, plane)
@@ -177,7 +178,9 @@ def _gauges(meter: Meter) -> None:
     metrics.observe(metrics.LATENCY_P95, "ms", "95 of 100 answers took no longer", meter.p95_ms)
 
 
-def _control_plane(host: Host, evidence: Evidence, replay: Replay, live: Live, control: Control) -> Queries:
+def _control_plane(
+    host: Host, evidence: Evidence, replay: Replay, live: Live, control: Control, personal: PersonalTexts
+) -> Queries:
     queries = host.project(
         METADATA,
         [
@@ -189,7 +192,7 @@ def _control_plane(host: Host, evidence: Evidence, replay: Replay, live: Live, c
         ],
     )
     servicer = DeploymentServicer(
-        control, queries, live, evidence, replay, host.clock, partial(exported, host.settings)
+        control, queries, live, evidence, replay, personal, host.clock, partial(exported, host.settings)
     )
     host.serve(add_DeploymentServiceServicer_to_server, servicer, FULL_NAME)
     return queries

@@ -42,6 +42,7 @@ from modelog_serving.oip.rest_repository import RepositoryCalls
 from modelog_serving.oip.rest_routes import RestRoutes
 from modelog_serving.predlog.followed import OtherLogs
 from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.personal import PersonalTexts
 from modelog_serving.registry import ArtifactFiles, RegistryVersions
 from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.routing.caching import AnswerCache
@@ -74,6 +75,7 @@ class Plane:
     cache: AnswerCache
     guards: Guards
     inference: Inference
+    personal: PersonalTexts
     deployments: DeploymentEntities
     sight: Sight
     verdicts: Verdicts
@@ -104,7 +106,10 @@ def plane_of(
     cache = AnswerCache(_caches(host), own.cache_patience_ms / 1000)
     guards = Guards(meter, record, host.clock)
     metrics.observe_all(metrics.BREAKER_STATE, "1", "0 closed, 1 half open, 2 open", guards.states)
-    inference = Inference(routes, models, batcher, log, versions, counters, meter, mirror, cache, guards, host.clock)
+    personal = PersonalTexts(host.subjects)
+    inference = Inference(
+        routes, models, batcher, log, versions, counters, meter, mirror, cache, guards, personal, host.clock
+    )
     deployments: DeploymentEntities = Entities(host.store, DEPLOYMENTS, EVENTS, host.snapshots)
     sight = Sight(partial(host.peer, "registry"), VOCABULARY, partial(models_of, deployments))
     beside = OtherLogs(others)
@@ -125,6 +130,7 @@ def plane_of(
         cache,
         guards,
         inference,
+        personal,
         deployments,
         sight,
         verdicts,

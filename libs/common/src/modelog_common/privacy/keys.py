@@ -9,6 +9,9 @@ from typing import Protocol
 
 from modelog_common.domain.ids import derived_id
 
+# Subjects that requests for predictions name begin with this; serving seals for them, the gateway erases them.
+SUBJECT = "subject/"
+
 
 @dataclass(frozen=True)
 class DataKey:

@@ -18,6 +18,11 @@ def sealed_text(sealed: Sealed | None) -> str:
     return "" if sealed is None else msgspec.json.encode(sealed).decode()
 
 
+def sealed_of(text: str) -> Sealed:
+    """The other way; raises msgspec.MsgspecError for anything else."""
+    return _DECODER.decode(text)
+
+
 async def open_fields(subjects: Subjects, messages: Iterable[Message], places: Mapping[str, str]) -> None:
     """Open text fields in place; `places` says for which field each was sealed: {"email": "gateway.user.email"}."""
     found = [(m, name, place) for m in messages for name, place in places.items() if getattr(m, name)]

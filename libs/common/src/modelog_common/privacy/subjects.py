@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -22,6 +22,14 @@ TRIES = 5
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A text, or the word that stands for one that cannot be read: then it `is_gone`."""
+
+    text: str
+    is_gone: bool = False
+
+
 class Subjects:
     """Everybody whose personal data the platform keeps, each with a data key of their own."""
 
@@ -35,12 +43,17 @@ class Subjects:
 
         Raises NotAllowed when the subject was erased, Unavailable when there is no master key.
         """
+        return (await self.seal_all(tenant, subject, [(field, text)]))[0]
+
+    async def seal_all(self, tenant: str, subject: str, texts: Sequence[tuple[str, str]]) -> list[Sealed]:
+        """Many texts of a subject, each with its field, with one look into the key store; raises as `seal` does."""
         key_id = key_id_of(tenant, subject)
         known = (await self._store.find([key_id])).get(key_id)
         key = known or await self._new_key(tenant, subject)
         if not key.wrapped:
             raise NotAllowed(f"{subject} was erased; nothing personal is kept of it any more")
-        return seal_text(await self._unwrapped(key), key_id, field, text)
+        plain = await self._unwrapped(key)
+        return [seal_text(plain, key_id, field, text) for field, text in texts]
 
     async def open(self, field: str, sealed: Sealed) -> str:
         """The text; "[erased]" when its key was destroyed."""
@@ -52,6 +65,10 @@ class Subjects:
         A text whose key the store has lost, or that is not what was sealed for its field, becomes "[key lost]" or
         "[altered]": one bad value does not hide the others. Raises Unavailable when keys cannot be unwrapped now.
         """
+        return [opened.text for opened in await self.opened(sealed)]
+
+    async def opened(self, sealed: Sequence[tuple[str, Sealed]]) -> list[Opened]:
+        """The same, saying which are the words that `open_all` has in place of a text."""
         keys = await self._store.find({s.key for _, s in sealed}) if sealed else {}
         return [await self._text(field, each, keys.get(each.key)) for field, each in sealed]
 
@@ -109,20 +126,20 @@ class Subjects:
                     raise
         raise AssertionError("unreachable")
 
-    async def _text(self, field: str, sealed: Sealed, key: DataKey | None) -> str:
+    async def _text(self, field: str, sealed: Sealed, key: DataKey | None) -> Opened:
         if key is None:
             log.error("a data key is lost", key=sealed.key, field=field)
-            return LOST
+            return Opened(LOST, is_gone=True)
         if not key.wrapped:
-            return ERASED
+            return Opened(ERASED, is_gone=True)
         try:
-            return open_text(await self._unwrapped(key), field, sealed)
+            return Opened(open_text(await self._unwrapped(key), field, sealed))
         except NoSuchMaster as error:
             log.error("a data key is lost", key=sealed.key, field=field, why=str(error))
-            return LOST
+            return Opened(LOST, is_gone=True)
         except Altered as error:
             log.error("a sealed text was altered", key=sealed.key, field=field, why=str(error))
-            return ALTERED
+            return Opened(ALTERED, is_gone=True)
 
     async def _unwrapped(self, key: DataKey) -> bytes:
         found = self._keys.get(key.wrapped)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from modelog_common.domain.decider import Decider
 from modelog_common.events.store import EventStore, StoredEvent, category_of
 from modelog_common.events.types import EventTypes
+from modelog_gateway.events import EVENTS as GATEWAY
+from modelog_gateway.subject.decide import SUBJECTS
 from modelog_gateway.user.decide import USERS
-from modelog_gateway.user.events import EVENTS as GATEWAY
 from modelog_monitoring.abtest.decide import AB_TEST
 from modelog_monitoring.events import EVENTS as MONITORING
 from modelog_monitoring.level.decide import LEVEL
@@ -43,7 +44,7 @@ from modelog_training.job.events import EVENTS as TRAINING
 ENTITIES: Mapping[str, tuple[Decider[Any, Any, Any], EventTypes]] = {
     decider.category: (decider, types)
     for types, deciders in (
-        (GATEWAY, (USERS,)),
+        (GATEWAY, (SUBJECTS, USERS)),
         (MONITORING, (AB_TEST, LEVEL, MONITOR, POLICY, RETRAINING)),
         (
             REGISTRY,

@@ -44,6 +44,13 @@ class Users:
         """Erase a user's personal data for good, in all of the history. The reason is kept: name nobody in it."""
         return self._transport.post(f"/api/v1/users/{name}/erase", User, {"reason": reason})
 
+    def erase_subject(self, subject: str, reason: str) -> Erasure:
+        """Erase for good what predictions keep sealed of whom requests named as their `subject`.
+
+        Requests that name it are refused from then on. The reason is kept: name nobody in it.
+        """
+        return self._transport.post(f"/api/v1/subjects/{subject}/erase", Erasure, {"reason": reason})
+
     def erasures(self) -> List[Erasure]:
         """Everybody who was erased, of all tenants: keep the list where a restore of the platform finds it."""
         return self._transport.get("/api/v1/erasures", _Erasures).erasures

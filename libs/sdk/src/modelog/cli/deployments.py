@@ -270,12 +270,19 @@ def predict(
     version: str = typer.Option("", help="Ask this version, past the traffic split."),
     explain: bool = typer.Option(False, "--explain", help="Tell what each feature contributed, too."),
     samples: int = typer.Option(0, help="For models that are not trees: from how many orders of the features."),
+    subject: str = typer.Option("", help="Whom the texts are about: they are logged sealed, and can be erased."),
     as_json: bool = AsJson,
 ) -> None:
     """Ask a deployment (Open Inference Protocol). Example: `modelog predict flight-delay --file flights.json`"""
     with told(), modelog.connect() as client:
         answer = ask(
-            client, deployment, _records(feature, text, file), version=version, explain=explain, samples=samples
+            client,
+            deployment,
+            _records(feature, text, file),
+            version=version,
+            explain=explain,
+            samples=samples,
+            subject=subject,
         )
         if as_json:
             show_json(answer)

@@ -94,6 +94,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(importing.app, name="import")
 app.add_typer(users.app, name="user")
+app.add_typer(users.subjects, name="subject")
 app.add_typer(users.keys, name="keys")
 bisect.register(app)
 

@@ -48,6 +48,8 @@ def replay(
         show_table(COLUMNS, [_row(each) for each in (found.whole, *found.slices)], empty="")
         say(f"logged    {found.logged_digest}")
         say(f"replayed  {found.replayed_digest}{' (identical)' if found.identical else ''}")
+        if found.erased:
+            say(f"left out: {found.erased:,} answers, whose texts cannot be read since their subjects were erased")
 
 
 def _row(found: Difference) -> List[Any]:

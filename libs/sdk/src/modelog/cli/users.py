@@ -1,4 +1,4 @@
-"""modelog user ... and modelog keys ..."""
+"""modelog user ..., modelog subject ... and modelog keys ..."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import typer
 
 import modelog
 from modelog.cli.output import AsJson, AsOf, fail, say, show_json, show_table, told
-from modelog.types import User
+from modelog.types import Erasure, User
 
 app = typer.Typer(help="Who may use the platform, and the personal data that it keeps of them.", no_args_is_help=True)
+subjects = typer.Typer(help="Whom requests for predictions were about.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that personal data is sealed with.", no_args_is_help=True)
 FULL_NAME = typer.Option("", help="Kept sealed; it can be erased.")
 EMAIL = typer.Option("", help="Kept sealed; it can be erased.")
@@ -60,6 +61,23 @@ def erase(
         _show([client.users.erase(name, reason)], as_json)
 
 
+@subjects.command("erase")
+def erase_subject(
+    subject: str = typer.Argument(..., help="What requests for predictions named as their `subject`."),
+    reason: str = typer.Option(..., help="Why; kept for good, so name nobody in it."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    as_json: bool = AsJson,
+) -> None:
+    """Erase what predictions keep sealed of a subject. It cannot be undone; requests that name it are refused then.
+
+    Example: `modelog subject erase customer-17 --reason "ticket 4711"`
+    """
+    with told(), modelog.connect() as client:
+        if not yes and not typer.confirm(f"Erase what predictions keep of {subject}, for good?"):
+            fail("nothing was erased")
+        _show_erasures([client.users.erase_subject(subject, reason)], as_json)
+
+
 @keys.command()
 def rotate() -> None:
     """Take a new master key into use, and wrap every data key with it; old events are read as before."""
@@ -74,12 +92,15 @@ def erased(as_json: bool = AsJson) -> None:
     Example: `modelog keys erased --json > erased.json`
     """
     with told(), modelog.connect() as client:
-        found = client.users.erasures()
-        if as_json:
-            show_json(found)
-        else:
-            rows = [[e.at, e.tenant, e.subject, e.by, e.reason] for e in found]
-            show_table(["erased", "tenant", "who", "by", "reason"], rows, empty="nobody was erased")
+        _show_erasures(client.users.erasures(), as_json)
+
+
+def _show_erasures(found: List[Erasure], as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        rows = [[e.at, e.tenant, e.subject, e.by, e.reason] for e in found]
+        show_table(["erased", "tenant", "who", "by", "reason"], rows, empty="nobody was erased")
 
 
 def _show(found: List[User], as_json: bool) -> None:

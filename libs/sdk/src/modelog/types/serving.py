@@ -143,12 +143,13 @@ class Prediction(Record):
     key: str = ""
     texts: Dict[str, str] = {}
     output_texts: List[str] = []
+    sealed: bool = False
 
 
 class ReplayPage(Record):
     """Answers beside what a version answers now; what JSON has no number for is "NaN", "Infinity" or "-Infinity".
 
-    The texts are as many as the numbers, or none where no output is a text.
+    The texts are as many as the numbers, or none where no output is a text. `erased` answers are left out.
     """
 
     prediction_ids: List[str] = []
@@ -160,6 +161,7 @@ class ReplayPage(Record):
     slice_values: List[Union[float, str]] = []
     next_after: int = 0
     last: int = 0
+    erased: int = 0
 
 
 class VersionTrial(Record):

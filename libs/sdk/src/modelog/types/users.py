@@ -20,7 +20,7 @@ class User(Record):
 
 
 class Erasure(Record):
-    """Somebody whose key was destroyed; `subject` looks like "user/bob"."""
+    """Somebody whose key was destroyed; `subject` looks like "user/bob" or "subject/customer-17"."""
 
     tenant: str = ""
     subject: str = ""

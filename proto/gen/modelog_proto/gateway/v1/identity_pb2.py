@@ -28,7 +28,7 @@ from modelog_proto.common.v1 import common_pb2 as modelog_dot_common_dot_v1_dot_
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!modelog/gateway/v1/identity.proto\x12\x12modelog.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xc6\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x11\n\tfull_name\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12-\n\terased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x03\n\x11\x43reateUserRequest\x12g\n\x04name\x18\x01 \x01(\tBY\x8a\xb5\x18U\x08\x01\x18\x64\"\x15[a-z0-9][a-z0-9._@-]**1lower-case letters, digits, \'.\', \'_\', \'@\' and \'-\'R\x05\x61lice\x12\x17\n\x05roles\x18\x02 \x03(\tB\x08\x8a\xb5\x18\x04@\x04H\x01\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\x12P\n\tfull_name\x18\x04 \x01(\tB=\x8a\xb5\x18\x39\x18\xc8\x01\"\x11[^\\x00-\\x1f\\x7f]**\x10text of one lineR\rAlice ExampleX\x01\x12\x84\x01\n\x05\x65mail\x18\x05 \x01(\tBu\x8a\xb5\x18q\x18\xfe\x01\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\x11\x61lice@example.orgX\x01\"\xa4\x02\n\x15SetUserDetailsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12P\n\tfull_name\x18\x02 \x01(\tB=\x8a\xb5\x18\x39\x18\xc8\x01\"\x11[^\\x00-\\x1f\\x7f]**\x10text of one lineR\rAlice ExampleX\x01\x12\x84\x01\n\x05\x65mail\x18\x03 \x01(\tBu\x8a\xb5\x18q\x18\xfe\x01\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\x11\x61lice@example.orgX\x01\x12\x1a\n\nrequest_id\x18\x04 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x93\x01\n\x10\x45raseUserRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12K\n\x06reason\x18\x02 \x01(\tB;\x8a\xb5\x18\x37\x08\x01\x18\xf4\x03\"\x11[^\\x00-\\x1f\\x7f]+*\x10text of one lineR\x0bticket 4711\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x15\n\x13ListErasuresRequest\"n\n\x07\x45rasure\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\"E\n\x14ListErasuresResponse\x12-\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x1b.modelog.gateway.v1.Erasure\"4\n\x16RotateMasterKeyRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\'\n\x17RotateMasterKeyResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x03\"g\n\x10ListUsersRequest\x12%\n\x04page\x18\x01 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x02 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.modelog.gateway.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x11IssueTokenRequest\x12\x16\n\x04user\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12*\n\nlifetime_s\x18\x02 \x01(\x03\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x38\x13~A\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"F\n\x05Token\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rWhoAmIRequest\"L\n\x08Identity\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x13\n\x0bpermissions\x18\x04 \x03(\t2\xb6\x08\n\x0fIdentityService\x12u\n\nCreateUser\x12%.modelog.gateway.v1.CreateUserRequest\x1a\x18.modelog.gateway.v1.User\"&\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/users:\x01*\x12\x8c\x01\n\x0eSetUserDetails\x12).modelog.gateway.v1.SetUserDetailsRequest\x1a\x18.modelog.gateway.v1.User\"5\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/{name}/details:\x01*\x12\x80\x01\n\tEraseUser\x12$.modelog.gateway.v1.EraseUserRequest\x1a\x18.modelog.gateway.v1.User\"3\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/users/{name}/erase:\x01*\x12\xa2\x01\n\x0fRotateMasterKey\x12*.modelog.gateway.v1.RotateMasterKeyRequest\x1a+.modelog.gateway.v1.RotateMasterKeyResponse\"6\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/master-key/rotate:\x01*\x12\x8d\x01\n\x0cListErasures\x12\'.modelog.gateway.v1.ListErasuresRequest\x1a(.modelog.gateway.v1.ListErasuresResponse\"*\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/erasures\x12|\n\tListUsers\x12$.modelog.gateway.v1.ListUsersRequest\x1a%.modelog.gateway.v1.ListUsersResponse\"\"\x92\xb5\x18\tuser.read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12w\n\nIssueToken\x12%.modelog.gateway.v1.IssueTokenRequest\x1a\x19.modelog.gateway.v1.Token\"\'\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x13\"\x0e/api/v1/tokens:\x01*\x12n\n\x06WhoAmI\x12!.modelog.gateway.v1.WhoAmIRequest\x1a\x1c.modelog.gateway.v1.Identity\"#\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/v1/meb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!modelog/gateway/v1/identity.proto\x12\x12modelog.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xc6\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x05 \x01(\x03\x12\x11\n\tfull_name\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12-\n\terased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x03\n\x11\x43reateUserRequest\x12g\n\x04name\x18\x01 \x01(\tBY\x8a\xb5\x18U\x08\x01\x18\x64\"\x15[a-z0-9][a-z0-9._@-]**1lower-case letters, digits, \'.\', \'_\', \'@\' and \'-\'R\x05\x61lice\x12\x17\n\x05roles\x18\x02 \x03(\tB\x08\x8a\xb5\x18\x04@\x04H\x01\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\x12P\n\tfull_name\x18\x04 \x01(\tB=\x8a\xb5\x18\x39\x18\xc8\x01\"\x11[^\\x00-\\x1f\\x7f]**\x10text of one lineR\rAlice ExampleX\x01\x12\x84\x01\n\x05\x65mail\x18\x05 \x01(\tBu\x8a\xb5\x18q\x18\xfe\x01\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\x11\x61lice@example.orgX\x01\"\xa4\x02\n\x15SetUserDetailsRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12P\n\tfull_name\x18\x02 \x01(\tB=\x8a\xb5\x18\x39\x18\xc8\x01\"\x11[^\\x00-\\x1f\\x7f]**\x10text of one lineR\rAlice ExampleX\x01\x12\x84\x01\n\x05\x65mail\x18\x03 \x01(\tBu\x8a\xb5\x18q\x18\xfe\x01\"%[^@\\x00-\\x20\\x7f]+@[^@\\x00-\\x20\\x7f]+*0an address such as alice@example.org, or nothingR\x11\x61lice@example.orgX\x01\x12\x1a\n\nrequest_id\x18\x04 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x93\x01\n\x10\x45raseUserRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12K\n\x06reason\x18\x02 \x01(\tB;\x8a\xb5\x18\x37\x08\x01\x18\xf4\x03\"\x11[^\\x00-\\x1f\\x7f]+*\x10text of one lineR\x0bticket 4711\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x94\x02\n\x13\x45raseSubjectRequest\x12\x93\x01\n\x07subject\x18\x01 \x01(\tB\x81\x01\x8a\xb5\x18}\x08\x01\x18\x64\"\x1c[A-Za-z0-9][A-Za-z0-9._@:-]**Lletters, digits, \'.\', \'_\', \'@\', \':\' and \'-\', starting with a letter or digitR\x0b\x63ustomer-17\x12K\n\x06reason\x18\x02 \x01(\tB;\x8a\xb5\x18\x37\x08\x01\x18\xf4\x03\"\x11[^\\x00-\\x1f\\x7f]+*\x10text of one lineR\x0bticket 4711\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\x15\n\x13ListErasuresRequest\"n\n\x07\x45rasure\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\"E\n\x14ListErasuresResponse\x12-\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x1b.modelog.gateway.v1.Erasure\"4\n\x16RotateMasterKeyRequest\x12\x1a\n\nrequest_id\x18\x01 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"\'\n\x17RotateMasterKeyResponse\x12\x0c\n\x04keys\x18\x01 \x01(\x03\"g\n\x10ListUsersRequest\x12%\n\x04page\x18\x01 \x01(\x0b\x32\x17.modelog.common.v1.Page\x12,\n\x04read\x18\x02 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.modelog.gateway.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x11IssueTokenRequest\x12\x16\n\x04user\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18\x64\x12*\n\nlifetime_s\x18\x02 \x01(\x03\x42\x16\x8a\xb5\x18\x12\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x38\x13~A\x12\x1a\n\nrequest_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"F\n\x05Token\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rWhoAmIRequest\"L\n\x08Identity\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x13\n\x0bpermissions\x18\x04 \x03(\t2\xc8\t\n\x0fIdentityService\x12u\n\nCreateUser\x12%.modelog.gateway.v1.CreateUserRequest\x1a\x18.modelog.gateway.v1.User\"&\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/users:\x01*\x12\x8c\x01\n\x0eSetUserDetails\x12).modelog.gateway.v1.SetUserDetailsRequest\x1a\x18.modelog.gateway.v1.User\"5\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/users/{name}/details:\x01*\x12\x80\x01\n\tEraseUser\x12$.modelog.gateway.v1.EraseUserRequest\x1a\x18.modelog.gateway.v1.User\"3\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/users/{name}/erase:\x01*\x12\x8f\x01\n\x0c\x45raseSubject\x12\'.modelog.gateway.v1.EraseSubjectRequest\x1a\x1b.modelog.gateway.v1.Erasure\"9\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02%\" /api/v1/subjects/{subject}/erase:\x01*\x12\xa2\x01\n\x0fRotateMasterKey\x12*.modelog.gateway.v1.RotateMasterKeyRequest\x1a+.modelog.gateway.v1.RotateMasterKeyResponse\"6\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/master-key/rotate:\x01*\x12\x8d\x01\n\x0cListErasures\x12\'.modelog.gateway.v1.ListErasuresRequest\x1a(.modelog.gateway.v1.ListErasuresResponse\"*\x92\xb5\x18\x0eplatform.admin\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/erasures\x12|\n\tListUsers\x12$.modelog.gateway.v1.ListUsersRequest\x1a%.modelog.gateway.v1.ListUsersResponse\"\"\x92\xb5\x18\tuser.read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12w\n\nIssueToken\x12%.modelog.gateway.v1.IssueTokenRequest\x1a\x19.modelog.gateway.v1.Token\"\'\x92\xb5\x18\nuser.write\x82\xd3\xe4\x93\x02\x13\"\x0e/api/v1/tokens:\x01*\x12n\n\x06WhoAmI\x12!.modelog.gateway.v1.WhoAmIRequest\x1a\x1c.modelog.gateway.v1.Identity\"#\x92\xb5\x18\rplatform.read\x82\xd3\xe4\x93\x02\x0c\x12\n/api/v1/meb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +59,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASEUSERREQUEST'].fields_by_name['reason']._serialized_options = b'\212\265\0307\010\001\030\364\003\"\021[^\\x00-\\x1f\\x7f]+*\020text of one lineR\013ticket 4711'
   _globals['_ERASEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ERASEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['subject']._serialized_options = b'\212\265\030}\010\001\030d\"\034[A-Za-z0-9][A-Za-z0-9._@:-]**Lletters, digits, \'.\', \'_\', \'@\', \':\' and \'-\', starting with a letter or digitR\013customer-17'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['reason']._serialized_options = b'\212\265\0307\010\001\030\364\003\"\021[^\\x00-\\x1f\\x7f]+*\020text of one lineR\013ticket 4711'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
   _globals['_ROTATEMASTERKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ROTATEMASTERKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['user']._loaded_options = None
@@ -73,6 +79,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDENTITYSERVICE'].methods_by_name['SetUserDetails']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002!\"\034/api/v1/users/{name}/details:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['EraseUser']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['EraseUser']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002\037\"\032/api/v1/users/{name}/erase:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['EraseSubject']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['EraseSubject']._serialized_options = b'\222\265\030\nuser.write\202\323\344\223\002%\" /api/v1/subjects/{subject}/erase:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['RotateMasterKey']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['RotateMasterKey']._serialized_options = b'\222\265\030\016platform.admin\202\323\344\223\002\036\"\031/api/v1/master-key/rotate:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['ListErasures']._loaded_options = None
@@ -91,28 +99,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETUSERDETAILSREQUEST']._serialized_end=1076
   _globals['_ERASEUSERREQUEST']._serialized_start=1079
   _globals['_ERASEUSERREQUEST']._serialized_end=1226
-  _globals['_LISTERASURESREQUEST']._serialized_start=1228
-  _globals['_LISTERASURESREQUEST']._serialized_end=1249
-  _globals['_ERASURE']._serialized_start=1251
-  _globals['_ERASURE']._serialized_end=1361
-  _globals['_LISTERASURESRESPONSE']._serialized_start=1363
-  _globals['_LISTERASURESRESPONSE']._serialized_end=1432
-  _globals['_ROTATEMASTERKEYREQUEST']._serialized_start=1434
-  _globals['_ROTATEMASTERKEYREQUEST']._serialized_end=1486
-  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_start=1488
-  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_end=1527
-  _globals['_LISTUSERSREQUEST']._serialized_start=1529
-  _globals['_LISTUSERSREQUEST']._serialized_end=1632
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1634
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1719
-  _globals['_ISSUETOKENREQUEST']._serialized_start=1721
-  _globals['_ISSUETOKENREQUEST']._serialized_end=1836
-  _globals['_TOKEN']._serialized_start=1838
-  _globals['_TOKEN']._serialized_end=1908
-  _globals['_WHOAMIREQUEST']._serialized_start=1910
-  _globals['_WHOAMIREQUEST']._serialized_end=1925
-  _globals['_IDENTITY']._serialized_start=1927
-  _globals['_IDENTITY']._serialized_end=2003
-  _globals['_IDENTITYSERVICE']._serialized_start=2006
-  _globals['_IDENTITYSERVICE']._serialized_end=3084
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=1229
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=1505
+  _globals['_LISTERASURESREQUEST']._serialized_start=1507
+  _globals['_LISTERASURESREQUEST']._serialized_end=1528
+  _globals['_ERASURE']._serialized_start=1530
+  _globals['_ERASURE']._serialized_end=1640
+  _globals['_LISTERASURESRESPONSE']._serialized_start=1642
+  _globals['_LISTERASURESRESPONSE']._serialized_end=1711
+  _globals['_ROTATEMASTERKEYREQUEST']._serialized_start=1713
+  _globals['_ROTATEMASTERKEYREQUEST']._serialized_end=1765
+  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_start=1767
+  _globals['_ROTATEMASTERKEYRESPONSE']._serialized_end=1806
+  _globals['_LISTUSERSREQUEST']._serialized_start=1808
+  _globals['_LISTUSERSREQUEST']._serialized_end=1911
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1913
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1998
+  _globals['_ISSUETOKENREQUEST']._serialized_start=2000
+  _globals['_ISSUETOKENREQUEST']._serialized_end=2115
+  _globals['_TOKEN']._serialized_start=2117
+  _globals['_TOKEN']._serialized_end=2187
+  _globals['_WHOAMIREQUEST']._serialized_start=2189
+  _globals['_WHOAMIREQUEST']._serialized_end=2204
+  _globals['_IDENTITY']._serialized_start=2206
+  _globals['_IDENTITY']._serialized_end=2282
+  _globals['_IDENTITYSERVICE']._serialized_start=2285
+  _globals['_IDENTITYSERVICE']._serialized_end=3509
 # @@protoc_insertion_point(module_scope)

@@ -158,6 +158,33 @@ class EraseUserRequest(_message.Message):
 Global___EraseUserRequest: _TypeAlias = EraseUserRequest  # noqa: Y015
 
 @_typing.final
+class EraseSubjectRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Whom requests for predictions named: their parameter "subject"."""
+    reason: _builtins.str
+    """Why, for the audit trail. It is kept for good: name nobody in it."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSubjectRequest: _TypeAlias = EraseSubjectRequest  # noqa: Y015
+
+@_typing.final
 class ListErasuresRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -185,7 +212,7 @@ class Erasure(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     subject: _builtins.str
-    """Such as "user/bob"."""
+    """Such as "user/bob", or "subject/customer-17" for whom requests for predictions were about."""
     by: _builtins.str
     reason: _builtins.str
     @_builtins.property

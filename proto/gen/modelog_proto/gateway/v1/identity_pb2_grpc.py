@@ -50,6 +50,11 @@ class IdentityServiceStub:
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseUserRequest.SerializeToString,
                 response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
                 _registered_method=True)
+        self.EraseSubject = channel.unary_unary(
+                '/modelog.gateway.v1.IdentityService/EraseSubject',
+                request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseSubjectRequest.SerializeToString,
+                response_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.Erasure.FromString,
+                _registered_method=True)
         self.RotateMasterKey = channel.unary_unary(
                 '/modelog.gateway.v1.IdentityService/RotateMasterKey',
                 request_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.RotateMasterKeyRequest.SerializeToString,
@@ -97,6 +102,13 @@ class IdentityServiceServicer:
 
     def EraseUser(self, request, context):
         """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSubject(self, request, context):
+        """Erases for good what predictions keep sealed of a person or thing that requests named as their subject.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +166,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.EraseUser,
                     request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseUserRequest.FromString,
                     response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.User.SerializeToString,
+            ),
+            'EraseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSubject,
+                    request_deserializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseSubjectRequest.FromString,
+                    response_serializer=modelog_dot_gateway_dot_v1_dot_identity__pb2.Erasure.SerializeToString,
             ),
             'RotateMasterKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateMasterKey,
@@ -263,6 +280,33 @@ class IdentityService:
             '/modelog.gateway.v1.IdentityService/EraseUser',
             modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseUserRequest.SerializeToString,
             modelog_dot_gateway_dot_v1_dot_identity__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.gateway.v1.IdentityService/EraseSubject',
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.EraseSubjectRequest.SerializeToString,
+            modelog_dot_gateway_dot_v1_dot_identity__pb2.Erasure.FromString,
             options,
             channel_credentials,
             insecure,

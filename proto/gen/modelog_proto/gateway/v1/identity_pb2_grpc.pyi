@@ -39,6 +39,8 @@ class IdentityServiceStub:
     """Replaces a user's full name and e-mail address."""
     EraseUser: _grpc.UnaryUnaryMultiCallable[_identity_pb2.EraseUserRequest, _identity_pb2.User]
     """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
+    EraseSubject: _grpc.UnaryUnaryMultiCallable[_identity_pb2.EraseSubjectRequest, _identity_pb2.Erasure]
+    """Erases for good what predictions keep sealed of a person or thing that requests named as their subject."""
     RotateMasterKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RotateMasterKeyRequest, _identity_pb2.RotateMasterKeyResponse]
     """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
     ListErasures: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ListErasuresRequest, _identity_pb2.ListErasuresResponse]
@@ -61,6 +63,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Replaces a user's full name and e-mail address."""
     EraseUser: _aio.UnaryUnaryMultiCallable[_identity_pb2.EraseUserRequest, _identity_pb2.User]  # type: ignore[assignment]
     """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
+    EraseSubject: _aio.UnaryUnaryMultiCallable[_identity_pb2.EraseSubjectRequest, _identity_pb2.Erasure]  # type: ignore[assignment]
+    """Erases for good what predictions keep sealed of a person or thing that requests named as their subject."""
     RotateMasterKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RotateMasterKeyRequest, _identity_pb2.RotateMasterKeyResponse]  # type: ignore[assignment]
     """Takes a new master key into use and wraps with it the keys that personal data is sealed with."""
     ListErasures: _aio.UnaryUnaryMultiCallable[_identity_pb2.ListErasuresRequest, _identity_pb2.ListErasuresResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.User, _abc.Awaitable[_identity_pb2.User]]:
         """Erases a user's personal data for good, in all of the history: the key that it is sealed with is destroyed."""
+
+    @_abc_1.abstractmethod
+    def EraseSubject(
+        self,
+        request: _identity_pb2.EraseSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.Erasure, _abc.Awaitable[_identity_pb2.Erasure]]:
+        """Erases for good what predictions keep sealed of a person or thing that requests named as their subject."""
 
     @_abc_1.abstractmethod
     def RotateMasterKey(

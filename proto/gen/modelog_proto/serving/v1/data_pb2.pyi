@@ -129,6 +129,7 @@ class PredictionBatch(_message.Message):
     FEATURE_TEXTS_FIELD_NUMBER: _builtins.int
     TEXT_OUTPUTS_FIELD_NUMBER: _builtins.int
     OUTPUT_TEXTS_FIELD_NUMBER: _builtins.int
+    TEXTS_SEALED_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     model: _builtins.str
     sequence: _builtins.int
@@ -151,6 +152,8 @@ class PredictionBatch(_message.Message):
     exact_features: _builtins.bytes
     """(rows, features) and (rows, outputs) float64, where float32 does not hold the numbers; otherwise empty."""
     exact_outputs: _builtins.bytes
+    texts_sealed: _builtins.bool
+    """Each text is a JSON object with key, nonce and ciphertext: it is sealed with the key of whom the request was about."""
     @_builtins.property
     def prediction_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -199,10 +202,11 @@ class PredictionBatch(_message.Message):
         feature_texts: _abc.Iterable[_builtins.str] | None = ...,
         text_outputs: _abc.Iterable[_builtins.int] | None = ...,
         output_texts: _abc.Iterable[_builtins.str] | None = ...,
+        texts_sealed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "answered_by", b"answered_by", "answerers", b"answerers", "deployment", b"deployment", "event_times_us", b"event_times_us", "exact_features", b"exact_features", "exact_outputs", b"exact_outputs", "feature_names", b"feature_names", "feature_texts", b"feature_texts", "features", b"features", "keys", b"keys", "log_id", b"log_id", "model", b"model", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_ids", b"prediction_ids", "sequence", b"sequence", "source_producer", b"source_producer", "source_sequence", b"source_sequence", "tenant", b"tenant", "text_features", b"text_features", "text_outputs", b"text_outputs", "watermark_us", b"watermark_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_us", b"answered_at_us", "answered_by", b"answered_by", "answerers", b"answerers", "deployment", b"deployment", "event_times_us", b"event_times_us", "exact_features", b"exact_features", "exact_outputs", b"exact_outputs", "feature_names", b"feature_names", "feature_texts", b"feature_texts", "features", b"features", "keys", b"keys", "log_id", b"log_id", "model", b"model", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_ids", b"prediction_ids", "sequence", b"sequence", "source_producer", b"source_producer", "source_sequence", b"source_sequence", "tenant", b"tenant", "text_features", b"text_features", "text_outputs", b"text_outputs", "texts_sealed", b"texts_sealed", "watermark_us", b"watermark_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -950,6 +950,7 @@ class Prediction(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
     OUTPUT_TEXTS_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     deployment: _builtins.str
     model: _builtins.str
@@ -957,6 +958,8 @@ class Prediction(_message.Message):
     model_digest: _builtins.str
     key: _builtins.str
     """The caller's key, by which a canary's share is drawn."""
+    sealed: _builtins.bool
+    """The texts are kept sealed with the key of the subject that the request named; "[erased]" once that was destroyed."""
     @_builtins.property
     def features(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
     @_builtins.property
@@ -990,10 +993,11 @@ class Prediction(_message.Message):
         key: _builtins.str = ...,
         texts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         output_texts: _abc.Iterable[_builtins.str] | None = ...,
+        sealed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "deployment", b"deployment", "event_time", b"event_time", "features", b"features", "key", b"key", "model", b"model", "model_digest", b"model_digest", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_id", b"prediction_id", "texts", b"texts", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "deployment", b"deployment", "event_time", b"event_time", "features", b"features", "key", b"key", "model", b"model", "model_digest", b"model_digest", "output_texts", b"output_texts", "outputs", b"outputs", "prediction_id", b"prediction_id", "sealed", b"sealed", "texts", b"texts", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1308,10 +1312,13 @@ class ReplayPredictionsResponse(_message.Message):
     LAST_FIELD_NUMBER: _builtins.int
     LOGGED_TEXTS_FIELD_NUMBER: _builtins.int
     REPLAYED_TEXTS_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
     next_after: _builtins.int
     """Where to go on; 0 when there is nothing more."""
     last: _builtins.int
     """The last place in the log, for telling how far this is."""
+    erased: _builtins.int
+    """Answers that are left out because their texts cannot be read any more: their subjects were erased."""
     @_builtins.property
     def prediction_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -1348,10 +1355,11 @@ class ReplayPredictionsResponse(_message.Message):
         last: _builtins.int = ...,
         logged_texts: _abc.Iterable[_builtins.str] | None = ...,
         replayed_texts: _abc.Iterable[_builtins.str] | None = ...,
+        erased: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "logged", b"logged", "logged_texts", b"logged_texts", "next_after", b"next_after", "prediction_ids", b"prediction_ids", "replayed", b"replayed", "replayed_texts", b"replayed_texts", "slice_values", b"slice_values", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased", b"erased", "last", b"last", "logged", b"logged", "logged_texts", b"logged_texts", "next_after", b"next_after", "prediction_ids", b"prediction_ids", "replayed", b"replayed", "replayed_texts", b"replayed_texts", "slice_values", b"slice_values", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,6 +18,7 @@ from modelog_proto.common.v1 import common_pb2
 from modelog_proto.gateway.v1 import identity_pb2 as pb
 from modelog_proto.gateway.v1.identity_pb2_grpc import IdentityServiceServicer
 
+from modelog_gateway.handle.subjects import AskedAbout
 from modelog_gateway.handle.users import EMAIL, FULL_NAME, Users
 from modelog_gateway.read.tables import users as users_table
 
@@ -29,8 +30,17 @@ Call = Any
 class IdentityServicer(IdentityServiceServicer):
     """modelog.gateway.v1.IdentityService."""
 
-    def __init__(self, users: Users, queries: Queries, subjects: Subjects, signer: TokenSigner, clock: Clock) -> None:
-        self.users, self.queries, self.subjects, self.signer, self.clock = users, queries, subjects, signer, clock
+    def __init__(
+        self,
+        users: Users,
+        asked_about: AskedAbout,
+        queries: Queries,
+        subjects: Subjects,
+        signer: TokenSigner,
+        clock: Clock,
+    ) -> None:
+        self.users, self.asked_about, self.queries = users, asked_about, queries
+        self.subjects, self.signer, self.clock = subjects, signer, clock
 
     async def CreateUser(self, request: pb.CreateUserRequest, context: Call) -> pb.User:
         ctx = command_context(self.clock, request.request_id)
@@ -47,6 +57,10 @@ class IdentityServicer(IdentityServiceServicer):
         ctx = command_context(self.clock, request.request_id)
         done = await self.users.erase(request.name, request.reason, ctx)
         return await self._user(request.name, done.position)
+
+    async def EraseSubject(self, request: pb.EraseSubjectRequest, context: Call) -> pb.Erasure:
+        ctx = command_context(self.clock, request.request_id)
+        return erasure_message(await self.asked_about.erase(request.subject, request.reason, ctx))
 
     async def RotateMasterKey(self, request: pb.RotateMasterKeyRequest, context: Call) -> pb.RotateMasterKeyResponse:
         return pb.RotateMasterKeyResponse(keys=await self.subjects.rotate())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from modelog_common.domain.context import Context
@@ -11,13 +10,13 @@ from modelog_common.domain.ids import derived_id
 from modelog_common.domain.sealed import Sealed
 from modelog_common.events.entities import Entities, Loaded
 from modelog_common.events.store import EventStore
-from modelog_common.events.types import spec_of
-from modelog_common.privacy.keys import Erasure, key_id_of
+from modelog_common.privacy.keys import Erasure
 from modelog_common.privacy.subjects import Subjects
 
+from modelog_gateway.handle.erasures import as_erased, finish
 from modelog_gateway.user.commands import CreateUser, DescribeUser, EraseUser, IssueToken, UserCommand
 from modelog_gateway.user.decide import USERS
-from modelog_gateway.user.events import EVENTS, UserErased, UserEvent
+from modelog_gateway.user.events import UserErased, UserEvent
 from modelog_gateway.user.state import User
 
 SUBJECT = "user/"
@@ -55,18 +54,7 @@ class Users:
 
     async def finish_erasures(self, store: EventStore) -> None:
         """Append the events of keys that were destroyed; destroy again keys that a restored key store brought back."""
-        begun = await self._subjects.erasures()
-        for erasure in begun:
-            if erasure.subject.startswith(SUBJECT):
-                await self._finish(erasure)
-        done = {key_id_of(e.tenant, e.subject) for e in begun}
-        async for stored in store.read_all(categories=[USERS.category]):
-            if stored.type != spec_of(UserErased).name:
-                continue
-            erased: UserErased = EVENTS.decode(stored.type, stored.schema, stored.payload)
-            erasure = Erasure(stored.tenant, SUBJECT + erased.name, erased.by, erased.at, erased.reason)
-            if key_id_of(erasure.tenant, erasure.subject) not in done:
-                await self._subjects.destroy(erasure)
+        await finish(self._subjects, store, USERS.category, SUBJECT, UserErased, lambda e: str(e.name), self._finish)
 
     async def _finish(self, erasure: Erasure) -> None:
         try:
@@ -76,11 +64,8 @@ class Users:
             return
 
     async def _record(self, erasure: Erasure, ctx: Context) -> Loaded[User]:
-        """Append the event of an erasure, once: it belongs to the erasure, not to the request that asked for it."""
-        request_id = derived_id("erasure", erasure.tenant, erasure.subject)
-        ctx = replace(ctx, now=erasure.at, actor=erasure.by, request_id=request_id)
         name = erasure.subject.removeprefix(SUBJECT)
-        return await self._handle(name, EraseUser(name, erasure.reason), ctx)
+        return await self._handle(name, EraseUser(name, erasure.reason), as_erased(erasure, ctx))
 
     async def _dry(self, name: str, command: UserCommand, ctx: Context) -> None:
         """Ask the rules first: what they refuse makes and destroys no key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from modelog_common.domain.sealed import Sealed
-from modelog_common.events.types import EventTypes, event
+from modelog_common.events.types import event
 
 
 @event("gateway.UserCreated")
@@ -47,4 +47,3 @@ class UserErased:
 
 
 UserEvent = UserCreated | TokenIssued | UserDescribed | UserErased
-EVENTS = EventTypes([UserCreated, TokenIssued, UserDescribed, UserErased])

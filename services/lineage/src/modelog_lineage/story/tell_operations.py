@@ -210,6 +210,10 @@ def _erased(p: Payload) -> str:
     return f"{word(p['by'])} erased the personal data of the user {word(p['name'])}{because(p['reason'])}"
 
 
+def _subject(p: Payload) -> str:
+    return f"{word(p['by'])} erased what predictions kept of the subject {word(p['subject'])}{because(p['reason'])}"
+
+
 def _token(p: Payload) -> str:
     return f"{word(p['by'])} issued a token for {word(p['user'])}, good until {day(p['expires_at'])}"
 
@@ -256,5 +260,6 @@ SENTENCES: Mapping[str, Sentence] = {
     "gateway.UserCreated": Sentence(_user),
     "gateway.UserDescribed": Sentence(_described),
     "gateway.UserErased": Sentence(_erased),
+    "gateway.SubjectErased": Sentence(_subject),
     "gateway.TokenIssued": Sentence(_token, _tokens),
 }

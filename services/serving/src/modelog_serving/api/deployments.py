@@ -26,6 +26,7 @@ from modelog_serving.deployment.caching import USUAL_BYTES
 from modelog_serving.engine.texts import OBJECT, numbers_in, texts_by_cell
 from modelog_serving.predlog.answers import Recorded
 from modelog_serving.predlog.evidence import Evidence
+from modelog_serving.predlog.personal import PersonalTexts
 from modelog_serving.predlog.replay import Replay, Replayed, Span
 from modelog_serving.predlog.segments import Included
 from modelog_serving.predlog.writer import micros
@@ -52,11 +53,12 @@ class DeploymentServicer(DeploymentServiceServicer):
         live: Live,
         evidence: Evidence,
         replay: Replay,
+        personal: PersonalTexts,
         clock: Clock,
         export: Export,
     ) -> None:
         self._control, self._queries, self._live, self._clock = control, queries, live, clock
-        self._evidence, self._replay, self._export = evidence, replay, export
+        self._evidence, self._replay, self._export, self._personal = evidence, replay, export, personal
 
     async def CreateDeployment(self, request: pb.CreateDeploymentRequest, context: Any) -> pb.Deployment:
         ctx = self._context(request.request_id, "CreateDeployment")
@@ -135,7 +137,7 @@ class DeploymentServicer(DeploymentServiceServicer):
                 f"the prediction log has no prediction {request.prediction_id!r} of {request.deployment!r} "
                 f"as of {request.read.as_of}"
             )
-        return to_prediction(found)
+        return to_prediction(await self._personal.opened(found))
 
     async def GetPredictionInclusion(
         self, request: pb.GetPredictionInclusionRequest, context: Any
@@ -184,6 +186,7 @@ def to_prediction(found: Recorded) -> pb.Prediction:
             if isinstance(cell, str)
         },
         output_texts=texts_by_cell(found.outputs) if found.outputs.dtype == OBJECT else (),
+        sealed=found.sealed,
         event_time=_timestamp(found.event_time_us),
         answered_at=_timestamp(found.answered_at_us),
         key=found.key,
@@ -218,6 +221,7 @@ def to_replayed(found: Replayed) -> pb.ReplayPredictionsResponse:
         slice_values=found.slice_values,
         next_after=found.next_after,
         last=found.last,
+        erased=found.erased,
     )
 
 

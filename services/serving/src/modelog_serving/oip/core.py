@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,16 +12,18 @@ from modelog_common.domain.ids import uuid7
 from modelog_common.domain.semver import SemanticVersion
 
 from modelog_serving.deployment.commands import Candidate
-from modelog_serving.deployment.signature import Signature, unservable
+from modelog_serving.deployment.signature import unservable
 from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.explain import Explanation, Wanted, explained
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix, Model
+from modelog_serving.oip.asked import Described, Request, Response, check, check_answerer, check_texts
 from modelog_serving.oip.computing import Computing, Target
-from modelog_serving.oip.explaining import parameters_of, tensors_of
-from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
-from modelog_serving.predlog.answers import Answerer, Answers, Recorded
+from modelog_serving.oip.explaining import tensors_of
+from modelog_serving.oip.tensors import matrix_of, outputs_of
+from modelog_serving.predlog.answers import Answerer, Answers
 from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.personal import PersonalTexts
 from modelog_serving.predlog.writer import micros
 from modelog_serving.releasing.mirror import Mirror
 from modelog_serving.routing.caching import AnswerCache
@@ -33,7 +32,6 @@ from modelog_serving.routing.guards import Guards
 from modelog_serving.routing.meter import Measured, Meter
 from modelog_serving.routing.routes import Route, Routes
 
-MAX_ID = 200
 _ONE = np.zeros(1, np.uint8)
 
 
@@ -43,74 +41,6 @@ class Versions(Protocol):
     async def get(self, model: str, version: str) -> Candidate:
         """A version as it is now; raises NotFound, or Unavailable when the registry does not answer."""
         ...
-
-
-@dataclass(frozen=True)
-class Request:
-    """An inference request.
-
-    `version` is empty for traffic; a given version scores without the split and without being logged. `key` decides
-    which variant answers; without one the prediction id does, or the request's id, or chance. The same
-    `prediction_id` again is answered from the log. `event_time_us` is 0 for now. `explain` asks for contributions.
-    """
-
-    deployment: str
-    inputs: Sequence[Tensor]
-    version: str = ""
-    id: str = ""
-    key: str = ""
-    prediction_id: str = ""
-    event_time_us: int = 0
-    outputs: Sequence[str] = ()
-    explain: Wanted | None = None
-
-
-@dataclass(frozen=True)
-class Response:
-    """What is answered, by which version; `prediction_ids` is empty for what is not logged.
-
-    `outputs` ends with the tensors of `explanation`, where there is one. `cached` says that no model was asked.
-    `fallback` says why something else answered than the version `instead_of`; both are empty where that did.
-    """
-
-    deployment: str
-    id: str
-    version: str
-    digest: str
-    prediction_ids: Sequence[str]
-    outputs: Sequence[Tensor]
-    explanation: Explanation | None = None
-    cached: bool = False
-    fallback: str = ""
-    instead_of: str = ""
-
-    def parameters(self) -> dict[str, str]:
-        """The parameters that travel with the response; many prediction ids are separated by commas."""
-        told = {"version": self.version, "model_digest": self.digest}
-        if len(self.prediction_ids) == 1:
-            told["prediction_id"] = self.prediction_ids[0]
-        elif self.prediction_ids:
-            told["prediction_ids"] = ",".join(self.prediction_ids)
-        if self.cached:
-            told["cached"] = "true"
-        if self.fallback:
-            told |= {"fallback": self.fallback, "instead_of": self.instead_of}
-        return told | parameters_of(self.explanation) if self.explanation is not None else told
-
-
-@dataclass(frozen=True)
-class Described:
-    """A deployment, or one version under its name, as the metadata calls show it."""
-
-    name: str
-    model: str
-    versions: Sequence[str]
-    platform: str
-    signature: Signature
-
-    def properties(self) -> dict[str, str]:
-        """What the protocol has no field for: the registry's name of the model, and the input columns as JSON."""
-        return {"model": self.model, "columns": json.dumps(self.signature.features)}
 
 
 class Inference:
@@ -128,9 +58,10 @@ class Inference:
         mirror: Mirror,
         cache: AnswerCache,
         guards: Guards,
+        personal: PersonalTexts,
         clock: Clock,
     ) -> None:
-        self._mirror, self._guards = mirror, guards
+        self._mirror, self._guards, self._personal = mirror, guards, personal
         self._computing = Computing(models, batcher, cache, guards)
         self._routes, self._models, self._batcher, self._log = routes, models, batcher, log
         self._versions, self._counters, self._meter, self._clock = versions, counters, meter, clock
@@ -151,7 +82,7 @@ class Inference:
 
         Raises NotFound, Invalid, NotAllowed or Unavailable, which name what is wrong and what is expected.
         """
-        _check(request)
+        check(request)
         route = self._routes.find(tenant, request.deployment)
         request_id = request.prediction_id or str(uuid7())
         key = request.key or request.prediction_id or request.id or request_id
@@ -164,29 +95,35 @@ class Inference:
     async def _answer(
         self, route: Route, request: Request, request_id: str, key: str, target: Target, measured: Measured
     ) -> Response:
-        texts = target.ref.signature.texts
-        if request.explain is not None and texts:
-            raise Invalid.field("parameters.explain", f"explains numbers; this model has the texts {texts!r}")
+        check_texts(request, target.ref.signature.texts)
         matrix = matrix_of(target.ref.signature, request.inputs)
         outputs_of(target.ref.signature, np.empty((0, target.ref.signature.output_width), np.float32), request.outputs)
-        found = await self._computing.answer(route, target, matrix, explained=request.explain is not None)
+        kept, subject = matrix, request.subject if target.logged else ""
+        if subject:
+            # First, so that nothing is computed of who was erased.
+            names = route.deployment.signature.features
+            kept = await self._personal.sealed_features(route.tenant, subject, names, matrix)
+        found = await self._computing.answer(
+            route, target, matrix, explained=request.explain is not None, private=bool(request.subject)
+        )
         measured.failed = bool(found.fallback)
         outputs, cached = found.computed.outputs, found.computed.cached
         answerer, ids = found.answerer, list[str]()
         if target.logged:
             ids = [request_id] if len(matrix) == 1 else [f"{request_id}.{row}" for row in range(len(matrix))]
-            answers = self._answers(route, request, key, ids, answerer, matrix, outputs)
+            given = await self._personal.sealed_outputs(route.tenant, subject, outputs) if subject else outputs
+            answers = self._answers(route, request, key, ids, answerer, kept, given)
             before = await self._log.append(answers)
             if before is None:
                 self._counters.add(route.tenant, request.deployment, answerer.version, len(matrix))
                 if not found.fallback:
                     self._mirror.offer(route.deployment.id, matrix, outputs)
             else:
-                (answerer, outputs), cached = _as_before(before), False
+                answerer, outputs, cached = before[0].answerer, await self._personal.outputs_of(before), False
         tensors = outputs_of(target.ref.signature, outputs, request.outputs)
         explanation = None
         if request.explain is not None and found.computed.model is not None:
-            _check_answerer(answerer, found.answerer)
+            check_answerer(answerer, found.answerer)
             explanation = await self._explained(found.computed.model, matrix, request.explain)
             tensors += tensors_of(explanation)
         told = (request.deployment, request.id, answerer.version, answerer.digest, ids, tensors)
@@ -253,6 +190,7 @@ class Inference:
             features=features,
             outputs=outputs,
             given_ids=bool(request.prediction_id),
+            sealed=bool(request.subject),
         )
 
     async def refs(self, tenant: str, name: str, version: str = "") -> list[ModelRef]:
@@ -289,28 +227,3 @@ class Inference:
         except ModelogError:
             return False
         return True
-
-
-def _check(request: Request) -> None:
-    for name, text in (("id", request.id), ("key", request.key), ("prediction_id", request.prediction_id)):
-        if len(text) > MAX_ID:
-            field = name if name == "id" else f"parameters.{name}"
-            raise Invalid.field(field, f"has {len(text)} characters; at most {MAX_ID} are allowed")
-    if "," in request.prediction_id:
-        raise Invalid.field("parameters.prediction_id", f"{request.prediction_id!r} has a comma, which is not allowed")
-    if request.event_time_us < 0:
-        raise Invalid.field("parameters.event_time_us", f"is {request.event_time_us}; it must not be negative")
-
-
-def _check_answerer(answerer: Answerer, asked: Answerer) -> None:
-    if answerer.digest != asked.digest:
-        raise Invalid.field(
-            "parameters.explain",
-            f"this prediction id was answered by version {answerer.version}, and {asked.version} would explain it; "
-            f"ask for version {answerer.version}",
-        )
-
-
-def _as_before(recorded: Sequence[Recorded]) -> tuple[Answerer, Matrix]:
-    """The answer that was given when the same prediction ids came first."""
-    return recorded[0].answerer, np.stack([r.outputs for r in recorded])

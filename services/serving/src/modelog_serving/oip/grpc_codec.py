@@ -12,7 +12,7 @@ from modelog_serving.deployment.signature import TEXT, TensorSpec
 from modelog_serving.engine.explain import Wanted
 from modelog_serving.engine.runtime import AnyArray
 from modelog_serving.oip import texts
-from modelog_serving.oip.core import Described, Request, Response
+from modelog_serving.oip.asked import Described, Request, Response
 from modelog_serving.oip.explaining import wanted_of
 from modelog_serving.oip.repository import Statistics
 from modelog_serving.oip.tensors import MAX_ROWS, Tensor, check_parameters, dtype_of, from_bytes, size_of
@@ -48,6 +48,7 @@ def request_of(message: pb.ModelInferRequest) -> Request:
         id=message.id,
         key=_text(message.parameters, "key"),
         prediction_id=_text(message.parameters, "prediction_id"),
+        subject=_text(message.parameters, "subject"),
         event_time_us=_whole(message.parameters, "event_time_us"),
         inputs=inputs,
         outputs=[_wanted(f"outputs[{n}]", output) for n, output in enumerate(message.outputs)],

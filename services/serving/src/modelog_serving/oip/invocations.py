@@ -32,6 +32,7 @@ class Params(msgspec.Struct, forbid_unknown_fields=True):
     prediction_id: str = ""
     event_time_us: int = 0
     version: str = ""
+    subject: str = ""
 
 
 class InvocationsBody(msgspec.Struct, forbid_unknown_fields=True):

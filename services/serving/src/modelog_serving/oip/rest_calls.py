@@ -6,7 +6,8 @@ from modelog_common.edge.http1_answer import Answer
 from modelog_common.rpc.call import current_call
 
 from modelog_serving.oip import binary, rest_codec
-from modelog_serving.oip.core import Inference, Request
+from modelog_serving.oip.asked import Request
+from modelog_serving.oip.core import Inference
 from modelog_serving.oip.rest_edge import marked, told
 from modelog_serving.oip.rest_routes import Asked, RestRoutes
 from modelog_serving.oip.server import EXTENSIONS, SERVER_NAME, SERVER_VERSION
@@ -66,6 +67,7 @@ class RestCalls:
             key=body.key,
             prediction_id=body.prediction_id,
             event_time_us=body.event_time_us,
+            subject=body.subject,
             inputs=rest_codec.rows_of(body, described.signature),
         )
         response = await self._inference.infer(tenant(), request)

@@ -14,8 +14,8 @@ from modelog_common.edge.http1_answer import Answer
 from modelog_serving.deployment.signature import Signature, TensorSpec, column_names
 from modelog_serving.engine.explain import Wanted
 from modelog_serving.engine.runtime import AnyArray
+from modelog_serving.oip.asked import Described, Request, Response
 from modelog_serving.oip.binary import SIZE, Behind, Form, answer_of, split
-from modelog_serving.oip.core import Described, Request, Response
 from modelog_serving.oip.explaining import wanted_of
 from modelog_serving.oip.grpc_codec import shape_of, type_of
 from modelog_serving.oip.repository import Statistics
@@ -67,6 +67,7 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
     prediction_id: str = ""
     event_time_us: int = 0
     version: str = ""
+    subject: str = ""
 
 
 INFER = msgspec.json.Decoder(InferBody)
@@ -95,6 +96,7 @@ def request_of(name: str, version: str, body: bytes, json_length: str = "") -> t
         id=message.id,
         key=_parameter(parameters, "key", str, "a string"),
         prediction_id=_parameter(parameters, "prediction_id", str, "a string"),
+        subject=_parameter(parameters, "subject", str, "a string"),
         event_time_us=_parameter(parameters, "event_time_us", int, "a whole number") or 0,
         inputs=inputs,
         outputs=[output.name for output in message.outputs],

@@ -6,7 +6,8 @@ from modelog_common.domain.errors import NotFound
 from modelog_common.edge.http1_answer import Answer
 
 from modelog_serving.deployment.state import STOPPED
-from modelog_serving.oip.core import Inference, Request
+from modelog_serving.oip.asked import Request
+from modelog_serving.oip.core import Inference
 from modelog_serving.oip.invocations import body_of, tensors_in
 from modelog_serving.oip.rest_calls import tenant
 from modelog_serving.oip.rest_codec import to_predictions
@@ -52,6 +53,7 @@ class Invocations:
             key=params.key,
             prediction_id=params.prediction_id,
             event_time_us=params.event_time_us,
+            subject=params.subject,
             inputs=tensors_in(body, described.signature),
         )
         response = await self._inference.infer(tenant(), request)

@@ -40,7 +40,8 @@ class Answers:
     `features` is (rows, features) and `outputs` (rows, outputs), each float32 or float64, or of objects where there are
     texts; `answered_by` (rows,) uint8,
     an index into `answerers`. `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller
-    chose the ids: the same id again is then answered from the log.
+    chose the ids: the same id again is then answered from the log. `sealed` says that texts are
+    (`personal`).
     """
 
     tenant: str
@@ -57,11 +58,12 @@ class Answers:
     given_ids: bool = True
     source: Source | None = None
     watermark_us: int = 0
+    sealed: bool = False
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One answer as the log holds it; `features` and `outputs` hold its texts, too."""
+    """One answer as the log holds it; `features` and `outputs` hold its texts, too, which may be `sealed`."""
 
     prediction_id: str
     tenant: str
@@ -74,6 +76,7 @@ class Recorded:
     outputs: Matrix
     event_time_us: int
     answered_at_us: int
+    sealed: bool = False
 
 
 class Merging:
@@ -110,7 +113,7 @@ def _kind(answers: Answers) -> tuple[object, ...]:
     """Answers of the same kind may share a batch."""
     names = tuple(answers.feature_names)
     texts = answers.outputs.dtype == OBJECT and tuple(text_columns(answers.outputs))
-    return answers.tenant, answers.deployment, answers.model, names, answers.outputs.shape[1], texts
+    return answers.tenant, answers.deployment, answers.model, names, answers.outputs.shape[1], texts, answers.sealed
 
 
 def join(parts: Sequence[Answers]) -> Answers:
@@ -173,6 +176,7 @@ def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) 
         feature_texts=texts_in(answers.features),
         text_outputs=text_columns(answers.outputs),
         output_texts=texts_in(answers.outputs),
+        texts_sealed=answers.sealed,
     )
 
 
@@ -224,4 +228,5 @@ def row_of(batch: PredictionBatch, row: int) -> Recorded:
         outputs=outputs[row],
         event_time_us=batch.event_times_us[row],
         answered_at_us=batch.answered_at_us,
+        sealed=batch.texts_sealed,
     )

@@ -18,8 +18,8 @@ from modelog_serving.engine.runtime import Matrix
 from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns, texts_by_cell
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.tensors import dtype_of_rows
-from modelog_serving.predlog.answers import matrices_of
 from modelog_serving.predlog.logs import Logs
+from modelog_serving.predlog.personal import PersonalTexts
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Span:
 class Replayed:
     """A page of answers; `logged` and `replayed` are (answers, outputs), row-major, one after the other.
 
-    So are their texts, which are empty where no output is one.
+    So are their texts, which are empty where no output is one. Of `erased` answers nothing is told: the
+    keys of their subjects are gone.
     """
 
     last: int
@@ -47,14 +48,18 @@ class Replayed:
     logged_texts: list[str] = field(default_factory=list)
     replayed_texts: list[str] = field(default_factory=list)
     slice_values: list[float] = field(default_factory=list)
+    erased: int = 0
     next_after: int = 0
 
 
 class Replay:
     """Answers from the log's features, beside the traffic and without being traffic."""
 
-    def __init__(self, logs: Logs, inference: Inference, models: Models, batcher: Batcher) -> None:
+    def __init__(
+        self, logs: Logs, inference: Inference, models: Models, batcher: Batcher, personal: PersonalTexts
+    ) -> None:
         self._logs, self._inference, self._models, self._batcher = logs, inference, models, batcher
+        self._personal = personal
 
     async def page(self, tenant: str, span: Span, candidate: str, by: str, limit: int) -> Replayed:
         """The next answers, about `limit` of them; `candidate` is empty for the versions that had answered.
@@ -88,11 +93,18 @@ class Replay:
         return ref
 
     async def _add(self, page: Replayed, batch: PredictionBatch, refs: Sequence[ModelRef | None], by: str) -> None:
-        features, logged = matrices_of(batch)
+        features, logged, there = await self._personal.opened_batch(batch)
         answered_by = np.frombuffer(batch.answered_by, np.uint8)
+        ids = list(batch.prediction_ids)
+        if not there.all():
+            page.erased += int(len(there) - there.sum())
+            features, logged, answered_by = features[there], logged[there], answered_by[there]
+            ids = [one for one, is_there in zip(ids, there, strict=True) if is_there]
         replayed: Matrix = np.empty(logged.shape, OBJECT if batch.text_outputs else np.float64)
         for number, ref in enumerate(refs):
             rows = answered_by == number
+            if not rows.any():
+                continue
             if ref is None:
                 # No model gave a default answer, and none is asked for it.
                 replayed[rows] = logged[rows]
@@ -105,7 +117,7 @@ class Replay:
             if len(found) and text_columns(found) != list(batch.text_outputs):
                 raise Invalid.field("candidate", "answers with texts where numbers are logged, or the other way around")
             replayed[rows] = found
-        page.ids += batch.prediction_ids
+        page.ids += ids
         page.versions += [batch.answerers[number].version for number in answered_by]
         page.logged += numbers_in(logged).astype(np.float64).ravel().tolist()
         page.replayed += numbers_in(replayed).ravel().tolist()

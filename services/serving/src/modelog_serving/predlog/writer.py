@@ -174,7 +174,8 @@ def before(
     found: list[Recorded] = []
     for row, place in enumerate(places):
         known = None if place is None else index.recorded(db, *place)
-        if known is None or not same_cells(known.features, answers.features[row]):
+        # A sealed text is the same only where it was sealed here: who has seen one must not send it to get the answer.
+        if known is None or known.sealed != answers.sealed or not same_cells(known.features, answers.features[row]):
             taken = next(i for i, p in zip(answers.ids, places, strict=True) if p is not None)
             return AlreadyExists(
                 f"id: prediction {taken!r} of {answers.deployment} was already answered for other features; "
