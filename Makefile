@@ -41,13 +41,13 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(PYTEST) $(ARGS)
 
 coverage: $(VENV)/.dev ## The same tests, and which lines they reach: 90 % at least; twice as slow
-	@$(PYTEST) --timeout 1200 --cov --cov-report= $(ARGS)
+	@$(PYTEST) --timeout 2400 --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
 		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
 
 test-late: $(VENV)/.dev ## Tests of services and platforms whose background work is late: none may lean on its being quick; ARGS=folder
-	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 $(PYTEST) --timeout 900 $(or $(ARGS),tests/integration tests/e2e)
+	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 $(PYTEST) --timeout 2400 $(or $(ARGS),tests/integration tests/e2e)
 
 servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
 	@$(BIN)/python -m modelog_platform.servers install

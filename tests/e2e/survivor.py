@@ -123,7 +123,7 @@ class Survivor:
 
     def check_job(self, job_id: str) -> None:
         """The job was tried again, and registered one version."""
-        job = self.admin.jobs.wait(job_id, timeout_s=180)
+        job = self.admin.jobs.wait(job_id, timeout_s=600)
         assert job.attempt >= 2, "the job was running when its service was killed"
         versions = [v for v in self.admin.models.get(NAME).versions if v.run_id == job.run_id]
         assert [v.version for v in versions] == [job.registered_version]

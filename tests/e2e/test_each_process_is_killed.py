@@ -10,7 +10,7 @@ import pytest
 from running_platform import SERVICES, RunningPlatform
 from survivor import Survivor
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 @dataclass

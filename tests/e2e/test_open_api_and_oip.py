@@ -83,7 +83,7 @@ def test_an_unmodified_grpc_client(
     rows, scores = expected
     token = alice.authorization["Authorization"].removeprefix("Bearer ")
     command = [sys.executable, str(CLIENT), platform.endpoints["inference_grpc"], token, NAME, json.dumps(rows)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     assert (told["live"], told["ready"], told["model_ready"], told["id"]) == (True, True, True, "42")

@@ -70,7 +70,7 @@ def story(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -
     cli("dataset", "register", NAME, str(folder / "toy.parquet"), "--label", "first", user="alice")
     cli("model", "create", NAME, user="alice")
     job = ("job", "submit", NAME, "toytrain:main", "--source", str(folder / "project"), "--dataset", f"{NAME}=1")
-    told.job_said = cli(*job, "-p", "rounds=8", "--register", NAME, "--follow", user="alice", timeout_s=120).stdout
+    told.job_said = cli(*job, "-p", "rounds=8", "--register", NAME, "--follow", user="alice", timeout_s=600).stdout
     (model,) = (m for m in platform.json("model", "list") if m["name"] == NAME)
     told.version = model["versions"][0]["version"]
     approve = ("model", "approve", NAME, told.version, "-m", "looked at it")
@@ -223,7 +223,7 @@ def test_a_rebuild_changes_no_answer(story: Story) -> None:
 
 def test_the_version_was_tried_and_the_command_waits_for_it(story: Story) -> None:
     platform = story.platform
-    said = platform.cli("model", "trial", NAME, story.version, "--wait", user="alice", timeout_s=180).stdout
+    said = platform.cli("model", "trial", NAME, story.version, "--wait", user="alice", timeout_s=600).stdout
     assert re.search(r"state +works", said)
     assert re.search(r"asked +1024 rows", said)
     found = platform.json("model", "trial", NAME, story.version)

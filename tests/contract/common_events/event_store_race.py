@@ -39,7 +39,7 @@ class EventStoreRace:
         raise NotImplementedError
 
     @pytest.mark.slow
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(2400)
     async def test_eight_writers_and_four_readers_in_twelve_processes(self, address: str) -> None:
         """Not one event is missed, doubled or out of order, and all readers saw the same."""
         total = WRITERS * self.PER_WRITER

@@ -63,10 +63,10 @@ async def test_instances_that_read_several_partitions_handle_each_message_once(
 ) -> None:
     topic = Topic(f"test.partitions.{uuid4().hex}", 3)
     await bus.open(topic)
-    producer = new_producer(broker)
+    producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     for n in range(300):
         producer.produce(topic.name, b"%d" % n, partition=n % 3)
-    assert await asyncio.to_thread(producer.flush, 10) == 0
+    assert await asyncio.to_thread(producer.flush, 150) == 0
     parts = [Partitions(tmp_path / "parts.db") for _ in range(3)]
     consumers = [Consumer(bus, [topic], "parts", p.progress, projection.dead, batch=7) for p in parts]
     first = asyncio.create_task(consumers[0].run(parts[0].handle))
@@ -89,11 +89,11 @@ async def test_repeated_and_reordered_messages_are_handled_once_in_order(
     await bus.open(topic)
     entries = [to_entry(e) async for e in store.read_all()]
     chance = random.Random(7)
-    producer = new_producer(broker)
+    producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     for entry in chance.choices(entries, k=200):
         headers = {**entry.headers, **counted_headers("/modelog/registry", entry.position, entry.position - 1)}
         producer.produce(topic.name, entry.value, entry.key, 0, headers=headers)
-    assert await asyncio.to_thread(producer.flush, 10) == 0
+    assert await asyncio.to_thread(producer.flush, 150) == 0
     consumer = Consumer(bus, [topics], "shuffled", projection.progress, projection.dead, batch=9)
     async with running(consumer.run(of_events(projection.handle)), relay_of(store, topics, bus).run()):
         await in_time(consumer, topics, 60)

@@ -17,9 +17,9 @@ async def test_a_message_of_nearly_the_largest_size_arrives_whole(
 ) -> None:
     await bus.open(topic)
     value = bytes(range(256)) * ((MAX_MESSAGE_BYTES - 4096) // 256)
-    producer = new_producer(broker)
+    producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     for _ in range(3):
         producer.produce(topic.name, value)
-        assert await asyncio.to_thread(producer.flush, 10) == 0
+        assert await asyncio.to_thread(producer.flush, 150) == 0
     raw = await asyncio.to_thread(read_raw, broker, topic.name, 3)
     assert [m.value() == value for m in raw] == [True] * 3

@@ -131,7 +131,7 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
     broker: str, bus: KafkaBroker, store: SqliteEventStore, topic: Topic, topics: Family, projection: Projection
 ) -> None:
     await bus.open(topic)
-    producer = new_producer(broker)
+    producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     producer.produce(topic.name, b"?", headers={"ce_source": "x", "ce_position": "many"})
     producer.produce(topic.name, b"?", headers={"ce_source": "x", "ce_position": "-1"})
     producer.produce(topic.name, b"?")
@@ -170,7 +170,7 @@ async def test_messages_that_do_not_count_are_read_by_offset(
     broker: str, bus: KafkaBroker, topic: Topic, projection: Projection, tmp_path: Path
 ) -> None:
     await bus.open(topic)
-    producer = new_producer(broker)
+    producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     got: list[bytes] = []
     db = sqlite3.connect(tmp_path / "p.db", isolation_level=None)
     progress = SqliteProgress(db, "offsets")
@@ -202,7 +202,7 @@ async def test_every_partition_that_a_topic_really_has_is_read(
     async def handle(batch: Sequence[Received], after: Progress) -> None:
         got.extend((m.partition, m.value) for m in batch)
 
-    producer = new_producer(broker)
+    producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     for partition in range(3):
         producer.produce(topic.name, b"x", partition=partition)
     assert await asyncio.to_thread(producer.flush, 5) == 0

@@ -41,7 +41,7 @@ class Streams:
         self.predictions = self.outcomes = 0
         self.log_id = f"log-{uuid4()}"
         self.times: list[int] = []
-        self._producer = new_producer(bootstrap)
+        self._producer = new_producer(bootstrap, **{"message.timeout.ms": 150_000})
         self._positions: dict[str, int] = {}
 
     def hour(self, number: int, rows: int = 1000, *, shift: float = 0.0, answered: str = "") -> None:
@@ -130,7 +130,7 @@ class Streams:
         self._producer.produce(topic, value, b"key", 0, headers=headers or {})
 
     def flush(self) -> None:
-        assert self._producer.flush(60) == 0, "the broker did not take the messages"
+        assert self._producer.flush(150) == 0, "the broker did not take the messages"
 
 
 def reference_table(seed: int = 1, rows: int = 4000) -> Any:

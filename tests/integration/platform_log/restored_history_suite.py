@@ -40,7 +40,7 @@ class RestoredHistorySuite:
         """Gives the address of an event store that is not there yet, "" for one in the data directory."""
         raise NotImplementedError
 
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(2400)
     def test_new_events_at_positions_that_were_seen_before_are_seen_by_all(
         self, survivors: dict[str, Any], new_log: NewLog, tmp_path: Path
     ) -> None:

@@ -131,9 +131,9 @@ class School:
         await KafkaBroker(self.kafka).open(topic)
 
         def produce() -> int:
-            producer = new_producer(self.kafka)
+            producer = new_producer(self.kafka, **{"message.timeout.ms": 150_000})
             producer.produce(topic.name, OutcomeBatch(**whole).SerializeToString())
-            return int(producer.flush(10))
+            return int(producer.flush(150))
 
         assert await asyncio.to_thread(produce) == 0
 

@@ -18,7 +18,7 @@ from modelog_proto.serving.v1 import deployment_pb2 as pb
 from ray_rig import PATIENCE_S, ROWS, RayHead, answer, deploy, ray_head
 from serving_rig import Caller, Process, Rig, answers_of, model_file, registry_of, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")

@@ -62,11 +62,11 @@ async def send(kafka: str, batches: Sequence[RequestBatch | bytes], tenant: str 
     await KafkaBroker(kafka).open(topic)
 
     def produce() -> int:
-        producer = new_producer(kafka)
+        producer = new_producer(kafka, **{"message.timeout.ms": 150_000})
         for batch in batches:
             value = batch if isinstance(batch, bytes) else batch.SerializeToString()
             producer.produce(topic.name, value)
-        return int(producer.flush(60))
+        return int(producer.flush(150))
 
     assert await asyncio.to_thread(produce) == 0
 

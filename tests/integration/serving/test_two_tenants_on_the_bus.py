@@ -38,10 +38,10 @@ def batch_of(tenant: str, sequence: int, deployment: str = "flights") -> bytes:
 async def send(kafka: str, tenant: str, *batches: bytes) -> None:
     topic = INFERENCE_REQUESTS.of(tenant)
     await KafkaBroker(kafka).open(topic)
-    producer = new_producer(kafka)
+    producer = new_producer(kafka, **{"message.timeout.ms": 150_000})
     for batch in batches:
         producer.produce(topic.name, batch)
-    assert await asyncio.to_thread(producer.flush, 10) == 0
+    assert await asyncio.to_thread(producer.flush, 150) == 0
 
 
 async def reaches(caller: Caller, sequence: int) -> None:

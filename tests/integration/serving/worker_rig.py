@@ -90,11 +90,11 @@ class Many:
 
     async def first(self, method: str, asked: Any) -> Any:
         """What a method of the protocol answers on the first of the connections."""
-        return await getattr(self._stubs[0], method)(asked, metadata=self._metadata, timeout=60)
+        return await getattr(self._stubs[0], method)(asked, metadata=self._metadata, timeout=150)
 
     async def each(self, method: str, asked: Any) -> list[Any]:
         """What a method of the protocol answers on each of the connections."""
-        calls = [getattr(stub, method)(asked, metadata=self._metadata, timeout=60) for stub in self._stubs]
+        calls = [getattr(stub, method)(asked, metadata=self._metadata, timeout=150) for stub in self._stubs]
         return [await call for call in calls]
 
     async def close(self) -> None:

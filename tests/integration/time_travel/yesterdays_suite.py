@@ -26,7 +26,7 @@ from whole_platform import whole_platform
 
 EXAMPLES = int(os.environ.get("MODELOG_TIME_TRAVEL_EXAMPLES", "1"))
 SEED = int(os.environ.get("MODELOG_TIME_TRAVEL_SEED", "20130401"))
-PATIENCE_S = 150
+PATIENCE_S = 600
 # After everything was built again, and after a restart, one answer in so many is asked for again: each takes its time.
 ONE_IN = int(os.environ.get("MODELOG_TIME_TRAVEL_ONE_IN", "3"))
 STEPS = int(os.environ.get("MODELOG_TIME_TRAVEL_STEPS", "6"))
@@ -129,7 +129,7 @@ class YesterdaysAnswersSuite:
         raise NotImplementedError
 
     @pytest.mark.slow
-    @pytest.mark.timeout(1200)
+    @pytest.mark.timeout(2400)
     @pytest.mark.usefixtures("unmeasured")
     @seed(SEED)
     @settings(

@@ -32,7 +32,7 @@ def tell(story: Story) -> None:
         def progress(job: Job) -> None:
             status.update(f"job {job.id}: {job.status.removeprefix('JOB_STATUS_').lower()}")
 
-        story.job = story.alice.jobs.wait(submitted.id, timeout_s=300, progress=progress)
+        story.job = story.alice.jobs.wait(submitted.id, timeout_s=1800, progress=progress)
     run = story.alice.runs.get(story.job.run_id)
     passed = sum(check.passed for check in story.job.checks)
     story.say(f"{passed} of {len(story.job.checks)} checks on the data passed before training")

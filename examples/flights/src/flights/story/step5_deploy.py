@@ -34,7 +34,7 @@ def ask_over_grpc(story: Story, rows: np.ndarray) -> list[float]:
     request = oip.ModelInferRequest(model_name=MODEL, inputs=[tensor], raw_input_contents=[content])
     metadata = (("authorization", story.alice.authorization["Authorization"]),)
     with grpc.insecure_channel(story.endpoints["inference_grpc"]) as channel:
-        answer = GRPCInferenceServiceStub(channel).ModelInfer(request, metadata=metadata, timeout=10)
+        answer = GRPCInferenceServiceStub(channel).ModelInfer(request, metadata=metadata, timeout=60)
     if answer.raw_output_contents:
         return [float(p) for p in np.frombuffer(answer.raw_output_contents[0], "<f4")]
     return list(answer.outputs[0].contents.fp32_contents)

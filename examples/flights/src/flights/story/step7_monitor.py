@@ -9,7 +9,7 @@ from modelog.types import AlertChannel, Window
 from flights.story.cast import MODEL, MONTHS, Story
 from flights.story.step3_train import job_spec
 
-WAIT_S = 120.0
+WAIT_S = 900.0
 POLL_S = 0.05
 
 

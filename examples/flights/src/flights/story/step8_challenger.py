@@ -16,7 +16,7 @@ from modelog.types import CanaryLook, Comparison, Retraining
 from flights.story import step7_monitor
 from flights.story.cast import MODEL, Story
 
-WAIT_S = 180.0
+WAIT_S = 900.0
 POLL_S = 0.05
 STATE = "RETRAINING_STATE_"
 

@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
-DELIVERY_TIMEOUT_S = 5.0
+DELIVERY_TIMEOUT_S = 10.0
 MAX_MESSAGE_BYTES = 8_000_000
 log = structlog.get_logger()
 ErrorCallback = Callable[[KafkaError], None]
