@@ -100,3 +100,17 @@ def test_what_others_take_is_told_by_the_kernel() -> None:
             each.kill()
             each.wait()
     assert held_up_s(both[0].pid) == 0.0
+
+
+def test_it_ends_when_serving_is_killed() -> None:
+    hangs = "import os, threading; from modelog_serving.trying.__main__ import end_with; end_with(os.getppid()); "
+    hangs += "print(os.getpid(), flush=True); threading.Event().wait()"
+    serves = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hangs!r}])"
+    serving = subprocess.Popen([sys.executable, "-c", serves], stdout=subprocess.PIPE, text=True)
+    assert serving.stdout is not None
+    trial = Path(f"/proc/{int(serving.stdout.readline())}")
+    assert trial.exists()
+    serving.kill()
+    # It holds the other end of what it prints to.
+    assert serving.stdout.read() == ""
+    serving.wait()

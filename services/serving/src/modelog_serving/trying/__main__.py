@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sys
+import time
+from threading import Thread
 
 import msgspec
 
@@ -16,13 +18,14 @@ from modelog_serving.trying.task import MOST_HELD_UP_S, Done, Step, Task
 from modelog_serving.worker import wire
 from modelog_serving.worker.memory import limit
 
-# Serving kills what takes too long; where serving is gone, the kernel does, later.
-GRACE_S = 10.0
+# Serving kills what takes too long; where serving is gone it ends by itself, and in native code by the kernel.
+LOOK_S, GRACE_S = 1.0, 10.0
 # Traffic goes first.
 NICE = 10
 
 
 def main() -> None:
+    end_with(os.getppid())
     link = socket.socket(fileno=int(sys.argv[1]))
     head, body = wire.receive(link)
     task = msgspec.msgpack.decode(head, type=Task)
@@ -40,6 +43,17 @@ def main() -> None:
         most = task.limits.memory_bytes >> 20
         found = Found(REFUSED, f"it needs more than the {most} MiB that it may use", OUTGREW)
     wire.send(link, Done(found))
+
+
+def end_with(parent: int) -> None:
+    """From now on end when `parent` is no longer the parent of this process."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_S)
+        os._exit(1)
+
+    Thread(target=watch, name="ends with serving", daemon=True).start()
 
 
 if __name__ == "__main__":
