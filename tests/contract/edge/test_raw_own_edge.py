@@ -209,6 +209,25 @@ async def test_floods_of_frames_that_bring_nothing(edge: Edge, flood: bytes) -> 
         assert await raw.goaway() == Code.ENHANCE_YOUR_CALM
 
 
+async def test_who_sends_on_after_a_fault_learns_what_it_was(edge: Edge) -> None:
+    """A socket that is closed with bytes unread takes along what was on its way to the peer."""
+    async with Raw(edge) as raw:
+        raw.send(frames.frame(frames.PING, 0, 0, bytes(7)))
+        for _ in range(50):
+            raw.send(PING * 1000)
+            await asyncio.sleep(0.002)
+        assert await raw.goaway() == Code.FRAME_SIZE_ERROR
+
+
+async def test_who_sends_on_for_long_after_a_fault_is_cut_off(strict: Edge) -> None:
+    async with Raw(strict) as raw:
+        raw.send(frames.frame(frames.PING, 0, 0, bytes(7)))
+        async with asyncio.timeout(PATIENCE_S):
+            while not raw.writer.is_closing():
+                raw.send(PING)
+                await asyncio.sleep(0.01)
+
+
 async def test_a_flood_of_continuations(edge: Edge) -> None:
     """CVE-2024-27316."""
     async with Raw(edge) as raw:

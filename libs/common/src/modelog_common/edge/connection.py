@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self.reader = HeaderReader(limits)
         self._rest = bytearray()
         self._need = 0
-        self._prefaced = self.settled = self.acknowledged = self.ending = False
+        self._prefaced = self.settled = self.acknowledged = self.ending = self.lingers = False
         self.draining = self.final = False
         self.last = self.last_taken = 0
         self.skipped: list[range] = []
@@ -152,9 +152,15 @@ class Connection(asyncio.Protocol):
             self.outbox.put(frames.goaway(self.last_taken, Code.NO_ERROR))
             self.end_when_idle()
 
-    def end(self, fault: ConnectionFault | None = None) -> None:
-        """Close now. Calls that run are told that their streams are gone."""
+    def end(self, fault: ConnectionFault | None = None, *, lingers: bool = True) -> None:
+        """Close now; after a fault, once the peer has closed, or soon. Calls that run are told that they are over.
+
+        Where bytes of the peer are unread when a socket is closed, it loses what was sent to it last: it could not know
+        what it did wrong. So these are read, and dropped.
+        """
         if self.ending:
+            if self.lingers:
+                self.transport.close()
             return
         self.ending = True
         self.since = self.loop.time()
@@ -163,7 +169,14 @@ class Connection(asyncio.Protocol):
         for stream in list(self.streams.values()):
             self.forget(stream)
         self.outbox.flush()
-        self.transport.close()
+        self.lingers = lingers and fault is not None and self.transport.can_write_eof()
+        if not self.lingers:
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
 
     # The streams' side.
 

@@ -30,6 +30,7 @@ HEARD_S = 1.0
 END_S = 5.0
 NOT_FOUND = Status(Code.UNIMPLEMENTED, "Method not found!")
 CROWDED = ConnectionFault(frames.Code.ENHANCE_YOUR_CALM, "too many connections; try again later")
+MOST_CROWDED = 1.1
 BACKLOG = 1024
 # (path, handler) -> the handler to use.
 Wrap = Callable[[str, Any], Any]
@@ -143,7 +144,8 @@ class EdgeServer:
         if self._stopping:
             connection.end()
         elif len(self._connections) > self._limits.connections:
-            connection.end(CROWDED)
+            # Some may take their time to hear of it, but not any number.
+            connection.end(CROWDED, lingers=len(self._connections) <= self._limits.connections * MOST_CROWDED + 1)
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)

@@ -7,13 +7,16 @@ from modelog_common.edge.connection import Connection
 from modelog_common.edge.frames import Code, ConnectionFault
 
 LIFE_PING = b"alive???"
+# How long a peer is listened to that was told what it did wrong.
+LINGER_S = 5.0
 
 
 def check(connection: Connection, now: float) -> None:
     """Called every few seconds: whoever is slow beyond the limits is let go."""
     limits = connection.limits
     if connection.ending or (connection.outbox.paused and now - connection.unread_since > limits.unread_s):
-        if not connection.ending or now - connection.since > limits.unread_s:
+        longest_s = min(LINGER_S, limits.unread_s) if connection.lingers else limits.unread_s
+        if not connection.ending or now - connection.since > longest_s:
             connection.transport.abort()
         return
     if not (connection.settled and connection.acknowledged) and now - connection.since > limits.handshake_s:
