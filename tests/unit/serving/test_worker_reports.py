@@ -13,16 +13,18 @@ from modelog_common.domain.clock import ManualClock
 from modelog_common.domain.errors import NotAllowed, NotFound, Unavailable
 from modelog_common.stores.cache.memory import MemoryCache
 from modelog_serving.crew.begins import begins_of
-from modelog_serving.crew.frames import Done, Report, done
+from modelog_serving.crew.frames import Breakers, BreakerSeen, Done, Report, done
 from modelog_serving.crew.reports import Counted, Reporter, take
+from modelog_serving.deployment.resilience import Breaker, Resilience
 from modelog_serving.deployment.signature import Signature
-from modelog_serving.deployment.state import Deployment
+from modelog_serving.deployment.state import Deployment, Variant
 from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.predlog.followed import log_of_worker, worker_logs
 from modelog_serving.releasing.mirror import Mirror
+from modelog_serving.routing.breaker import State
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
-from modelog_serving.routing.guards import Guards
+from modelog_serving.routing.guards import Computed, Guards
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 from modelog_serving.runtimes.find import LazyRuntimes
@@ -86,6 +88,31 @@ def test_reports_of_two_workers_add_up_to_what_one_process_would_have_counted(
     assert chief.meter.busy_s() == pytest.approx(whole.meter.busy_s())
     told = [c.window.versions for c in chief.meter.closed(all_of_it=True)]
     assert told == [c.window.versions for c in whole.meter.closed(all_of_it=True)]
+
+
+async def test_breakers_are_told_when_one_of_them_changed() -> None:
+    clock, now_s = ManualClock(START), 10.0
+    meter = Meter(clock, MINUTE)
+    guards = Guards(meter, lambda _tenant, _command: None, clock, lambda: now_s)
+    whole = counted(clock)
+    reporter = Reporter(Counted(meter, whole.counters, whole.cache, whole.mirror, guards))
+    assert reporter.breakers() is None
+    broken = Resilience(breaker=Breaker(failure_share=0.5, window_s=30, min_requests=1, open_s=30, probes=1))
+    variants = {"1.0.0": Variant("1.0.0", 100.0, "a" * 64, "xgboost")}
+    route = Route("acme", Deployment(id="d-1", name="flights", model="flight-delay", resilience=broken), variants)
+    guards.look([route])
+    assert reporter.breakers() == Breakers((BreakerSeen("d-1", "1.0.0", State.CLOSED, 0.0),))
+    assert reporter.breakers() is None, "nothing is told twice"
+
+    async def fails() -> Computed:
+        raise Unavailable("no")
+
+    with pytest.raises(Unavailable):
+        await guards.answer(route, "1.0.0", fails)
+    now_s = 15.0
+    told = reporter.breakers()
+    assert told == Breakers((BreakerSeen("d-1", "1.0.0", State.OPEN, 25.0),))
+    assert reporter.breakers() is None, "that time goes on is no news"
 
 
 def test_failures_are_counted_too() -> None:

@@ -205,7 +205,8 @@ def status(name: str, as_of: Optional[str] = AsOf, as_json: bool = AsJson) -> No
                 told_of["when a version fails"] = _resilience(found.resilience)
                 told_of["retries, fallbacks"] = f"{found.resilience.retried}, {found.resilience.fallbacks}"
             for seen_now in found.resilience.breakers if found.resilience else []:
-                told_of[f"breaker of {seen_now.version}"] = word(seen_now.state, "BREAKER_STATE_")
+                where = f" in worker {seen_now.worker}" if seen_now.worker else ""
+                told_of[f"breaker of {seen_now.version}{where}"] = word(seen_now.state, "BREAKER_STATE_")
             show_fields(told_of | {"problems": problems or found.error})
 
 

@@ -46,9 +46,12 @@ class Breaker(Record):
 
 
 class BreakerStatus(Record):
+    """Of a version, in the worker process of this number; 0 where there are no workers."""
+
     version: str = ""
     state: str = ""
     again_in_s: float = 0.0
+    worker: int = 0
 
 
 class Retries(Record):

@@ -353,7 +353,7 @@ class Resilience(_message.Message):
     def fallback(self) -> Global___Fallback: ...
     @_builtins.property
     def breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BreakerStatus]:
-        """The breakers of the versions that answer, as this process has them."""
+        """The breakers of the versions that answer: those of each worker process, where there are workers."""
 
     def __init__(
         self,
@@ -419,20 +419,24 @@ class BreakerStatus(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     AGAIN_IN_S_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     state: Global___BreakerState.ValueType
     again_in_s: _builtins.float
     """Until it is tried again; 0 where it is asked."""
+    worker: _builtins.int
+    """The number of the worker process that has it; 0 where there are no workers."""
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
         state: Global___BreakerState.ValueType = ...,
         again_in_s: _builtins.float = ...,
+        worker: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["again_in_s", b"again_in_s", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["again_in_s", b"again_in_s", "state", b"state", "version", b"version", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

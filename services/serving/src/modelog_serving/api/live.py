@@ -80,6 +80,15 @@ class Live:
         told.fallbacks = self._guards.fallbacks(tenant, deployment.name)
         for seen in self._guards.breakers(route):
             told.breakers.add(version=seen.version, state=_STATES[seen.state], again_in_s=round(seen.again_in_s, 1))
+        for slot in self._crew.slots if self._crew is not None else ():
+            for broken in slot.breakers(route.deployment.id):
+                if broken.version in route.variants:
+                    told.breakers.add(
+                        version=broken.version,
+                        state=_STATES[broken.state],
+                        again_in_s=round(broken.again_in_s, 1),
+                        worker=slot.number,
+                    )
 
     def _add_local(self, route: Route, deployment: pb.Deployment) -> None:
         """The worker processes, which answer for all deployments, and whether this one rests; where replicas run

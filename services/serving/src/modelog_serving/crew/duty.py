@@ -140,9 +140,10 @@ class Duty:
 
     async def finish(self) -> None:
         """Report what is not reported yet."""
-        report = self._reporter.report()
-        if report is not None:
-            self._say(report)
+        told = [one for one in (self._reporter.report(), self._reporter.breakers()) if one is not None]
+        for one in told:
+            self._say(one)
+        if told:
             try:
                 await self._writer.drain()
             except OSError:

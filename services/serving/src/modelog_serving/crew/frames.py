@@ -14,6 +14,7 @@ from modelog_common.domain.errors import ModelogError, Unavailable
 
 from modelog_serving.engine.models import ModelRef
 from modelog_serving.failure.commands import RecordClosed, RecordOpened
+from modelog_serving.routing.breaker import State
 from modelog_serving.routing.meter import Closed, Total
 
 _SIZE = struct.Struct("<I")
@@ -125,6 +126,21 @@ class Shut(msgspec.Struct, frozen=True, tag=True):
     command: RecordClosed
 
 
+class BreakerSeen(msgspec.Struct, frozen=True):
+    """The circuit breaker of a deployment's version; `again_in_s` is 0 where it may be tried."""
+
+    deployment_id: str
+    version: str
+    state: State
+    again_in_s: float
+
+
+class Breakers(msgspec.Struct, frozen=True, tag=True):
+    """All circuit breakers that a worker has, told when one of them changed."""
+
+    seen: tuple[BreakerSeen, ...]
+
+
 class Seconds(msgspec.Struct, frozen=True):
     """How many requests to a version were answered and failed, and how long they took together."""
 
@@ -213,7 +229,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
 
 
 ToWorker = Begin | Admit | Load | Drop | Follow | Copied | Rest | Published | Done | Sums
-FromWorker = Warm | Listening | Done | Failed | Opened | Shut | AskLoad | AskDrop | AskSums | Report
+FromWorker = Warm | Listening | Done | Failed | Opened | Shut | AskLoad | AskDrop | AskSums | Report | Breakers
 _TO_WORKER, _FROM_WORKER = msgspec.msgpack.Decoder(ToWorker), msgspec.msgpack.Decoder(FromWorker)
 
 

@@ -6,8 +6,9 @@ from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
 
-from modelog_serving.crew.frames import Mirrored, Report, Seconds
+from modelog_serving.crew.frames import Breakers, BreakerSeen, Mirrored, Report, Seconds
 from modelog_serving.releasing.mirror import Mirror, Shadow
+from modelog_serving.routing.breaker import State
 from modelog_serving.routing.caching import AnswerCache
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.guards import Guards
@@ -35,6 +36,7 @@ class Reporter:
         self._lookups: Counter[tuple[str, str, bool]] = Counter()
         self._guarded: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]] = Counter(), Counter()
         self._shadows: dict[str, tuple[Shadow, Shadow]] = {}
+        self._breakers: dict[tuple[str, str], tuple[State, float]] = {}
 
     def report(self) -> Report | None:
         """What is new; None when nothing is."""
@@ -45,6 +47,15 @@ class Reporter:
             closed, self._seconds(), self._new_rows(), self._new_lookups(), self._new_copies(), self._new_guarded()
         )
         return None if report == Report() else report
+
+    def breakers(self) -> Breakers | None:
+        """All breakers, if one of them opened, closed, came or went since the last time; None otherwise."""
+        found = list(self._of.guards.all_breakers())
+        now = {(of, seen.version): (seen.state, again_s) for of, seen, again_s in found}
+        if now == self._breakers:
+            return None
+        self._breakers = now
+        return Breakers(tuple(BreakerSeen(of, *seen) for of, seen, _ in found))
 
     def _seconds(self) -> tuple[Seconds, ...]:
         found = []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from modelog_serving.crew.frames import (
@@ -17,6 +18,8 @@ from modelog_serving.crew.frames import (
     AskLoad,
     AskSums,
     Begin,
+    Breakers,
+    BreakerSeen,
     Done,
     Drop,
     Failed,
@@ -74,11 +77,22 @@ class Slot:
         self._admitted = False
         self._numbers = count(1)
         self._asked: dict[int, asyncio.Future[Done]] = {}
+        # What the worker that is here now told of its circuit breakers, and when, by the loop's clock.
+        self._breakers, self._told_s = Breakers(()), 0.0
 
     @property
     def pid(self) -> int | None:
         """Of the process, while there is one."""
         return None if self._process is None else self._process.pid
+
+    def breakers(self, deployment_id: str) -> list[BreakerSeen]:
+        """The worker's circuit breakers of a deployment, as they are now; none where there is no worker."""
+        passed_s = asyncio.get_running_loop().time() - self._told_s
+        return [
+            msgspec.structs.replace(seen, again_in_s=max(0.0, seen.again_in_s - passed_s))
+            for seen in self._breakers.seen
+            if seen.deployment_id == deployment_id
+        ]
 
     async def live(self) -> str:
         """Start a worker, listen to it, and return how it ended."""
@@ -105,6 +119,7 @@ class Slot:
     def _gone(self) -> None:
         self.listening.clear()
         self._admitted = False
+        self._breakers = Breakers(())
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -133,6 +148,8 @@ class Slot:
                 self._chief.recorded(tenant, command)
             case AskLoad() | AskDrop() | AskSums():
                 self._chief.asked(self, said)
+            case Breakers():
+                self._breakers, self._told_s = said, asyncio.get_running_loop().time()
             case Report():
                 self._chief.reported(self.number, said)
 

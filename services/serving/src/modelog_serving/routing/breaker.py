@@ -63,7 +63,8 @@ class CircuitBreaker:
         self._window = Window(setting.window_s, now_s, counts)
         self.state = State.CLOSED
         self.opened_s = 0.0
-        self._again_s = 0.0
+        # When it may be tried again, if it is open; each time it opens it is another.
+        self.again_s = 0.0
         self._trial = self._under_way = self._passed = 0
 
     def admit(self, now_s: float) -> Pass | None:
@@ -71,7 +72,7 @@ class CircuitBreaker:
         if self.state is State.CLOSED:
             return Pass()
         if self.state is State.OPEN:
-            if now_s < self._again_s:
+            if now_s < self.again_s:
                 return None
             self.state, self._under_way, self._passed = State.HALF_OPEN, 0, 0
             self._trial += 1
@@ -82,7 +83,7 @@ class CircuitBreaker:
 
     def again_in_s(self, now_s: float) -> float:
         """After so long it may be tried again; 0 for at once."""
-        return max(0.0, self._again_s - now_s) if self.state is State.OPEN else 0.0
+        return max(0.0, self.again_s - now_s) if self.state is State.OPEN else 0.0
 
     def passed(self, given: Pass) -> bool:
         """The request was answered; True when this closed the breaker: then a new window begins with `begin`."""
@@ -123,7 +124,7 @@ class CircuitBreaker:
         self._window.look(now_s, counts)
 
     def _open(self, now_s: float) -> None:
-        self.state, self._again_s = State.OPEN, now_s + self._setting.open_s
+        self.state, self.again_s = State.OPEN, now_s + self._setting.open_s
 
     def _ends(self, given: Pass) -> bool:
         """Whether it is a request of the trial that goes on now."""

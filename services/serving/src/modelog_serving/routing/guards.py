@@ -226,6 +226,14 @@ class Guards:
         for place in [place for place in self._guards if place not in known]:
             self._let_go(self._guards.pop(place))
 
+    def all_breakers(self) -> Iterator[tuple[str, Seen, float]]:
+        """All that there are: the id of the deployment, the breaker, and until when it is open, by the timer."""
+        now_s = self._timer_s()
+        for (_, deployment_id, version), guard in self._guards.items():
+            if guard.breaker is not None:
+                breaker = guard.breaker
+                yield deployment_id, Seen(version, breaker.state, breaker.again_in_s(now_s)), breaker.again_s
+
     def states(self) -> Iterator[tuple[float, dict[str, str]]]:
         """For each breaker 0 closed, 1 half open, 2 open; with whose it is."""
         numbers = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
