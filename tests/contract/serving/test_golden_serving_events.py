@@ -15,7 +15,7 @@ from modelog_serving.learning.events import LearningEvent
 from modelog_serving.release.events import ReleaseEvent
 from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
-from modelog_serving.trial.events import VersionTried
+from modelog_serving.trial.events import TrialEvent
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "golden").glob("*.json"))
@@ -37,7 +37,7 @@ TYPES = [
     *get_args(LearningEvent),
     TrafficMeasured,
     PredictionsSealed,
-    VersionTried,
+    *get_args(TrialEvent),
 ]
 
 

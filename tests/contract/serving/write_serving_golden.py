@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.decide import TRAFFIC
 from modelog_serving.traffic.events import TrafficMeasured, VersionTraffic
 from modelog_serving.traffic.latency import Latencies
-from modelog_serving.trial.events import Found, TrialLimits, VersionTried
+from modelog_serving.trial.decide import TRIALS
+from modelog_serving.trial.events import Found, TrialAsked, TrialEvent, TrialLimits, VersionTried
 
 GOLDEN = Path(__file__).parent / "golden"
 AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -189,6 +191,9 @@ TRIED = VersionTried(
     ),
     AT,
 )
+ASKED = TrialAsked(
+    "flight-delay", "1.0.0", "a" * 64, "xgboost", "the machine was out of memory", "bob", AT + timedelta(minutes=3)
+)
 SEALED = PredictionsSealed(
     ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
 )
@@ -199,7 +204,7 @@ TAUGHT: Sequence[LearningEvent] = (
     ModelLearned(*_OF, "1.0.0", 1, "a" * 64, "a" * 64, "b" * 64, Labels("c" * 64, 100), _SEEN, AT),
     LearningStopped(*_OF, "1.0.0", 1, "b" * 64, "a" * 64, _SEEN, "far worse", AT),
 )
-Told = DeploymentEvent | TrafficMeasured | ReleaseEvent | FailureEvent | PredictionsSealed | LearningEvent
+Told = DeploymentEvent | TrafficMeasured | ReleaseEvent | FailureEvent | PredictionsSealed | LearningEvent | TrialEvent
 STORIES: Sequence[Sequence[Told]] = (
     EXAMPLES,
     [EXAMPLES[0], CACHED],
@@ -210,6 +215,7 @@ STORIES: Sequence[Sequence[Told]] = (
     [SEALED],
     TAUGHT,
     [TRIED],
+    [TRIED, ASKED],
     *([*PATH, end] for end in ENDS),
 )
 
@@ -218,8 +224,9 @@ def seen_after(events: Sequence[Any]) -> dict[str, Any]:
     """What is made of events: the row that callers see, and who answers which part of the keys; traffic; segments."""
     if isinstance(events[-1], TrafficMeasured):
         return {"until": TRAFFIC.evolve(TRAFFIC.initial(), events[-1]).until.isoformat()}
-    if isinstance(events[-1], VersionTried):
-        message: dict[str, Any] = MessageToDict(trial_message(events[-1], len(events)))
+    if isinstance(events[-1], VersionTried | TrialAsked):
+        trial = reduce(TRIALS.evolve, events, TRIALS.initial())
+        message: dict[str, Any] = MessageToDict(trial_message(trial, len(events)))
         return message
     if isinstance(events[-1], ModelFailed):
         failures = FAILURES.evolve(FAILURES.initial(), events[-1])

@@ -108,6 +108,12 @@ def test_wrong_records_are_refused_in_words(
         predict(alice, deployment, records)
 
 
+def test_a_trial_can_be_asked_for_only_where_versions_are_tried(deployed: str, alice: modelog.Client, run: Any) -> None:
+    with pytest.raises(modelog.NotAllowed, match="versions are not tried here: there are no topics"):
+        alice.trials.again("late", "1.0.0", "no memory")
+    assert "versions are not tried here" in run("model", "try", "late", "1.0.0", "-m", "no memory", status=1).output
+
+
 def test_a_subject_is_told_serving(deployed: str, alice: modelog.Client) -> None:
     with pytest.raises(modelog.Invalid, match="parameters.subject: .*this model takes and gives numbers alone"):
         predict(alice, deployed, ROWS, subject="customer-17")

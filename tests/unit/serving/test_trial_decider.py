@@ -6,11 +6,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from modelog_common.testing.scenario import NOW as NOW_AT
 from modelog_common.testing.scenario import scenario
 from modelog_serving.deployment.signature import Signature, TensorSpec
-from modelog_serving.trial.commands import Conditions, RecordTrial
+from modelog_serving.trial.commands import AskTrial, Conditions, RecordTrial
 from modelog_serving.trial.decide import TRIALS, trial_id
-from modelog_serving.trial.events import FILE, KEPT, NOT_TRIED, REFUSED, WORKS, Found, TrialLimits, VersionTried
+from modelog_serving.trial.events import (
+    FILE,
+    KEPT,
+    NOT_TRIED,
+    REFUSED,
+    WORKS,
+    Found,
+    TrialAsked,
+    TrialLimits,
+    VersionTried,
+)
 
 AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 LIMITS = TrialLimits(300, 30, 4 << 30)
@@ -69,6 +80,21 @@ def test_what_may_be_otherwise_now_is_told(before: Found, under: Conditions) -> 
 def test_a_file_that_is_still_not_there_is_not_told_of_again() -> None:
     gone = Found(NOT_TRIED, "there is no such file", FILE)
     scenario(TRIALS, given=[tried(gone)], when=record(gone), then=[])
+
+
+@pytest.mark.parametrize("found", [WORKING, Found(REFUSED, "its process died", "died")])
+def test_who_asks_has_it_tried_again_once_whatever_comes_of_it(found: Found) -> None:
+    ask, asked = AskTrial(*ABOUT[1:], "no memory"), TrialAsked(*ABOUT[1:], "no memory", "bob", NOW_AT)
+    after = scenario(TRIALS, given=[tried(found)], when=ask, by="bob", then=[asked])
+    # What is known holds meanwhile, and does not keep it from being tried.
+    assert (after.holds(NOW), after.settles(NOW)) == (True, False)
+    scenario(TRIALS, given=[tried(found), asked], when=ask, by="eve", then=[])
+    after = scenario(TRIALS, given=[tried(found), asked], when=record(found), then=[tried(found)])
+    assert (after.settles(NOW), after.asked) == (True, None)
+
+
+def test_what_waits_for_its_first_trial_waits_on() -> None:
+    scenario(TRIALS, when=AskTrial(*ABOUT[1:], "soon"), then=[])
 
 
 def test_another_signature_tenant_or_flavor_is_another_trial() -> None:

@@ -248,7 +248,7 @@ def _trials(host: Host, own: ServingSettings, queries: Queries, plane: Plane) ->
     inbox = TrialInbox(host.data_dir / "trials.db", host.store.history)
     entities, at = Entities(host.store, TRIALS, EVENTS, host.snapshots), host.data_dir / MODEL_FOLDER
     trier = Trier(inbox, plane.verdicts, entities, plane.files, at, own.threads, host.clock)
-    servicer = TrialsServicer(TrialsAsked(queries, plane.versions, trier.doing, not_trying))
+    servicer = TrialsServicer(TrialsAsked(queries, plane.versions, trier, not_trying), host.clock)
     host.serve(add_TrialsServicer_to_server, servicer, TRIALS_NAME)
     host.on_close(inbox.closed)
     if host.event_bus is None or not_trying:

@@ -25,7 +25,7 @@ from modelog_serving.release.events import (
 )
 from modelog_serving.segment.events import PredictionsSealed
 from modelog_serving.traffic.events import TrafficMeasured
-from modelog_serving.trial.events import VersionTried
+from modelog_serving.trial.events import TrialAsked, VersionTried
 
 EVENTS = EventTypes(
     (
@@ -51,5 +51,6 @@ EVENTS = EventTypes(
         ModelLearned,
         LearningStopped,
         VersionTried,
+        TrialAsked,
     )
 )

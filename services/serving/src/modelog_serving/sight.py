@@ -23,6 +23,7 @@ VOCABULARY = Vocabulary(
         "SetResilienceRequest.name": "deployment",
         "ExportDeploymentRequest.name": "deployment",
         "StopDeploymentRequest.name": "deployment",
+        "VersionTrial.asked_model": "model",
     },
 )
 

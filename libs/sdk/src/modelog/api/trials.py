@@ -21,13 +21,21 @@ class Trials:
 
     def get(self, model: str, version: str, *, as_of: Optional[str] = None) -> VersionTrial:
         """The trial of a version."""
-        path = f"/api/v1/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/trial"
-        return self._transport.get(path, VersionTrial, as_of=as_of)
+        return self._transport.get(_path(model, version), VersionTrial, as_of=as_of)
+
+    def again(self, model: str, version: str, reason: str = "") -> VersionTrial:
+        """Have a version tried again, whatever is known of its file; what is known holds until it was: see `wait`.
+
+        Raises NotAllowed where versions are not tried.
+        """
+        return self._transport.post(_path(model, version), VersionTrial, {"reason": reason})
 
     def wait(
         self, model: str, version: str, *, timeout_s: float = 600.0, say: Optional[Callable[[str], None]] = None
     ) -> VersionTrial:
-        """The trial of a version once it is over; `say` is told what is done with it, whenever that is something else.
+        """The trial of a version once it is over, and nobody asks for another one.
+
+        `say` is told what is done with it, whenever that is something else.
 
         Raises NotAllowed where versions are not tried, Unavailable after `timeout_s`.
         """
@@ -45,3 +53,7 @@ class Trials:
                 say(doing)
             told = doing
             time.sleep(LOOK_S)
+
+
+def _path(model: str, version: str) -> str:
+    return f"/api/v1/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/trial"

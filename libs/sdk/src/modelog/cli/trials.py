@@ -1,4 +1,4 @@
-"""modelog model trial."""
+"""modelog model trial and modelog model try."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ WORDS = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `modelog model`."""
+    """Add the commands to `modelog model`."""
     app.command("trial")(trial)
+    app.command("try")(try_again)
 
 
 def trial(
@@ -35,15 +36,43 @@ def trial(
     """What became of a version when it was tried. Example: `modelog model trial flight-delay 1.1.0 --wait`"""
     with told(), modelog.connect() as client:
         if wait:
-            found = client.trials.wait(name, version, timeout_s=timeout_s, say=_tell)
+            _waited(client, name, version, timeout_s, as_json)
         else:
-            found = client.trials.get(name, version, as_of=as_of)
-        if as_json:
-            show_json(found)
+            _show(client.trials.get(name, version, as_of=as_of), as_json)
+
+
+def try_again(
+    name: str,
+    version: str,
+    message: str = typer.Option("", "--message", "-m", help="Why; it stands in the log."),
+    wait: bool = typer.Option(False, "--wait", help="Wait until it was tried; exit status 1 if it was refused."),
+    timeout_s: float = typer.Option(600.0, "--timeout-s", help="Wait no longer."),
+    as_json: bool = AsJson,
+) -> None:
+    """Have a version tried again, as after a refusal that the machine caused; until then what is known holds.
+
+    Example: `modelog model try flight-delay 1.1.0 -m "the machine was out of memory" --wait`
+    """
+    with told(), modelog.connect() as client:
+        found = client.trials.again(name, version, message)
+        if wait:
+            _waited(client, name, version, timeout_s, as_json)
         else:
-            show_fields(_fields(found))
-        if wait and found.state == "TRIAL_STATE_REFUSED":
-            raise typer.Exit(1)
+            _show(found, as_json)
+
+
+def _waited(client: modelog.Client, name: str, version: str, timeout_s: float, as_json: bool) -> None:
+    found = client.trials.wait(name, version, timeout_s=timeout_s, say=_tell)
+    _show(found, as_json)
+    if found.state == "TRIAL_STATE_REFUSED":
+        raise typer.Exit(1)
+
+
+def _show(found: VersionTrial, as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        show_fields(_fields(found))
 
 
 def _tell(doing: str) -> None:
@@ -57,6 +86,8 @@ def _fields(found: VersionTrial) -> "dict[str, object]":
         "state": WORDS.get(found.state, found.state),
         "reason": found.reason,
         "now": found.doing,
+        "asked for again": f"{found.asked_at} by {found.asked_by}" if found.asked_at else "",
+        "for": found.asked_why,
         "tried": found.tried_at,
         "as": other if found.tried_at else "",
         "engine": found.engine,

@@ -195,8 +195,11 @@ class VersionTrial(Record):
     position: int = 0
     doing: str = ""
     trying: bool = False
+    asked_by: str = ""
+    asked_why: str = ""
+    asked_at: Optional[datetime] = None
 
     @property
     def waiting(self) -> bool:
-        """Whether it was not tried yet."""
-        return self.state == "TRIAL_STATE_WAITING"
+        """Whether a trial of it is still to come: it was not tried yet, or somebody asked for another one."""
+        return self.state == "TRIAL_STATE_WAITING" or self.asked_at is not None

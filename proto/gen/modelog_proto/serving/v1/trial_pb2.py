@@ -28,7 +28,7 @@ from modelog_proto.common.v1 import common_pb2 as modelog_dot_common_dot_v1_dot_
 from modelog_proto.common.v1 import options_pb2 as modelog_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emodelog/serving/v1/trial.proto\x12\x12modelog.serving.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xfd\x04\n\x0cVersionTrial\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.modelog.serving.v1.TrialState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x06 \x01(\t\x12\x15\n\rtried_version\x18\x07 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0b\n\x03why\x18\t \x01(\t\x12\x0e\n\x06sample\x18\n \x01(\t\x12\x0c\n\x04rows\x18\x0b \x01(\x05\x12\x1f\n\x12largest_difference\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12\x11\n\ttolerance\x18\r \x01(\x01\x12\x0f\n\x07unequal\x18\x0e \x01(\x08\x12\x0e\n\x06row_us\x18\x0f \x01(\x01\x12\x14\n\x0crow_of_32_us\x18\x10 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x11 \x01(\x03\x12\x0f\n\x07missing\x18\x12 \x01(\t\x12\x10\n\x08\x61pproved\x18\x13 \x01(\x08\x12@\n\x08packages\x18\x14 \x03(\x0b\x32..modelog.serving.v1.VersionTrial.PackagesEntry\x12,\n\x08tried_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x16 \x01(\x03\x12\x13\n\x05\x64oing\x18\x17 \x01(\tB\x04\x98\xb5\x18\x01\x12\x14\n\x06trying\x18\x18 \x01(\x08\x42\x04\x98\xb5\x18\x01\x1a/\n\rPackagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x15\n\x13_largest_difference\"t\n\x0fGetTrialRequest\x12\x18\n\x05model\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x19\n\x07version\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18(\x12,\n\x04read\x18\x03 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions*\xac\x01\n\nTrialState\x12\x1b\n\x17TRIAL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRIAL_STATE_WAITING\x10\x01\x12\x15\n\x11TRIAL_STATE_WORKS\x10\x02\x12\x1d\n\x19TRIAL_STATE_KEPT_ORIGINAL\x10\x03\x12\x17\n\x13TRIAL_STATE_REFUSED\x10\x04\x12\x19\n\x15TRIAL_STATE_NOT_TRIED\x10\x05\x32\xa8\x01\n\x06Trials\x12\x9d\x01\n\x08GetTrial\x12#.modelog.serving.v1.GetTrialRequest\x1a .modelog.serving.v1.VersionTrial\"J\x92\xb5\x18\x0f\x64\x65ployment.read\x82\xd3\xe4\x93\x02\x31\x12//api/v1/models/{model}/versions/{version}/trialb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emodelog/serving/v1/trial.proto\x12\x12modelog.serving.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emodelog/common/v1/common.proto\x1a\x1fmodelog/common/v1/options.proto\"\xe5\x05\n\x0cVersionTrial\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.modelog.serving.v1.TrialState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x06 \x01(\t\x12\x15\n\rtried_version\x18\x07 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0b\n\x03why\x18\t \x01(\t\x12\x0e\n\x06sample\x18\n \x01(\t\x12\x0c\n\x04rows\x18\x0b \x01(\x05\x12\x1f\n\x12largest_difference\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12\x11\n\ttolerance\x18\r \x01(\x01\x12\x0f\n\x07unequal\x18\x0e \x01(\x08\x12\x0e\n\x06row_us\x18\x0f \x01(\x01\x12\x14\n\x0crow_of_32_us\x18\x10 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x11 \x01(\x03\x12\x0f\n\x07missing\x18\x12 \x01(\t\x12\x10\n\x08\x61pproved\x18\x13 \x01(\x08\x12@\n\x08packages\x18\x14 \x03(\x0b\x32..modelog.serving.v1.VersionTrial.PackagesEntry\x12,\n\x08tried_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x16 \x01(\x03\x12\x13\n\x05\x64oing\x18\x17 \x01(\tB\x04\x98\xb5\x18\x01\x12\x14\n\x06trying\x18\x18 \x01(\x08\x42\x04\x98\xb5\x18\x01\x12\x10\n\x08\x61sked_by\x18\x19 \x01(\t\x12\x11\n\tasked_why\x18\x1a \x01(\t\x12,\n\x08\x61sked_at\x18\x1b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61sked_model\x18\x1c \x01(\t\x1a/\n\rPackagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x15\n\x13_largest_difference\"{\n\x0fTryAgainRequest\x12\x18\n\x05model\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x19\n\x07version\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18(\x12\x17\n\x06reason\x18\x03 \x01(\tB\x07\x8a\xb5\x18\x03\x18\xd0\x0f\x12\x1a\n\nrequest_id\x18\x04 \x01(\tB\x06\x8a\xb5\x18\x02\x18\x64\"t\n\x0fGetTrialRequest\x12\x18\n\x05model\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x01\x18\xc8\x01\x12\x19\n\x07version\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x01\x18(\x12,\n\x04read\x18\x03 \x01(\x0b\x32\x1e.modelog.common.v1.ReadOptions*\xac\x01\n\nTrialState\x12\x1b\n\x17TRIAL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRIAL_STATE_WAITING\x10\x01\x12\x15\n\x11TRIAL_STATE_WORKS\x10\x02\x12\x1d\n\x19TRIAL_STATE_KEPT_ORIGINAL\x10\x03\x12\x17\n\x13TRIAL_STATE_REFUSED\x10\x04\x12\x19\n\x15TRIAL_STATE_NOT_TRIED\x10\x05\x32\xcc\x02\n\x06Trials\x12\x9d\x01\n\x08GetTrial\x12#.modelog.serving.v1.GetTrialRequest\x1a .modelog.serving.v1.VersionTrial\"J\x92\xb5\x18\x0f\x64\x65ployment.read\x82\xd3\xe4\x93\x02\x31\x12//api/v1/models/{model}/versions/{version}/trial\x12\xa1\x01\n\x08TryAgain\x12#.modelog.serving.v1.TryAgainRequest\x1a .modelog.serving.v1.VersionTrial\"N\x92\xb5\x18\x10\x64\x65ployment.write\x82\xd3\xe4\x93\x02\x34\"//api/v1/models/{model}/versions/{version}/trial:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,20 +41,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERSIONTRIAL'].fields_by_name['doing']._serialized_options = b'\230\265\030\001'
   _globals['_VERSIONTRIAL'].fields_by_name['trying']._loaded_options = None
   _globals['_VERSIONTRIAL'].fields_by_name['trying']._serialized_options = b'\230\265\030\001'
+  _globals['_TRYAGAINREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_TRYAGAINREQUEST'].fields_by_name['model']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
+  _globals['_TRYAGAINREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_TRYAGAINREQUEST'].fields_by_name['version']._serialized_options = b'\212\265\030\004\010\001\030('
+  _globals['_TRYAGAINREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_TRYAGAINREQUEST'].fields_by_name['reason']._serialized_options = b'\212\265\030\003\030\320\017'
+  _globals['_TRYAGAINREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TRYAGAINREQUEST'].fields_by_name['request_id']._serialized_options = b'\212\265\030\002\030d'
   _globals['_GETTRIALREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_GETTRIALREQUEST'].fields_by_name['model']._serialized_options = b'\212\265\030\005\010\001\030\310\001'
   _globals['_GETTRIALREQUEST'].fields_by_name['version']._loaded_options = None
   _globals['_GETTRIALREQUEST'].fields_by_name['version']._serialized_options = b'\212\265\030\004\010\001\030('
   _globals['_TRIALS'].methods_by_name['GetTrial']._loaded_options = None
   _globals['_TRIALS'].methods_by_name['GetTrial']._serialized_options = b'\222\265\030\017deployment.read\202\323\344\223\0021\022//api/v1/models/{model}/versions/{version}/trial'
-  _globals['_TRIALSTATE']._serialized_start=941
-  _globals['_TRIALSTATE']._serialized_end=1113
+  _globals['_TRIALS'].methods_by_name['TryAgain']._loaded_options = None
+  _globals['_TRIALS'].methods_by_name['TryAgain']._serialized_options = b'\222\265\030\020deployment.write\202\323\344\223\0024\"//api/v1/models/{model}/versions/{version}/trial:\001*'
+  _globals['_TRIALSTATE']._serialized_start=1170
+  _globals['_TRIALSTATE']._serialized_end=1342
   _globals['_VERSIONTRIAL']._serialized_start=183
-  _globals['_VERSIONTRIAL']._serialized_end=820
-  _globals['_VERSIONTRIAL_PACKAGESENTRY']._serialized_start=750
-  _globals['_VERSIONTRIAL_PACKAGESENTRY']._serialized_end=797
-  _globals['_GETTRIALREQUEST']._serialized_start=822
-  _globals['_GETTRIALREQUEST']._serialized_end=938
-  _globals['_TRIALS']._serialized_start=1116
-  _globals['_TRIALS']._serialized_end=1284
+  _globals['_VERSIONTRIAL']._serialized_end=924
+  _globals['_VERSIONTRIAL_PACKAGESENTRY']._serialized_start=854
+  _globals['_VERSIONTRIAL_PACKAGESENTRY']._serialized_end=901
+  _globals['_TRYAGAINREQUEST']._serialized_start=926
+  _globals['_TRYAGAINREQUEST']._serialized_end=1049
+  _globals['_GETTRIALREQUEST']._serialized_start=1051
+  _globals['_GETTRIALREQUEST']._serialized_end=1167
+  _globals['_TRIALS']._serialized_start=1345
+  _globals['_TRIALS']._serialized_end=1677
 # @@protoc_insertion_point(module_scope)

@@ -98,6 +98,10 @@ class VersionTrial(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     DOING_FIELD_NUMBER: _builtins.int
     TRYING_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    ASKED_WHY_FIELD_NUMBER: _builtins.int
+    ASKED_AT_FIELD_NUMBER: _builtins.int
+    ASKED_MODEL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     state: Global___TrialState.ValueType
@@ -139,12 +143,19 @@ class VersionTrial(_message.Message):
     """What is done with it now; or, of one that waits, why nobody will try it."""
     trying: _builtins.bool
     """Whether versions are tried here at all."""
+    asked_by: _builtins.str
+    """Who asked for another trial, why and when, until it has come; what is told above holds until then."""
+    asked_why: _builtins.str
+    asked_model: _builtins.str
+    """The model as a version of which it was asked for; empty, as the two texts are, where that is another model."""
     @_builtins.property
     def packages(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Versions of what runs it, by package."""
 
     @_builtins.property
     def tried_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def asked_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -172,16 +183,48 @@ class VersionTrial(_message.Message):
         position: _builtins.int = ...,
         doing: _builtins.str = ...,
         trying: _builtins.bool = ...,
+        asked_by: _builtins.str = ...,
+        asked_why: _builtins.str = ...,
+        asked_at: _timestamp_pb2.Timestamp | None = ...,
+        asked_model: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_largest_difference", b"_largest_difference", "largest_difference", b"largest_difference", "tried_at", b"tried_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_largest_difference", b"_largest_difference", "asked_at", b"asked_at", "largest_difference", b"largest_difference", "tried_at", b"tried_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_largest_difference", b"_largest_difference", "approved", b"approved", "cause", b"cause", "doing", b"doing", "engine", b"engine", "largest_difference", b"largest_difference", "memory_bytes", b"memory_bytes", "missing", b"missing", "model", b"model", "model_digest", b"model_digest", "packages", b"packages", "position", b"position", "reason", b"reason", "row_of_32_us", b"row_of_32_us", "row_us", b"row_us", "rows", b"rows", "sample", b"sample", "state", b"state", "tolerance", b"tolerance", "tried_at", b"tried_at", "tried_version", b"tried_version", "trying", b"trying", "unequal", b"unequal", "version", b"version", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_largest_difference", b"_largest_difference", "approved", b"approved", "asked_at", b"asked_at", "asked_by", b"asked_by", "asked_model", b"asked_model", "asked_why", b"asked_why", "cause", b"cause", "doing", b"doing", "engine", b"engine", "largest_difference", b"largest_difference", "memory_bytes", b"memory_bytes", "missing", b"missing", "model", b"model", "model_digest", b"model_digest", "packages", b"packages", "position", b"position", "reason", b"reason", "row_of_32_us", b"row_of_32_us", "row_us", b"row_us", "rows", b"rows", "sample", b"sample", "state", b"state", "tolerance", b"tolerance", "tried_at", b"tried_at", "tried_version", b"tried_version", "trying", b"trying", "unequal", b"unequal", "version", b"version", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__largest_difference: _TypeAlias = _typing.Literal["largest_difference"]  # noqa: Y015
     _WhichOneofArgType__largest_difference: _TypeAlias = _typing.Literal["_largest_difference", b"_largest_difference"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__largest_difference) -> _WhichOneofReturnType__largest_difference | None: ...
 
 Global___VersionTrial: _TypeAlias = VersionTrial  # noqa: Y015
+
+@_typing.final
+class TryAgainRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    version: _builtins.str
+    reason: _builtins.str
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        version: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryAgainRequest: _TypeAlias = TryAgainRequest  # noqa: Y015
 
 @_typing.final
 class GetTrialRequest(_message.Message):

@@ -40,6 +40,11 @@ class TrialsStub:
                 request_serializer=modelog_dot_serving_dot_v1_dot_trial__pb2.GetTrialRequest.SerializeToString,
                 response_deserializer=modelog_dot_serving_dot_v1_dot_trial__pb2.VersionTrial.FromString,
                 _registered_method=True)
+        self.TryAgain = channel.unary_unary(
+                '/modelog.serving.v1.Trials/TryAgain',
+                request_serializer=modelog_dot_serving_dot_v1_dot_trial__pb2.TryAgainRequest.SerializeToString,
+                response_deserializer=modelog_dot_serving_dot_v1_dot_trial__pb2.VersionTrial.FromString,
+                _registered_method=True)
 
 
 class TrialsServicer:
@@ -53,12 +58,24 @@ class TrialsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TryAgain(self, request, context):
+        """Has a version tried again, whatever is known of its file: a refusal may have been the machine's fault.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrialsServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetTrial': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTrial,
                     request_deserializer=modelog_dot_serving_dot_v1_dot_trial__pb2.GetTrialRequest.FromString,
+                    response_serializer=modelog_dot_serving_dot_v1_dot_trial__pb2.VersionTrial.SerializeToString,
+            ),
+            'TryAgain': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryAgain,
+                    request_deserializer=modelog_dot_serving_dot_v1_dot_trial__pb2.TryAgainRequest.FromString,
                     response_serializer=modelog_dot_serving_dot_v1_dot_trial__pb2.VersionTrial.SerializeToString,
             ),
     }
@@ -89,6 +106,33 @@ class Trials:
             target,
             '/modelog.serving.v1.Trials/GetTrial',
             modelog_dot_serving_dot_v1_dot_trial__pb2.GetTrialRequest.SerializeToString,
+            modelog_dot_serving_dot_v1_dot_trial__pb2.VersionTrial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TryAgain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelog.serving.v1.Trials/TryAgain',
+            modelog_dot_serving_dot_v1_dot_trial__pb2.TryAgainRequest.SerializeToString,
             modelog_dot_serving_dot_v1_dot_trial__pb2.VersionTrial.FromString,
             options,
             channel_credentials,

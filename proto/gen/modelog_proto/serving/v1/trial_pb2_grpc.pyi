@@ -35,6 +35,8 @@ class TrialsStub:
     def __new__(cls, channel: _aio.Channel) -> TrialsAsyncStub: ...
     GetTrial: _grpc.UnaryUnaryMultiCallable[_trial_pb2.GetTrialRequest, _trial_pb2.VersionTrial]
     """What became of one."""
+    TryAgain: _grpc.UnaryUnaryMultiCallable[_trial_pb2.TryAgainRequest, _trial_pb2.VersionTrial]
+    """Has a version tried again, whatever is known of its file: a refusal may have been the machine's fault."""
 
 @_typing.type_check_only
 class TrialsAsyncStub(TrialsStub):
@@ -43,6 +45,8 @@ class TrialsAsyncStub(TrialsStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTrial: _aio.UnaryUnaryMultiCallable[_trial_pb2.GetTrialRequest, _trial_pb2.VersionTrial]  # type: ignore[assignment]
     """What became of one."""
+    TryAgain: _aio.UnaryUnaryMultiCallable[_trial_pb2.TryAgainRequest, _trial_pb2.VersionTrial]  # type: ignore[assignment]
+    """Has a version tried again, whatever is known of its file: a refusal may have been the machine's fault."""
 
 class TrialsServicer(metaclass=_abc_1.ABCMeta):
     """Trials of versions, soon after they are registered."""
@@ -54,5 +58,13 @@ class TrialsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trial_pb2.VersionTrial, _abc.Awaitable[_trial_pb2.VersionTrial]]:
         """What became of one."""
+
+    @_abc_1.abstractmethod
+    def TryAgain(
+        self,
+        request: _trial_pb2.TryAgainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trial_pb2.VersionTrial, _abc.Awaitable[_trial_pb2.VersionTrial]]:
+        """Has a version tried again, whatever is known of its file: a refusal may have been the machine's fault."""
 
 def add_TrialsServicer_to_server(servicer: TrialsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelog_lineage.story.telling import Happened, Sentence
-from modelog_lineage.story.words import Payload, count, listed, word
+from modelog_lineage.story.words import Payload, because, count, listed, word
 
 
 def _version(p: Payload) -> str:
@@ -65,11 +65,16 @@ def _tried(p: Payload) -> str:
     return f"{word(p['model'])} {word(p['version'])} was tried: {word(found['state'])}{why}"
 
 
+def _asked(p: Payload) -> str:
+    return f"{word(p['by'])} had {word(p['model'])} {word(p['version'])} tried again{because(p['reason'])}"
+
+
 SENTENCES: Mapping[str, Sentence] = {
     "serving.TrafficMeasured": Sentence(_measured, _measured_often),
     "serving.ModelFailed": Sentence(_failed, _failed_often),
     "serving.PredictionsSealed": Sentence(_sealed, _sealed_often),
     "serving.VersionTried": Sentence(_tried),
+    "serving.TrialAsked": Sentence(_asked),
     "monitoring.LevelMeasured": Sentence(_held, _held_often),
     "monitoring.LevelBurning": Sentence(lambda p: f"an error budget burns ({word(p['severity'])}): {word(p['text'])}"),
     "monitoring.LevelMet": Sentence(lambda p: f"an error budget burns no more: {word(p['text'])}"),

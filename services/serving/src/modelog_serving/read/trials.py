@@ -9,7 +9,7 @@ from modelog_common.read.tables import Change, Put
 from modelog_proto.serving.v1 import trial_pb2 as pb
 
 from modelog_serving.read.tables import TRIALS, timestamp
-from modelog_serving.trial.events import KEPT, NOT_TRIED, REFUSED, WORKS, VersionTried
+from modelog_serving.trial.events import KEPT, NOT_TRIED, REFUSED, WORKS
 from modelog_serving.trial.state import Trial
 
 STATES = {
@@ -24,14 +24,17 @@ def trial_rows(trial: Trial, stored: StoredEvent) -> Sequence[Change]:
     """The row of a file's last trial."""
     if trial.last is None:
         return ()
-    body = trial_message(trial.last, stored.position).SerializeToString()
+    body = trial_message(trial, stored.position).SerializeToString()
     return [Put(TRIALS, {"trial_id": stored.stream.partition("-")[2]}, body, {"digest": trial.last.model_digest})]
 
 
-def trial_message(tried: VersionTried, position: int) -> pb.VersionTrial:
-    """A trial as it is answered, for the version of which it was made."""
+def trial_message(trial: Trial, position: int) -> pb.VersionTrial:
+    """A trial as it is answered, for the version of which it was made; nothing of one that was never made."""
+    tried, asked = trial.last, trial.asked
+    if tried is None:
+        return pb.VersionTrial()
     found = tried.found
-    return pb.VersionTrial(
+    message = pb.VersionTrial(
         model=tried.model,
         version=tried.version,
         state=STATES[found.state],
@@ -55,3 +58,7 @@ def trial_message(tried: VersionTried, position: int) -> pb.VersionTrial:
         tried_at=timestamp(tried.at),
         position=position,
     )
+    if asked is not None:
+        message.asked_by, message.asked_why, message.asked_model = asked.by, asked.reason, asked.model
+        message.asked_at.CopyFrom(timestamp(asked.at))
+    return message

@@ -31,4 +31,15 @@ class RecordTrial:
     at: datetime
 
 
-TrialCommand = RecordTrial
+@dataclass(frozen=True)
+class AskTrial:
+    """Have a file tried again, as a version of a model."""
+
+    model: str
+    version: str
+    model_digest: str
+    flavor: str
+    reason: str
+
+
+TrialCommand = RecordTrial | AskTrial

@@ -72,4 +72,17 @@ class VersionTried:
     at: datetime
 
 
-TrialEvent = VersionTried
+@event("serving.TrialAsked", version=1)
+class TrialAsked:
+    """Somebody wants a file tried again, as a version of a model; what is known of it holds until it was."""
+
+    model: str
+    version: str
+    model_digest: str
+    flavor: str
+    reason: str
+    by: str
+    at: datetime
+
+
+TrialEvent = VersionTried | TrialAsked

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
+from modelog_common.domain.context import Context
+from modelog_common.domain.errors import NotAllowed
 from modelog_common.read.queries import Queries
 from modelog_proto.common.v1.common_pb2 import ReadOptions
 from modelog_proto.serving.v1 import trial_pb2 as pb
@@ -12,6 +13,7 @@ from modelog_proto.serving.v1 import trial_pb2 as pb
 from modelog_serving.deployment.commands import Candidate
 from modelog_serving.read.tables import TRIALS
 from modelog_serving.trial.decide import trial_id
+from modelog_serving.trying.trier import Trier
 
 NO_FILE = "the version names no file, only where it came from"
 
@@ -25,12 +27,22 @@ class VersionsThen(Protocol):
 
 
 class TrialsAsked:
-    """`doing` tells what a trial is about to do; `not_trying` says why nothing is tried here, "" where it is."""
+    """`trier` tries; `not_trying` says why nothing is tried here, "" where it is."""
 
-    def __init__(
-        self, queries: Queries, versions: VersionsThen, doing: Callable[[str], str], not_trying: str = ""
-    ) -> None:
-        self._queries, self._versions, self._doing, self._not_trying = queries, versions, doing, not_trying
+    def __init__(self, queries: Queries, versions: VersionsThen, trier: Trier, not_trying: str = "") -> None:
+        self._queries, self._versions, self._trier, self._not_trying = queries, versions, trier, not_trying
+
+    async def again(self, model: str, version: str, reason: str, ctx: Context) -> pb.VersionTrial:
+        """Have a version tried again; returns what is known of it until then.
+
+        Raises NotFound when there is no such version, NotAllowed when it cannot be tried.
+        """
+        candidate = await self._versions.at(model, version, ReadOptions())
+        why_not = self._not_trying if candidate.digest else NO_FILE
+        if why_not:
+            raise NotAllowed(why_not)
+        position = await self._trier.again(ctx.tenant, model, version, candidate, reason, ctx)
+        return await self.of(model, version, ReadOptions(at_least=position), ctx.tenant)
 
     async def of(self, model: str, version: str, read: ReadOptions, tenant: str) -> pb.VersionTrial:
         """The trial of a version, as of a moment or now; raises NotFound when there is no such version."""
@@ -44,10 +56,12 @@ class TrialsAsked:
         elif found.model != model:
             # Whoever may see this version need not be allowed to see the other one.
             found.tried_version = ""
+        if found.asked_model != model:
+            found.asked_by = found.asked_why = found.asked_model = ""
         found.model, found.version = model, version
         if not read.as_of:
             found.trying = not self._not_trying
-            found.doing = self._doing(trial)
+            found.doing = self._trier.doing(trial)
             if found.state == pb.TRIAL_STATE_WAITING and self._not_trying:
                 found.doing = self._not_trying
         return found

@@ -148,6 +148,11 @@ class TrialInbox(InboxFile):
         """Look at every version again, as after a start: what runs them may have changed."""
         self._db.execute("UPDATE versions SET waits = 1")
 
+    def wait_again(self, tenant: str, model: str, version: str) -> None:
+        """Look at a version again soon; one that the topic has not told of yet waits when it does."""
+        asked = "UPDATE versions SET waits = 1 WHERE tenant = ? AND model = ? AND version = ?"
+        self._db.execute(asked, (tenant, model, version))
+
     def next(self, but: Container[tuple[str, str, str]] = ()) -> Waiting | None:
         """The newest version that waits, but these; None when there is none."""
         for row in self._db.execute(f"SELECT {_COLUMNS} FROM versions WHERE waits = 1 ORDER BY changed DESC"):

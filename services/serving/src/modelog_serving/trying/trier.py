@@ -14,11 +14,12 @@ from modelog_common.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 
+from modelog_serving.deployment.commands import Candidate
 from modelog_serving.deployment.signature import unservable
 from modelog_serving.engine.composite import CHAIN, ENSEMBLE, manifest_of
 from modelog_serving.registry import ArtifactFiles
 from modelog_serving.runtimes.find import why_not_run
-from modelog_serving.trial.commands import Conditions, RecordTrial, TrialCommand
+from modelog_serving.trial.commands import AskTrial, Conditions, RecordTrial, TrialCommand
 from modelog_serving.trial.decide import trial_id
 from modelog_serving.trial.events import FILE, NOT_TRIED, REFUSED, Found, TrialEvent
 from modelog_serving.trial.state import Trial
@@ -61,6 +62,17 @@ class Trier:
     def doing(self, trial: str) -> str:
         """What a trial that goes on now is about to do; "" where none does."""
         return self._doing.get(trial, "")
+
+    async def again(
+        self, tenant: str, model: str, version: str, candidate: Candidate, reason: str, ctx: Context
+    ) -> int:
+        """Have a version tried again; returns the position of the last that is known of its file, 0 for nothing."""
+        self._later = {key: when for key, when in self._later.items() if (key[0], key[2]) != (tenant, version)}
+        command = AskTrial(model, version, candidate.digest, candidate.flavor, reason)
+        trial = trial_id(tenant, candidate.digest, candidate.flavor, candidate.signature)
+        done = await self._entities.handle(trial, command, ctx)
+        self._inbox.wait_again(tenant, model, version)
+        return done.position
 
     async def run(self) -> None:
         """Try until cancelled; what was tried before is known from the log."""

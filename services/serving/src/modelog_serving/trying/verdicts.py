@@ -13,7 +13,7 @@ from modelog_serving.engine.models import ModelRef
 from modelog_serving.events import EVENTS
 from modelog_serving.trial.commands import Conditions
 from modelog_serving.trial.decide import TRIALS, trial_id
-from modelog_serving.trial.events import REFUSED, TrialLimits, VersionTried
+from modelog_serving.trial.events import REFUSED, TrialEvent, TrialLimits, VersionTried
 from modelog_serving.trial.state import Trial
 from modelog_serving.trying.packages import packages_of
 from modelog_serving.worker.limits import Limits
@@ -38,9 +38,10 @@ class Verdicts:
         async with self._turn:
             head = await self._store.head()
             async for stored in self._store.read_all(after=self._position, categories=[TRIALS.category], until=head):
-                event: VersionTried = EVENTS.decode(stored.type, stored.schema, stored.payload)
-                self._trials[stored.stream.partition("-")[2]] = Trial(event)
-                if event.found.unequal:
+                event: TrialEvent = EVENTS.decode(stored.type, stored.schema, stored.payload)
+                trial = stored.stream.partition("-")[2]
+                self._trials[trial] = TRIALS.evolve(self.of(trial), event)
+                if isinstance(event, VersionTried) and event.found.unequal:
                     self._unequal.setdefault((event.model_digest, event.flavor), []).append(event.packages)
                 self._position = stored.position
             self._position = max(head, self._position)
@@ -71,6 +72,6 @@ class Verdicts:
         trial = self.of(trial_id(tenant, candidate.digest, candidate.flavor, candidate.signature))
         if trial.last is None or trial.last.found.state != REFUSED:
             return ""
-        if not trial.settles(self.conditions(candidate.flavor, approved=candidate.vouched)):
+        if not trial.holds(self.conditions(candidate.flavor, approved=candidate.vouched)):
             return ""
         return f"when it was tried, {trial.last.at:%Y-%m-%d %H:%M} UTC, it was refused: {trial.last.found.reason}"

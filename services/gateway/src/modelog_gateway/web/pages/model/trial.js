@@ -23,7 +23,8 @@ function told(t) {
   const packages = Object.entries(t.packages ?? {}).sort();
   return [
     facts([
-      ["State", badge(...states[t.state])], ["Why", t.reason && said(t.reason)], ["Now", t.doing && said(t.doing)], ["Tried", t.tried_at && when(t.tried_at)],
+      ["State", badge(...states[t.state])], ["Why", t.reason && said(t.reason)], ["Now", t.doing && said(t.doing)],
+      ["Asked for again", t.asked_at && [said(t.asked_by), ", ", when(t.asked_at), t.asked_why && [": ", said(t.asked_why)]]], ["Tried", t.tried_at && when(t.tried_at)],
       ["As", other && said(`${other}, which has the same file`)],
       ["Engine", t.engine && [said(t.engine), ": ", said(t.why)]], ["Asked", t.rows > 0 && `${number(t.rows)} rows: ${t.sample}`],
       ["Largest difference", t.largest_difference !== undefined ? `${Number(t.largest_difference.toPrecision(3))} of ${t.tolerance} allowed` : t.unequal && "not to be compared"],
