@@ -39,6 +39,9 @@ from modelog_monitoring.react.deliver import Deliverer
 from modelog_monitoring.react.fresh import FreshRows
 from modelog_monitoring.react.inbox import CONSUMER as INBOX_CONSUMER
 from modelog_monitoring.react.inbox import Inbox
+from modelog_monitoring.react.learning_inbox import CONSUMER as LEARNING_CONSUMER
+from modelog_monitoring.react.learning_inbox import LearningInbox
+from modelog_monitoring.react.learning_watch import LearningWatch
 from modelog_monitoring.react.ledger import Ledger
 from modelog_monitoring.react.level_inbox import CONSUMER as LEVEL_CONSUMER
 from modelog_monitoring.react.level_inbox import LevelInbox
@@ -89,6 +92,9 @@ async def build(host: Host) -> None:
     level_inbox = LevelInbox(host.data_dir / "levels.db", store.history)
     level_watch = LevelWatch(levels, monitors, catalog, level_inbox, host.clock)
     level_inbox.on_change(level_watch.bell.ring)
+    learning_inbox = LearningInbox(host.data_dir / "learning.db", store.history)
+    learning_watch = LearningWatch(monitors, catalog, learning_inbox, host.clock)
+    learning_inbox.on_change(learning_watch.bell.ring)
     steps = Steps(
         retrainings, monitors, registry, training, serving, scorer, FreshRows(data), CanaryRows(data), inbox, host.clock
     )
@@ -127,6 +133,7 @@ async def build(host: Host) -> None:
     host.background("retraining", retrainer.run)
     host.background("A/B tests", ab_watch.run)
     host.background("service levels", level_watch.run)
+    host.background("models that learn", learning_watch.run)
     if host.data_broker is not None:
         broker, dead = host.data_broker, host.dead_letters
         batches = Consumer(
@@ -147,6 +154,16 @@ async def build(host: Host) -> None:
         )
         host.stream(traffic)
         host.background("traffic", lambda: traffic.run(of_events(level_inbox.handle)))
+        learning = Consumer(
+            host.event_bus,
+            [EVENT_TOPICS["serving"]],
+            LEARNING_CONSUMER,
+            learning_inbox.progress,
+            host.dead_letters,
+            history=store.history,
+        )
+        host.stream(learning)
+        host.background("learning", lambda: learning.run(of_events(learning_inbox.handle)))
 
 
 async def stream_progress(data: WindowStore, tenant: str, producer: str, topic: str) -> int:

@@ -55,6 +55,9 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     ALERT_KIND_SERVICE_LEVEL: _AlertKind.ValueType  # 3
     """A version uses the error budget of its service level up too fast, and is within it again."""
     ALERT_KIND_SERVICE_LEVEL_MET: _AlertKind.ValueType  # 4
+    ALERT_KIND_LEARNING_STOPPED: _AlertKind.ValueType  # 5
+    """A model that learns as it answers stopped learning, and learns again."""
+    ALERT_KIND_LEARNING_RESUMED: _AlertKind.ValueType  # 6
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper): ...
 
@@ -64,6 +67,9 @@ ALERT_KIND_QUALITY: AlertKind.ValueType  # 2
 ALERT_KIND_SERVICE_LEVEL: AlertKind.ValueType  # 3
 """A version uses the error budget of its service level up too fast, and is within it again."""
 ALERT_KIND_SERVICE_LEVEL_MET: AlertKind.ValueType  # 4
+ALERT_KIND_LEARNING_STOPPED: AlertKind.ValueType  # 5
+"""A model that learns as it answers stopped learning, and learns again."""
+ALERT_KIND_LEARNING_RESUMED: AlertKind.ValueType  # 6
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
 class _ChannelKind:

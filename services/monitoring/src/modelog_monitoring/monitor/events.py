@@ -19,6 +19,8 @@ class AlertKind(StrEnum):
     QUALITY = "quality"
     SERVICE_LEVEL = "service_level"
     SERVICE_LEVEL_MET = "service_level_met"
+    LEARNING_STOPPED = "learning_stopped"
+    LEARNING_RESUMED = "learning_resumed"
 
 
 class ChannelKind(StrEnum):

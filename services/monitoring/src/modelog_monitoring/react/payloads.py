@@ -11,6 +11,8 @@ _TITLES = {
     AlertKind.QUALITY: "Loss of quality",
     AlertKind.SERVICE_LEVEL: "Service level missed",
     AlertKind.SERVICE_LEVEL_MET: "Service level met again",
+    AlertKind.LEARNING_STOPPED: "A model stopped learning",
+    AlertKind.LEARNING_RESUMED: "A model learns again",
 }
 
 
