@@ -34,7 +34,8 @@ def _check_streams(connection: Connection, now: float) -> None:
         if late and stream.call is not None and stream.call.waits_for_request:
             stream.call.stalled()
     if connection.streams and now - connection.heard > limits.silent_s:
-        if connection.asked_since < connection.heard:
+        # uvloop tells whole milliseconds: an answer may come in the one in which it was asked for.
+        if connection.asked_since <= connection.heard:
             connection.asked_since = now
             connection.outbox.put(frames.frame(frames.PING, 0, 0, LIFE_PING))
         elif now - connection.asked_since > limits.sign_of_life_s:
