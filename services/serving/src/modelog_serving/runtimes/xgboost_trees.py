@@ -43,7 +43,7 @@ class DoesNotFit(Exception):
 class Trees:
     """(trees, 2^depth - 1) nodes and (trees, 2^depth) leaves; see `tree_kernel.answer`."""
 
-    features: NDArray[np.int32]
+    features: NDArray[np.uint32]
     thresholds: NDArray[np.float32]
     missing_right: NDArray[np.bool_]
     leaves: NDArray[np.float32]
@@ -52,7 +52,7 @@ class Trees:
     link: int
 
     @property
-    def splits(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def splits(self) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """The features that are asked for, and the thresholds beside them."""
         asked = np.isfinite(self.thresholds)
         return self.features[asked], self.thresholds[asked]
@@ -80,7 +80,7 @@ def trees_of(document: bytes) -> Trees:
         raise DoesNotFit(f"it has {len(trees)} trees of depth {depth}")
     inner = (1 << depth) - 1
     made = Trees(
-        features=np.zeros((len(trees), inner), np.int32),
+        features=np.zeros((len(trees), inner), np.uint32),
         thresholds=np.full((len(trees), inner), np.inf, np.float32),
         missing_right=np.zeros((len(trees), inner), np.bool_),
         leaves=np.zeros((len(trees), inner + 1), np.float32),
