@@ -16,7 +16,12 @@ from modelog_serving.predlog.answers import Answers
 # beside it: who does not read it would lose what was answered before a crash. 4 knows batches by the range of their
 # ids: who does not look there would not find them.
 FORMAT = 4
-PAGE_BYTES = 4096
+# Of a file that is made now: batches are large, and SQLite spends as much on a small page as on a large one. Where a
+# file must stay small, tables and what is begun are to be small, too.
+PAGE_BYTES, SMALL_PAGE_BYTES = 16_384, 4096
+SMALL_FILE_BYTES = 64 << 20
+# What was committed is brought from the WAL to its place so often.
+CHECKPOINT_BYTES = 4 << 20
 MOST_PAGES = 4_294_967_294
 CONSUMER = "serving.requests"
 _SCHEMA = """
@@ -49,10 +54,12 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        small = 0 < most_bytes < SMALL_FILE_BYTES
+        db.execute(f"PRAGMA page_size={SMALL_PAGE_BYTES if small else PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA journal_size_limit=67108864")
+        db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_BYTES // page_bytes(db)}")
         limit(db, most_bytes)
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
@@ -74,13 +81,19 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
 
 def limit(db: sqlite3.Connection, most_bytes: int) -> None:
     """How large the file may become by this connection; 0 for as large as SQLite makes files."""
-    db.execute(f"PRAGMA max_page_count={max(1, most_bytes // PAGE_BYTES) if most_bytes else MOST_PAGES}")
+    db.execute(f"PRAGMA max_page_count={max(1, most_bytes // page_bytes(db)) if most_bytes else MOST_PAGES}")
+
+
+def page_bytes(db: sqlite3.Connection) -> int:
+    """Of this file: a file keeps the pages that it was made with."""
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return int(size)
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
     """The part of the file that holds something: what is freed is used again, and the file stays as large as it was."""
     (pages,), (free,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
-    return int(pages - free) * PAGE_BYTES
+    return int(pages - free) * page_bytes(db)
 
 
 def meta(db: sqlite3.Connection, key: str) -> str:

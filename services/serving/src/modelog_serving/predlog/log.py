@@ -34,7 +34,7 @@ GATHER_BYTES, MOST_JOURNAL_BYTES = 1 << 20, 8 << 20
 # In the file, with its index, answers take at most so many times their bytes in the journal, and some pages that are
 # begun.
 GROWTH = 4
-BEGUN_BYTES = 8 * file.PAGE_BYTES
+BEGUN_PAGES = 8
 AGAIN_S = 1.0
 # A commit that takes longer tells of a disk that hangs: the loop stays away from it.
 PATIENCE_S = 0.5
@@ -49,6 +49,7 @@ class PredictionLog:
         self.path, self._clock = path, clock
         self._in_file = Writer(path, clock, most_bytes)
         self._read = file.connect(path)
+        self._begun_bytes = BEGUN_PAGES * file.page_bytes(self._read)
         self._journal = self._open_journal()
         self.log_id = self._in_file.log_id
         self._sequence = self._in_file.sequence
@@ -137,7 +138,7 @@ class PredictionLog:
 
     def _to_journal(self, answers: Answers) -> bool:
         """Write it to the journal, if what is there finds its way into the file."""
-        room = min(MOST_JOURNAL_BYTES, (self._in_file.room_bytes - BEGUN_BYTES) // GROWTH)
+        room = min(MOST_JOURNAL_BYTES, (self._in_file.room_bytes - self._begun_bytes) // GROWTH)
         if self._refused or self._journal_bytes >= room or self._hangs():
             return False
         now_us = micros(self._clock.now())
