@@ -160,7 +160,7 @@ def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) 
         prediction_ids=answers.ids,
         event_times_us=answers.event_times_us,
         keys=answers.keys,
-        answerers=[AnswererMessage(version=a.version, model_digest=a.digest) for a in answers.answerers],
+        answerers=answerers_of(answers),
         answered_by=answers.answered_by.tobytes(),
         feature_names=answers.feature_names,
         features=features,
@@ -178,6 +178,11 @@ def to_batch(answers: Answers, sequence: int, log_id: str, answered_at_us: int) 
         output_texts=texts_in(answers.outputs),
         texts_sealed=answers.sealed,
     )
+
+
+def answerers_of(answers: Answers) -> list[AnswererMessage]:
+    """As the batch has them."""
+    return [AnswererMessage(version=a.version, model_digest=a.digest) for a in answers.answerers]
 
 
 def _columns(values: Matrix) -> tuple[bytes, bytes]:

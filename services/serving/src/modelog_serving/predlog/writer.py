@@ -15,8 +15,9 @@ from modelog_common.domain.errors import AlreadyExists, ModelogError, Unavailabl
 
 from modelog_serving.engine.texts import same_cells
 from modelog_serving.predlog import file, index
-from modelog_serving.predlog.answers import Answers, Merging, Recorded, to_batch
+from modelog_serving.predlog.answers import Answers, Merging, Recorded
 from modelog_serving.predlog.journal import Journaled
+from modelog_serving.predlog.stored import stored
 
 T = TypeVar("T")
 # Answers that are no further apart than this may be in one batch, which says when they were given.
@@ -128,7 +129,7 @@ class Writer:
         # Batches are looked for by their time: it never falls, whatever a clock does.
         self._latest_us = max(self._latest_us, answered_at_us)
         for answers in batches:
-            body = to_batch(answers, self._next, self.log_id, self._latest_us).SerializeToString()
+            body = stored(answers, self._next, self.log_id, self._latest_us)
             file.store(self._db, answers, self._next, body)
             number = file.number_of(self._db, answers.tenant, answers.deployment)
             index.add(self._db, number, answers, self._next)
