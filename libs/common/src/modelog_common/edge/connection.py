@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
     def forget(self, stream: Stream) -> None:
         if self.streams.pop(stream.id, None) is None:
             return
-        self._hold(stream, 0)
+        if stream.held:
+            self._hold(stream, 0)
         self.outbox.drop(stream)
         if stream.call is not None:
             stream.call.lost()
@@ -257,7 +258,11 @@ class Connection(asyncio.Protocol):
                 return
             at = start + size
             try:
-                self._frame(kind, flags, number & 0x7FFFFFFF, data[start:at])
+                if kind <= frames.HEADERS and self.settled and self.block is None:
+                    # As `_frame`, for nearly all frames.
+                    KINDS[kind](self, flags, number & 0x7FFFFFFF, data[start:at])
+                else:
+                    self._frame(kind, flags, number & 0x7FFFFFFF, data[start:at])
             except StreamFault as fault:
                 self._fault(fault)
             if self.ending:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from modelog_common.edge import frames
 from modelog_common.edge.frames import DATA, END_HEADERS, END_STREAM, HEADERS
-from modelog_common.edge.stream import Stream
+from modelog_common.edge.stream import NOTHING, Stream
 
 # DATA is cut into frames of at most this size even for peers that take more, so that streams take turns.
 TURN_BYTES = 64 << 10
@@ -72,11 +73,12 @@ class Outbox:
             and len(last) <= frames.DEFAULT_FRAME_BYTES
         ):
             self.window -= size
+            pack = frames.HEAD.pack
             self.put(
                 b"".join((
-                    frames.head(len(first), HEADERS, END_HEADERS, number), first,
-                    frames.head(size, DATA, 0, number), message,
-                    frames.head(len(last), HEADERS, END_HEADERS | END_STREAM, number), last,
+                    pack(0, len(first), HEADERS, END_HEADERS, number), first,
+                    pack(size >> 16, size & 0xFFFF, DATA, 0, number), message,
+                    pack(0, len(last), HEADERS, END_HEADERS | END_STREAM, number), last,
                 ))
             )  # fmt: skip
             self._end(stream)
@@ -87,6 +89,8 @@ class Outbox:
 
     def data(self, stream: Stream, chunk: bytes) -> None:
         """Send DATA, in order, as soon as windows and socket take it."""
+        if stream.pending is NOTHING:
+            stream.pending = deque()
         stream.pending.append(memoryview(chunk))
         stream.pending_bytes += len(chunk)
         self.pending_bytes += len(chunk)
@@ -109,6 +113,9 @@ class Outbox:
 
     def drop(self, stream: Stream) -> None:
         """Forget what a stream still had to send."""
+        if stream.pending is NOTHING:
+            self._wake(stream)
+            return
         self._ready.pop(stream.id, None)
         self.pending_bytes -= stream.pending_bytes
         stream.pending_bytes = 0

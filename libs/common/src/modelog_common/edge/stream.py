@@ -8,6 +8,9 @@ from typing import Protocol
 
 from modelog_common.edge.head import Head
 
+# What streams have to send that never had to wait: nothing can be put in.
+NOTHING: deque[memoryview] = deque(maxlen=0)
+
 
 class Receiver(Protocol):
     """What takes the request of a stream."""
@@ -62,7 +65,7 @@ class Stream:
         self.receive_left = receive_window
         self.ungranted = 0
         # DATA that waits for windows or for the socket, then the last header block (empty: none but the end).
-        self.pending: deque[memoryview] = deque()
+        self.pending = NOTHING
         self.pending_bytes = 0
         self.trailers: bytes | None = None
         self.drained: asyncio.Future[None] | None = None

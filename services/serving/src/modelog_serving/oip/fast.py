@@ -26,9 +26,8 @@ class FastInfer:
         """Take a call in, to be answered with all others of this turn; False leaves it to the servicer."""
         turn, head = self._turn, call.head
         turn.begin()
-        if head.metadata in turn.callers:
-            caller = turn.callers[head.metadata]
-        else:
+        caller = turn.callers.get(head.metadata)
+        if caller is None and head.metadata not in turn.callers:
             caller = turn.callers[head.metadata] = self._caller(head.metadata)
         asked = self._reader.read(call.request)
         if caller is None or asked is None:

@@ -128,7 +128,12 @@ class Batch:
 
     def take(self) -> Matrix | None:
         """The rows of those who still wait, and are in time; those that hold what is not allowed are handed over."""
-        self._waiting = [waiting for waiting in self._waiting if self._still(waiting)]
+        now = self._loop.time()
+        self._waiting = [
+            waiting
+            for waiting in self._waiting
+            if (waiting.end > now and not waiting.call.ended) or self._still(waiting)
+        ]
         if not self._waiting:
             return None
         self._matrix = self._joined()

@@ -129,6 +129,7 @@ class Writer:
         # FP32 alone has contents that are the same bytes as raw ones.
         self.plain = all(spec.datatype == "FP32" for spec in signature.outputs)
         self._tensors: dict[int, list[bytes]] = {}
+        self._forms: dict[tuple[int, int], tuple[bytes, list[bytes]]] = {}
 
     def begin(self, outputs: Matrix) -> Callable[[int, Shape, str, str], bytes]:
         """What gives the messages of a batch: see `answer`."""
@@ -148,7 +149,14 @@ class Writer:
     ) -> bytes:
         """The message for some rows of a batch; `prediction_ids` are separated by commas."""
         rows = shape.rows
-        parts = [self._first, _parameter(b"prediction_ids" if rows > 1 else b"prediction_id", prediction_ids.encode())]
+        if shape.raw and not asked_id and columns:
+            text = prediction_ids.encode()
+            before, between = self._form(columns, rows, len(text))
+            parts = [before, text]
+            for head, (data, size) in zip(between, columns, strict=True):
+                parts += (head, data[first_row * size : (first_row + rows) * size])
+            return b"".join(parts)
+        parts = [self._first, _parameter(_name(rows), prediction_ids.encode())]
         if asked_id:
             text = asked_id.encode()
             parts += (_length(ID, len(text)), text)
@@ -166,6 +174,19 @@ class Writer:
                 parts += (_length(OUTPUT, len(told)), told)
         return b"".join(parts)
 
+    def _form(self, columns: list[tuple[bytes, int]], rows: int, length: int) -> tuple[bytes, list[bytes]]:
+        """Of raw answers without an id: what stands before prediction ids of so many bytes, and before each output."""
+        form = self._forms.get((rows, length))
+        if form is None:
+            before = self._first + _parameter(_name(rows), bytes(length))[:-length]
+            described = b"".join([_length(OUTPUT, len(tensor)) + tensor for tensor in self._described(rows)])
+            between = [_length(RAW_OUTPUT, rows * size) for _, size in columns]
+            between[0] = described + between[0]
+            if len(self._forms) >= KNOWN:
+                self._forms.clear()
+            form = self._forms[rows, length] = before, between
+        return form
+
     def _described(self, rows: int) -> list[bytes]:
         """Each output's name, datatype and shape."""
         found = self._tensors.get(rows)
@@ -176,6 +197,10 @@ class Writer:
                 made.outputs.add(name=spec.name, datatype=spec.datatype, shape=(rows, *rest))
             found = self._tensors[rows] = [output.SerializeToString() for output in made.outputs]
         return found
+
+
+def _name(rows: int) -> bytes:
+    return b"prediction_ids" if rows > 1 else b"prediction_id"
 
 
 def _length(tag: int, size: int) -> bytes:

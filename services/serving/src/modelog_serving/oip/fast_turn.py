@@ -71,20 +71,23 @@ class Turn:
 
     def put(self, edge: Edge, call: Call, caller: Caller, asked: Asked, timeout_s: float = DEADLINE_S) -> bool:
         """Take a call in, after `begin`; False leaves it to the handler."""
-        found = (caller.tenant, asked.shape)
-        route = self._asked[found] if found in self._asked else self._route(caller.tenant, asked.shape)
-        self._asked[found] = route
+        shape = asked.shape
+        found = (caller.tenant, shape)
+        route = self._asked.get(found)
         if route is None:
-            return False
+            if found not in self._asked:
+                route = self._asked[found] = self._route(caller.tenant, shape)
+            if route is None:
+                return False
         if not self._ids:
             # As many as the turn before needed: making them together is cheaper.
             self._ids = uuid7_texts(self._calls_before)
         prediction_id = self._ids.pop()
         key = asked.key or asked.id or prediction_id
         variant = route.drawn(key)
-        place = (edge.method, caller.user, route.tenant, asked.shape.deployment, variant.version)
+        place = (edge.method, caller.user, route.tenant, shape.deployment, variant.version)
         before = batch = self._batches.get(place)
-        if batch is None or batch.rows + asked.shape.rows > BATCH_ROWS:
+        if batch is None or batch.rows + shape.rows > BATCH_ROWS:
             target = self._target(edge, route, variant.version)
             if target is None:
                 return False
