@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -64,5 +64,14 @@ def test_sources_and_rows_of_doubles_and_of_texts() -> None:
     check(replace(some, source=Source("producer", 5), watermark_us=3))
     check(replace(some, features=np.array([[0.1], [2.0]]), feature_names=["f0"]))
     check(replace(some, outputs=np.array([["late"], [None]], object)))
+    check(replace(some, sealed=True))
     check(replace(some, features=np.asfortranarray(some.features)))
     check(replace(some, features=np.empty((2, 0), np.float32), feature_names=[]))
+
+
+def test_what_answers_have_is_looked_at_here() -> None:
+    """A field that is new must be written by both ways, and be in the cases above."""
+    assert {field.name for field in fields(Answers)} == {
+        "tenant", "deployment", "model", "ids", "event_times_us", "keys", "answerers", "answered_by", "feature_names",
+        "features", "outputs", "given_ids", "source", "watermark_us", "sealed",
+    }  # fmt: skip

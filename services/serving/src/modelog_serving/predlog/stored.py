@@ -26,7 +26,7 @@ ALL_BITS = (1 << 64) - 1
 
 def stored(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> bytes:
     """The same as `to_batch`, serialised."""
-    if answers.features.dtype == FLOAT32 and answers.outputs.dtype == FLOAT32:
+    if answers.features.dtype == FLOAT32 and answers.outputs.dtype == FLOAT32 and not answers.sealed:
         ids, keys = _texts(IDS, answers.ids), _texts(KEYS, answers.keys)
         if ids is not None and keys is not None:
             return _joined(answers, sequence, log_id, answered_at_us, ids, keys)
