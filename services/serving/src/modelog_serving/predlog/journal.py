@@ -53,10 +53,10 @@ class Journaled:
 def fits(answers: Answers) -> bool:
     """Whether a frame holds all of it. Ids that callers chose are not for the journal: they must be looked for.
 
-    Frames are of numbers: answers with texts go into the log's file at once.
+    Frames are of numbers: answers with texts, and to requests that name a subject, go into the log's file at once.
     """
     has_texts = OBJECT in (answers.features.dtype, answers.outputs.dtype)
-    return not (answers.given_ids or answers.source or answers.watermark_us or has_texts)
+    return not (answers.given_ids or answers.source or answers.watermark_us or answers.sealed or has_texts)
 
 
 class Journal:
