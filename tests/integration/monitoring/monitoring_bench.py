@@ -55,6 +55,11 @@ class Hook:
         self.keys.append(request.headers["Idempotency-Key"])
         return web.Response(text="ok")
 
+    @property
+    def once(self) -> dict[str, dict[str, Any]]:
+        """What came, by its key: where a process ended before it wrote down that it had sent one, that comes again."""
+        return dict(zip(self.keys, self.bodies, strict=True))
+
 
 @dataclass
 class Bench:

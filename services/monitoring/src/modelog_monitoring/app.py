@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from modelog_common.adapters import open_blobs, open_series
 from modelog_common.bus.source import Consumer, of_events
@@ -142,28 +143,15 @@ async def build(host: Host) -> None:
         host.stream(batches)
         host.background("data plane", lambda: batches.run(ingest.handle))
     if host.event_bus is not None:
-        topics = [EVENT_TOPICS["training"], EVENT_TOPICS["registry"]]
-        told = Consumer(
-            host.event_bus, topics, INBOX_CONSUMER, inbox.progress, host.dead_letters, history=store.history
-        )
-        host.stream(told)
-        host.background("inbox", lambda: told.run(of_events(inbox.handle)))
-        topics = [EVENT_TOPICS["serving"], EVENT_TOPICS["registry"]]
-        traffic = Consumer(
-            host.event_bus, topics, LEVEL_CONSUMER, level_inbox.progress, host.dead_letters, history=store.history
-        )
-        host.stream(traffic)
-        host.background("traffic", lambda: traffic.run(of_events(level_inbox.handle)))
-        learning = Consumer(
-            host.event_bus,
-            [EVENT_TOPICS["serving"]],
-            LEARNING_CONSUMER,
-            learning_inbox.progress,
-            host.dead_letters,
-            history=store.history,
-        )
-        host.stream(learning)
-        host.background("learning", lambda: learning.run(of_events(learning_inbox.handle)))
+        for name, services, consumer, box in (
+            ("inbox", ("training", "registry"), INBOX_CONSUMER, inbox),
+            ("traffic", ("serving", "registry"), LEVEL_CONSUMER, level_inbox),
+            ("learning", ("serving",), LEARNING_CONSUMER, learning_inbox),
+        ):
+            topics = [EVENT_TOPICS[service] for service in services]
+            told = Consumer(host.event_bus, topics, consumer, box.progress, host.dead_letters, history=store.history)
+            host.stream(told)
+            host.background(name, partial(told.run, of_events(box.handle)))
 
 
 async def stream_progress(data: WindowStore, tenant: str, producer: str, topic: str) -> int:

@@ -1,6 +1,6 @@
 """An end to how many HTTP/1.1 connections there may be: who comes when there are as many is told so, and let go.
 
-server = await loop.create_server(limited(front.connection, front.count, 20_000, answer), host, port)
+server = await loop.create_server(limited(front.connection, lambda: len(front.connections), 20_000, answer), host, port)
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from modelog_common.domain.errors import ModelogError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,22 @@ class Attempts:
             self.succeeded(key)
             return True
         return False
+
+    async def in_order(
+        self,
+        key: str,
+        following: Callable[[], Item | None],
+        take: Callable[[Item], Awaitable[object]],
+        about: Callable[[Item], Any],
+        waits: str,
+    ) -> None:
+        """Take what `following` gives until that is None, or one cannot be taken now: then those behind it wait.
+
+        `about` gives the log that tells of one.
+        """
+        while (item := following()) is not None:
+            if not await self.attempt(key, partial(take, item), about(item), waits):
+                return
 
     def succeeded(self, key: str) -> None:
         """Forget its failures."""

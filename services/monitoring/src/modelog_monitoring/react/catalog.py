@@ -78,6 +78,10 @@ class Catalog:
     def monitors(self) -> Iterable[Owned[Monitor]]:
         return list(self._monitors.owned.values())
 
+    def monitors_of(self, tenant: str, deployment: str) -> list[Owned[Monitor]]:
+        """The monitors of a deployment: more than one may watch it."""
+        return [m for m in self.monitors if m.tenant == tenant and m.state.definition.deployment == deployment]
+
     @property
     def policies(self) -> Iterable[Owned[Policy]]:
         return list(self._policies.owned.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from typing import Any
 
 import structlog
 from modelog_common.domain.clock import Clock
@@ -34,21 +34,20 @@ class LearningWatch:
         """Watch until cancelled. What cannot be told now is told later, in order."""
         attempts = Attempts(asyncio.get_running_loop().time)
         while True:
-            while (told := self._inbox.next()) is not None:
-                about = log.bind(deployment=told.deployment, position=told.position)
-                if not await attempts.attempt("learning", partial(self.take, told), about, "alert of learning waits"):
-                    break
+            await attempts.in_order("learning", self._inbox.next, self.take, _about, "alert of learning waits")
             await self.bell.wait(attempts.next_s())
 
     async def take(self, told: Told) -> None:
         """Tell every monitor of the deployment, whose channels then get it as they get its own alerts."""
         await self._catalog.refresh()
         kind = AlertKind.LEARNING_STOPPED if told.stopped else AlertKind.LEARNING_RESUMED
-        for monitor in self._catalog.monitors:
-            if monitor.tenant != told.tenant or monitor.state.definition.deployment != told.deployment:
-                continue
+        for monitor in self._catalog.monitors_of(told.tenant, told.deployment):
             alert_id = derived_id("learning", told.tenant, str(told.position), monitor.id)
             ctx = Context(self._clock.now(), ACTOR, told.tenant, derived_id("learning alert", alert_id))
             await self._monitors.handle(monitor.id, PassOn(alert_id, kind, label(told.at), told.text), ctx)
         # Only now: if this process dies before, the same alerts are raised again, once.
         self._inbox.done(told.position)
+
+
+def _about(told: Told) -> Any:
+    return log.bind(deployment=told.deployment, position=told.position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from typing import Any
 
 import structlog
 from modelog_common.domain.clock import Clock
@@ -42,10 +42,7 @@ class LevelWatch:
         """Watch until cancelled. A window that cannot be recorded now is tried again, and those behind it wait."""
         attempts = Attempts(asyncio.get_running_loop().time)
         while True:
-            while (waiting := self._inbox.next()) is not None:
-                told = log.bind(deployment=waiting.traffic.name, window=waiting.position)
-                if not await attempts.attempt("window", partial(self.take, waiting), told, "window of traffic waits"):
-                    break
+            await attempts.in_order("window", self._inbox.next, self.take, _about, "window of traffic waits")
             await self.bell.wait(attempts.next_s())
 
     async def take(self, waiting: Waiting) -> None:
@@ -71,12 +68,14 @@ class LevelWatch:
     async def _pass_on(self, alert: LevelBurning | LevelMet, tenant: str) -> None:
         """Tell every monitor of the deployment, whose channels then get it as they get its own alerts."""
         kind = AlertKind.SERVICE_LEVEL if isinstance(alert, LevelBurning) else AlertKind.SERVICE_LEVEL_MET
-        for monitor in self._catalog.monitors:
-            if monitor.tenant != tenant or monitor.state.definition.deployment != alert.deployment:
-                continue
+        for monitor in self._catalog.monitors_of(tenant, alert.deployment):
             ctx = Context(self._clock.now(), ACTOR, tenant, derived_id("level alert", alert.alert_id, monitor.id))
             alert_id = derived_id(alert.alert_id, monitor.id)
             await self._monitors.handle(monitor.id, PassOn(alert_id, kind, alert.window, alert.text), ctx)
+
+
+def _about(waiting: Waiting) -> Any:
+    return log.bind(deployment=waiting.traffic.name, window=waiting.position)
 
 
 def alerts_of(level: Level, told: int) -> list[LevelBurning | LevelMet]:
