@@ -96,6 +96,21 @@ async def test_a_position_is_covered_when_every_topic_was_read_up_to_it(store: S
     assert covered.position == 0
 
 
+async def test_who_waits_is_told_of_trouble_that_comes_meanwhile(store: SqliteEventStore) -> None:
+    covered, looked, told = Coverage(store, EVENTS), asyncio.Event(), ""
+
+    def trouble() -> str:
+        looked.set()
+        return told
+
+    waits = asyncio.create_task(covered.wait_for(5, 150, trouble))
+    await looked.wait()
+    told = "the store is away"
+    await covered.wake()
+    async with asyncio.timeout(100):
+        assert not await waits
+
+
 async def test_a_position_of_another_tenant_is_covered_by_that_tenants_topic(store: SqliteEventStore) -> None:
     await fill(store, ["registry.model-1"] * 4)
     covered = Coverage(store, EVENTS)

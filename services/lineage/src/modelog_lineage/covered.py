@@ -7,7 +7,8 @@ from the topic that it travels on, and which topic that is only the store can te
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from modelog_common.bus.topics import Family, service_of
 from modelog_common.events.store import EventStore, StoredEvent
@@ -42,8 +43,7 @@ class Coverage:
             position = await self._reach(position)
             if epoch == self._epoch and position > self.position:
                 self.position = position
-                async with self._moved:
-                    self._moved.notify_all()
+                await self.wake()
 
     async def _reach(self, position: int) -> int:
         head = await self._store.head()
@@ -57,12 +57,18 @@ class Coverage:
         topics = self._topics.get(service_of(event.stream))
         return topics is None or event.position <= self._read.get(topics.of(event.tenant).name, 0)
 
-    async def wait_for(self, position: int, timeout_s: float) -> bool:
-        """Wait until everything up to `position` is covered; False when it is not in time."""
+    async def wait_for(self, position: int, timeout_s: float, trouble: Callable[[], str] = lambda: "") -> bool:
+        """Wait until everything up to `position` is covered; False when it is not in time, or there is `trouble`.
+
+        Whoever gets into trouble must `wake` those that wait.
+        """
         await self.advance()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(lambda: self.position >= position)
-        except TimeoutError:
-            return False
-        return True
+                await self._moved.wait_for(lambda: self.position >= position or trouble())
+        return self.position >= position
+
+    async def wake(self) -> None:
+        """Have those that wait look again."""
+        async with self._moved:
+            self._moved.notify_all()

@@ -123,19 +123,21 @@ class Follower:
                     self._trouble = ""
                     await self._read()
                 except Unavailable as error:
-                    self._report(str(error))
+                    await self._report(str(error))
                     await asyncio.sleep(self._watch_every_s)
                 except Exception as error:
-                    self._report(f"{type(error).__name__}: {error}")
+                    await self._report(f"{type(error).__name__}: {error}")
                     log.exception(f"the {self._name} cannot be filled")
                     await asyncio.sleep(self._watch_every_s)
         finally:
             await self._sink.close()
 
-    def _report(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.warning(f"the {self._name} is not kept up to date", why=trouble)
+    async def _report(self, trouble: str) -> None:
+        if trouble == self._trouble:
+            return
+        log.warning(f"the {self._name} is not kept up to date", why=trouble)
         self._trouble = trouble
+        await self._coverage.wake()
 
     async def _open(self) -> None:
         """Find where the store stands; make it empty when it is not ours, or when it is to be filled again."""
@@ -177,7 +179,7 @@ class Follower:
                 self._trouble = ""
                 await self._coverage.advance()
             except Unavailable as error:
-                self._report(str(error))
+                await self._report(str(error))
             await asyncio.sleep(self._watch_every_s)
 
     def _open_again(self) -> None:
@@ -203,9 +205,9 @@ class Follower:
         Raises Unavailable when it does not in time, or is not there.
         """
         timeout_s = patience_s() if timeout_s is None else timeout_s
-        if self.position < position and self._trouble:
-            raise Unavailable(f"the {self._name} is not up to date: {self._trouble}")
-        if not await self._coverage.wait_for(position, timeout_s):
+        if not await self._coverage.wait_for(position, timeout_s, lambda: self._trouble):
+            if self._trouble:
+                raise Unavailable(f"the {self._name} is not up to date: {self._trouble}")
             raise Unavailable(
                 f"the {self._name} is at position {self.position} and did not reach {position} in {timeout_s:g} s. "
                 f"{self.error}".strip()
