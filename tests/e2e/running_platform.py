@@ -118,7 +118,7 @@ class RunningPlatform:
             now = self.process(name)
             return now["restarts"] > restarts and now["state"] == "healthy"
 
-        until(f"{name} is healthy again after kill -9", back, 90.0)
+        until(f"{name} is healthy again after kill -9", back, READY_S)
 
     def all_healthy(self) -> bool:
         """Whether the supervisor finds every process healthy."""
@@ -136,4 +136,4 @@ class RunningPlatform:
                 everywhere = all(s.status for s in services) and min(positions) >= head
                 return head if everywhere and admin.audit.head() == head else 0
 
-            return until("every projection has reached the end of the log", reached, 90.0)
+            return until("every projection has reached the end of the log", reached, 300.0)

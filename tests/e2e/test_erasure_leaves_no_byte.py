@@ -159,7 +159,7 @@ def _topics(own: RunningPlatform) -> bytes:
 def _read(consumer: Consumer) -> bytes:
     """What is in the one partition that the consumer has."""
     found = bytearray()
-    while (message := consumer.poll(20.0)) is not None:
+    while (message := consumer.poll(150.0)) is not None:
         error = message.error()
         if error is not None:
             assert error.code() == KafkaError._PARTITION_EOF, error

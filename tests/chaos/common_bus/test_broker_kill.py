@@ -74,7 +74,7 @@ async def test_a_new_log_that_is_longer_than_the_old_offset_is_read_from_its_sta
     await KafkaBroker(fresh_broker.bootstrap).open(topic)
     for _ in range(7):
         strays.produce(topic.name, b"{}", headers=counted_headers("/stray", 1, 0))
-    assert await asyncio.to_thread(strays.flush, 5) == 0
+    assert await asyncio.to_thread(strays.flush, 150) == 0
     relay = relay_of(store, topics, KafkaBroker(fresh_broker.bootstrap))
     async with running(relay.run()):
         await until(lambda: relay.position == 40, "the new log is complete before the consumer comes back")
@@ -98,7 +98,7 @@ async def test_an_event_that_gets_into_the_new_log_too_early_hides_none(
     early.produce(
         topic.name, last.value, last.key, 0, headers=dict(last.headers) | counted_headers("/modelog/registry", 20, 19)
     )
-    assert await asyncio.to_thread(early.flush, 5) == 0
+    assert await asyncio.to_thread(early.flush, 150) == 0
     async with delivery(fresh_broker, store, topics, projection) as consumer:
         await consumer.wait_for(topic.name, 20, 150)
     assert projection.positions() == list(range(1, 21))

@@ -23,7 +23,7 @@ class TestDeliveryOnKafka(DeliverySuite):
         async def delete() -> None:
             mine = [name for name in await bus.topics() if name.startswith(f"{topics.prefix}.")]
             admin = new_admin(bus.address)
-            for deleted in admin.delete_topics(mine, operation_timeout=30).values():
+            for deleted in admin.delete_topics(mine, operation_timeout=150).values():
                 await asyncio.wrap_future(deleted)
 
         return delete

@@ -30,6 +30,13 @@ async def reached(parts: Parts, position: int) -> None:
                 await asyncio.sleep(0.05)
 
 
+async def until_told(parts: Parts) -> None:
+    """Wait until whoever writes the tables was told that the database is away, too."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not parts.projector.error:
+            await asyncio.sleep(0.01)
+
+
 async def told_away(parts: Parts, read: ReadOptions) -> None:
     with pytest.raises(Unavailable) as told:
         await parts.name("1", read)
@@ -112,11 +119,13 @@ class AwaySuite(ABC):
         await way.open()
         last = await parts.rename("1", "there")
         await reached(parts, last)
-        monkeypatch.setattr(database, "READ_S", 0.5)
-        monkeypatch.setattr(database, "WRITE_S", 0.5)
-        way.silence()
-        await told_away(parts, ReadOptions())
-        last = await parts.rename("1", "meanwhile")
+        with monkeypatch.context() as impatient:
+            impatient.setattr(database, "READ_S", 0.5)
+            impatient.setattr(database, "WRITE_S", 0.5)
+            way.silence()
+            await told_away(parts, ReadOptions())
+            last = await parts.rename("1", "meanwhile")
+            await until_told(parts)
         await way.cut()
         await way.open()
         await reached(parts, last)

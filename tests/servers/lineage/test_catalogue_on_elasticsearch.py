@@ -34,7 +34,7 @@ async def finds(person: Person, wanted: set[str]) -> None:
             return False
         return found == wanted and (await person.projection("catalogue")).error == ""
 
-    await until(is_so, f"the catalogue holds {wanted}", timeout_s=90)
+    await until(is_so, f"the catalogue holds {wanted}", timeout_s=300)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

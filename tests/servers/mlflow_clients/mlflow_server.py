@@ -51,7 +51,7 @@ class MlflowServer:
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=10):  # noqa: S310
+                with urllib.request.urlopen(f"{self.url}/health", timeout=60):  # noqa: S310
                     return
             except OSError:
                 assert self._process.poll() is None, (self._folder / "mlflow.log").read_text()[-4000:]

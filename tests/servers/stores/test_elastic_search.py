@@ -13,6 +13,7 @@ from modelog_common.stores.search import Document, Query, SearchStore
 from modelog_common.stores.search.elastic import ElasticSearchStore
 from search_suite import SearchStoreSuite
 
+PATIENCE_S = 150
 DOCUMENT = Document("acme", "Model:a", "Model", "delay", 1)
 
 
@@ -23,7 +24,7 @@ class TestElasticSearchStore(SearchStoreSuite):
         search = ElasticSearchStore(elasticsearch.url, index)
         yield search
         await search.close()
-        async with AsyncElasticsearch(elasticsearch.url) as client:
+        async with AsyncElasticsearch(elasticsearch.url, request_timeout=PATIENCE_S) as client:
             # A node holds a thousand shards at most.
             await client.indices.delete(index=index, ignore_unavailable=True)
 
@@ -52,7 +53,7 @@ async def test_the_index_is_made_from_its_template(elasticsearch: Any) -> None:
     search = ElasticSearchStore(elasticsearch.url, index)
     await search.write([], "1")
     await search.close()
-    async with AsyncElasticsearch(elasticsearch.url) as client:
+    async with AsyncElasticsearch(elasticsearch.url, request_timeout=PATIENCE_S) as client:
         (template,) = (await client.indices.get_index_template(name=index))["index_templates"]
         assert template["index_template"]["index_patterns"] == [index]
         mapping = (await client.indices.get_mapping(index=index))[index]["mappings"]
@@ -62,6 +63,6 @@ async def test_the_index_is_made_from_its_template(elasticsearch: Any) -> None:
 
 async def recovered(url: str) -> None:
     """Wait until the shards are there again: a node answers before."""
-    async with AsyncElasticsearch(url) as client:
-        answer = await client.cluster.health(wait_for_status="yellow", timeout="60s")
+    async with AsyncElasticsearch(url, request_timeout=PATIENCE_S) as client:
+        answer = await client.cluster.health(wait_for_status="yellow", timeout=f"{PATIENCE_S}s")
         assert not answer["timed_out"]

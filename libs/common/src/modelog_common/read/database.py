@@ -27,7 +27,7 @@ SERVERS = {
 }
 ALLOWED = "postgresql://user:password@host/database or mysql://user:password@host/database"
 SETTING = "MODELOG_TABLES"
-CONNECT_S = 5
+CONNECT_S = 15
 READ_S = 30
 WRITE_S = 600
 # SQLSTATE classes and codes that say nothing of the statement: the connection, the server's resources, an operator, a

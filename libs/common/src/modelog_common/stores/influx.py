@@ -19,7 +19,7 @@ from influxdb_client.service.organizations_service import OrganizationsService
 from modelog_common.domain.errors import Unavailable
 
 T = TypeVar("T")
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 30_000
 NOT_FOUND, UNPROCESSABLE = 404, 422
 # No @: a filter by a tag of that value finds nothing.
 _SAFE = "-._~:/"

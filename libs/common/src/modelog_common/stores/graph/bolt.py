@@ -26,8 +26,9 @@ class BoltGraph:
         self._driver = AsyncGraphDatabase.driver(
             uri,
             auth=(user, password),
-            connection_timeout=3.0,
-            connection_acquisition_timeout=10.0,
+            # A server that has just started, or has no processor, greets after seconds.
+            connection_timeout=15.0,
+            connection_acquisition_timeout=30.0,
             notifications_min_severity="OFF",  # that a property does not exist yet is no news
             liveness_check_timeout=1.0,  # a connection from before a restart is not handed out
             max_transaction_retry_time=0.0,  # retries are ours, since the driver's leave out conflicts of MERGE

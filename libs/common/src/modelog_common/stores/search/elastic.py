@@ -32,7 +32,7 @@ from modelog_common.stores.search.checks import (
 from modelog_common.stores.search.words import wanted_words, words_of
 
 T = TypeVar("T")
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 CHUNK_DOCUMENTS = 1000
 CHUNK_BYTES = 10 << 20
 AT_ONCE = 1000
