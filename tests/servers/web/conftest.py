@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,16 @@ CHROMIUM = "/usr/bin/chromium"
 # How long something may take to appear: longer than the busiest machine needs.
 PATIENCE_MS = 150_000
 expect.set_options(timeout=PATIENCE_MS)
+# With it each answer to a page comes late, by up to so many milliseconds: no test may lean on their being quick.
+LATE_MS = int(os.environ.get("MODELOG_TEST_LATE_ANSWERS_MS", "0"))
+LATE_ANSWERS = """(most) => {
+  const quick = window.fetch;
+  window.fetch = async (...asked) => {
+    const answer = await quick(...asked);
+    await new Promise((go) => setTimeout(go, Math.random() * most));
+    return answer;
+  };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +115,8 @@ def page(chromium: Browser) -> Iterator[Page]:
     with chromium.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Europe/Berlin") as context:
         found = context.new_page()
         found.set_default_timeout(PATIENCE_MS)
+        if LATE_MS:
+            found.add_init_script(f"({LATE_ANSWERS})({LATE_MS})")
         errors: list[str] = []
         found.on("pageerror", lambda error: errors.append(str(error)))
         found.on("console", lambda told: errors.append(told.text) if "Content Security Policy" in told.text else None)

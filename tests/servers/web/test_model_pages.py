@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from shown_address import address
 from small_project import MARKUP, RIGHT_TO_LEFT
 
 ProjectSite = Any  # of conftest.py, which cannot be imported by name
@@ -23,7 +24,7 @@ def test_models_are_searched_by_name_stage_and_tag(projects: ProjectSite, page: 
     page.get_by_label("Name", exact=True).fill("DELAY")
     page.keyboard.press("Enter")
     expect(page.locator("main tbody th")).to_have_count(1)
-    assert "text=DELAY" in page.url
+    assert "text=DELAY" in address(page)
     page.get_by_label("Tag", exact=True).fill("team=sea")
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_contain_text("No model is like that.")
@@ -39,7 +40,7 @@ def test_models_are_searched_by_words(projects: ProjectSite, page: Page) -> None
     page.keyboard.press("Enter")
     expect(page.locator("main tbody th")).to_have_count(1)
     assert names(page) == [projects.project.model]
-    assert "words=late+flight+air" in page.url
+    assert "words=late+flight+air" in address(page)
     narrow = page.get_by_role("group", name="Narrow the search")
     expect(narrow.get_by_role("group", name="By framework")).to_have_text("Frameworkxgboost 1")
     page.get_by_label("Words", exact=True).fill("late nothing")
@@ -58,7 +59,7 @@ def test_models_are_counted_and_the_search_narrowed_by_a_count(projects: Project
     page.keyboard.press("Enter")
     expect(narrow.get_by_role("button", name="team: air 1")).to_have_attribute("aria-pressed", "true")
     expect(narrow.get_by_role("button", name="team: air 1")).to_be_focused()
-    assert "tag=team%3Dair" in page.url
+    assert "tag=team%3Dair" in address(page)
     expect(page.get_by_label("Tag", exact=True)).to_have_value("team=air")
     narrow.get_by_role("button", name="production 1").click()
     narrow.get_by_role("button", name="xgboost 1").click()
@@ -73,7 +74,7 @@ def test_a_model_shows_versions_stages_decisions_and_where_it_came_from(projects
     projects.open(page, "/models")
     page.get_by_role("link", name=projects.project.model).click()
     expect(page).to_have_title("delay-model · Modelog")
-    assert page.url.endswith("/models/delay-model")
+    assert address(page).endswith("/models/delay-model")
     versions = page.get_by_role("region", name="Versions")
     expect(versions.locator("tbody tr")).to_have_count(3)
     expect(versions.locator("tbody tr").last).to_contain_text("champion")
@@ -88,7 +89,7 @@ def test_a_model_shows_versions_stages_decisions_and_where_it_came_from(projects
     expect(page.get_by_role("region", name="Deployments")).to_contain_text("late-flights")
     promoted.get_by_role("link", name=str(projects.project.production)).click()
     expect(page.locator("#past")).to_be_visible()
-    assert f"as_of={projects.project.production}" in page.url
+    assert f"as_of={projects.project.production}" in address(page)
 
 
 def test_a_model_shows_its_change_requests_and_its_card(projects: ProjectSite, page: Page) -> None:
@@ -163,7 +164,7 @@ def test_versions_are_chosen_and_compared(projects: ProjectSite, page: Page) -> 
     page.get_by_label("Choose 1.1.0").check()
     button.click()
     projects.wait(page)
-    assert page.url.endswith("/compare?version=delay-model%2F1.0.0&version=delay-model%2F1.1.0")
+    assert address(page).endswith("/compare?version=delay-model%2F1.0.0&version=delay-model%2F1.1.0")
     row = page.get_by_role("region", name="Metrics").locator("tbody tr", has_text="auc")
     expect(row).to_contain_text("+0.01")
     expect(page.get_by_role("region", name="Parameters")).to_contain_text("depth")

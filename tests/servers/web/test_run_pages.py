@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from shown_address import address, asked
 from small_project import LONG, MARKUP, RIGHT_TO_LEFT
 
 ProjectSite = Any  # of conftest.py, which cannot be imported by name
 pytestmark = pytest.mark.xdist_group("web pages")
-
-
-def asked(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlparse(page.url).query)
 
 
 def runs(page: Page) -> Locator:
@@ -35,7 +31,7 @@ def test_experiments_are_searched(projects: ProjectSite, page: Page) -> None:
     expect(page.locator("main tbody tr")).to_have_count(1)
     page.get_by_role("link", name="flight-delay").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("flight-delay")
-    assert page.url.endswith(f"/experiments/{projects.project.experiment}")
+    assert address(page).endswith(f"/experiments/{projects.project.experiment}")
 
 
 def test_runs_are_sorted_by_a_column_and_the_address_says_so(projects: ProjectSite, page: Page) -> None:
@@ -301,7 +297,7 @@ def test_what_mlflows_clients_print_leads_to_the_run(projects: ProjectSite, page
     projects.open(page, "/experiments")
     page.goto(f"{projects.platform.url}/#/experiments/{projects.project.experiment}/runs/{projects.project.runs[1]}")
     expect(page.get_by_role("heading", level=1)).to_contain_text("depth-5-seed-0")
-    assert page.url.endswith(f"/runs/{projects.project.runs[1]}")
+    assert address(page).endswith(f"/runs/{projects.project.runs[1]}")
 
 
 def test_a_run_is_shown_as_it_was(projects: ProjectSite, page: Page) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import urlparse
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
+from shown_address import address, asked
 
 Site = Any  # of conftest.py, which cannot be imported by name
 LIVE_ONLY = ("/api/v1/me", "/api/v1/events?limit=1")
@@ -19,7 +20,7 @@ def stage(page: Page) -> Any:
 
 
 def as_of(page: Page) -> str:
-    return parse_qs(urlparse(page.url).query).get("as_of", [""])[0]
+    return asked(page).get("as_of", [""])[0]
 
 
 def expect_past(page: Page, position: int) -> None:
@@ -212,4 +213,4 @@ def test_it_fits_a_phone_and_a_tablet(site: Site, chromium: Browser, width: int)
         expect(stage(page)).to_have_text("staging")
         page.locator("#live").tap()
         expect_now(page)
-        assert re.search(r"/$", page.url)
+        assert re.search(r"/$", address(page))

@@ -1,6 +1,7 @@
 // An A/B test: what was planned, the confidence sequence as it grew, and what was decided.
 import { badge, facts, h, link, quiet, said, section, when } from "../../parts/dom.js";
 import { count, number, words } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { sequence } from "../../parts/sequence.js";
 import { redrawn } from "../../parts/steady.js";
 import { table } from "../../parts/table.js";
@@ -24,9 +25,9 @@ const differences = (test, looks) => sequence({
 });
 
 export function build(main, { name, report }) {
-  async function show() {
+  const show = latest(async (awaited) => {
     const path = `/api/v1/ab-tests/${encodeURIComponent(name)}`;
-    const [test, { looks }] = await Promise.all([get(path), get(`${path}/looks`, { page_size: mostLooks })]);
+    const [test, { looks }] = await awaited(Promise.all([get(path), get(`${path}/looks`, { page_size: mostLooks })]));
     const seen = looks.at(-1);
     redrawn(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.deployment(test.deployment), said(test.deployment))),
       h("h1", {}, said(name), " ", badge(stateOf(test), toneOf(test))),
@@ -41,7 +42,7 @@ export function build(main, { name, report }) {
       section("Versions", {}, seen ? table("Versions", [{ head: "Version", row: true }, { head: "Predictions", number: true }, { head: "Mean", number: true }],
         [[test.a, Number(seen.events_a).toLocaleString("en"), number(seen.mean_a)], [test.b, Number(seen.events_b).toLocaleString("en"), number(seen.mean_b)]]) : quiet("No outcome was counted yet.")));
     return name;
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (event.stream.startsWith("monitoring.abtest")) again(); } };

@@ -1,6 +1,7 @@
 // A comparison of runs, of groups of repeated runs, or of model versions, with tests and intervals where there are enough.
 import { Curves } from "../../parts/curves.js";
 import { check, choice, field, h, link, quiet, replace, section } from "../../parts/dom.js";
+import { latest, newly } from "../../parts/latest.js";
 import { redrawn } from "../../parts/steady.js";
 import { get } from "../../shell/api.js";
 import { asked, put, to } from "../../shell/address.js";
@@ -11,6 +12,8 @@ import { columns, metrics, values } from "./tables.js";
 import { metricPlots } from "./plots.js";
 
 const designs = [["", "independent runs"], ["RUN_DESIGN_PAIRED", "paired: same seeds or folds"], ["RUN_DESIGN_RESAMPLED", "cross-validation"]];
+
+const designOf = (query) => designs.some(([one]) => one === query.get("design")) ? query.get("design") : "";
 
 export function build(main, { report }) {
   const runs = h("textarea", { rows: 3, spellcheck: false, placeholder: "a line for each column: a run's id, or those of repeated runs joined by commas" });
@@ -34,17 +37,24 @@ export function build(main, { report }) {
   }
 
   function tests(query) {
-    design.value = designs.some(([one]) => one === query.get("design")) ? query.get("design") : "";
+    design.value = designOf(query);
     share.value = query.get("share") ?? "";
     ranks = check("tests by ranks", query.get("ranks") === "1", change);
     replace(test, field("The n-th runs are", design), design.value === "RUN_DESIGN_RESAMPLED" && field("Share held out", share), ranks);
   }
 
-  async function show() {
-    const query = asked(), ofRuns = query.getAll("run"), ofVersions = query.getAll("version");
-    runs.value = ofRuns.join("\n");
-    versions.value = ofVersions.join("\n");
+  const changed = newly();
+
+  function fill(query) {
+    runs.value = query.getAll("run").join("\n");
+    versions.value = query.getAll("version").join("\n");
     tests(query);
+  }
+
+  // What is compared as it is now; the form stays as somebody has it.
+  const show = latest(async (awaited) => {
+    const query = asked(), ofRuns = query.getAll("run"), ofVersions = query.getAll("version");
+    if (changed(query)) fill(query);
     if (ofRuns.length < 2 && ofVersions.length < 2) {
       compared = () => false;
       picked.open = true;
@@ -52,33 +62,25 @@ export function build(main, { report }) {
       replace(columnsOf, quiet("Choose two or more: in an ", link(to.experiments(), "experiment's table"), ", on a ", link(to.models(), "model's page"), ", or here."));
       return "Comparison";
     }
-    return compare(query, ofRuns, ofVersions);
-  }
-
-  // What is compared as it is now; the form stays as somebody has it.
-  async function compare(query, ofRuns, ofVersions) {
-    const isRuns = ofRuns.length > 1;
-    const answer = isRuns
-      ? await get("/api/v1/comparisons/runs", { runs: ofRuns, design: design.value, ranks: query.get("ranks") === "1" ? "true" : "", test_share: design.value === "RUN_DESIGN_RESAMPLED" ? query.get("share") ?? "" : "" })
-      : await get("/api/v1/comparisons/versions", { versions: ofVersions });
+    const isRuns = ofRuns.length > 1, how = designOf(query);
+    const answer = await awaited(isRuns
+      ? get("/api/v1/comparisons/runs", { runs: ofRuns, design: how, ranks: query.get("ranks") === "1" ? "true" : "", test_share: how === "RUN_DESIGN_RESAMPLED" ? query.get("share") ?? "" : "" })
+      : get("/api/v1/comparisons/versions", { versions: ofVersions }));
+    const more = await awaited(isRuns ? overlaid(answer, curves) : benchmarks(ofVersions));
     compared = concerning(isRuns ? answer.columns.flatMap((column) => column.run_ids) : [], isRuns ? [] : ofVersions);
     const repeated = answer.columns.some((column) => column.run_ids.length > 1);
     redrawn(columnsOf, columns(answer, isRuns ? [] : ofVersions), isRuns && repeated && test);
     redrawn(found,
       section("Metrics", {}, metrics(answer)),
       section("Intervals and means", {}, metricPlots(answer)),
-      !isRuns && section("Last benchmarks", {}, await benchmarks(ofVersions)),
-      isRuns && section("Curves", {}, await overlaid(answer, curves)),
+      section(isRuns ? "Curves" : "Last benchmarks", {}, more),
       section("Parameters", {}, values("Parameters", answer, answer.parameters)),
       section("Datasets", {}, values("Datasets", answer, answer.datasets)),
       section("Environment", {}, values("Environment", answer, answer.environment)));
     return answer.columns.map((column) => column.name).slice(0, 3).join(", ");
-  }
+  });
 
-  const again = calmly(async () => {
-    const query = asked();
-    await compare(query, query.getAll("run"), query.getAll("version"));
-  }, report);
+  const again = calmly(show, report);
   return { show, happened: (event) => { if (compared(event)) again(); } };
 }
 

@@ -1,14 +1,15 @@
 // A dataset: its versions, their columns and expectations, and what was made of them.
 import { facts, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
 import { bytes } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { table } from "../../parts/table.js";
 import { get } from "../../shell/api.js";
 import { asked, to } from "../../shell/address.js";
 import { lineage } from "../model/lineage.js";
 
 export function build(main, { name }) {
-  async function show() {
-    const { versions } = await get(`/api/v1/datasets/${encodeURIComponent(name)}/versions`, { page_size: 1000 });
+  const show = latest(async (awaited) => {
+    const { versions } = await awaited(get(`/api/v1/datasets/${encodeURIComponent(name)}/versions`, { page_size: 1000 }));
     const all = [...versions].reverse(), chosen = all.find((v) => String(v.version) === asked().get("version")) ?? all[0];
     replace(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.datasets(), "Datasets")), h("h1", {}, said(name)),
       section("Versions", {}, table(`Versions of ${name}`, [{ head: "Version", row: true }, { head: "Label" }, { head: "Rows", number: true }, { head: "Size", number: true }, { head: "SHA-256" }, { head: "Author" }, { head: "Registered" }],
@@ -17,7 +18,7 @@ export function build(main, { name }) {
       chosen && version(chosen),
       chosen && section(`Lineage of version ${chosen.version}`, { id: "lineage" }, lineage(`DatasetVersion:${name}/${chosen.version}`)));
     return name;
-  }
+  });
 
   return { show };
 }

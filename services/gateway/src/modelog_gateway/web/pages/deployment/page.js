@@ -2,6 +2,7 @@
 import { actions } from "../../parts/action.js";
 import { badge, facts, h, link, said, section, when } from "../../parts/dom.js";
 import { words } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { redrawn } from "../../parts/steady.js";
 import { table } from "../../parts/table.js";
 import { get } from "../../shell/api.js";
@@ -19,10 +20,10 @@ import { tests } from "./tests.js";
 const mostLooks = 1000;
 
 export function build(main, { name, report }) {
-  async function show() {
-    const [d, took, found, { releases }] = await Promise.all([get(`/api/v1/deployments/${encodeURIComponent(name)}`), get(`/api/v1/deployments/${encodeURIComponent(name)}/latencies`), get("/api/v1/ab-tests", { deployment: name }), get("/api/v1/releases", { deployment: name })]);
-    const { looks } = releases.length ? await get(`/api/v1/releases/${encodeURIComponent(name)}/looks`, { page_size: mostLooks }) : { looks: [] };
-    const learning = d.variants.some((v) => v.flavor === "river") && await asked(name);
+  const show = latest(async (awaited) => {
+    const [d, took, found, { releases }] = await awaited(Promise.all([get(`/api/v1/deployments/${encodeURIComponent(name)}`), get(`/api/v1/deployments/${encodeURIComponent(name)}/latencies`), get("/api/v1/ab-tests", { deployment: name }), get("/api/v1/releases", { deployment: name })]));
+    const { looks } = releases.length ? await awaited(get(`/api/v1/releases/${encodeURIComponent(name)}/looks`, { page_size: mostLooks })) : { looks: [] };
+    const learning = d.variants.some((v) => v.flavor === "river") && await awaited(asked(name));
     redrawn(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.overview(), "Overview")), h("h1", {}, said(name), " ", badge(words(d.status, "DEPLOYMENT_STATUS_"), d.status === "DEPLOYMENT_STATUS_RUNNING" ? "serving" : d.status === "DEPLOYMENT_STATUS_FAILED" ? "bad" : "archived")),
       h("div", { class: "lead" }, facts([["Model", link(to.model(d.model), said(d.model))], ["Environment", words(d.environment, "DEPLOYMENT_ENVIRONMENT_")], ["Author", said(d.author)], ["Created", when(d.created_at)], ["Changed", when(d.updated_at)], ["Replicas", replicas(d)], ["Scaling", scaling(d.scaling)], ["Error", said(d.error)]])),
       section("Traffic", {}, share(d), table("Versions", [{ head: "Version", row: true }, { head: "Share", number: true }, { head: "Answered", number: true }, { head: "Flavor" }, { head: "Model file" }],
@@ -35,7 +36,7 @@ export function build(main, { name, report }) {
       section("A/B tests", { id: "ab-tests" }, tests(found.tests)),
       section("Lineage", {}, lineage(`Deployment:${name}`)));
     return name;
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (/^(serving\.|monitoring\.abtest)/.test(event.stream)) again(); } };

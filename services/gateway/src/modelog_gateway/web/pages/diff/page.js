@@ -2,6 +2,7 @@
 import { badge, check, field, h, link, quiet, replace, said, section, text } from "../../parts/dom.js";
 import { Curves, lastOf } from "../../parts/curves.js";
 import { lasted, number, plain, runName, statusOf } from "../../parts/format.js";
+import { latest, newly } from "../../parts/latest.js";
 import { redrawn } from "../../parts/steady.js";
 import { table } from "../../parts/table.js";
 import { get } from "../../shell/api.js";
@@ -19,32 +20,34 @@ export function build(main, { report }) {
   const crumbs = h("nav", { class: "crumbs", "aria-label": "Where this is" });
   replace(main, crumbs, h("h1", {}, "Difference of two runs"), section("Which", { id: "s-which" }, form), found);
 
-  async function show() {
+  const changed = newly();
+
+  const show = latest(async (awaited) => {
     const query = asked(), ids = [query.get("a") ?? "", query.get("b") ?? ""];
     replace(crumbs, link(to.experiments(), "Experiments"));
-    inputs.forEach((input, n) => { input.value = ids[n]; });
+    if (changed(query)) inputs.forEach((input, n) => { input.value = ids[n]; });
     if (ids.includes("")) return replace(found, section("Difference", {}, quiet("Give the ids of two runs, or choose two in an experiment's table."))) ?? "Difference";
     const everything = query.get("all") === "1";
-    const [runs, report] = await Promise.all([
+    const [runs, compared] = await awaited(Promise.all([
       Promise.all(ids.map((id) => get(`/api/v1/runs/${encodeURIComponent(id)}`, { without_points: true }))),
       get("/api/v1/comparisons/runs", { runs: ids }),
-    ]);
+    ]));
     const names = runs.map(runName);
     const tags = [...new Set(runs.flatMap((run) => Object.keys(run.tags)))].sort().map((name) => ({ name, values: runs.map((run) => run.tags[name] ?? ""), differs: runs[0].tags[name] !== runs[1].tags[name] }));
     const more = moreOf(runs);
     const part = (title, values, empty) => section(title, {}, sideBySide(title, names, values, everything, empty));
     curves.show(runs.map((run) => ({ id: run.id, name: runName(run), last: lastOf(run) })));
     redrawn(found,
-      section("The runs", { aside: check("show what is equal too", everything, (on) => { put({ all: on ? "1" : "" }); show(); }) }, summary(runs)),
-      section("Metrics", {}, metrics(report.metrics, names, everything)),
-      part("Parameters", report.parameters, "Neither has parameters."),
+      section("The runs", { aside: check("show what is equal too", everything, (on) => { put({ all: on ? "1" : "" }); show().catch(report); }) }, summary(runs)),
+      section("Metrics", {}, metrics(compared.metrics, names, everything)),
+      part("Parameters", compared.parameters, "Neither has parameters."),
       part("Tags", tags, "Neither has tags."),
-      part("Datasets", report.datasets, "Neither recorded a dataset."),
-      part("Code", [...report.environment.filter((v) => code.includes(v.name)), ...more.filter((v) => code.includes(v.name))], "Neither recorded its code."),
-      part("Environment", [...report.environment.filter((v) => !code.includes(v.name)), ...more.filter((v) => !code.includes(v.name))], "Neither recorded its environment."),
+      part("Datasets", compared.datasets, "Neither recorded a dataset."),
+      part("Code", [...compared.environment.filter((v) => code.includes(v.name)), ...more.filter((v) => code.includes(v.name))], "Neither recorded its code."),
+      part("Environment", [...compared.environment.filter((v) => !code.includes(v.name)), ...more.filter((v) => !code.includes(v.name))], "Neither recorded its environment."),
       section("Curves", {}, curves.element));
     return `${names[0]} and ${names[1]}`;
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if ([...asked().values()].some((id) => event.stream === `registry.run-${id}`)) again(); } };

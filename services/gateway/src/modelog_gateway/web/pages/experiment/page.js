@@ -1,5 +1,6 @@
 // An experiment: its runs as a table with the columns that somebody picks, or as parallel coordinates.
 import { badge, chips, choice, facts, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
+import { latest, newly } from "../../parts/latest.js";
 import { pager } from "../../parts/pager.js";
 import { redrawn } from "../../parts/steady.js";
 import { get, search } from "../../shell/api.js";
@@ -58,19 +59,26 @@ export function build(main, { id, report }) {
     return get("/api/v1/experiments/Default");  // what MLflow calls it
   }
 
-  async function show() {
-    const query = asked(), inParallel = query.get("view") === "parallel";
-    experiment = await theExperiment();
+  const rowsOf = (query) => /^[1-9]\d{0,2}$/.test(query.get("size") ?? "") ? query.get("size") : usual;
+  const changed = newly();
+
+  function fill(query) {
+    const rows = rowsOf(query);
     filter.value = query.get("filter") ?? "";
     words.value = query.get("words") ?? "";
-    const rows = /^[1-9]\d{0,2}$/.test(query.get("size") ?? "") ? query.get("size") : usual;
     if (!sizes.includes(rows)) size.append(h("option", { value: rows }, rows));
     size.value = rows;
     deleted.checked = query.get("which") === "all";
+  }
+
+  const show = latest(async (awaited) => {
+    const query = asked(), inParallel = query.get("view") === "parallel";
+    if (changed(query)) fill(query);
+    experiment = await awaited(theExperiment());
     redrawn(head, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.experiments(), "Experiments")), h("h1", {}, said(experiment.name)), about(experiment));
     let wanted;
     try {
-      wanted = conditions(filter.value);
+      wanted = conditions(query.get("filter") ?? "");
       wrong.hidden = true;
       filter.removeAttribute("aria-invalid");
     } catch (error) {
@@ -82,14 +90,14 @@ export function build(main, { id, report }) {
     }
     const order = query.get("order"), [kind, key] = order ? partsOf(order) : [];
     const asked_for = {
-      experiment_ids: [experiment.id], conditions: wanted, text: words.value, view: deleted.checked ? "VIEW_ALL" : "VIEW_ACTIVE",
+      experiment_ids: [experiment.id], conditions: wanted, text: query.get("words") ?? "", view: query.get("which") === "all" ? "VIEW_ALL" : "VIEW_ACTIVE",
       order_by: order ? [{ field: `FIELD_${kind.toUpperCase()}`, key, descending: query.get("descending") === "1" }] : [],
-      page: { size: inParallel ? mostLines : rows, token: query.get("page") ?? "" },
+      page: { size: inParallel ? mostLines : rowsOf(query), token: query.get("page") ?? "" },
     };
-    ({ runs: found, next_page_token: next } = await search("/api/v1/runs/search", asked_for));
+    ({ runs: found, next_page_token: next } = await awaited(search("/api/v1/runs/search", asked_for)));
     draw();
     return experiment.name;
-  }
+  });
 
   function draw() {
     const query = asked(), inParallel = query.get("view") === "parallel", columns = shown();

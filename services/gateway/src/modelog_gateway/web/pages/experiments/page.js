@@ -1,5 +1,6 @@
 // The list of experiments, with search.
 import { badge, chips, choice, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
+import { latest, newly } from "../../parts/latest.js";
 import { pager } from "../../parts/pager.js";
 import { table } from "../../parts/table.js";
 import { search } from "../../shell/api.js";
@@ -27,21 +28,32 @@ export function build(main, { report }) {
     show().catch(report);
   }
 
-  async function show() {
-    const query = asked();
-    text.value = query.get("text") ?? "";
-    order.value = orders.some(([one]) => one === query.get("order")) ? query.get("order") : "";
-    view.value = views.some(([one]) => one === query.get("view")) ? query.get("view") : "";
-    replace(place, within(to.experiments));
-    const { experiments, next_page_token: next } = await search("/api/v1/experiments/search", {
-      conditions: text.value ? [{ field: "FIELD_ATTRIBUTE", key: "name", comparison: "COMPARISON_ILIKE", text: `%${text.value}%` }] : [],
-      order_by: order.value ? [{ field: "FIELD_ATTRIBUTE", key: order.value, descending: true }] : [],
-      view: view.value || "VIEW_ACTIVE", workspace: query.get("workspace") ?? "", project: query.get("project") ?? "", page: { size: pageSize, token: query.get("page") ?? "" },
-    });
-    const columns = [{ head: "Experiment", row: true }, { head: "Tags" }, { head: "Author" }, { head: "Created" }, { head: "Changed" }];
-    replace(found, experiments.length ? table("Experiments", columns, experiments.map(line)) : text.value || view.value ? quiet("No experiment is like that.") : started(), pager(next, { report, show }));
-    return "Experiments";
+  const changed = newly();
+
+  function asIn(query) {
+    const known = (choices, name) => choices.some(([one]) => one === query.get(name)) ? query.get(name) : "";
+    return { text: query.get("text") ?? "", order: known(orders, "order"), view: known(views, "view") };
   }
+
+  function fill(wanted) {
+    text.value = wanted.text;
+    order.value = wanted.order;
+    view.value = wanted.view;
+  }
+
+  const show = latest(async (awaited) => {
+    const query = asked(), wanted = asIn(query);
+    if (changed(query)) fill(wanted);
+    replace(place, within(to.experiments));
+    const { experiments, next_page_token: next } = await awaited(search("/api/v1/experiments/search", {
+      conditions: wanted.text ? [{ field: "FIELD_ATTRIBUTE", key: "name", comparison: "COMPARISON_ILIKE", text: `%${wanted.text}%` }] : [],
+      order_by: wanted.order ? [{ field: "FIELD_ATTRIBUTE", key: wanted.order, descending: true }] : [],
+      view: wanted.view || "VIEW_ACTIVE", workspace: query.get("workspace") ?? "", project: query.get("project") ?? "", page: { size: pageSize, token: query.get("page") ?? "" },
+    }));
+    const columns = [{ head: "Experiment", row: true }, { head: "Tags" }, { head: "Author" }, { head: "Created" }, { head: "Changed" }];
+    replace(found, experiments.length ? table("Experiments", columns, experiments.map(line)) : wanted.text || wanted.view ? quiet("No experiment is like that.") : started(), pager(next, { report, show }));
+    return "Experiments";
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (event.stream.startsWith("registry.experiment-")) again(); } };

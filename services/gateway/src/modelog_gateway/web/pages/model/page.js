@@ -1,6 +1,7 @@
 // A model: its versions, who moved them where and why, what they came from and what came of them.
 import { badge, chips, facts, h, link, quiet, said, section, when } from "../../parts/dom.js";
 import { words } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { redrawn } from "../../parts/steady.js";
 import { get, together } from "../../shell/api.js";
 import { asked, to } from "../../shell/address.js";
@@ -23,10 +24,10 @@ const mostFacts = 1000, mostChanges = 100;
 export function build(main, { name, report }) {
   const path = `/api/v1/models/${encodeURIComponent(name)}`;
 
-  async function show() {
-    const [model, history, deployed, asked_for, retired, sla, level] = await together(
+  const show = latest(async (awaited) => {
+    const [model, history, deployed, asked_for, retired, sla, level] = await awaited(together(
       get(path), get(`${path}/history`, { page_size: mostFacts }), get("/api/v1/deployments", { page_size: 1000 }),
-      get(`${path}/changes`, { page_size: mostChanges }), get("/api/v1/retirements", { model: name, page_size: 1000 }), get(`${path}/sla`), levelsOf(path));
+      get(`${path}/changes`, { page_size: mostChanges }), get("/api/v1/retirements", { model: name, page_size: 1000 }), get(`${path}/sla`), levelsOf(path)));
     if (model.error) throw model.error;
     const { versions: all } = model.value;
     const chosen = all.find((v) => v.version === asked().get("version")) ?? preferred(all);
@@ -47,7 +48,7 @@ export function build(main, { name, report }) {
       section("Retirements", { wide: false }, retirements(retired)),
       section("History", {}, everything(known, history.value?.next_page_token)));
     return name;
-  }
+  });
 
   const again = calmly(show, report);
   const concerns = (event) => event.stream.startsWith("registry.model-") ? [event.payload?.name, event.payload?.model, event.payload?.old_name].includes(name) || event.stream === `registry.model-${name}`

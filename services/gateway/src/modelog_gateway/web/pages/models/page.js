@@ -1,6 +1,7 @@
 // The list of models, with search.
 import { badge, chips, choice, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
 import { count, stageOf, words } from "../../parts/format.js";
+import { latest, newly } from "../../parts/latest.js";
 import { pager } from "../../parts/pager.js";
 import { table } from "../../parts/table.js";
 import { search } from "../../shell/api.js";
@@ -41,26 +42,33 @@ export function build(main, { report }) {
     return wanted;
   }
 
-  async function show() {
-    const query = asked();
+  const changed = newly();
+
+  function fill(query) {
     words.value = query.get("words") ?? "";
     text.value = query.get("text") ?? "";
     tag.value = query.get("tag") ?? "";
     stage.value = stages.some(([one]) => one === query.get("stage")) ? query.get("stage") : "";
+  }
+
+  const show = latest(async (awaited) => {
+    const query = asked();
+    if (changed(query)) fill(query);
+    facets.press(query);
     const wanted = conditions(query);
     replace(place, within(to.models));
-    const among = { text: words.value, workspace: query.get("workspace") ?? "", project: query.get("project") ?? "" };
-    const [{ models, next_page_token: next }, counted] = await Promise.all([
+    const among = { text: query.get("words") ?? "", workspace: query.get("workspace") ?? "", project: query.get("project") ?? "" };
+    const [{ models, next_page_token: next }, counted] = await awaited(Promise.all([
       search("/api/v1/models/search", { conditions: wanted, ...among, page: { size: pageSize, token: query.get("page") ?? "" } }),
       search("/api/v1/models/count", { conditions: wanted, ...among, values: mostValues }),
-    ]);
+    ]));
     facets.show(counted.facets, query);
-    const none = wanted.length || words.value ? "No model is like that. Search for less, or for another moment."
+    const none = wanted.length || among.text ? "No model is like that. Search for less, or for another moment."
       : ["No model is registered yet. ", h("code", {}, "modelog model create NAME"), " makes one, and so does MLflow's client."];
     replace(found, models.length ? table("Models", [{ head: "Model", row: true }, { head: "Versions" }, { head: "Latest" }, { head: "Aliases" }, { head: "Tags" }, { head: "Author" }, { head: "Changed" }], models.map(line))
       : quiet(none), pager(next, { report, show }));
     return "Models";
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (event.stream.startsWith("registry.model-")) again(); } };

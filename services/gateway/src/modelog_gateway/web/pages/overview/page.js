@@ -1,6 +1,7 @@
 // The overview: what runs, what is in production, how good it is, and what happens.
 import { h, link, replace, said, section, badge, quiet } from "../../parts/dom.js";
 import { duration, number, stageOf, words } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { table } from "../../parts/table.js";
 import { get, getNow, moment } from "../../shell/api.js";
 import { to } from "../../shell/address.js";
@@ -22,34 +23,34 @@ export function build(main, { report }) {
     section("Quality over time", { id: "s-quality" }, quality.element),
     events.element);
 
-  async function services() {
+  const services = latest(async (awaited) => {
     if (moment.asOf) return replace(place.services, h("p", { class: "quiet", id: "no-services" }, "Which processes ran is not recorded: only the present knows it."));
-    const { services: found } = await getNow("/api/v1/services");
+    const { services: found } = await awaited(getNow("/api/v1/services"));
     replace(place.services, table("Running services", [{ head: "Service", row: true }, { head: "Health" }, { head: "Up", number: true }, { head: "Memory", number: true }, { head: "Position", number: true }],
       found.map(({ service, health, status }) => [
         service, badge(health, health === "serving" ? "serving" : "bad"),
         status ? duration(status.uptime_s) : "", status ? `${(status.memory_bytes / 1048576).toFixed(0)} MB` : "",
         status?.projections?.length ? Math.min(...status.projections.map((p) => p.position)) : "",
       ]), "No service is known."));
-  }
+  });
 
-  async function models() {
-    const { models: found } = await get("/api/v1/models");
+  const models = latest(async (awaited) => {
+    const { models: found } = await awaited(get("/api/v1/models"));
     replace(place.models, table("Models and versions", [{ head: "Version", row: true }, { head: "Stage" }, { head: "Author" }, { head: "Approved by" }, { head: "AUC", number: true }],
       found.flatMap((m) => m.versions.map((v) => {
         const auc = Object.entries(v.metrics).find(([name]) => name.toLowerCase().includes("auc"));
         const approved = v.reviews.filter((r) => r.decision === "REVIEW_DECISION_APPROVED").map((r) => r.reviewer);
         return [link(to.model(m.name, v.version), said(m.name), ` ${v.version}`), badge(stageOf(v.stage)), said(v.author), said(approved.join(", ")), auc ? number(auc[1]) : ""];
       })), "No version is registered yet."));
-  }
+  });
 
-  async function traffic() {
-    const { deployments } = await get("/api/v1/deployments");
+  const traffic = latest(async (awaited) => {
+    const { deployments } = await awaited(get("/api/v1/deployments"));
     replace(place.traffic, deployments.length ? deployments.map(share) : h("p", { class: "quiet", id: "no-traffic" }, "Nothing is deployed yet."));
-  }
+  });
 
-  async function challengers() {
-    const { retrainings } = await get("/api/v1/retrainings");
+  const challengers = latest(async (awaited) => {
+    const { retrainings } = await awaited(get("/api/v1/retrainings"));
     replace(place.challengers, table("Challengers", [{ head: "Challenger", row: true }, { head: "State" }, { head: "Against" }, { head: "AUC gain (95 %)", number: true }, { head: "Canary, gain in Brier score", number: true }, { head: "Why" }],
       retrainings.map((r) => {
         const c = r.canary ?? r.evaluation, look = r.latest_look;
@@ -57,9 +58,9 @@ export function build(main, { report }) {
         const seen = look ? `${look.gain.toFixed(4)} (${look.low.toFixed(4)} to ${look.high.toFixed(4)})` : "";
         return [link(to.retraining(r.id), r.challenger || "in training"), badge(words(r.state, "RETRAINING_STATE_")), r.champion, gain, seen, said(r.reason || c?.reason || "")];
       }), "No challenger was trained yet."));
-  }
+  });
 
-  const showQuality = () => quality.show();
+  const showQuality = latest((awaited) => quality.show(awaited));
   const parts = { registry: [models], serving: [traffic], monitoring: [challengers, showQuality] };
   const waiting = new Set();
 

@@ -10,9 +10,9 @@ export class Quality {
     this.points = [];
   }
 
-  async show() {
-    const { monitors } = await get("/api/v1/monitors");
-    const { points } = monitors.length ? await get(`/api/v1/monitors/${encodeURIComponent(monitors[0].name)}/series/auc`) : { points: [] };
+  async show(awaited) {
+    const { monitors } = await awaited(get("/api/v1/monitors"));
+    const { points } = monitors.length ? await awaited(get(`/api/v1/monitors/${encodeURIComponent(monitors[0].name)}/series/auc`)) : { points: [] };
     this.points = points;
     if (!points.length) {
       this.figure = undefined;

@@ -1,6 +1,7 @@
 // One challenger: what it showed on fresh rows, its canary as the evidence grew, and what was decided.
 import { badge, facts, h, link, quiet, said, section, when } from "../../parts/dom.js";
 import { number, words } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { sequence } from "../../parts/sequence.js";
 import { redrawn } from "../../parts/steady.js";
 import { get } from "../../shell/api.js";
@@ -21,9 +22,9 @@ const canary = (plan, looks) => sequence({
 });
 
 export function build(main, { id, report }) {
-  async function show() {
+  const show = latest(async (awaited) => {
     const path = `/api/v1/retrainings/${encodeURIComponent(id)}`;
-    const [r, { looks }] = await Promise.all([get(path), get(`${path}/looks`, { page_size: mostLooks })]);
+    const [r, { looks }] = await awaited(Promise.all([get(path), get(`${path}/looks`, { page_size: mostLooks })]));
     const state = r.state.replace("RETRAINING_STATE_", ""), last = looks.at(-1), plan = r.canary_plan;
     redrawn(main, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.overview(), "Overview")),
       h("h1", {}, said(`${r.model} ${r.challenger || "challenger"}`), " ", badge(words(r.state, "RETRAINING_STATE_"), tones[state] ?? "development")),
@@ -36,7 +37,7 @@ export function build(main, { id, report }) {
           ["Brier score of both", last && `${last.challenger_brier.toFixed(4)} against ${last.champion_brier.toFixed(4)}`], ["Counted up to", last && when(last.until)]]),
         looks.length ? canary(plan, looks) : quiet(r.canary ? "It was judged once, at its end." : "Its outcomes were not looked at yet.")));
     return `${r.model} ${r.challenger}`.trim();
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (event.stream === `monitoring.retraining-${id}`) again(); } };

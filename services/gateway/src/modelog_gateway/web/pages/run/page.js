@@ -3,6 +3,7 @@ import { badge, facts, h, link, quiet, replace, said, section, text, when } from
 import { Curves, lastOf, noCurves } from "../../parts/curves.js";
 import { files } from "../../parts/files.js";
 import { lasted, plain, runName, short, statusOf } from "../../parts/format.js";
+import { latest } from "../../parts/latest.js";
 import { redrawn } from "../../parts/steady.js";
 import { pairs } from "../../parts/table.js";
 import { get, search, together } from "../../shell/api.js";
@@ -26,12 +27,12 @@ export function build(main, { id, report }) {
     section("Environment", {}, place.environment));
   let shownFiles;
 
-  async function show() {
-    const run = await get(`/api/v1/runs/${encodeURIComponent(id)}`, { without_points: true });
-    const [experiment, made, nested] = await together(
+  const show = latest(async (awaited) => {
+    const run = await awaited(get(`/api/v1/runs/${encodeURIComponent(id)}`, { without_points: true }));
+    const [experiment, made, nested] = await awaited(together(
       get(`/api/v1/experiments/by-id/${encodeURIComponent(run.experiment_id)}`),
       search("/api/v1/versions/search", { conditions: [{ field: "FIELD_ATTRIBUTE", key: "run_id", comparison: "COMPARISON_EQUAL", text: id }] }),
-      search("/api/v1/runs/search", { conditions: [{ field: "FIELD_ATTRIBUTE", key: "parent_run_id", comparison: "COMPARISON_EQUAL", text: id }], page: { size: 200 } }));
+      search("/api/v1/runs/search", { conditions: [{ field: "FIELD_ATTRIBUTE", key: "parent_run_id", comparison: "COMPARISON_EQUAL", text: id }], page: { size: 200 } })));
     redrawn(place.head, heading(run, experiment.value));
     replace(noPoints, run.last_points.length ? null : noCurves(run));
     curves.element.hidden = !run.last_points.length;
@@ -47,7 +48,7 @@ export function build(main, { id, report }) {
     if (list !== shownFiles) replace(place.files, files(run.artifacts, "No file was kept."));  // an open preview stays open
     shownFiles = list;
     return runName(run);
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (event.stream === `registry.run-${id}`) again(); } };

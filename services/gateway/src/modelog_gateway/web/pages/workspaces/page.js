@@ -1,5 +1,6 @@
 // The workspaces that the reader may look into: their projects, members, and what is in them.
 import { badge, h, link, replace, said, section, when } from "../../parts/dom.js";
+import { latest } from "../../parts/latest.js";
 import { table } from "../../parts/table.js";
 import { get } from "../../shell/api.js";
 import { to } from "../../shell/address.js";
@@ -11,11 +12,11 @@ export function build(main, { report }) {
   const found = h("div");
   replace(main, h("h1", {}, "Workspaces"), section("All", { id: "s-workspaces" }, found));
 
-  async function show() {
-    const { workspaces } = await get("/api/v1/workspaces");
+  const show = latest(async (awaited) => {
+    const { workspaces } = await awaited(get("/api/v1/workspaces"));
     replace(found, table("Workspaces", columns, workspaces.map(line)));
     return "Workspaces";
-  }
+  });
 
   const again = calmly(show, report);
   return { show, happened: (event) => { if (event.stream.startsWith("registry.workspace-")) again(); } };

@@ -1,0 +1,68 @@
+"""Pages whose questions are answered late, and not in the order in which they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from shown_address import asked
+
+ProjectSite = Any  # of conftest.py, which cannot be imported by name
+pytestmark = pytest.mark.xdist_group("web pages")
+SEARCH = "**/api/v1/models/search"
+
+
+@contextmanager
+def held(page: Page, asked_for: str) -> Iterator[list[Route]]:
+    """Searches of models for this that are not sent on; they go, and are answered, at the end."""
+    kept: list[Route] = []
+    page.route(
+        SEARCH, lambda route: kept.append(route) if asked_for in (route.request.post_data or "") else route.continue_()
+    )
+    yield kept
+    for route in kept:
+        with page.expect_response(lambda response, route=route: response.request == route.request) as answer:
+            route.continue_()
+        answer.value.finished()
+    page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+
+
+def test_the_answer_to_an_earlier_search_is_not_shown_when_it_comes_later(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, "/models")
+    name, rows = page.get_by_label("Name", exact=True), page.locator("main tbody th a")
+    with held(page, "no model is called so") as kept:
+        name.fill("no model is called so")
+        with page.expect_request(SEARCH):
+            name.press("Enter")
+        name.fill(projects.project.model)
+        name.press("Enter")
+        expect(rows).to_have_text([projects.project.model])
+    assert len(kept) == 1
+    expect(rows).to_have_text([projects.project.model])
+
+
+def test_a_count_is_chosen_and_given_up_before_either_is_answered(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, "/models?text=delay")
+    xgboost = page.get_by_role("button", name="xgboost 1")
+    with held(page, "delay") as kept:
+        for pressed in ("true", "false", "true"):
+            xgboost.click()
+            expect(xgboost).to_have_attribute("aria-pressed", pressed)
+            assert ("flavor" in asked(page)) == (pressed == "true")
+    assert len(kept) == 3
+    expect(xgboost).to_have_attribute("aria-pressed", "true")
+
+
+def test_what_somebody_types_stays_when_the_list_changes_meanwhile(projects: ProjectSite, page: Page) -> None:
+    projects.open(page, "/models")
+    name, tag = page.get_by_label("Name", exact=True), page.get_by_label("Tag", exact=True)
+    name.fill("half a na")
+    tag.fill("team=")
+    with projects.platform.client("alice") as alice:
+        alice.models.create("came-meanwhile", "while somebody typed")
+    expect(page.get_by_role("link", name="came-meanwhile")).to_be_visible()
+    expect(name).to_have_value("half a na")
+    expect(tag).to_have_value("team=")
