@@ -63,7 +63,8 @@ def test_levels_stand_beside_the_targets_and_come_by_themselves(promised: Any, p
 
 def test_what_became_of_a_versions_trial_stands_on_its_page(promised: Any, page: Page) -> None:
     with promised.client("alice") as alice:
-        found = alice.trials.wait("flights", "1.0.0", timeout_s=3 * PATIENCE_S)
+        alice.trials.wait("flights", "1.0.0", timeout_s=3 * PATIENCE_S)
+        first = alice.audit.events(type="serving.VersionTried")[0].position
     page.goto(f"{promised.url}/models/flights?version=1.0.0#token={promised.token('carol', 'viewer')}")
     trial = page.get_by_role("region", name="Trial of 1.0.0")
     expect(trial).to_contain_text("works")
@@ -74,5 +75,27 @@ def test_what_became_of_a_versions_trial_stands_on_its_page(promised: Any, page:
     expect(trial.get_by_role("group", name="Packages of the trial")).to_contain_text("xgboost-cpu")
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.goto(f"{promised.url}/models/flights?version=1.0.0&as_of={found.position - 1}")
+    page.goto(f"{promised.url}/models/flights?version=1.0.0&as_of={first - 1}")
     expect(trial).to_contain_text("not tried yet")
+
+
+def test_a_version_is_tried_again_when_somebody_says_why(promised: Any, page: Page) -> None:
+    with promised.client("alice") as alice:
+        alice.trials.wait("flights", "1.0.0", timeout_s=3 * PATIENCE_S)
+        page.goto(f"{promised.url}/models/flights?version=1.0.0#token={promised.token('alice', 'admin')}")
+        trial = page.get_by_role("region", name="Trial of 1.0.0")
+        trial.get_by_role("button", name="Try again 1.0.0").click()
+        asked = page.get_by_role("dialog")
+        asked.get_by_label("Why").fill("the machine was out of memory")
+        asked.get_by_role("button", name="Try again").click()
+        expect(page.locator("#told")).to_have_text("1.0.0 is tried again.")
+        [event] = alice.audit.events(type="serving.TrialAsked")
+        assert (event.actor, event.payload["version"], event.payload["reason"]) == (
+            "alice",
+            "1.0.0",
+            "the machine was out of memory",
+        )
+    page.goto("about:blank")
+    page.goto(f"{promised.url}/models/flights?version=1.0.0#token={promised.token('carol', 'viewer')}")
+    expect(trial).to_contain_text("compiled trees")
+    expect(trial.get_by_role("button", name="Try again 1.0.0")).to_have_count(0)

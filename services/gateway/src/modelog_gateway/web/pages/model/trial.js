@@ -1,6 +1,8 @@
 // What became of a version when serving tried it, apart from traffic.
-import { badge, facts, h, quiet, replace, said, when } from "../../parts/dom.js";
+import { action, actions } from "../../parts/action.js";
+import { badge, facts, field, h, quiet, replace, said, when } from "../../parts/dom.js";
 import { bytes, number, short } from "../../parts/format.js";
+import { area } from "../../parts/forms.js";
 import { pairs } from "../../parts/table.js";
 import { get, wasGivenUp } from "../../shell/api.js";
 
@@ -11,12 +13,26 @@ const states = {
 const us = (value) => `${number(Number(value.toPrecision(3)))} µs`;
 
 export function trial(model, version) {
-  const place = h("div", {}, quiet("Looking …"));
-  get(`/api/v1/models/${encodeURIComponent(model)}/versions/${version}/trial`)
-    .then((found) => replace(place, told(found)))
+  const place = h("div", {}, quiet("Looking …")), path = `/api/v1/models/${encodeURIComponent(model)}/versions/${version}/trial`;
+  get(path)
+    .then((found) => replace(place, told(found), found.state !== "TRIAL_STATE_WAITING" && actions(`Trial of ${version}`, again(path, version))))
     .catch((error) => { if (!wasGivenUp(error)) replace(place, quiet(`What became of it is not known: ${error.message}`)); });
   return place;
 }
+
+const again = (path, version) => action("Try again", {
+  permission: "deployment.write", of: version,
+  form() {
+    const reason = area({ placeholder: "the machine was out of memory" });
+    return {
+      parts: [quiet("What is known of it now, a refusal too, holds until the other trial has come."), field("Why", reason)],
+      async send(call) {
+        await call(path, { reason: reason.value });
+        return `${version} is tried again.`;
+      },
+    };
+  },
+});
 
 function told(t) {
   const other = t.tried_at && t.tried_version !== t.version && (t.tried_version || "a version of another model");
