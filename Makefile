@@ -46,8 +46,8 @@ coverage: $(VENV)/.dev ## The same tests, and which lines they reach: 90 % at le
 	@$(BIN)/coverage report --skip-covered --skip-empty --sort=cover > $(VENV)/coverage.txt; \
 		status=$$?; tail -n 40 $(VENV)/coverage.txt; exit $$status
 
-test-late: $(VENV)/.dev ## Tests of services and platforms whose background work is late: none may lean on its being quick; ARGS=folder
-	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 $(PYTEST) --timeout 2400 $(or $(ARGS),tests/integration tests/e2e)
+test-late: $(VENV)/.dev ## Tests whose background work, and answers to pages, are late: none may lean on its being quick; ARGS=folder
+	@PYTHONPATH=$(CURDIR)/tests/late MODELOG_SERVING_TRAFFIC_WINDOW_S=1 MODELOG_TEST_LATE_ANSWERS_MS=1500 $(PYTEST) --timeout 2400 $(or $(ARGS),tests/integration tests/e2e)
 
 servers: $(VENV)/.dev ## Install the real servers, through apt-get, mvn and go, into .servers or MODELOG_SERVERS_DIR
 	@$(BIN)/python -m modelog_platform.servers install

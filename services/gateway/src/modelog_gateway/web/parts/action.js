@@ -53,9 +53,10 @@ function open(label, of, final, { parts, send }, opener) {
       const done = await send(call);
       // What the page was about is called otherwise, or gone: the answer says where to go on.
       if (typeof done === "object") return goOn(done);
+      // First the page: who goes on at once must not begin with what it showed before.
+      await showAgain();
       dialog.close();
       document.getElementById("told").textContent = done;
-      await showAgain();
       backTo(opener);
     } catch (error) {
       refusal.textContent = error.message;
