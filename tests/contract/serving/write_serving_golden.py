@@ -195,7 +195,7 @@ ASKED = TrialAsked(
     "flight-delay", "1.0.0", "a" * 64, "xgboost", "the machine was out of memory", "bob", AT + timedelta(minutes=3)
 )
 SEALED = PredictionsSealed(
-    ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
+    ID, 1, 1, 17, 230, 45_000, "c" * 64, "d" * 64, AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2), 9
 )
 _OF = (ID, "flights", "flight-delay")
 _SEEN = Seen(100, 31.0, 36.0, 21.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ from modelog_common.events.entities import Entities
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_common.events.store import StoredEvent
 from modelog_lineage.audit.prediction import record_of as told_of
-from modelog_proofs import prediction_hash, verify_inclusion
+from modelog_proofs import InGroup, InvalidProof, group_hash, leaf_among, prediction_hash, row_hash, verify_inclusion
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from modelog_proto.serving.v1.deployment_pb2 import LoggedPrediction
 from modelog_serving.events import EVENTS
@@ -26,10 +27,12 @@ from modelog_serving.predlog import segments
 from modelog_serving.predlog.answers import Answerer, Answers, to_batch
 from modelog_serving.predlog.evidence import Evidence
 from modelog_serving.predlog.evidence import Sealed as SealedLog
+from modelog_serving.predlog.groups import groups_of
 from modelog_serving.predlog.leaves import leaf_hashes, record_of
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.seal import Sealer
+from modelog_serving.predlog.segments import Included
 from modelog_serving.segment.decide import SEGMENTS
 from test_prediction_log import V1, V2, answers, in_file
 
@@ -71,9 +74,13 @@ class Sealed:
         ]
         assert event.tenant == tenant
         told = json.loads(event.payload)
-        leaf, root = prediction_hash(found.prediction), bytes.fromhex(told["root"])
-        verify_inclusion(leaf, found.leaf_index, told["count"], found.path, root)
+        assert event.schema == 2
+        verify_inclusion(leaf_of(found), found.leaf_index, told["leaves"], found.path, bytes.fromhex(told["root"]))
         return event.position
+
+
+def leaf_of(found: Included) -> bytes:
+    return leaf_among(found.prediction, InGroup(found.row, found.row_hashes))
 
 
 @pytest.fixture
@@ -111,7 +118,14 @@ def test_the_quick_way_to_leaves_is_the_specified_one(
     )
     for some in (mixed, rowless(mixed)):
         batch = to_batch(some, 7, "log", 5)
-        assert leaf_hashes(batch) == [prediction_hash(record_of(batch, row)) for row in range(3)]
+        records = [record_of(batch, row) for row in range(3)]
+        assert leaf_hashes(batch) == [prediction_hash(record) for record in records]
+        groups = groups_of(batch)
+        hashes = [row_hash(record) for record in records]
+        assert [each for group in groups for each in group.row_hashes] == hashes
+        for group in groups:
+            assert group.leaf_hash == group_hash(records[group.first], group.row_hashes)
+        assert [group.first for group in groups] == ([0] if len(versions) == 1 else [0, 1, 2])
 
 
 def rowless(given: Answers) -> Answers:
@@ -134,9 +148,13 @@ def test_the_leaves_of_answers_with_texts_are_the_specified_ones() -> None:
     # Lineage gets them as a message, and tells of the same.
     told = [told_of(LoggedPrediction(**asdict(record))) for record in records]
     assert [prediction_hash(each) for each in told] == leaf_hashes(batch)
-    assert len(set(leaf_hashes(batch))) == 3
+    (group,) = groups_of(batch)
+    assert group.row_hashes == [row_hash(each) for each in told]
+    assert group.leaf_hash == group_hash(told[1], group.row_hashes)
+    assert len(set(leaf_hashes(batch))) == len(set(group.row_hashes)) == 3
     for altered in ({"feature_texts": ("für Zoë", "")}, {"output_texts": ("", "Late")}):
-        assert prediction_hash(replace(records[0], **altered)) != prediction_hash(records[0])
+        for hashed in (prediction_hash, row_hash):
+            assert hashed(replace(records[0], **altered)) != hashed(records[0])
 
 
 async def test_answers_with_texts_are_sealed_and_proven(sealed: Sealed) -> None:
@@ -159,7 +177,7 @@ async def test_a_segment_is_sealed_when_it_is_old_enough(sealed: Sealed) -> None
     await sealed.sealer.seal_due()
     ((event, told),) = await sealed.told()
     bodies = [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 2)]
-    assert (told["number"], told["first"], told["last"], told["count"]) == (1, 1, 2, 3)
+    assert (told["number"], told["first"], told["last"], told["count"], told["leaves"]) == (1, 1, 2, 3, 2)
     assert told["digest"] == hashlib.sha256(b"".join(bodies)).hexdigest()
     assert told["size_bytes"] == sum(map(len, bodies))
     assert (event.tenant, event.actor) == ("acme", "service:serving")
@@ -253,3 +271,105 @@ async def test_batches_are_as_they_were(sealed: Sealed) -> None:
     await sealed.proven("1")
     assert [entry.value for entry in await PredictionSource(sealed.log, "h").read(0, 9)] == before
     assert list(PredictionBatch.FromString(before[0]).prediction_ids) == ["1", "2"]
+
+
+def many(*, batches: int = 3, rows: int = 40) -> list[Answers]:
+    """Requests whose answers do not go into one leaf each."""
+    return [answers(*[f"{n}/{row}" for row in range(rows)], keys=(f"k{n}",) * rows) for n in range(batches)]
+
+
+async def test_a_leaf_is_up_to_32_answers_of_a_batch(sealed: Sealed) -> None:
+    for each in many():
+        await in_file(sealed.log, each)
+    places = []
+    for prediction_id in ("0/0", "0/31", "0/32", "1/0", "2/39"):
+        await sealed.proven(prediction_id)
+        found = await sealed.evidence.included("acme", "flights", prediction_id)
+        places.append((found.leaf_index, found.row, len(found.row_hashes)))
+    assert places == [(0, 0, 31), (0, 31, 31), (1, 0, 7), (2, 0, 31), (5, 7, 7)]
+    ((_, told),) = await sealed.told()
+    assert (told["count"], told["leaves"]) == (120, 6)
+
+
+async def test_a_proof_tells_nothing_of_the_other_answers_of_its_request(sealed: Sealed) -> None:
+    """But their hashes."""
+    secret = replace(answers("r/0", "r/1"), features=np.array([[1, 2], [7.25, 2.0**-30]], np.float32))
+    await in_file(sealed.log, secret)
+    found = await sealed.evidence.included("acme", "flights", "r/0")
+    told = str(found)
+    assert "r/0" in told
+    assert "r/1" not in told
+    assert "7.25" not in told
+
+
+def spoiled(body: bytes, change: str) -> bytes:
+    """A stored batch with something altered."""
+    batch = PredictionBatch.FromString(body)
+    features, ids = np.frombuffer(batch.features, "<f4").reshape(len(batch.prediction_ids), -1).copy(), None
+    match change:
+        case "a feature":
+            features[33, 1] += 1
+        case "two rows' features":
+            features[[33, 34]] = features[[34, 33]]
+        case "two rows of two leaves":
+            features[[3, 34]] = features[[34, 3]]
+        case "an id":
+            batch.prediction_ids[33] = "1/x"
+        case "two ids":
+            ids = list(batch.prediction_ids)
+            ids[33], ids[34] = ids[34], ids[33]
+            batch.prediction_ids[:] = ids
+        case "a key":
+            batch.keys[34] = "k"
+        case "a time":
+            batch.event_times_us[33] += 1
+        case "the answering":
+            batch.answered_at_us += 1
+        case "the version":
+            batch.answerers[0].version = "1.0.1"
+        case "an output":
+            batch.outputs = bytes([batch.outputs[0] ^ 1]) + batch.outputs[1:]
+        case "a name":
+            batch.feature_names[0] = "c"
+        case "a row less":
+            whole = to_batch(answers(*batch.prediction_ids[:-1], keys=batch.keys[:-1]), batch.sequence, "", 0)
+            whole.log_id, whole.answered_at_us = batch.log_id, batch.answered_at_us
+            return whole.SerializeToString()
+    batch.features = features.tobytes()
+    return batch.SerializeToString()
+
+
+CHANGES = (
+    "a feature", "two rows' features", "two rows of two leaves", "an id", "two ids", "a key", "a time",
+    "the answering", "the version", "an output", "a name",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_is_altered_in_the_file_is_found_by_all_proofs_of_the_segment(sealed: Sealed, change: str) -> None:
+    for each in many():
+        await in_file(sealed.log, each)
+    await sealed.proven("1/35")
+    await alter(sealed, change)
+    for prediction_id in ("0/0", "1/35", "1/0", "2/5"):
+        with pytest.raises(InvalidProof, match="does not lead to the root"):
+            await sealed.proven(prediction_id)
+
+
+async def test_a_row_that_is_gone_from_the_file_is_missed(sealed: Sealed) -> None:
+    for each in many():
+        await in_file(sealed.log, each)
+    await sealed.proven("1/35")
+    await alter(sealed, "a row less")
+    with pytest.raises(NotFound, match="has no prediction '1/35'"):
+        await sealed.evidence.included("acme", "flights", "1/35")
+
+
+async def alter(sealed: Sealed, change: str) -> None:
+    def work(db: sqlite3.Connection) -> None:
+        ((body,),) = db.execute("SELECT body FROM batch WHERE sequence = 2").fetchall()
+        altered = spoiled(body, change)
+        assert altered != body
+        db.execute("UPDATE batch SET body = ? WHERE sequence = 2", (altered,))
+
+    await sealed.log.writing(work)

@@ -19,7 +19,7 @@ from modelog_common.privacy.masters import new_master_key
 from modelog_common.rpc.errors import PeerFailed
 from modelog_common.security.keys import write_secret
 from modelog_lineage.audit.prediction import record_of
-from modelog_proofs import prediction_hash, verify_inclusion
+from modelog_proofs import InGroup, leaf_among, verify_inclusion
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
@@ -188,8 +188,9 @@ async def test_a_proof_is_of_what_is_sealed_and_holds_after_the_erasure(rig: Rig
     finally:
         await store.close()
     told = json.loads(event.payload)
-    leaf, root = prediction_hash(record_of(found.prediction)), bytes.fromhex(told["root"])
-    verify_inclusion(leaf, found.leaf_index, told["count"], found.path, root)
+    leaf = leaf_among(record_of(found.prediction), InGroup(found.row, found.row_hashes))
+    assert found.leaves == told["leaves"]
+    verify_inclusion(leaf, found.leaf_index, told["leaves"], found.path, bytes.fromhex(told["root"]))
 
 
 @pytest.mark.usefixtures("served")

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,8 @@ from modelog_proofs import (
     generate_key,
     sign_checkpoint,
 )
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 EVENTS = 60
 SCHEMA = """

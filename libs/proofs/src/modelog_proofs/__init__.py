@@ -19,13 +19,17 @@ from .merkle import (
 )
 from .note import Note, Signature, open_note, parse_note, sign_note
 from .prediction import PREDICTION_TAG, TEXTS_TAG, PredictionRecord, leaf_field, prediction_hash
-from .prediction_proof import ProvenPrediction, make_prediction_proof, verify_prediction
+from .prediction_group import GROUP_ROWS, GROUP_TAG, InGroup, group_hash, leaf_among, row_hash
+from .prediction_proof import make_prediction_proof, verify_prediction
 from .proof import ProvenEvent, make_bundle, verify_bundle
+from .proven_prediction import ProvenPrediction
 from .store import EventStoreFile
 from .verify import Audit, Report, open_events, verify_store
 
 __all__ = [
     "EMPTY_ROOT",
+    "GROUP_ROWS",
+    "GROUP_TAG",
     "PREDICTION_TAG",
     "TEXTS_TAG",
     "Audit",
@@ -35,6 +39,7 @@ __all__ = [
     "ExportFile",
     "Frontier",
     "HashStore",
+    "InGroup",
     "InvalidEvent",
     "InvalidKey",
     "InvalidNote",
@@ -55,9 +60,11 @@ __all__ = [
     "event_hash",
     "export_line",
     "generate_key",
+    "group_hash",
     "hash_children",
     "hash_leaf",
     "is_gzip",
+    "leaf_among",
     "leaf_bytes",
     "leaf_field",
     "leaf_index",
@@ -73,6 +80,7 @@ __all__ = [
     "prediction_hash",
     "read_export_line",
     "recorded_at_text",
+    "row_hash",
     "sign_checkpoint",
     "sign_note",
     "verify_bundle",

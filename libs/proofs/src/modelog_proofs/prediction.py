@@ -1,4 +1,6 @@
-"""The canonical bytes of one logged prediction, which are what the Merkle tree of a segment commits to.
+"""The canonical bytes of one logged prediction, which the Merkle tree of a segment commits to that has a leaf for each.
+
+Segments are sealed so no more: `prediction_group` has the leaves of today.
 
 Specification, version 1
 ========================
@@ -91,13 +93,13 @@ def prediction_hash(record: PredictionRecord) -> bytes:
     """The leaf hash of a prediction, 32 bytes. Raises InvalidEvent, which names the field that cannot be part of it."""
     if len(record.feature_names) != len(record.features):
         raise InvalidEvent(f"features has {len(record.features)} numbers for {len(record.feature_names)} names")
-    parts = [_text(name, getattr(record, name)) for name in TEXT_FIELDS]
-    parts += [_integer("event_time_us", record.event_time_us), _integer("answered_at_us", record.answered_at_us)]
-    names = b"".join(leaf_field(_text("feature_names", name)) for name in record.feature_names)
+    parts = [text_of(name, getattr(record, name)) for name in TEXT_FIELDS]
+    parts += [integer_of("event_time_us", record.event_time_us), integer_of("answered_at_us", record.answered_at_us)]
+    names = b"".join(leaf_field(text_of("feature_names", name)) for name in record.feature_names)
     parts += [names, _numbers("features", record.features), _numbers("outputs", record.outputs)]
     if record.has_texts:
-        parts += [_texts("feature_texts", record.feature_texts, record.features)]
-        parts += [_texts("output_texts", record.output_texts, record.outputs)]
+        parts += [texts_of("feature_texts", record.feature_texts, record.features)]
+        parts += [texts_of("output_texts", record.output_texts, record.outputs)]
     tag = TEXTS_TAG if record.has_texts else PREDICTION_TAG
     return hash_leaf(tag + b"".join(leaf_field(part) for part in parts))
 
@@ -107,7 +109,8 @@ def leaf_field(value: bytes) -> bytes:
     return _length(len(value)) + value
 
 
-def _text(name: str, value: object) -> bytes:
+def text_of(name: str, value: object) -> bytes:
+    """UTF-8; raises InvalidEvent."""
     if not isinstance(value, str):
         raise InvalidEvent(f"{name} must be text, it is {value!r:.80}")
     try:
@@ -116,15 +119,17 @@ def _text(name: str, value: object) -> bytes:
         raise InvalidEvent(f"{name} is not valid UTF-8 text") from None
 
 
-def _texts(name: str, texts: Sequence[str], numbers: Sequence[float]) -> bytes:
+def texts_of(name: str, texts: Sequence[str], numbers: Sequence[float]) -> bytes:
+    """A field for each number, with the text that it stands for; raises InvalidEvent."""
     if len(texts) != len(numbers):
         raise InvalidEvent(f"{name} has {len(texts)} texts for {len(numbers)} numbers")
     if any(text and not math.isnan(number) for text, number in zip(texts, numbers)):
         raise InvalidEvent(f"{name} has a text where there is a number")
-    return b"".join(leaf_field(_text(name, text)) for text in texts)
+    return b"".join(leaf_field(text_of(name, text)) for text in texts)
 
 
-def _integer(name: str, value: object) -> bytes:
+def integer_of(name: str, value: object) -> bytes:
+    """In decimal; raises InvalidEvent."""
     if type(value) is not int:
         raise InvalidEvent(f"{name} must be an integer, it is {value!r:.80}")
     return b"%d" % value

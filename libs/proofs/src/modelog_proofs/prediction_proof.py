@@ -3,14 +3,17 @@
 The document is a JSON object in one spelling only: `canonical` of its values. Its members:
 
     format      "modelog.prediction-proof/1"; of an answer with texts "modelog.prediction-proof/2"; of one by a state to
-                which a version came by learning "modelog.prediction-proof/3"
+                which a version came by learning "modelog.prediction-proof/3"; of any answer whose leaf is several
+                answers (`prediction_group`) "modelog.prediction-proof/4"
     prediction  the fields of a PredictionRecord; a number that JSON has not is "NaN", "Infinity" or "-Infinity"
-    segment     leaf_index and inclusion_path of the prediction in its segment, as in a proof bundle
+    segment     leaf_index and inclusion_path of the prediction in its segment, as in a proof bundle; of
+                "modelog.prediction-proof/4" also row, its place among the answers of the leaf, from 0, and row_hashes,
+                the hashes of the others in their order, base64
     sealed      proof bundle of the event serving.PredictionsSealed, which holds the segment's Merkle root
     version     proof bundle of the event registry.VersionRegistered; where no version answered, and the prediction
                 names "default" as its version, of the event serving.ResilienceSet that set that default answer
-    steps       of "modelog.prediction-proof/3" alone: proof bundles of the events serving.ModelLearned, in order, from
-                the version's own file to the state that answered, at least one
+    steps       of "modelog.prediction-proof/3" and 4: proof bundles of the events serving.ModelLearned, in order, from
+                the version's own file to the state that answered; of 3 at least one, of 4 none where its own file did
     approvals   proof bundles of the approvals of that version, at least none
     run         proof bundles of the event registry.RunStarted, none when the version names no run
     datasets    proof bundles of registry.DatasetVersionRegistered, one for each dataset version that the version, or
@@ -21,83 +24,38 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, List, Union
+from typing import Any, Optional, Union
 
 from .errors import InvalidEvent, InvalidProof
 from .keys import PublicKey, encode_base64
 from .leaf import EventRecord
 from .merkle import verify_inclusion
 from .prediction import FIELDS_WITH_TEXTS, PREDICTION_FIELDS, PredictionRecord, prediction_hash
-from .proof import ProvenEvent, require_names, sibling_hashes, verify_bundle
+from .prediction_group import InGroup, leaf_among
+from .proof import require_names, sibling_hashes, verify_bundle
+from .proven_prediction import DEFAULT, ProvenPrediction
 
 PREDICTION_FORMAT = "modelog.prediction-proof/1"
 TEXTS_FORMAT = "modelog.prediction-proof/2"
 LEARNED_FORMAT = "modelog.prediction-proof/3"
-FORMATS = (PREDICTION_FORMAT, TEXTS_FORMAT, LEARNED_FORMAT)
+GROUP_FORMAT = "modelog.prediction-proof/4"
+FORMATS = (PREDICTION_FORMAT, TEXTS_FORMAT, LEARNED_FORMAT, GROUP_FORMAT)
+WITH_STEPS, MAY_HAVE_TEXTS = (LEARNED_FORMAT, GROUP_FORMAT), (TEXTS_FORMAT, GROUP_FORMAT)
 # By these bytes a file is known as such a document.
 PREDICTION_START = b'{"format":"modelog.prediction-proof/'
 SEALED = "serving.PredictionsSealed"
 REGISTERED = "registry.VersionRegistered"
 LEARNED = "serving.ModelLearned"
-DEFAULT, DEFAULT_SET = "default", "serving.ResilienceSet"
+DEFAULT_SET = "serving.ResilienceSet"
 REVIEWED = ("registry.VersionReviewed", "registry.ChangeReviewed")
 STARTED = "registry.RunStarted"
 DATASET = "registry.DatasetVersionRegistered"
 TUPLES = frozenset(("feature_names", "features", "outputs", "feature_texts", "output_texts"))
 _PARTS = ("format", "prediction", "segment", "sealed", "version", "approvals", "run", "datasets")
 _LEARNED_PARTS = (*_PARTS[:5], "steps", *_PARTS[5:])
+_PLACE = ("leaf_index", "inclusion_path")
+_PLACE_IN_GROUP = (*_PLACE, "row", "row_hashes")
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-
-
-@dataclass(frozen=True)
-class ProvenPrediction:
-    """A prediction and the events that lead to it, all of them in the log that was signed."""
-
-    prediction: PredictionRecord
-    sealed: ProvenEvent
-    version: EventRecord
-    approvals: tuple[EventRecord, ...]
-    run: tuple[EventRecord, ...]
-    datasets: tuple[EventRecord, ...]
-    steps: tuple[EventRecord, ...] = ()
-
-    def text(self) -> str:
-        """What is proven, as lines to read, without a final newline."""
-        told, signed, by_default = self.prediction, self.sealed.checkpoint, self.prediction.version == DEFAULT
-        answerer = (
-            f"no version of {told.model}: the default answer," if by_default else f"{told.model} {told.version}, file"
-        )
-        lines = [
-            f"prediction  {told.prediction_id} of {told.deployment}: {_outputs(told)}",
-            f"answered by {answerer} {told.model_digest}",
-            f"sealed      {self.sealed.event.recorded_at} at position {self.sealed.event.position}",
-            f"log         {signed.origin} ({signed.size} events)",
-            f"{'set' if by_default else 'registered':<11} by {self.version.actor} at position {self.version.position}",
-        ]
-        for event in self.steps:
-            data = _payload(event)
-            labels = data["labels"]
-            lines.append(
-                f"learned     step {data['step']} at position {event.position}: {labels['count']} labels, file "
-                f"{labels['digest']}, to {data['digest_after']}"
-            )
-        lines += [f"approved    by {event.actor} at position {event.position}" for event in self.approvals]
-        lines += [f"run         {_payload(event)['run_id']} by {event.actor}" for event in self.run]
-        for event in self.datasets:
-            data = _payload(event)
-            lines.append(f"trained on  {data['dataset']} {data['version']}, digest {data['digest']}")
-        if not self.approvals and not by_default:
-            lines.append("nobody had approved this version")
-        return "\n".join(
-            [*lines, "PROVEN: the prediction is in the log that was signed, and all of the above with it."]
-        )
-
-
-def _outputs(told: PredictionRecord) -> List[Any]:
-    """Numbers, and texts at their places."""
-    texts = told.output_texts or ("",) * len(told.outputs)
-    return [text if math.isnan(number) and told.has_texts else number for number, text in zip(told.outputs, texts)]
 
 
 def canonical(document: Mapping[str, object]) -> str:
@@ -121,19 +79,30 @@ def make_prediction_proof(
     run: Sequence[Mapping[str, object]],
     datasets: Sequence[Mapping[str, object]],
     steps: Sequence[Mapping[str, object]] = (),
+    group: Optional[InGroup] = None,
 ) -> str:
-    """The document; it is not checked here. `steps` are of an answer by a state that a version came to by learning."""
-    names = FIELDS_WITH_TEXTS if prediction.has_texts else PREDICTION_FIELDS
+    """The document; it is not checked here. `steps` are of an answer by a state that a version came to by learning.
+
+    `group` is None for the segments of before, in which each answer is a leaf.
+    """
+    form = TEXTS_FORMAT if prediction.has_texts else LEARNED_FORMAT if steps else PREDICTION_FORMAT
+    place: dict[str, object] = {
+        "leaf_index": leaf_index, "inclusion_path": [encode_base64(part) for part in inclusion_path],
+    }  # fmt: skip
+    if group is not None:
+        form = GROUP_FORMAT
+        place = {**place, "row": group.row, "row_hashes": [encode_base64(part) for part in group.row_hashes]}
+    names = FIELDS_WITH_TEXTS if form in MAY_HAVE_TEXTS else PREDICTION_FIELDS
     values = {name: getattr(prediction, name) for name in names}
     for name in TUPLES.intersection(names):
         values[name] = list(values[name])
     for name in ("features", "outputs"):
         values[name] = [_word(value) for value in values[name]]
-    learned = {"steps": list(steps)} if steps else {}
+    learned = {"steps": list(steps)} if form in WITH_STEPS else {}
     return canonical({
-        "format": TEXTS_FORMAT if prediction.has_texts else LEARNED_FORMAT if steps else PREDICTION_FORMAT,
+        "format": form,
         "prediction": values,
-        "segment": {"leaf_index": leaf_index, "inclusion_path": [encode_base64(part) for part in inclusion_path]},
+        "segment": place,
         "sealed": sealed,
         "version": version,
         **learned,
@@ -151,10 +120,11 @@ def verify_prediction(document: Union[str, bytes], public_key: Union[PublicKey, 
     parts = _parts(document)
     prediction = _prediction(parts["prediction"], parts["format"])
     sealed = verify_bundle(_object("sealed", parts["sealed"]), public_key)
-    _check_segment(prediction, parts["segment"], sealed.event)
+    _check_segment(prediction, parts["segment"], sealed.event, parts["format"])
     version = verify_bundle(_object("version", parts["version"]), public_key).event
-    steps = _events("steps", parts["steps"], public_key) if parts["format"] == LEARNED_FORMAT else ()
-    _check_version(prediction, version, _registered_digest(prediction, steps, parts["format"]))
+    steps = _events("steps", parts["steps"], public_key) if parts["format"] in WITH_STEPS else ()
+    _must(bool(steps) or parts["format"] != LEARNED_FORMAT, f"steps must hold at least one event {LEARNED}.")
+    _check_version(prediction, version, _registered_digest(prediction, steps))
     proven = ProvenPrediction(
         prediction,
         sealed,
@@ -185,17 +155,17 @@ def _parts(document: Union[str, bytes]) -> Mapping[str, Any]:
     _must(same, "The proof is not a JSON object in its one spelling: it was written anew, or altered.")
     _must(
         values.get("format") in FORMATS,
-        f"format must be {PREDICTION_FORMAT!r}, {TEXTS_FORMAT!r} for an answer with texts, or {LEARNED_FORMAT!r} for "
-        "one by a state that learned.",
+        f"format must be {PREDICTION_FORMAT!r}, {TEXTS_FORMAT!r} for an answer with texts, {LEARNED_FORMAT!r} for "
+        f"one by a state that learned, or {GROUP_FORMAT!r} where a leaf is several answers.",
     )
-    require_names("The proof", values, _LEARNED_PARTS if values["format"] == LEARNED_FORMAT else _PARTS)
+    require_names("The proof", values, _LEARNED_PARTS if values["format"] in WITH_STEPS else _PARTS)
     found: Mapping[str, Any] = values
     return found
 
 
 def _prediction(values: object, form: str) -> PredictionRecord:
     fields = dict(_object("prediction", values))
-    names = FIELDS_WITH_TEXTS if form == TEXTS_FORMAT else PREDICTION_FIELDS
+    names = FIELDS_WITH_TEXTS if form in MAY_HAVE_TEXTS else PREDICTION_FIELDS
     require_names("prediction", fields, names)
     for name in TUPLES.intersection(names):
         _must(isinstance(fields[name], list), f"{name} must be a list.")
@@ -203,32 +173,42 @@ def _prediction(values: object, form: str) -> PredictionRecord:
     for name in ("features", "outputs"):
         fields[name] = tuple(_float(name, value) for value in fields[name])
     found = PredictionRecord(**fields)
-    _must(found.has_texts == (form == TEXTS_FORMAT), f"format {form!r} does not fit a prediction with these texts.")
+    fits = form == GROUP_FORMAT or found.has_texts == (form == TEXTS_FORMAT)
+    _must(fits, f"format {form!r} does not fit a prediction with these texts.")
     return found
 
 
-def _check_segment(prediction: PredictionRecord, segment: object, sealed: EventRecord) -> None:
+def _check_segment(prediction: PredictionRecord, segment: object, sealed: EventRecord, form: str) -> None:
     place = _object("segment", segment)
-    require_names("segment", place, ("leaf_index", "inclusion_path"))
+    require_names("segment", place, _PLACE_IN_GROUP if form == GROUP_FORMAT else _PLACE)
     told = _payload(sealed)
     _must(sealed.type == SEALED, f"sealed holds {sealed.type}, not {SEALED}.")
     _must(told.get("log_id") == prediction.log_id, "The segment is of another prediction log.")
-    index, count, root = place["leaf_index"], told.get("count"), told.get("root")
+    index, root = place["leaf_index"], told.get("root")
+    count, leaves = told.get("count"), told.get("leaves", 0)
     _must(type(index) is int, "leaf_index of segment must be an integer.")
-    if type(count) is not int or not isinstance(root, str):
+    if type(count) is not int or type(leaves) is not int or not isinstance(root, str):
         raise InvalidProof(f"{SEALED} names no count and root.")
+    grouped = "several answers" if leaves else "one answer"
+    _must(bool(leaves) == (form == GROUP_FORMAT), f"format {form!r} does not fit a segment whose leaves are {grouped}.")
     try:
-        leaf, top = prediction_hash(prediction), bytes.fromhex(root)
+        top = bytes.fromhex(root)
+        leaf = leaf_among(prediction, _group(place)) if leaves else prediction_hash(prediction)
     except ValueError as error:
         raise InvalidProof(f"The prediction cannot be checked: {error}.") from None
-    verify_inclusion(leaf, index, count, sibling_hashes(place["inclusion_path"]), top)
+    verify_inclusion(leaf, index, leaves or count, sibling_hashes(place["inclusion_path"]), top)
 
 
-def _registered_digest(prediction: PredictionRecord, steps: Sequence[EventRecord], form: str) -> str:
+def _group(place: Mapping[str, Any]) -> InGroup:
+    row = place["row"]
+    _must(type(row) is int, f"row must be an integer, it is {row!r:.80}.")
+    return InGroup(row, sibling_hashes(place["row_hashes"], "row_hashes"))
+
+
+def _registered_digest(prediction: PredictionRecord, steps: Sequence[EventRecord]) -> str:
     """The version's own file: what answered, or what it was before the first step of the chain that leads there."""
-    if form != LEARNED_FORMAT:
+    if not steps:
         return prediction.model_digest
-    _must(bool(steps), f"steps must hold at least one event {LEARNED}.")
     told = [_payload(event) for event in steps]
     _must(all(event.type == LEARNED for event in steps), f"steps holds an event that is not {LEARNED}.")
     of = (prediction.deployment, prediction.model, prediction.version)

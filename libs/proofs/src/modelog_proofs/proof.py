@@ -110,17 +110,17 @@ def require_names(what: str, values: Mapping[str, object], names: Sequence[str])
         raise InvalidProof(f"{what} holds the unknown {', '.join(map(str, unknown))!s:.80}, which nothing vouches for.")
 
 
-def sibling_hashes(path: object) -> list[bytes]:
-    """The hashes of an inclusion path; raises InvalidProof, which names the one that is none."""
+def sibling_hashes(path: object, name: str = "inclusion_path") -> list[bytes]:
+    """The hashes of an inclusion path, or of another list; raises InvalidProof, which names the one that is none."""
     if not isinstance(path, Sequence) or isinstance(path, (str, bytes)):
-        raise InvalidProof("inclusion_path must be a list of base64 texts.")
-    return [_sibling(i, value) for i, value in enumerate(path)]
+        raise InvalidProof(f"{name} must be a list of base64 texts.")
+    return [_sibling(f"{name}[{i}]", value) for i, value in enumerate(path)]
 
 
-def _sibling(index: int, value: object) -> bytes:
+def _sibling(name: str, value: object) -> bytes:
     if not isinstance(value, str):
-        raise InvalidProof(f"inclusion_path[{index}] must be base64 text.")
+        raise InvalidProof(f"{name} must be base64 text.")
     try:
         return decode_base64(value)
     except ValueError as error:
-        raise InvalidProof(f"inclusion_path[{index}] is {error}.") from None
+        raise InvalidProof(f"{name} is {error}.") from None

@@ -52,5 +52,7 @@ EVENTS = EventTypes(
         LearningStopped,
         VersionTried,
         TrialAsked,
-    )
+    ),
+    # Before, each answer was a leaf.
+    {("serving.PredictionsSealed", 1): lambda fields: {**fields, "leaves": 0}},
 )

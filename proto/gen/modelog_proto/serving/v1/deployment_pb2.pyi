@@ -1234,15 +1234,24 @@ class PredictionInclusion(_message.Message):
     LEAF_INDEX_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    ROW_HASHES_FIELD_NUMBER: _builtins.int
     leaf_index: _builtins.int
     position: _builtins.int
     """Of the event PredictionsSealed, which holds the root."""
+    leaves: _builtins.int
+    """How many leaves the segment has, each of up to 32 answers; 0 where each answer is a leaf, as it was before."""
+    row: _builtins.int
+    """Which of the answers of its leaf it is, from 0, and the hashes of the others, in order."""
     @_builtins.property
     def prediction(self) -> Global___LoggedPrediction: ...
     @_builtins.property
     def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Hashes, leaf to root."""
 
+    @_builtins.property
+    def row_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
         self,
         *,
@@ -1250,10 +1259,13 @@ class PredictionInclusion(_message.Message):
         leaf_index: _builtins.int = ...,
         path: _abc.Iterable[_builtins.bytes] | None = ...,
         position: _builtins.int = ...,
+        leaves: _builtins.int = ...,
+        row: _builtins.int = ...,
+        row_hashes: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prediction", b"prediction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_index", b"leaf_index", "path", b"path", "position", b"position", "prediction", b"prediction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_index", b"leaf_index", "leaves", b"leaves", "path", b"path", "position", b"position", "prediction", b"prediction", "row", b"row", "row_hashes", b"row_hashes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

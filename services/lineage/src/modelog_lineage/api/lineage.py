@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from modelog_common.domain.errors import NotFound
 from modelog_common.rpc.call import current_call
 from modelog_common.stores.search import Found
-from modelog_proofs.prediction_proof import DEFAULT
+from modelog_proofs.proven_prediction import DEFAULT
 from modelog_proto.lineage.v1 import lineage_pb2 as pb
 from modelog_proto.lineage.v1.lineage_pb2_grpc import LineageServiceServicer
 from modelog_proto.serving.v1 import deployment_pb2 as serving

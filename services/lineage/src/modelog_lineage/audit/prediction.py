@@ -10,11 +10,10 @@ import msgspec
 from modelog_common.domain.errors import NotFound
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.store import EventStore, StoredEvent
-from modelog_proofs import PredictionRecord, make_prediction_proof
+from modelog_proofs import InGroup, PredictionRecord, make_prediction_proof
 from modelog_proofs.prediction import FIELDS_WITH_TEXTS
 from modelog_proofs.prediction_proof import (
     DATASET,
-    DEFAULT,
     DEFAULT_SET,
     LEARNED,
     REGISTERED,
@@ -22,6 +21,7 @@ from modelog_proofs.prediction_proof import (
     STARTED,
     TUPLES,
 )
+from modelog_proofs.proven_prediction import DEFAULT
 from modelog_proto.registry.v1.model_pb2 import GetModelRequest
 from modelog_proto.registry.v1.model_pb2_grpc import ModelRegistryStub
 from modelog_proto.serving.v1 import deployment_pb2 as serving
@@ -64,6 +64,7 @@ class PredictionProofs:
             run=await self._bundles(run, tenant),
             datasets=await self._bundles(datasets, tenant),
             steps=await self._bundles(steps, tenant),
+            group=_group(found),
         )
 
     async def _steps(self, tenant: str, told: serving.LoggedPrediction, until: int) -> list[StoredEvent]:
@@ -88,7 +89,9 @@ class PredictionProofs:
         version = await self._audit.inclusion_proof(set_by.position, tenant)
         path = list(found.path)
         nothing = dict[str, list[dict[str, object]]](approvals=[], run=[], datasets=[])
-        return make_prediction_proof(record_of(told), found.leaf_index, path, sealed=sealed, version=version, **nothing)
+        return make_prediction_proof(
+            record_of(told), found.leaf_index, path, sealed=sealed, version=version, **nothing, group=_group(found)
+        )
 
     async def _default_set(self, tenant: str, told: serving.LoggedPrediction, until: int) -> StoredEvent:
         """The last event before a position that set this default answer."""
@@ -158,6 +161,11 @@ def record_of(told: serving.LoggedPrediction) -> PredictionRecord:
     fields = {name: getattr(told, name) for name in FIELDS_WITH_TEXTS}
     sequences = {name: tuple(fields[name]) for name in FIELDS_WITH_TEXTS if name in TUPLES}
     return PredictionRecord(**{**fields, **sequences})
+
+
+def _group(found: serving.PredictionInclusion) -> InGroup | None:
+    """Its place in a leaf of several answers."""
+    return InGroup(found.row, list(found.row_hashes)) if found.leaves else None
 
 
 def _payload(event: StoredEvent) -> Payload:

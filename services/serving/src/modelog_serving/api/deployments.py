@@ -206,6 +206,9 @@ def to_inclusion(found: Included) -> pb.PredictionInclusion:
         leaf_index=found.leaf_index,
         path=found.path,
         position=found.segment.position,
+        leaves=found.segment.leaves,
+        row=found.row,
+        row_hashes=found.row_hashes,
     )
 
 

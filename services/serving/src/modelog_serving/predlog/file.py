@@ -14,8 +14,9 @@ from modelog_serving.predlog.answers import Answers
 
 # 2 has segments, and batches that were dropped: who does not know of them would count batches anew. 3 has a journal
 # beside it: who does not read it would lose what was answered before a crash. 4 knows batches by the range of their
-# ids: who does not look there would not find them.
-FORMAT = 4
+# ids: who does not look there would not find them. 5 has segments whose leaves are several answers: who does not know
+# of them would prove what is not so.
+FORMAT = 5
 # Of a file that is made now: batches are large, and SQLite spends as much on a small page as on a large one. Where a
 # file must stay small, tables and what is begun are to be small, too.
 PAGE_BYTES, SMALL_PAGE_BYTES = 16_384, 4096
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS source (producer TEXT PRIMARY KEY, sequence INTEGER N
 CREATE TABLE IF NOT EXISTS segment (tenant TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL,
   last INTEGER NOT NULL, count INTEGER NOT NULL, size_bytes INTEGER NOT NULL, root TEXT NOT NULL, digest TEXT NOT NULL,
   first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, position INTEGER NOT NULL DEFAULT 0,
+  leaves INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant, number)) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS segment_of_batch ON segment (tenant, last);
 CREATE TABLE IF NOT EXISTS dropped (tenant TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -63,6 +65,7 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
         limit(db, most_bytes)
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
+        _upgrade(db)
         begin = "INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?), ('journal', '0')"
         db.execute(begin, (str(FORMAT), str(uuid7())))
         found = meta(db, "format")
@@ -77,6 +80,20 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
             f"the prediction log {path} has format {found}, written by a newer release; this one reads {FORMAT}"
         )
     return db
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring the tables of a file of before to today's; several processes may do so at once."""
+    if _has_leaves(db):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    if not _has_leaves(db):
+        db.execute("ALTER TABLE segment ADD COLUMN leaves INTEGER NOT NULL DEFAULT 0")
+    db.execute("COMMIT")
+
+
+def _has_leaves(db: sqlite3.Connection) -> bool:
+    return any(name == "leaves" for _, name, *_ in db.execute("PRAGMA table_info(segment)"))
 
 
 def limit(db: sqlite3.Connection, most_bytes: int) -> None:

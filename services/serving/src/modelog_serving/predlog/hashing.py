@@ -10,10 +10,11 @@ from functools import lru_cache
 import modelog_proofs.merkle
 import numpy as np
 import structlog
+from modelog_proofs.merkle import HASH_BYTES
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
+from numpy.typing import NDArray
 
-from modelog_serving.predlog.answers import numbers_of
-from modelog_serving.predlog.leaves import between, leaf_hashes, shared
+from modelog_serving.predlog.groups import groups_of, head_bytes
 
 SAMPLE = bytes(range(256))
 log = structlog.get_logger()
@@ -23,15 +24,17 @@ log = structlog.get_logger()
 class Compiled:
     """What `leaf_kernel` has."""
 
-    leaves: Callable[..., bool]
+    begin: Callable[..., None]
+    groups: Callable[..., int]
     parents: Callable[..., None]
+    state_words: int
 
 
 def leaves_of(batch: PredictionBatch, body: bytes) -> bytes:
     """The leaf hashes of a batch, of which `body` is the stored form, one behind the other."""
     kernel = _kernel()
     found = None if kernel is None else _compiled_leaves(kernel, batch, body)
-    return b"".join(leaf_hashes(batch)) if found is None else found
+    return b"".join([group.leaf_hash for group in groups_of(batch)]) if found is None else found
 
 
 def parents_of(row: bytes) -> bytes:
@@ -49,17 +52,25 @@ def _parents(kernel: Compiled, row: bytes) -> bytes:
 
 
 def _compiled_leaves(kernel: Compiled, batch: PredictionBatch, body: bytes) -> bytes | None:
-    """None for what the kernel leaves to `leaf_hashes`."""
-    rows = len(batch.prediction_ids)
+    """None for what the kernel leaves to `groups_of`."""
+    rows = len(batch.answered_by)
     if not rows or batch.text_features or batch.text_outputs:
         return None
-    alike = shared(batch)
-    lengths = np.array([len(fields) for fields in alike.answerers])
-    parts = [np.frombuffer(part, np.uint8) for part in (body, alike.before, b"".join(alike.answerers))]
-    after = np.frombuffer(between(batch, alike), np.uint8)
-    features, outputs = (np.ascontiguousarray(matrix, np.float64) for matrix in numbers_of(batch))
-    out = np.empty(rows * modelog_proofs.merkle.HASH_BYTES, np.uint8)
-    return out.tobytes() if kernel.leaves(*parts, lengths, after, features, outputs, out) else None
+    outputs = len(batch.outputs) // 4 // rows
+    begun = _begun(kernel, tuple(head_bytes(batch, outputs)))
+    out = np.empty(rows * HASH_BYTES, np.uint8)
+    taken = np.frombuffer(body, np.uint8)
+    made = kernel.groups(taken, begun, batch.answered_at_us, rows, len(batch.feature_names), outputs, out)
+    return None if made < 0 else out[: made * HASH_BYTES].tobytes()
+
+
+@lru_cache(maxsize=64)
+def _begun(kernel: Compiled, heads: tuple[bytes, ...]) -> NDArray[np.uint64]:
+    """SHA-256 of how leaves begin, for each answerer, as libcrypto has it in memory."""
+    out = np.zeros((len(heads), kernel.state_words), np.uint64)
+    lengths = np.array([len(head) for head in heads])
+    kernel.begin(np.frombuffer(b"".join(heads), np.uint8), lengths, out)
+    return out
 
 
 def _kernel() -> Compiled | None:
@@ -70,12 +81,12 @@ def _kernel() -> Compiled | None:
 @lru_cache(maxsize=1)
 def _loaded() -> Compiled | None:
     try:
-        from modelog_serving.predlog.leaf_kernel import leaves, parents
+        from modelog_serving.predlog.leaf_kernel import STATE_WORDS, begin, groups, parents
     except (ImportError, RuntimeError, OSError) as error:
         # No libcrypto, or no place where numba keeps what it compiles.
         log.info("answers are sealed without the compiled kernel", why=str(error))
         return None
-    kernel = Compiled(leaves, parents)
+    kernel = Compiled(begin, groups, parents, STATE_WORDS)
     if _parents(kernel, SAMPLE) != modelog_proofs.merkle.parents_of(SAMPLE):
         log.warning("answers are sealed without the compiled kernel", why="its SHA-256 is not hashlib's")
         return None

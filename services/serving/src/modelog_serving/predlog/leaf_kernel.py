@@ -1,7 +1,7 @@
 """Hashes the leaves and inner nodes of a segment's tree in compiled loops, by the libcrypto that Python's hashlib uses.
 
 Importing this module needs numba, and raises ImportError where SHA-256 of libcrypto cannot be called by itself. The
-bytes that are hashed are those of `leaves`, which is the reference; what is not usual is left to it.
+bytes that are hashed are those of `groups`, which is the reference; what is not usual is left to it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
+from modelog_proofs import GROUP_ROWS
+from modelog_proofs.prediction_group import EXACT_FEATURES, EXACT_OUTPUTS, KEYED
 from numba import njit
 from numba import types as numba_types
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+States = NDArray[np.uint64]
 HASH_BYTES = 32
 # Larger than libcrypto's SHA256_CTX, of 112 bytes, which may be copied as it is (openssl/sha.h).
 STATE_WORDS = 16
 # Fields of PredictionBatch, and wire types: https://protobuf.dev/programming-guides/encoding/
-IDS, TIMES, KEYS, ANSWERED_BY = 5, 6, 7, 9
+IDS, TIMES, KEYS = 5, 6, 7
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
-TIME_DIGITS = 20
+# What is looked up by its place in a table: features, outputs, both as float64, and answered_by.
+FEATURES, OUTPUTS, NUMBERS = 0, 1, 4
+BY = NUMBERS
+BLOCK_FIELDS = (11, 12, 18, 19, 9)
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 # A type of numba's, called with types, is the signature of a function that returns it.
@@ -75,76 +81,94 @@ def parents(row: Bytes, out: Bytes) -> None:
 
 
 @compiled
-def leaves(
-    body: Bytes,
-    before: Bytes,
-    answerers: Bytes,
-    answerer_lengths: NDArray[np.int64],
-    between: Bytes,
-    features: NDArray[np.float64],
-    outputs: NDArray[np.float64],
-    out: Bytes,
-) -> bool:
-    """Fill `out` with the leaf hash of each row of a stored batch; False when it is not as serving writes it.
+def begin(heads: Bytes, lengths: NDArray[np.int64], out: States) -> None:
+    """SHA-256 of each head, which stand one behind the other, as far as it is: a row of `out` goes on with it."""
+    at = 0
+    for n in range(len(lengths)):
+        _begin(out.ctypes.data + 8 * STATE_WORDS * n)
+        _take(out.ctypes.data + 8 * STATE_WORDS * n, heads.ctypes.data + at, lengths[n])
+        at += lengths[n]
+    if len(heads):
+        out[0, 0] = out[0, 0]
 
-    `body` is the batch in protobuf. `before`, what is the same in all leaves up to the id, the tag with its 0x00
-    included; `answerers`, the two fields of each, and their lengths; `between`, what is the same between the event's
-    time and the numbers; `features` and `outputs` are (rows, numbers).
+
+@compiled
+def groups(body: Bytes, begun: States, answered_at: int, rows: int, features: int, outputs: int, out: Bytes) -> int:
+    """Fill `out` with the leaf hashes of a stored batch, and tell how many; -1 when it is not as serving writes it.
+
+    `body` is the batch in protobuf, of so many rows, features and outputs; `begun`, what `begin` made of the heads of
+    its answerers.
     """
-    rows = len(features)
     id_places, key_places = np.empty((rows, 2), np.int64), np.empty((rows, 2), np.int64)
-    times = np.empty(rows, np.int64)
-    by, keys = _walk(body, id_places, key_places, times)
-    if by < 0 or (keys and keys != rows):
-        return False
+    times, blocks = np.empty(rows, np.int64), np.full((NUMBERS + 1, 2), -1, np.int64)
+    keys = _walk(body, id_places, key_places, times, blocks)
+    if keys < 0 or (keys and keys != rows) or blocks[BY, 1] != rows:
+        return -1
     if not keys:
         key_places = id_places
-    width = max(features.shape[1], outputs.shape[1])
-    numbers = np.empty(width, np.float64)
-    room = id_places[:, 1].max() + key_places[:, 1].max() + answerer_lengths.max() + TIME_DIGITS + len(between)
-    leaf = np.empty(room + 5 * 4 + 2 * 8 * width, np.uint8)
-    begun, state = np.empty(STATE_WORDS, np.uint64), np.empty(STATE_WORDS, np.uint64)
-    time, told = np.empty(4 + TIME_DIGITS, np.uint8), 0
-    _begin(begun.ctypes.data)
-    _take(begun.ctypes.data, before.ctypes.data, len(before))
+    if not (_has(blocks, FEATURES, 4 * rows * features) and _has(blocks, OUTPUTS, 4 * rows * outputs)):
+        return -1
+    width = max(features, outputs) + 1
+    single, exact = np.empty(width, np.uint32), np.empty(width, np.uint64)
+    row_bytes = np.empty(2 + 8 + 8 + 8 + id_places[:, 1].max() + key_places[:, 1].max() + 16 * width, np.uint8)
+    state, leaf = np.empty(STATE_WORDS, np.uint64), np.empty(8 + HASH_BYTES * GROUP_ROWS, np.uint8)
+    _time(answered_at, leaf, 0)
+    made, held, by = 0, 0, blocks[BY, 0]
     for row in range(rows):
-        at = _field(body, id_places[row, 0], id_places[row, 1], leaf, 0)
-        at = _field(body, key_places[row, 0], key_places[row, 1], leaf, at)
         answerer = body[by + row]
-        if answerer >= len(answerer_lengths):
-            return False
-        at = _copy(answerers, answerer_lengths[:answerer].sum(), answerer_lengths[answerer], leaf, at)
-        if row == 0 or times[row] != times[row - 1]:
-            told = _decimal(times[row], time)
-        at = _copy(time, 0, told, leaf, at)
-        at = _copy(between, 0, len(between), leaf, at)
-        at = _numbers(features[row], numbers, leaf, at)
-        at = _numbers(outputs[row], numbers, leaf, at)
-        _move(state.ctypes.data, begun.ctypes.data, 8 * STATE_WORDS)
-        _take(state.ctypes.data, leaf.ctypes.data, at)
-        _end(out.ctypes.data + HASH_BYTES * row, state.ctypes.data)
-    begun[0] = state[0] = leaf[0] = time[0] = 0
-    numbers[:] = 0
-    return True
+        if answerer >= len(begun):
+            return -1
+        row_bytes[0], flags = 2, 0
+        at = _field(body, id_places[row, 0], id_places[row, 1], row_bytes, 2)
+        if keys and not _same(body, id_places[row], key_places[row]):
+            flags |= KEYED
+            at = _field(body, key_places[row, 0], key_places[row, 1], row_bytes, at)
+        at = _time(times[row], row_bytes, at)
+        flag, at = _numbers(body, blocks, FEATURES, EXACT_FEATURES, row, features, single, exact, row_bytes, at)
+        flags |= flag
+        flag, at = _numbers(body, blocks, OUTPUTS, EXACT_OUTPUTS, row, outputs, single, exact, row_bytes, at)
+        row_bytes[1] = flags | flag
+        _begin(state.ctypes.data)
+        _take(state.ctypes.data, row_bytes.ctypes.data, at)
+        _end(leaf.ctypes.data + 8 + HASH_BYTES * held, state.ctypes.data)
+        held += 1
+        if held == GROUP_ROWS or row + 1 == rows or body[by + row + 1] != answerer:
+            _move(state.ctypes.data, begun.ctypes.data + 8 * STATE_WORDS * answerer, 8 * STATE_WORDS)
+            _take(state.ctypes.data, leaf.ctypes.data, 8 + HASH_BYTES * held)
+            _end(out.ctypes.data + HASH_BYTES * made, state.ctypes.data)
+            made, held = made + 1, 0
+    state[0] = leaf[0] = row_bytes[0] = single[0] = exact[0] = 0
+    return made
+
+
+@compiled
+def _has(blocks: NDArray[np.int64], number: int, size: int) -> bool:
+    """Whether the numbers are as many as they are to be; protobuf leaves out what is empty."""
+    length, exact = max(blocks[number, 1], 0), blocks[number + NUMBERS // 2, 1]
+    return bool(length == size and (exact <= 0 or exact == 2 * size))
 
 
 @compiled
 def _walk(
-    body: Bytes, id_places: NDArray[np.int64], key_places: NDArray[np.int64], times: NDArray[np.int64]
-) -> tuple[int, int]:
-    """Where ids and keys are (place and length), and the times; where `answered_by` is and how many keys there are.
+    body: Bytes,
+    id_places: NDArray[np.int64],
+    key_places: NDArray[np.int64],
+    times: NDArray[np.int64],
+    blocks: NDArray[np.int64],
+) -> int:
+    """Find where ids, keys, and what else has a length are (place and length), and the times.
 
-    The first is -1 when there are not as many of them as rows, or a time is below 0.
+    Returns how many keys there are, -1 when there are not as many of the others as rows.
     """
     rows, at, size = len(id_places), 0, len(body)
-    ids, keys, timed, by = 0, 0, 0, -1
+    ids, keys, timed = 0, 0, 0
     while at < size:
         tag, at = _varint(body, at)
         number, kind = tag >> 3, tag & 7
         if kind == VARINT:
             _value, at = _varint(body, at)
             if number == TIMES:
-                return -1, 0
+                return -1
         elif kind == FIXED64:
             at += 8
         elif kind == FIXED32:
@@ -152,33 +176,35 @@ def _walk(
         elif kind == LENGTH:
             length, at = _varint(body, at)
             if length < 0 or length > size - at:
-                return -1, 0
+                return -1
             if number == IDS:
                 if ids == rows:
-                    return -1, 0
+                    return -1
                 id_places[ids, 0], id_places[ids, 1] = at, length
                 ids += 1
             elif number == KEYS:
                 if keys == rows:
-                    return -1, 0
+                    return -1
                 key_places[keys, 0], key_places[keys, 1] = at, length
                 keys += 1
-            elif number == ANSWERED_BY:
-                by = at if length == rows else -1
             elif number == TIMES:
                 place = at
                 while place < at + length:
                     moment, place = _varint(body, place)
                     if timed == rows or moment < 0:
-                        return -1, 0
+                        return -1
                     times[timed] = moment
                     timed += 1
+            else:
+                for block in range(NUMBERS + 1):
+                    if number == BLOCK_FIELDS[block]:
+                        blocks[block, 0], blocks[block, 1] = at, length
             at += length
         else:
-            return -1, 0
+            return -1
     if at != size or ids != rows or timed != rows:
-        return -1, 0
-    return by, keys
+        return -1
+    return keys
 
 
 @compiled
@@ -195,13 +221,62 @@ def _varint(body: Bytes, at: int) -> tuple[int, int]:
 
 
 @compiled
-def _numbers(row: NDArray[np.float64], told: NDArray[np.float64], leaf: Bytes, at: int) -> int:
-    """A field with numbers, with one kind of NaN only."""
-    for n in range(len(row)):
-        told[n] = row[n] if row[n] == row[n] else np.nan
-    at = _length(8 * len(row), leaf, at)
-    _move(leaf.ctypes.data + at, told.ctypes.data, 8 * len(row))
-    return at + 8 * len(row)
+def _numbers(
+    body: Bytes,
+    blocks: NDArray[np.int64],
+    number: int,
+    flag: int,
+    row: int,
+    width: int,
+    single: NDArray[np.uint32],
+    exact: NDArray[np.uint64],
+    out: Bytes,
+    at: int,
+) -> tuple[int, int]:
+    """Copy a row's numbers, with one kind of NaN only; `flag`, or 0, says whether they are float64."""
+    if not width:
+        return 0, at
+    place = blocks[number + NUMBERS // 2, 0]
+    if blocks[number + NUMBERS // 2, 1] > 0:
+        _move(exact.ctypes.data, body.ctypes.data + place + 8 * width * row, 8 * width)
+        if not _singles(exact.view(np.float64), width):
+            for n in range(width):
+                if exact[n] & np.uint64(0x7FFFFFFFFFFFFFFF) > np.uint64(0x7FF0000000000000):
+                    exact[n] = np.uint64(0x7FF8000000000000)
+            _move(out.ctypes.data + at, exact.ctypes.data, 8 * width)
+            return flag, at + 8 * width
+    _move(single.ctypes.data, body.ctypes.data + blocks[number, 0] + 4 * width * row, 4 * width)
+    for n in range(width):
+        if single[n] & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+            single[n] = np.uint32(0x7FC00000)
+    _move(out.ctypes.data + at, single.ctypes.data, 4 * width)
+    return 0, at + 4 * width
+
+
+@compiled
+def _singles(row: NDArray[np.float64], width: int) -> bool:
+    """Whether float32 holds them exactly."""
+    held = True
+    for n in range(width):
+        held &= np.float64(np.float32(row[n])) == row[n] or row[n] != row[n]
+    return held
+
+
+@compiled
+def _same(body: Bytes, one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Whether two texts, by place and length, are alike."""
+    length, n = min(one[1], other[1]), 0
+    while n < length and body[one[0] + n] == body[other[0] + n]:
+        n += 1
+    return bool(n == one[1] == other[1])
+
+
+@compiled
+def _time(value: int, out: Bytes, at: int) -> int:
+    """Big-endian."""
+    for n in range(8):
+        out[at + n] = value >> 56 - 8 * n & 0xFF
+    return at + 8
 
 
 @compiled
@@ -220,17 +295,3 @@ def _field(source: Bytes, start: int, length: int, leaf: Bytes, at: int) -> int:
 def _copy(source: Bytes, start: int, length: int, leaf: Bytes, at: int) -> int:
     _move(leaf.ctypes.data + at, source.ctypes.data + start, length)
     return at + length
-
-
-@compiled
-def _decimal(value: int, field: Bytes) -> int:
-    """Write a number of 0 or more in decimal digits; returns how long the field is."""
-    digits, rest = 1, value // 10
-    while rest:
-        rest //= 10
-        digits += 1
-    _length(digits, field, 0)
-    for n in range(digits):
-        field[3 + digits - n] = 48 + value % 10
-        value //= 10
-    return 4 + digits

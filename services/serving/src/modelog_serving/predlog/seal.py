@@ -135,7 +135,7 @@ class Sealer:
         log_id = self._log.log_id
         command = Seal(
             log_id, segment.number, segment.first, segment.last, segment.count, segment.size_bytes, segment.root,
-            segment.digest, _moment(segment.first_us), _moment(segment.last_us),
+            segment.digest, _moment(segment.first_us), _moment(segment.last_us), segment.leaves,
         )  # fmt: skip
         entity = segment_id(segment.tenant, log_id, segment.number, segment.root)
         ctx = Context(self._clock.now(), ACTOR, segment.tenant, derived_id("sealed", entity))

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelog_proofs import Frontier, MemoryHashStore, MerkleTree, PredictionRecord
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.predlog import hashing
+from modelog_serving.predlog.groups import Group, groups_of
 from modelog_serving.predlog.leaves import leaf_hashes, record_of
 
 WAITING_BYTES = 100_000
-_FIELDS = "tenant, number, first, last, count, size_bytes, root, digest, first_us, last_us, position"
+_FIELDS = "tenant, number, first, last, count, size_bytes, root, digest, first_us, last_us, position, leaves"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A tenant's batches `first` to `last`; `position` is that of its event, 0 before there is one."""
+    """A tenant's batches `first` to `last`; `position` is that of its event, 0 before there is one.
+
+    `count` answers are in `leaves` leaves (`groups`); where that is 0, in a leaf each (`leaves`).
+    """
 
     tenant: str
     number: int
@@ -32,6 +36,7 @@ class Segment:
     first_us: int
     last_us: int
     position: int = 0
+    leaves: int = 0
 
 
 class OpenSegment:
@@ -39,7 +44,7 @@ class OpenSegment:
 
     def __init__(self, tenant: str, number: int, first: int) -> None:
         self.tenant, self.number, self.first, self.last = tenant, number, first, first
-        self.size_bytes, self.first_us, self.last_us = 0, 0, 0
+        self.count, self.size_bytes, self.first_us, self.last_us = 0, 0, 0, 0
         self._frontier, self._digest = Frontier(), hashlib.sha256()
         # Leaf hashes that are not in the tree yet: many are put there in one go.
         self._leaves: list[bytes] = []
@@ -53,6 +58,7 @@ class OpenSegment:
         self._waiting_bytes += len(leaves)
         if self._waiting_bytes > WAITING_BYTES:
             self._grow()
+        self.count += len(batch.answered_by)
         self._digest.update(body)
         self.size_bytes += len(body)
         self.last, self.last_us = sequence, batch.answered_at_us
@@ -66,12 +72,13 @@ class OpenSegment:
             self.number,
             self.first,
             self.last,
-            self._frontier.size,
+            self.count,
             self.size_bytes,
             self._frontier.root().hex(),
             self._digest.hexdigest(),
             self.first_us,
             self.last_us,
+            leaves=self._frontier.size,
         )
 
     def _grow(self) -> None:
@@ -89,12 +96,17 @@ class Reached:
 
 @dataclass(frozen=True)
 class Included:
-    """An answer in its segment: `path` leads from its leaf to the segment's root."""
+    """An answer in its segment: `path` leads from its leaf to the segment's root.
+
+    It is the answer `row` of its leaf, from 0; `row_hashes` are of the others there, in order.
+    """
 
     prediction: PredictionRecord
     segment: Segment
     leaf_index: int
     path: list[bytes]
+    row: int = 0
+    row_hashes: Sequence[bytes] = ()
 
 
 def reached(db: sqlite3.Connection) -> Reached:
@@ -153,12 +165,26 @@ def bodies(db: sqlite3.Connection, segment: Segment) -> Iterator[tuple[int, byte
 
 def included(db: sqlite3.Connection, segment: Segment, sequence: int, row: int) -> Included | None:
     """The answer in a row of a batch, with its way to the root; None when the segment was dropped meanwhile."""
-    tree, index, prediction = MerkleTree(MemoryHashStore()), -1, None
+    tree, found, count = MerkleTree(MemoryHashStore()), None, 0
     for place, body in bodies(db, segment):
         batch = PredictionBatch.FromString(body)
-        if place == sequence:
-            index, prediction = tree.size + row, record_of(batch, row)
-        tree.extend(leaf_hashes(batch))
-    if prediction is None or tree.size != segment.count:
+        count += len(batch.answered_by)
+        groups = groups_of(batch) if segment.leaves else _leaf_each(batch)
+        for group in groups:
+            if place == sequence and group.first <= row < group.first + len(group.row_hashes):
+                found = Included(record_of(batch, row), segment, tree.size, [], *_among(group, row))
+            tree.append(group.leaf_hash)
+    if found is None or count != segment.count:
         return None
-    return Included(prediction, segment, index, tree.inclusion_proof(index, tree.size))
+    return replace(found, path=tree.inclusion_proof(found.leaf_index, tree.size))
+
+
+def _leaf_each(batch: PredictionBatch) -> list[Group]:
+    """As segments of before have them."""
+    return [Group(row, [leaf_hash], leaf_hash) for row, leaf_hash in enumerate(leaf_hashes(batch))]
+
+
+def _among(group: Group, row: int) -> tuple[int, Sequence[bytes]]:
+    """The place of a row in its leaf, and the hashes of the others."""
+    place = row - group.first
+    return place, [*group.row_hashes[:place], *group.row_hashes[place + 1 :]]

@@ -20,6 +20,7 @@ class Seal:
     digest: str
     first_answered_at: datetime
     last_answered_at: datetime
+    leaves: int
 
 
 SegmentCommand = Seal

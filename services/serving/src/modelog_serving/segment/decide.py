@@ -35,6 +35,7 @@ def decide(segment: Segment, command: SegmentCommand, ctx: Context) -> Sequence[
             command.first_answered_at,
             command.last_answered_at,
             ctx.now,
+            command.leaves,
         )
     ]
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from modelog_common.events.types import event
 
 
-@event("serving.PredictionsSealed", version=1)
+@event("serving.PredictionsSealed", version=2)
 class PredictionsSealed:
     """A tenant's answers in the batches `first` to `last` of a prediction log will not change any more.
 
-    `root` is the Merkle root over its `count` answers (modelog_proofs says of which bytes), `digest` the SHA-256 of its
-    batches one after the other, `size_bytes` their size; the first and the last of them was answered at these times.
-    `number` counts a log's segments of this tenant from 1.
+    `root` is the Merkle root over its `count` answers (modelog_proofs says of which bytes), which are in `leaves`
+    leaves, and in a leaf each where that is 0, as it was in all segments of before; `digest` the SHA-256 of its batches
+    one after the other, `size_bytes` their size; the first and the last of them was answered at these times. `number`
+    counts a log's segments of this tenant from 1.
     """
 
     log_id: str
@@ -27,6 +28,7 @@ class PredictionsSealed:
     first_answered_at: datetime
     last_answered_at: datetime
     at: datetime
+    leaves: int
 
 
 SegmentEvent = PredictionsSealed
