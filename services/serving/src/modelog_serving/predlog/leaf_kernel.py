@@ -30,6 +30,7 @@ FEATURES, OUTPUTS, NUMBERS = 0, 1, 4
 BY = NUMBERS
 BLOCK_FIELDS = (11, 12, 18, 19, 9)
 compiled = njit(cache=True, nogil=True, error_model="numpy")
+inlined = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
 # A type of numba's, called with types, is the signature of a function that returns it.
 types: Any = numba_types
@@ -108,9 +109,10 @@ def groups(body: Bytes, begun: States, answered_at: int, rows: int, features: in
         key_places = id_places
     if not (_has(blocks, FEATURES, 4 * rows * features) and _has(blocks, OUTPUTS, 4 * rows * outputs)):
         return -1
-    width = max(features, outputs) + 1
-    single, exact = np.empty(width, np.uint32), np.empty(width, np.uint64)
-    row_bytes = np.empty(2 + 8 + 8 + 8 + id_places[:, 1].max() + key_places[:, 1].max() + 16 * width, np.uint8)
+    features_4, features_8 = _singles(body, blocks, FEATURES), _exact(body, blocks, FEATURES)
+    outputs_4, outputs_8 = _singles(body, blocks, OUTPUTS), _exact(body, blocks, OUTPUTS)
+    texts = id_places[:, 1].max() + key_places[:, 1].max()
+    row_bytes = np.empty(2 + 4 + 4 + texts + 8 + 8 * (features + outputs), np.uint8)
     state, leaf = np.empty(STATE_WORDS, np.uint64), np.empty(8 + HASH_BYTES * GROUP_ROWS, np.uint8)
     _time(answered_at, leaf, 0)
     made, held, by = 0, 0, blocks[BY, 0]
@@ -120,14 +122,15 @@ def groups(body: Bytes, begun: States, answered_at: int, rows: int, features: in
             return -1
         row_bytes[0], flags = 2, 0
         at = _field(body, id_places[row, 0], id_places[row, 1], row_bytes, 2)
-        if keys and not _same(body, id_places[row], key_places[row]):
+        key, key_length = key_places[row, 0], key_places[row, 1]
+        if keys and not (key_length == id_places[row, 1] and _same(body, id_places[row, 0], key, key_length)):
             flags |= KEYED
-            at = _field(body, key_places[row, 0], key_places[row, 1], row_bytes, at)
+            at = _field(body, key, key_length, row_bytes, at)
         at = _time(times[row], row_bytes, at)
-        flag, at = _numbers(body, blocks, FEATURES, EXACT_FEATURES, row, features, single, exact, row_bytes, at)
-        flags |= flag
-        flag, at = _numbers(body, blocks, OUTPUTS, EXACT_OUTPUTS, row, outputs, single, exact, row_bytes, at)
-        row_bytes[1] = flags | flag
+        is_exact, at = _numbers(features_4, features_8, row, features, row_bytes, at)
+        flags |= EXACT_FEATURES * is_exact
+        is_exact, at = _numbers(outputs_4, outputs_8, row, outputs, row_bytes, at)
+        row_bytes[1] = flags | EXACT_OUTPUTS * is_exact
         _begin(state.ctypes.data)
         _take(state.ctypes.data, row_bytes.ctypes.data, at)
         _end(leaf.ctypes.data + 8 + HASH_BYTES * held, state.ctypes.data)
@@ -137,8 +140,17 @@ def groups(body: Bytes, begun: States, answered_at: int, rows: int, features: in
             _take(state.ctypes.data, leaf.ctypes.data, 8 + HASH_BYTES * held)
             _end(out.ctypes.data + HASH_BYTES * made, state.ctypes.data)
             made, held = made + 1, 0
-    state[0] = leaf[0] = row_bytes[0] = single[0] = exact[0] = 0
+    state[0] = leaf[0] = row_bytes[0] = 0
+    _keep(features_4, features_8)
+    _keep(outputs_4, outputs_8)
     return made
+
+
+@compiled
+def _keep(single: NDArray[np.uint32], exact: NDArray[np.uint64]) -> None:
+    """Use them once more."""
+    single[:1] = 0
+    exact[:1] = 0
 
 
 @compiled
@@ -221,57 +233,60 @@ def _varint(body: Bytes, at: int) -> tuple[int, int]:
 
 
 @compiled
-def _numbers(
-    body: Bytes,
-    blocks: NDArray[np.int64],
-    number: int,
-    flag: int,
-    row: int,
-    width: int,
-    single: NDArray[np.uint32],
-    exact: NDArray[np.uint64],
-    out: Bytes,
-    at: int,
-) -> tuple[int, int]:
-    """Copy a row's numbers, with one kind of NaN only; `flag`, or 0, says whether they are float64."""
-    if not width:
-        return 0, at
-    place = blocks[number + NUMBERS // 2, 0]
-    if blocks[number + NUMBERS // 2, 1] > 0:
-        _move(exact.ctypes.data, body.ctypes.data + place + 8 * width * row, 8 * width)
-        if not _singles(exact.view(np.float64), width):
-            for n in range(width):
-                if exact[n] & np.uint64(0x7FFFFFFFFFFFFFFF) > np.uint64(0x7FF0000000000000):
-                    exact[n] = np.uint64(0x7FF8000000000000)
-            _move(out.ctypes.data + at, exact.ctypes.data, 8 * width)
-            return flag, at + 8 * width
-    _move(single.ctypes.data, body.ctypes.data + blocks[number, 0] + 4 * width * row, 4 * width)
-    for n in range(width):
-        if single[n] & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
-            single[n] = np.uint32(0x7FC00000)
-    _move(out.ctypes.data + at, single.ctypes.data, 4 * width)
-    return 0, at + 4 * width
+def _singles(body: Bytes, blocks: NDArray[np.int64], number: int) -> NDArray[np.uint32]:
+    """The numbers as float32, in bits, with one kind of NaN only."""
+    found = np.empty(max(blocks[number, 1], 0) // 4, np.uint32)
+    _move(found.ctypes.data, body.ctypes.data + blocks[number, 0], 4 * len(found))
+    for n in range(len(found)):
+        bits = found[n]
+        found[n] = np.uint32(0x7FC00000) if bits & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000) else bits
+    return found
 
 
 @compiled
-def _singles(row: NDArray[np.float64], width: int) -> bool:
+def _exact(body: Bytes, blocks: NDArray[np.int64], number: int) -> NDArray[np.uint64]:
+    """The same as float64; empty where float32 holds them all."""
+    block = number + NUMBERS // 2
+    found = np.empty(max(blocks[block, 1], 0) // 8, np.uint64)
+    _move(found.ctypes.data, body.ctypes.data + blocks[block, 0], 8 * len(found))
+    for n in range(len(found)):
+        bits = found[n]
+        is_nan = bits & np.uint64(0x7FFFFFFFFFFFFFFF) > np.uint64(0x7FF0000000000000)
+        found[n] = np.uint64(0x7FF8000000000000) if is_nan else bits
+    return found
+
+
+@inlined
+def _numbers(
+    single: NDArray[np.uint32], exact: NDArray[np.uint64], row: int, width: int, out: Bytes, at: int
+) -> tuple[bool, int]:
+    """Copy a row's numbers; tells whether they are float64, and the place behind them."""
+    if len(exact) and not _held(exact.view(np.float64), row * width, width):
+        _move(out.ctypes.data + at, exact.ctypes.data + 8 * width * row, 8 * width)
+        return True, at + 8 * width
+    _move(out.ctypes.data + at, single.ctypes.data + 4 * width * row, 4 * width)
+    return False, at + 4 * width
+
+
+@inlined
+def _held(numbers: NDArray[np.float64], first: int, width: int) -> bool:
     """Whether float32 holds them exactly."""
     held = True
-    for n in range(width):
-        held &= np.float64(np.float32(row[n])) == row[n] or row[n] != row[n]
+    for n in range(first, first + width):
+        held &= np.float64(np.float32(numbers[n])) == numbers[n] or numbers[n] != numbers[n]
     return held
 
 
-@compiled
-def _same(body: Bytes, one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    """Whether two texts, by place and length, are alike."""
-    length, n = min(one[1], other[1]), 0
-    while n < length and body[one[0] + n] == body[other[0] + n]:
+@inlined
+def _same(body: Bytes, one: int, other: int, length: int) -> bool:
+    """Whether so many bytes from two places on are alike."""
+    n = 0
+    while n < length and body[one + n] == body[other + n]:
         n += 1
-    return bool(n == one[1] == other[1])
+    return bool(n == length)
 
 
-@compiled
+@inlined
 def _time(value: int, out: Bytes, at: int) -> int:
     """Big-endian."""
     for n in range(8):
@@ -279,19 +294,19 @@ def _time(value: int, out: Bytes, at: int) -> int:
     return at + 8
 
 
-@compiled
+@inlined
 def _length(length: int, leaf: Bytes, at: int) -> int:
     """Big-endian, as it stands before each field."""
     leaf[at], leaf[at + 1], leaf[at + 2], leaf[at + 3] = length >> 24, length >> 16, length >> 8, length
     return at + 4
 
 
-@compiled
+@inlined
 def _field(source: Bytes, start: int, length: int, leaf: Bytes, at: int) -> int:
     return _copy(source, start, length, leaf, _length(length, leaf, at))
 
 
-@compiled
+@inlined
 def _copy(source: Bytes, start: int, length: int, leaf: Bytes, at: int) -> int:
     _move(leaf.ctypes.data + at, source.ctypes.data + start, length)
     return at + length
