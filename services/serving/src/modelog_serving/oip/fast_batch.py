@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -17,18 +17,17 @@ from modelog_common.telemetry import metrics
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import ROWS_PER_CALL
 from modelog_serving.engine.runtime import Matrix, Model
-from modelog_serving.oip.fast_codec import MOST_ROWS, Asked, Shape
+from modelog_serving.oip.fast_codec import Asked, Shape
 from modelog_serving.oip.tensors import infinite
 from modelog_serving.predlog.answers import Answerer, Answers
 from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.rows import Repeated, RowIds, ids_text
 from modelog_serving.predlog.writer import Outcome, micros
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 
 BATCH_ROWS = ROWS_PER_CALL // 4
-# What the ids of a request's rows end with.
-ROWS = [f".{row}" for row in range(MOST_ROWS)]
 log = structlog.get_logger()
 
 
@@ -104,8 +103,6 @@ class Batch:
         self._correlation_ids: list[str] = []
         self.requests = self.rows = self.size_bytes = 0
         self._matrix = self._outputs = np.empty((0, 0), np.float32)
-        # Of the rows, one behind the other.
-        self._ids: list[str] = []
 
     @property
     def model(self) -> Model:
@@ -185,22 +182,21 @@ class Batch:
     # The log's side.
 
     def _answers(self, outputs: Matrix) -> Answers:
-        ids: list[str] = []
-        keys: list[str] = []
-        keyed = False
-        for waiting in self._waiting:
-            rows = waiting.asked.shape.rows
-            ids += _ids(waiting.prediction_id, rows)
-            keyed = keyed or rows > 1 or waiting.key != waiting.prediction_id
-            keys += [waiting.key] * rows
-        target, self._ids = self.target, ids
+        target, rows = self.target, [waiting.asked.shape.rows for waiting in self._waiting]
+        ids: Sequence[str] = [waiting.prediction_id for waiting in self._waiting]
+        keys: Sequence[str] = [waiting.key for waiting in self._waiting]
+        times: Sequence[int] = [micros(self._parts.clock.now())] * len(rows)
+        if len(outputs) > len(rows):
+            ids, keys, times = RowIds(ids, rows), Repeated(keys, rows), Repeated(times, rows)
+        elif keys == ids:
+            keys = ()
         return Answers(
             tenant=target.route.tenant,
             deployment=target.route.deployment.name,
             model=target.route.deployment.model,
             ids=ids,
-            event_times_us=[micros(self._parts.clock.now())] * len(ids),
-            keys=keys if keyed else (),
+            event_times_us=times,
+            keys=keys,
             answerers=[Answerer(target.version, target.digest)],
             answered_by=np.zeros(len(ids), np.uint8),
             feature_names=target.route.deployment.signature.features,
@@ -219,7 +215,7 @@ class Batch:
         write, row = self.target.writer.begin(self._outputs), 0
         for waiting in self._waiting:
             shape = waiting.asked.shape
-            ids = waiting.prediction_id if shape.rows == 1 else ",".join(self._ids[row : row + shape.rows])
+            ids = ids_text(waiting.prediction_id, shape.rows)
             waiting.call.answer(write(row, shape, waiting.asked.id, ids))
             row += shape.rows
         self._tell(row)
@@ -238,7 +234,3 @@ class Batch:
             "calls", method=self._edge.method, code="OK", calls=calls, rows=rows, latency_ms=round(took_s * 1000, 3),
             user=self._user, tenant=target.route.tenant, correlation_ids=self._correlation_ids,
         )  # fmt: skip
-
-
-def _ids(prediction_id: str, rows: int) -> list[str]:
-    return [prediction_id] if rows == 1 else [prediction_id + row for row in ROWS[:rows]]

@@ -17,9 +17,9 @@ from modelog_proto.inference import grpc_predict_v2_pb2 as pb
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.oip.tensors import DTYPES
+from modelog_serving.predlog.rows import MOST_ROWS
 
 FLOAT_BYTES = 4
-MOST_ROWS = 1024
 MAX_ID = 200
 # Beginnings of messages that are known by heart.
 KNOWN = 512

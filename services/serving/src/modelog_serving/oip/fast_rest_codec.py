@@ -17,9 +17,10 @@ from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.oip.asked import MAX_ID
 from modelog_serving.oip.binary import CONTENT_TYPE, HEADER, SIZE
-from modelog_serving.oip.fast_codec import MOST_ROWS, Asked, Shape
+from modelog_serving.oip.fast_codec import Asked, Shape
 from modelog_serving.oip.rest_codec import ALLOWED, INFER, InputBody
 from modelog_serving.oip.tensors import DTYPES, FLOAT32, MAX_INPUT_BYTES, SINGLE, WHOLE, too_large
+from modelog_serving.predlog.rows import MOST_ROWS
 
 FLOAT64 = np.dtype(np.float64)
 _json = msgspec.json.encode

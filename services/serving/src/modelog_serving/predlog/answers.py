@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns, texts_in, together
+from modelog_serving.predlog.rows import joined, keys_of
 
 MERGED_ROWS = 4096
 FLOAT32 = np.dtype("<f4")
@@ -39,7 +40,8 @@ class Answers:
 
     `features` is (rows, features) and `outputs` (rows, outputs), each float32 or float64, or of objects where there are
     texts; `answered_by` (rows,) uint8,
-    an index into `answerers`. `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller
+    an index into `answerers`. `ids`, `event_times_us` and `keys` are of rows, and may be told by requests (`rows`).
+    `keys` is empty when the prediction ids were the keys. `given_ids` says that the caller
     chose the ids: the same id again is then answered from the log. `sealed` says that texts are
     (`personal`).
     """
@@ -124,9 +126,9 @@ def join(parts: Sequence[Answers]) -> Answers:
     keyed = any(part.keys for part in parts)
     return replace(
         parts[0],
-        ids=[i for part in parts for i in part.ids],
-        event_times_us=[t for part in parts for t in part.event_times_us],
-        keys=[k for part in parts for k in part.keys or part.ids] if keyed else (),
+        ids=joined([part.ids for part in parts]),
+        event_times_us=joined([part.event_times_us for part in parts]),
+        keys=joined([keys_of(part.keys, part.ids) for part in parts]) if keyed else (),
         answerers=answerers,
         answered_by=answered_by,
         features=np.concatenate([part.features for part in parts]),

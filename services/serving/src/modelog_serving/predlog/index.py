@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.predlog.answers import Answers, Recorded, row_of
+from modelog_serving.predlog.rows import bounds
 
 # As JSON writes it.
 NUL = "\\u0000"
@@ -35,7 +36,7 @@ class Place:
 
 def add(db: sqlite3.Connection, number: int, answers: Answers, sequence: int) -> None:
     """Say where the predictions of a batch are, by the number of its deployment."""
-    first, last = min(answers.ids, default=""), max(answers.ids, default="")
+    first, last = bounds(answers.ids)
     if answers.given_ids or len(first) < ALIKE or first[:ALIKE] != last[:ALIKE]:
         add_each(db, number, answers.ids, sequence)
     else:

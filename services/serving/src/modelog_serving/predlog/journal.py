@@ -20,12 +20,16 @@ import numpy as np
 
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.predlog.answers import Answerer, Answers
+from modelog_serving.predlog.rows import Repeated, RowIds
 
 _HEAD = struct.Struct("<QII")
 
 
 class _Entry(msgspec.Struct, array_like=True, frozen=True):
-    """`Answers` to requests without ids of their own. Matrices are row-major."""
+    """`Answers` to requests without ids of their own. Matrices are row-major.
+
+    Where there are `rows`, ids, times and keys are those of requests, which have so many rows each.
+    """
 
     tenant: str
     deployment: str
@@ -39,6 +43,7 @@ class _Entry(msgspec.Struct, array_like=True, frozen=True):
     features: tuple[str, bytes]
     outputs: tuple[str, bytes]
     answered_at_us: int
+    rows: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -139,20 +144,31 @@ class NoJournal(Journal):
 
 def _entry(answers: Answers, answered_at_us: int) -> _Entry:
     features, outputs = answers.features, answers.outputs
+    told, rows = _told(answers)
     return _Entry(
         answers.tenant,
         answers.deployment,
         answers.model,
-        answers.ids,
-        answers.event_times_us,
-        answers.keys,
+        *told,
         [(answerer.version, answerer.digest) for answerer in answers.answerers],
         answers.answered_by.tobytes(),
         answers.feature_names,
         (features.dtype.str, features.tobytes()),
         (outputs.dtype.str, outputs.tobytes()),
         answered_at_us,
+        rows,
     )
+
+
+def _told(answers: Answers) -> tuple[tuple[Sequence[str], Sequence[int], Sequence[str]], Sequence[int]]:
+    """Ids, times and keys, and the rows of each request where they are told by requests."""
+    ids, times, keys = answers.ids, answers.event_times_us, answers.keys
+    if isinstance(ids, RowIds) and isinstance(times, Repeated) and times.rows == ids.rows:
+        if not keys:
+            return (ids.values, times.values, ()), ids.rows
+        if isinstance(keys, Repeated) and not isinstance(keys, RowIds) and keys.rows == ids.rows:
+            return (ids.values, times.values, keys.values), ids.rows
+    return (list(ids), list(times), list(keys)), ()
 
 
 def _frames(file: int, after: int) -> Iterator[Journaled]:
@@ -170,7 +186,11 @@ def _frames(file: int, after: int) -> Iterator[Journaled]:
 
 def _stored(number: int, body: bytes) -> Journaled:
     entry = msgspec.msgpack.decode(body, type=_Entry)
-    rows = len(entry.ids)
+    ids, times, keys = entry.ids, entry.event_times_us, entry.keys
+    if entry.rows:
+        ids, times = RowIds(ids, entry.rows), Repeated(times, entry.rows)
+        keys = Repeated(keys, entry.rows) if keys else ()
+    rows = len(ids)
     features, outputs = (
         np.frombuffer(data, dtype).reshape(rows, -1) for dtype, data in (entry.features, entry.outputs)
     )
@@ -178,9 +198,9 @@ def _stored(number: int, body: bytes) -> Journaled:
         tenant=entry.tenant,
         deployment=entry.deployment,
         model=entry.model,
-        ids=entry.ids,
-        event_times_us=entry.event_times_us,
-        keys=entry.keys,
+        ids=ids,
+        event_times_us=times,
+        keys=keys,
         answerers=[Answerer(*answerer) for answerer in entry.answerers],
         answered_by=np.frombuffer(entry.answered_by, np.uint8),
         feature_names=entry.feature_names,

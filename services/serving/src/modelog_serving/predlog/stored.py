@@ -7,13 +7,15 @@ https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.predlog.answers import FLOAT32, Answers, answerers_of, to_batch
+from modelog_serving.predlog.rows import ENDINGS, Repeated, RowIds
 
 # Fields of PredictionBatch, with the wire type of what has a length.
 IDS, TIMES, KEYS, ANSWERED_BY, FEATURES, OUTPUTS = (number << 3 | 2 for number in (5, 6, 7, 9, 11, 12))
@@ -59,6 +61,9 @@ def _texts(tag: int, texts: Sequence[str]) -> bytes | None:
     """A field that repeats, each with its length; None where a text is long, or not ASCII."""
     if not texts:
         return b""
+    if isinstance(texts, Repeated):
+        told = _of_requests(tag, texts)
+        return told.encode() if told is not None and told.isascii() else None
     heads, lengths = HEADS[tag], set(map(len, texts))
     if max(lengths) >= SHORT:
         return None
@@ -70,10 +75,36 @@ def _texts(tag: int, texts: Sequence[str]) -> bytes | None:
     return joined.encode() if joined.isascii() else None
 
 
+def _of_requests(tag: int, texts: Repeated[str]) -> str | None:
+    """The same of what is told by requests; None where a text is long."""
+    requests, heads = list(zip(texts.values, texts.rows, strict=True)), HEADS[tag]
+    if max(map(len, texts.values)) + len(ENDINGS[-1]) >= SHORT:
+        return None
+    if isinstance(texts, RowIds):
+        return "".join([each.join(_around(len(each), rows)) for each, rows in requests])
+    return "".join([(heads[len(each)] + each) * rows for each, rows in requests])
+
+
+@lru_cache(maxsize=256)
+def _around(length: int, rows: int) -> list[str]:
+    """What stands around a request's id, of this length, in the ids of its rows."""
+    if rows == 1:
+        return [HEADS[IDS][length], ""]
+    heads = [HEADS[IDS][length + len(ending)] for ending in ENDINGS[:rows]]
+    return [heads[0], *map("".join, zip(ENDINGS, heads[1:], strict=False)), ENDINGS[rows - 1]]
+
+
 def _times(times_us: Sequence[int]) -> bytes:
     """Packed. Those of a request are alike."""
-    written = b"".join([_varint(at & ALL_BITS) * len(list(same)) for at, same in groupby(times_us)])
+    alike = _alike(times_us)
+    written = b"".join([_varint(at & ALL_BITS) * rows for at, rows in alike])
     return b"".join(_bytes(TIMES, written))
+
+
+def _alike(times_us: Sequence[int]) -> Iterable[tuple[int, int]]:
+    if isinstance(times_us, Repeated):
+        return zip(times_us.values, times_us.rows, strict=True)
+    return [(at, len(list(same))) for at, same in groupby(times_us)]
 
 
 def _bytes(tag: int, data: bytes) -> tuple[bytes, ...]:
