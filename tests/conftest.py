@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 from collections.abc import Iterator
 
 import coverage
+import httpx
 import pytest
 import structlog
 from hypothesis import settings
@@ -15,6 +17,9 @@ from modelog_platform.parts.ports import free_port
 # No test asserts a time: by default hypothesis fails an example that takes longer than 200 ms, as on a busy machine.
 settings.register_profile("modelog", deadline=None)
 settings.load_profile("modelog")
+# Nor does httpx give up after five seconds, as it does by default: all its clients share this one object.
+for part in ("connect", "read", "write", "pool"):
+    setattr(inspect.signature(httpx.Client).parameters["timeout"].default, part, 150.0)
 
 
 class FreshBroker:

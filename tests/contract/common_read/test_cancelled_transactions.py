@@ -43,7 +43,7 @@ async def test_a_cancelled_transaction_leaves_no_lock(tmp_path: Path, no_collect
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
-        with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
+        with closing(sqlite3.connect(file, timeout=150, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             assert other.execute("SELECT count(*) FROM t").fetchone() == (0,)
     await engine.dispose()

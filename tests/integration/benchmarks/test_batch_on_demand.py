@@ -20,6 +20,7 @@ import psutil
 import pytest
 from modelog.api.jobs import JobFailed
 from modelog.cli.main import app
+from modelog.types import Job
 from moto.server import ThreadedMotoServer
 from toy_model import FEATURES, SIGNATURE, fitted, toy_rows
 from typer.testing import CliRunner, Result
@@ -28,6 +29,7 @@ from xgboost import Booster
 
 NAME = "scored"
 PATIENCE_S = 120.0
+TRIES = 5
 SmallPlatform = Any  # of the gateway's tests, which cannot be imported by name
 
 
@@ -125,24 +127,33 @@ def test_what_is_wrong_with_a_batch_is_said_by_its_job(platform: SmallPlatform, 
                 alice.batches.wait(queued.id)
 
 
+def batch_whose_worker_is_killed(alice: modelog.Client, source: Path, output: Path) -> Job:
+    """A batch of which some parts were made when its worker was killed, after its end."""
+    queued = alice.batches.submit("killed", "1.0.0", str(source), str(output), rows_at_once=1)
+    deadline = time.monotonic() + PATIENCE_S
+    while len(list(output.glob("part-*"))) < 10:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"10 parts should be there by now: {alice.jobs.logs(queued.id)}")
+        time.sleep(0.002)
+    for process in psutil.Process().children():
+        if "spawn_main" in " ".join(process.cmdline()):
+            process.kill()
+    return alice.batches.wait(queued.id)
+
+
 def test_a_worker_that_is_killed_is_replaced_by_one_that_goes_on(platform: SmallPlatform, tmp_path: Path) -> None:
     rows = toy_rows(seed=6)
     rows.write_parquet(tmp_path / "toys.parquet")
-    output = tmp_path / "out"
     with platform.client("alice") as alice:
         registered(alice, "killed", tmp_path)
-        queued = alice.batches.submit("killed", "1.0.0", str(tmp_path / "toys.parquet"), str(output), rows_at_once=1)
-        deadline = time.monotonic() + PATIENCE_S
-        while len(list(output.glob("part-*"))) < 10:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"10 parts should be there by now: {alice.jobs.logs(queued.id)}")
-            time.sleep(0.002)
-        for process in psutil.Process().children():
-            if "spawn_main" in " ".join(process.cmdline()):
-                process.kill()
-        done = alice.batches.wait(queued.id)
+        for n in range(TRIES):
+            output = tmp_path / f"out-{n}"
+            done = batch_whose_worker_is_killed(alice, tmp_path / "toys.parquet", output)
+            if done.attempt > 1:
+                break
+        # On a busy machine the worker may have ended before it was killed.
         assert done.attempt == 2
-        assert "of them before" in alice.jobs.logs(queued.id)
+        assert "of them before" in alice.jobs.logs(done.id)
         parts = sorted(output.glob("part-*"))
         assert len(parts) == rows.height
         assert pl.read_parquet(parts).select(rows.columns).equals(rows)

@@ -86,7 +86,7 @@ class Projection:
     """Rows and progress in one SQLite file; `poison` and `broken` are payloads at which the handler fails."""
 
     def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        self.db = sqlite3.connect(path, isolation_level=None, timeout=150)
         self.db.execute("CREATE TABLE IF NOT EXISTS seen (position INTEGER, payload TEXT)")
         self.progress = SqliteProgress(self.db, "test")
         self.dead = DeadLetters(

@@ -24,7 +24,7 @@ class Partitions:
     """Counts what it was given of each partition, in a database that all instances share."""
 
     def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None, timeout=20)
+        self.db = sqlite3.connect(path, isolation_level=None, timeout=150)
         self.db.execute("CREATE TABLE IF NOT EXISTS got (part INTEGER, value BLOB)")
         self.progress = SqliteProgress(self.db, "parts")
 

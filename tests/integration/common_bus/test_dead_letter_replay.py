@@ -47,10 +47,10 @@ async def test_a_letter_is_handled_after_its_cause_is_mended_and_only_once(
     projection.poison = {b'{"n":3}'}
     consumer = consumer_of(bus, topics, projection)
     async with running(consumer.run(of_events(projection.handle)), relay_of(store, topics, bus).run()):
-        assert (await projection.dead.replay(one.id, TENANT)).state is State.REPLAYED
+        assert (await projection.dead.replay(one.id, TENANT, 150)).state is State.REPLAYED
         with pytest.raises(NotAllowed, match=r"was replayed at .*; that is done once"):
             await projection.dead.replay(one.id, TENANT)
-        again = await projection.dead.replay(three.id, TENANT)
+        again = await projection.dead.replay(three.id, TENANT, 150)
         assert (again.state, again.attempts) == (State.DEAD, 2)
         await append(store, range(5, 8))
         await in_time(consumer, topics, 8)
@@ -66,7 +66,7 @@ async def test_a_letter_outlives_the_consumer_and_the_broker(
     (letter,) = await refused(bus, store, topics, projection, {b'{"n":2}'})
     fresh_broker.restart()
     projection.poison = set()
-    asking = asyncio.create_task(projection.dead.replay(letter.id, TENANT, 30))
+    asking = asyncio.create_task(projection.dead.replay(letter.id, TENANT, 150))
     await until(lambda: not asking.done(), "it waits for the consumer")
     consumer = consumer_of(bus, topics, projection)
     async with running(consumer.run(of_events(projection.handle)), relay_of(store, topics, bus).run()):
@@ -81,7 +81,7 @@ async def test_a_letter_from_before_the_log_was_restored_is_not_handled(
     projection.poison = set()
     consumer = Consumer(bus, [topics], "replayer", projection.progress, projection.dead, history="a restored log's")
     async with running(consumer.run(of_events(projection.handle))):
-        again = await projection.dead.replay(letter.id, TENANT)
+        again = await projection.dead.replay(letter.id, TENANT, 150)
     assert again.state is State.DEAD
     assert again.reason.startswith("it is from before the log was restored")
     assert projection.positions() == [1, 2, 4, 5]
@@ -99,7 +99,7 @@ async def test_a_crash_after_the_handler_does_not_replay_twice(
         died.set()
         await asyncio.Event().wait()
 
-    asking = asyncio.create_task(projection.dead.replay(letter.id, TENANT, 30))
+    asking = asyncio.create_task(projection.dead.replay(letter.id, TENANT, 150))
     with monkeypatch.context() as crash:
         crash.setattr(projection.dead, "handled", dies)
         async with running(consumer_of(bus, topics, projection).run(of_events(projection.handle))):

@@ -135,7 +135,7 @@ async def test_a_message_that_is_no_event_goes_to_the_dead_letters(
     producer.produce(topic.name, b"?", headers={"ce_source": "x", "ce_position": "many"})
     producer.produce(topic.name, b"?", headers={"ce_source": "x", "ce_position": "-1"})
     producer.produce(topic.name, b"?")
-    assert await asyncio.to_thread(producer.flush, 5) == 0
+    assert await asyncio.to_thread(producer.flush, 150) == 0
     await append(store, [0])
     relay = relay_of(store, topics, bus)
     consumer = Consumer(bus, [topics], "strangers", projection.progress, projection.dead)
@@ -182,7 +182,7 @@ async def test_messages_that_do_not_count_are_read_by_offset(
     for part in (b"ab", b"cd"):
         for letter in part:
             producer.produce(topic.name, bytes([letter]), key="k")
-        assert await asyncio.to_thread(producer.flush, 5) == 0
+        assert await asyncio.to_thread(producer.flush, 150) == 0
         consumer = Consumer(bus, [topic], "offsets", progress, projection.dead)
         async with running(consumer.run(handle)):
             await until(lambda n=part: got[-1:] == [n[-1:]], f"{part!r} was read")
@@ -205,7 +205,7 @@ async def test_every_partition_that_a_topic_really_has_is_read(
     producer = new_producer(broker, **{"message.timeout.ms": 150_000})
     for partition in range(3):
         producer.produce(topic.name, b"x", partition=partition)
-    assert await asyncio.to_thread(producer.flush, 5) == 0
+    assert await asyncio.to_thread(producer.flush, 150) == 0
     async with running(Consumer(bus, [topic], "partitions", projection.progress, projection.dead).run(handle)):
         await until(lambda: len(got) >= 3, "a message of each partition")
     assert sorted(got) == [(0, b"x"), (1, b"x"), (2, b"x")]

@@ -161,7 +161,7 @@ async def test_checkpoints_are_signed_while_events_come_and_when_the_service_end
             async def signed(wanted: int = last) -> bool:
                 return history()[-1:] == [wanted]
 
-            await until(signed, "a checkpoint is signed without anybody asking", 5)
+            await until(signed, "a checkpoint is signed without anybody asking")
         last = await log.append("registry.model/ModelRegistered", "t", name="t", author="alice")
     assert history()[-3:] == [1, 2, 3]
     assert last == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,9 @@ async def test_the_graph_catches_up_by_itself_when_its_server_is_back(
         with pytest.raises(Unavailable, match=f"the graph at {fresh_graph.uri} does not answer"):
             await alice.trace(VERSION)
         assert (await alice.audit.GetCheckpoint(pb.GetCheckpointRequest())).size == story["archived"]
-        assert (await alice.lineage.SearchCatalogue(pb.SearchCatalogueRequest(text="flight-delay"))).total > 0
+        known = common_pb2.ReadOptions(at_least=story["archived"])
+        asked = pb.SearchCatalogueRequest(text="flight-delay", read=known)
+        assert (await alice.lineage.SearchCatalogue(asked)).total > 0
         last = await log.append("registry.model/ModelRegistered", "other", name="other", author="alice")
         with pytest.raises(Unavailable, match=r"the graph is not up to date: the graph at .* does not answer"):
             await alice.trace("Model:other", at_least=last)
@@ -178,12 +179,10 @@ async def test_without_a_graph_the_rest_works_and_says_what_to_set(bare: Place, 
     await log.append("registry.model/ModelRegistered", "one", name="one", author="alice")
     async with bare.running():
         alice = bare.person()
-        started = time.monotonic()
         with pytest.raises(Unavailable, match="set MODELOG_GRAPH_URI"):
             await alice.trace("Model:one")
         with pytest.raises(Unavailable, match="set MODELOG_GRAPH_URI"):
             await alice.admin.Rebuild(common_pb2.RebuildRequest(projections=["graph"]))
-        assert time.monotonic() - started < 15
 
         async def said() -> bool:
             return "set MODELOG_GRAPH_URI" in await graph_error(alice)

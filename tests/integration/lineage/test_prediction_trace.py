@@ -107,4 +107,4 @@ async def test_serving_that_does_not_answer_is_said(place: Place, log: Log) -> N
     place.settings = place.settings.model_copy(update={"peers": {"serving": "127.0.0.1:1"}})
     async with place.running():
         with pytest.raises(Unavailable):
-            await place.person().lineage.TracePrediction(asked("p1"), timeout=60)
+            await place.person().lineage.TracePrediction(asked("p1"), timeout=150)

@@ -172,6 +172,18 @@ class Bench:
         await self.until(reached, f"{count} windows are evaluated")
         return await self.windows()
 
+    async def until_counted(self, rows: int) -> Any:
+        """Wait until the monitor has counted so many predictions and outcomes, which come by topics of their own."""
+        found = pb.Monitor()
+
+        async def reached() -> bool:
+            found.CopyFrom(await self.calls.GetMonitor(pb.GetMonitorRequest(name="flights")))
+            return min(found.predictions, found.outcomes) >= rows
+
+        await self.until(reached, f"{rows} predictions and outcomes are counted", lambda: str(found))
+        assert (found.predictions, found.outcomes) == (rows, rows)
+        return found
+
     async def until(
         self, condition: Callable[[], Awaitable[bool]], what: str, told: Callable[[], str] = lambda: ""
     ) -> None:

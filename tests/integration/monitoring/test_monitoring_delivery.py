@@ -49,7 +49,7 @@ async def test_what_was_not_taken_is_delivered_after_a_restart(bench: Any) -> No
     bench.hook.refusals.clear()
     async with bench.monitoring():
         await until_all(bench, 2, "delivered")
-    assert len(bench.hook.bodies) == 2
+    assert len(bench.hook.once) == 2
 
 
 async def test_nobody_at_the_address_is_told(bench: Any) -> None:
@@ -92,7 +92,7 @@ async def test_the_address_of_a_channel_is_a_secret_that_only_the_channel_sees(b
         await bench.until(taken, "two channels took the alert", lambda: f"They are {answers}")
         alerts = await bench.calls.ListAlerts(pb.ListAlertsRequest())
         monitor = await bench.calls.GetMonitor(pb.GetMonitorRequest(name="flights"))
-    assert sorted(body["path"] for body in bench.hook.bodies) == [f"/{secret}", f"/{secret}-other"]
+    assert sorted(body["path"] for body in bench.hook.once.values()) == [f"/{secret}", f"/{secret}-other"]
     assert [c.url for c in monitor.channels] == hidden
     stored = {file: file.read_bytes() for file in bench.folder.rglob("*") if file.is_file()}
     assert any(b"http://127.0.0.1:9/..." in content for content in stored.values())

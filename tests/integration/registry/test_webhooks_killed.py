@@ -50,7 +50,7 @@ async def test_killed_before_it_hears_the_answer(process: Any, receiver: Any) ->
     assert set(ids) == set(names)
     assert all(len(of_one) == 1 for of_one in ids.values()), ids
     twice = [came for came in receiver.received if came.id == killed[0].id]
-    assert len(twice) == 2
-    assert twice[0].body == twice[1].body
+    assert len(twice) >= 2
+    assert len({came.body for came in twice}) == 1
     found = await until_answered(alice.webhooks.GetDelivery, pb.GetDeliveryRequest(delivery_id=killed[0].id))
     assert found.position > 0

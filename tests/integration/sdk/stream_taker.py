@@ -87,9 +87,9 @@ class Taker:
 def make_topic(bootstrap: str, topic: str) -> None:
     """Create the topic; one that is there already is left as it is."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    for future in admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=60).values():
+    for future in admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=150).values():
         try:
-            future.result(20)
+            future.result(PATIENCE_S)
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise

@@ -60,7 +60,7 @@ def ray_head(cpus: int = 8, port: int = 0) -> Iterator[RayHead]:
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        assert address, f"Ray did not start: it ended with status {process.wait(20)}"
+        assert address, f"Ray did not start: it ended with status {process.wait(150)}"
         yield RayHead(address, process)
     finally:
         family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []

@@ -38,7 +38,7 @@ class Traffic:
             row = self.failed.pop() if self.failed else self._next
             self._next = max(self._next, row + 1)
             try:
-                answer = await caller.inference.ModelInfer(request(row), timeout=60)
+                answer = await caller.inference.ModelInfer(request(row), timeout=150)
             except (ModelogError, grpc.RpcError):
                 self.failed.append(row)
                 return

@@ -49,7 +49,7 @@ class Traffic:
                 model_name="flights", id=f"r{self._sent}", inputs=[tensor], raw_input_contents=[ROW.tobytes()]
             )
             try:
-                answer = await caller.inference.ModelInfer(request, timeout=60)
+                answer = await caller.inference.ModelInfer(request, timeout=150)
             except (ModelogError, grpc.RpcError):
                 return
             self.answered += 1

@@ -60,7 +60,7 @@ class Storm:
                 return
 
     async def ask(self, row: int) -> None:
-        answer = await self._caller.inference.ModelInfer(request(row), timeout=60)
+        answer = await self._caller.inference.ModelInfer(request(row), timeout=150)
         prediction_id = answer.parameters["prediction_id"].string_param
         (output,) = np.frombuffer(answer.raw_output_contents[0], "<f4").tolist()
         self.acknowledged[prediction_id] = output

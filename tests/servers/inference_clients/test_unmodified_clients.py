@@ -89,7 +89,7 @@ async def test_schemathesis_over_the_specification(
     told = await schemathesis.run(
         "schemathesis", "run", "specification.json", "--url", deployed["http"], "--generation-deterministic",
         "--header", f"Authorization: Bearer {deployed['token']}", "--phases", "coverage,fuzzing",
-        "--max-examples", "15", "--suppress-health-check", "all", "--request-timeout", "60", "--checks", checks,
+        "--max-examples", "15", "--suppress-health-check", "all", "--request-timeout", "150", "--checks", checks,
         folder=tmp_path,
     )  # fmt: skip
     assert "Test cases:" in told

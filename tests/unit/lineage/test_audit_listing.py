@@ -91,7 +91,7 @@ async def test_a_position_is_covered_when_every_topic_was_read_up_to_it(store: S
     assert covered.position == 4, "nobody publishes position 3"
     assert not await covered.wait_for(5, 0.05)
     await covered.reached(training, 5)
-    assert await covered.wait_for(5, 1)
+    assert await covered.wait_for(5, 150)
     covered.restart({})
     assert covered.position == 0
 

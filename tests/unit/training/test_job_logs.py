@@ -54,7 +54,7 @@ async def test_a_log_that_ends_in_the_middle_of_a_character_is_complete(log: Pat
 
 
 async def test_a_follower_gets_what_is_printed_later(log: Path) -> None:
-    following = asyncio.create_task(read_log(log, 0, running, 30))
+    following = asyncio.create_task(read_log(log, 0, running, 150))
     await asyncio.sleep(0)
     prints(log, b"at last")
     assert (await following).text == "at last"
@@ -66,7 +66,7 @@ async def test_a_follower_hears_when_the_job_ends(log: Path) -> None:
     async def has_ended() -> bool:
         return ended.is_set()
 
-    following = asyncio.create_task(read_log(log, 0, has_ended, 30))
+    following = asyncio.create_task(read_log(log, 0, has_ended, 150))
     await asyncio.sleep(0)
     ended.set()
     assert await following == LogPart("", 0, True)

@@ -18,7 +18,7 @@ requests.post = lambda url, **kwargs: plain(
     url, **{**kwargs, "headers": {**kwargs.get("headers", {}), "Authorization": f"Bearer {given['token']}"}}
 )
 client = ScoringServerClient("127.0.0.1", int(given["http"].rpartition(":")[2]))
-client.wait_server_ready(timeout=60)
+client.wait_server_ready(timeout=150)
 rows = np.array(given["rows"], np.float32)
 frame = pd.DataFrame(rows.astype(float), columns=given["columns"])
 for data in (frame, frame.iloc[:, ::-1], rows.astype(float)):

@@ -105,7 +105,7 @@ def grpc() -> None:
 
 
 def stream(client: Any, answers: queue.Queue[tuple[Any, Any]]) -> None:
-    result, error = answers.get(timeout=60)
+    result, error = answers.get(timeout=150)
     assert error is None
     same(result)
     client.start_stream(lambda result, error: answers.put((result, error)), **told())
@@ -113,7 +113,7 @@ def stream(client: Any, answers: queue.Queue[tuple[Any, Any]]) -> None:
         client.async_stream_infer("none" if n == 25 else NAME, inputs(over_grpc), request_id=str(n))
     client.async_stream_infer(NAME, inputs(over_grpc), request_id="50", enable_empty_final_response=True)
     for n in range(51):
-        result, error = answers.get(timeout=60)
+        result, error = answers.get(timeout=150)
         if n == 25:
             assert "there is no model or deployment 'none'" in str(error)
             continue

@@ -13,7 +13,7 @@ from modelog_proto.common.v1.common_pb2_grpc import AdminServiceServicer, add_Ad
 
 from modelog_common.bus.deadletters import DeadLetter, DeadLetters
 from modelog_common.domain.clock import Clock
-from modelog_common.rpc.call import current_call
+from modelog_common.rpc.call import current_call, patience_s
 from modelog_common.rpc.server import GrpcServer
 
 FULL_NAME = "modelog.common.v1.AdminService"
@@ -88,7 +88,7 @@ class AdminServicer(AdminServiceServicer):
         return self._whole(await self._dead.get(request.id, current_call().identity.tenant))
 
     async def ReplayDeadLetter(self, request: pb.ReplayDeadLetterRequest, context: Call) -> pb.DeadLetter:
-        return self._letter(await self._dead.replay(request.id, current_call().identity.tenant))
+        return self._letter(await self._dead.replay(request.id, current_call().identity.tenant, patience_s()))
 
     def _letter(self, letter: DeadLetter) -> pb.DeadLetter:
         return pb.DeadLetter(
