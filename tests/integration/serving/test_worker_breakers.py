@@ -21,7 +21,7 @@ from worker_rig import WORKERS, Many, started, workers_of
 cloudpickle.register_pickle_by_value(sys.modules["test_resilient_deployments"])
 
 # It stays open for longer than a test takes.
-BREAKER = pb.Breaker(failure_share=0.5, window_s=60, min_requests=4, open_s=600, probes=1)
+BREAKER = pb.Breaker(failure_share=0.5, window_s=3600, min_requests=4, open_s=3600, probes=1)
 OPEN, CLOSED = pb.BREAKER_STATE_OPEN, pb.BREAKER_STATE_CLOSED
 
 
@@ -30,7 +30,7 @@ async def breakers(caller: Caller) -> dict[int, tuple[Any, bool]]:
     found = await caller.deployment()
     assert {seen.version for seen in found.resilience.breakers} <= {found.variants[0].version}
     assert len({seen.worker for seen in found.resilience.breakers}) == len(found.resilience.breakers)
-    return {seen.worker: (seen.state, 0 < seen.again_in_s <= 600) for seen in found.resilience.breakers}
+    return {seen.worker: (seen.state, 0 < seen.again_in_s <= 3600) for seen in found.resilience.breakers}
 
 
 async def fails(many: Many, numbers: list[int]) -> None:

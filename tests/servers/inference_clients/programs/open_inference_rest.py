@@ -18,7 +18,7 @@ from open_inference.openapi.types.tensor_data import TensorData
 
 given: dict[str, Any] = json.loads(sys.argv[1])
 NAME, ROWS = given["name"], given["rows"]
-httpx_client = httpx.Client(headers={"authorization": f"Bearer {given['token']}"})
+httpx_client = httpx.Client(headers={"authorization": f"Bearer {given['token']}"}, timeout=150)
 client = OpenInferenceClient(base_url=given["http"], httpx_client=httpx_client)
 
 

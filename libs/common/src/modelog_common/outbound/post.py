@@ -15,7 +15,7 @@ from modelog_common.outbound.reach import Reach
 if TYPE_CHECKING:
     import aiohttp
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 SHOWN_BYTES = 1000
 AT_ONCE = 100
 

@@ -25,7 +25,7 @@ _MODES = {number: mode for mode, number in MODES.items()}
 
 
 class LearningServicer(Contract):
-    """Deployments whose models learn."""
+    """Deployments whose models learn. What is told to have been learned is what answers whoever asks then."""
 
     def __init__(self, control: LearningControl, queries: Queries, clock: Clock) -> None:
         self._control, self._queries, self._clock = control, queries, clock
@@ -49,6 +49,8 @@ class LearningServicer(Contract):
             STEPS, pb.LearningStep, request.read, current_call().identity.tenant, request.page,
             where=where, order_by=[t.place],
         )  # fmt: skip
+        if not request.read.as_of:
+            await self._control.answered()
         return pb.ListLearningStepsResponse(steps=found.items, next_page_token=found.next_page_token)
 
     async def ReplayLearningStep(self, request: pb.ReplayLearningStepRequest, context: Any) -> pb.ReplayedLearningStep:
@@ -87,5 +89,6 @@ class LearningServicer(Contract):
             when = f" as of {read.as_of}" if read.as_of else ""
             raise NotFound(f"deployment {name!r} was never set to learn{when}")
         if not read.as_of:
+            await self._control.answered()
             found.waiting, found.passed_over = await asyncio.to_thread(self._control.waiting, tenant, name)
         return found

@@ -93,6 +93,10 @@ class LearningControl:
         now = await self._pupils.answers(pupil, content, rows)
         return Again(learned, digest, _same(then, now), seen)
 
+    async def answered(self) -> None:
+        """Return when requests are answered by all that was learned until now: a step is told before it is taken up."""
+        await self._answering.catch_up()
+
     def waiting(self, tenant: str, name: str) -> tuple[int, int]:
         """How many labels wait to be learned from, and how many never are."""
         found = self._labels.count(Place(tenant, name))
