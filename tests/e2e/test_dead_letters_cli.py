@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from confluent_kafka import Producer
 from modelog_proto.serving.v1.data_pb2 import OutcomeBatch
-from running_platform import RunningPlatform, until
+from running_platform import SERVICES, RunningPlatform, until
 
 
 def test_dead_letters_are_listed_shown_and_replayed(platform: RunningPlatform) -> None:
@@ -50,12 +50,14 @@ def test_the_status_says_what_is_published_and_read_and_how_far_behind(platform:
         done = platform.cli("status", "--json", exit_status=None)
         return {s["service"]: s["status"].get("streams", []) for s in json.loads(done.stdout) if s.get("status")}
 
-    def settled() -> bool:
+    def settled() -> dict[str, list[dict[str, Any]]]:
         found = streams()
-        return all(not stream.get("lag") for of_service in found.values() for stream in of_service)
+        behind = any(stream.get("lag") for of_service in found.values() for stream in of_service)
+        # A service that a busy machine keeps from answering is left out.
+        return {} if behind or len(found) < len(SERVICES) else found
 
-    until("nothing is behind", settled)
-    found = {(service, s["name"], s["topic"]) for service, of_service in streams().items() for s in of_service}
+    all_streams = until("nothing is behind", settled)
+    found = {(service, s["name"], s["topic"]) for service, of_service in all_streams.items() for s in of_service}
     assert ("registry", "relay", "events.registry") in found
     assert ("monitoring", "monitoring.inbox", "events.training") in found
     assert ("monitoring", "monitoring.data", "outcomes") in found

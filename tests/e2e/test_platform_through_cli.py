@@ -19,6 +19,7 @@ NAME = "toy"
 MONTH_US = 31 * 24 * 3600 * 1_000_000
 FIRST_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 BATCHES, BATCH_ROWS = 4, 100
+TRIES = 8
 
 
 @dataclass
@@ -206,14 +207,20 @@ def test_the_log_is_intact(story: Story) -> None:
 
 
 def test_a_rebuild_changes_no_answer(story: Story) -> None:
-    head = story.platform.until_projected()
-    before = story.answers()
-    rebuilt = story.platform.json("rebuild")
+    for _ in range(TRIES):
+        head = story.platform.until_projected()
+        before = story.answers()
+        rebuilt = story.platform.json("rebuild")
+        reached = [story.platform.until_projected()]
+        after = story.answers()
+        reached.append(story.platform.until_projected())
+        if reached == [head, head]:
+            break
+        # A minute of traffic ended, a segment was sealed, or a version was tried meanwhile.
+    assert reached == [head, head], "a rebuild appends nothing"
     assert {s["service"] for s in rebuilt if s["projections"]} == {
         "registry", "training", "serving", "monitoring", "lineage", "gateway",
     }  # fmt: skip
-    assert story.platform.until_projected() == head, "a rebuild appends nothing"
-    after = story.answers()
     for question, answer in before.items():
         assert after[question] == answer, question
     assert json.dumps(before["lineage"]).count(NAME) > 3

@@ -109,7 +109,7 @@ def test_its_own_errors_are_told_and_it_goes_on(model: Isolated) -> None:
     [
         (DIE, {}, DIED, "process died of SIGSEGV when it was asked for 3 rows"),
         (EXIT, {}, DIED, "process ended with status 3 when it was asked for 3 rows"),
-        (HANG, {"predict_s": 3.0}, HUNG, "took more than 3 s for 3 rows, and its process was ended"),
+        (HANG, {"predict_s": 10.0}, HUNG, "took more than 10 s for 3 rows, and its process was ended"),
     ],
 )
 def test_a_process_that_is_lost_is_replaced(kind: int, limits: dict[str, Any], cause: str, text: str) -> None:

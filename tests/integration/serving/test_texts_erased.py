@@ -195,7 +195,7 @@ async def test_a_proof_is_of_what_is_sealed_and_holds_after_the_erasure(rig: Rig
 
 @pytest.mark.usefixtures("served")
 async def test_what_a_model_raises_is_not_told_where_it_may_repeat_a_subjects_text(rig: Rig, alice: Caller) -> None:
-    breaker = pb.Breaker(failure_share=0.5, window_s=10, min_requests=2, open_s=60, probes=1)
+    breaker = pb.Breaker(failure_share=0.5, window_s=3600, min_requests=2, open_s=3600, probes=1)
     await alice.deployments.SetResilience(
         pb.SetResilienceRequest(name="notes", resilience=pb.Resilience(breaker=breaker), reason="test")
     )

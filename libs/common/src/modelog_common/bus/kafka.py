@@ -18,7 +18,9 @@ from modelog_common.bus.reader import KafkaReader
 from modelog_common.bus.topics import Topic
 from modelog_common.domain.errors import Unavailable
 
-REQUEST_TIMEOUT_S = 5.0
+# To make a topic takes a broker that has just started, or has no processor, more than five seconds.
+REQUEST_TIMEOUT_S = 15.0
+LIST_TIMEOUT_S = 5.0
 ASK_AGAIN_S = 0.05
 FLUSH_S = 0.5
 PARTITION = 0
@@ -36,7 +38,7 @@ class KafkaBroker:
 
     async def topics(self) -> Sequence[str]:
         try:
-            found = await asyncio.to_thread(self._admin.list_topics, timeout=REQUEST_TIMEOUT_S)
+            found = await asyncio.to_thread(self._admin.list_topics, timeout=LIST_TIMEOUT_S)
         except KafkaException as failed:
             raise self._silent("its topics", failed) from failed
         return list(found.topics)

@@ -16,9 +16,9 @@ from modelog_proto.common.v1.common_pb2_grpc import AdminServiceStub
 from modelog_proto.gateway.v1 import platform_pb2 as pb
 from modelog_proto.gateway.v1.platform_pb2_grpc import PlatformServiceServicer
 
-STATUS_TIMEOUT_S = 5.0
+STATUS_TIMEOUT_S = 15.0
 REBUILD_TIMEOUT_S = 600.0
-REPLAY_TIMEOUT_S = 20.0
+REPLAY_TIMEOUT_S = 50.0
 READERS = {INFERENCE_REQUESTS.kind: (INFERENCE_REQUESTS, "serving"), OUTCOMES.kind: (OUTCOMES, "monitoring")}
 Call = Any
 
