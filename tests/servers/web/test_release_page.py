@@ -40,7 +40,7 @@ def test_a_release_is_shown_and_undone_when_somebody_says_so_twice(released: Any
     expect(section).to_contain_text("1 of 2, 10 %")
     expect(section.get_by_role("group", name="What was known when")).to_contain_text("started")
     took = page.get_by_role("region", name="Latencies")
-    expect(took).to_contain_text("Nothing was asked in 60 minutes.")
+    expect(took).to_contain_text("Nothing was asked over gRPC or REST in 60 minutes.")
     with released.client("alice") as alice:
         for _ in range(5):
             predict(alice, "canaried", [dict.fromkeys(FEATURES, 0.5)])

@@ -8,12 +8,14 @@ const whole = (n) => Number(n ?? 0).toLocaleString("en");
 const step = 2 ** (1 / 8);  // from one bucket to the next
 const ms = (value) => value === undefined ? "" : `${Number(value.toPrecision(3))} ms`;
 
+const others = "Requests by stream, from a topic of Kafka, are counted above and have no latencies.";
+
 export function latencies({ minutes, versions = [], open = [] }) {
   const all = together([...versions, ...open]);
-  if (!all.length) return quiet(`Nothing was asked in ${minutes} minutes.`);
+  if (!all.length) return quiet(`Nothing was asked over gRPC or REST in ${minutes} minutes. ${others}`);
   return h("div", {}, table(`Answers of ${minutes} minutes`, [{ head: "Version", row: true }, { head: "Answered", number: true }, { head: "Errors", number: true }, { head: "p50", number: true }, { head: "p99", number: true }],
     all.map((v) => [v.version, whole(v.answered), whole(v.errors), ms(v.p50), ms(v.p99)])),
-  h("div", { class: "plots" }, all.filter((v) => v.answered).map(plot)));
+  h("div", { class: "plots" }, all.filter((v) => v.answered).map(plot)), quiet(others));
 }
 
 // What is told and what is not yet, by version.

@@ -5,6 +5,7 @@ import { files } from "../../parts/files.js";
 import { pairs, table } from "../../parts/table.js";
 import { to } from "../../shell/address.js";
 import { versionActs } from "./acts.js";
+import { readFrom } from "./versions.js";
 
 export function version(v, model) {
   return section(`Version ${v.version}`, { id: "version", aside: badge(stageOf(v.stage)) },
@@ -12,7 +13,7 @@ export function version(v, model) {
     facts([
       ["In this stage", [said(v.stage_by), v.stage_at && [" since ", when(v.stage_at)]]], ["Number", String(v.number)], ["Author", said(v.author)],
       ["Registered", when(v.created_at)], ["Run", v.run_id && link(to.run(v.run_id), short(v.run_id))],
-      ["Datasets", v.datasets.map((d) => link(to.dataset(d.dataset, d.version), said(d.dataset), ` ${d.version}`))],
+      ["Datasets", readFrom(v.datasets)],
       ["Flavors", said([...new Set([v.flavor, ...Object.keys(v.flavors)])].filter(Boolean).join(", "))],
       ["Source", v.source && said(v.source)], ["Aliases", said(v.aliases.join(", "))], ["Tags", chips(v.tags)],
     ]),
@@ -21,8 +22,8 @@ export function version(v, model) {
     h("div", { class: "columns" },
       part("Metrics", pairs("Metrics", ["Metric", "Value"], Object.keys(v.metrics).sort().map((name) => [said(name), number(v.metrics[name])]), "None.")),
       part("Hyperparameters", pairs("Hyperparameters", ["Name", "Value"], Object.entries(v.hyperparameters ?? {}).map(([name, value]) => [said(name), text(plain(value))]), "None.")),
-      part("Signature", signature(v.signature)),
       part("Environment", environment(v.environment))),
+    h("h3", {}, "Signature"), signature(v.signature),
     h("h3", {}, "Files"), files(v.artifacts.length ? v.artifacts : v.artifact ? [v.artifact] : [], "This version names files elsewhere, and holds none."));
 }
 
@@ -35,7 +36,7 @@ const reviews = (v) => table("Approvals", [{ head: "Reviewer", row: true }, { he
 function signature(given) {
   if (!given?.inputs?.length) return quiet("None: this version cannot be served.");
   const row = (way) => (spec) => [way, said(spec.name), spec.datatype, `[${spec.shape.join(", ")}]`, said(spec.columns.join(", "))];
-  return table("Signature", [{ head: "Way" }, { head: "Name", row: true }, { head: "Type" }, { head: "Shape" }, { head: "Columns" }],
+  return table("Signature", [{ head: "Way" }, { head: "Name", row: true }, { head: "Type" }, { head: "Shape" }, { head: "Columns", prose: true }],
     [...given.inputs.map(row("in")), ...given.outputs.map(row("out"))]);
 }
 

@@ -23,10 +23,18 @@ export function versions(model, chosen) {
     ...metrics.map((name) => number(v.metrics[name])), said(v.author),
     said(v.reviews.filter((r) => r.decision === "REVIEW_DECISION_APPROVED").map((r) => r.reviewer).join(", ")),
     v.run_id && link(to.run(v.run_id), short(v.run_id)),
-    v.datasets.map((d) => h("div", {}, link(to.dataset(d.dataset, d.version), said(d.dataset), ` ${d.version}`))),
+    readFrom(v.datasets),
     when(v.created_at),
   ]);
   return [table(`Versions of ${model.name}`, columns, rows), h("div", { class: "toolbar" }, button)];
+}
+
+// Datasets that a version was made of, each once with the versions of it that were read: "flights 1, 2, 3".
+export function readFrom(datasets) {
+  const versionsOf = new Map();
+  for (const { dataset, version } of datasets) versionsOf.set(dataset, [...(versionsOf.get(dataset) ?? []), version]);
+  return [...versionsOf].map(([name, read]) => h("div", { class: "read" }, read.map((version, n) =>
+    [n ? ", " : "", link(to.dataset(name, version), n ? h("span", { class: "unseen" }, said(name), " ") : [said(name), " "], String(version))])));
 }
 
 function commonest(all) {

@@ -18,8 +18,8 @@ export function build(main, { report }) {
     h("h1", { class: "unseen" }, "Overview"),
     section("Running", { id: "s-services", wide: false }, place.services),
     section("Models", { id: "s-models", wide: false }, place.models),
-    section("Traffic", { id: "s-traffic", wide: false }, place.traffic),
-    section("Challengers", { id: "s-challengers", wide: false }, place.challengers),
+    section("Traffic", { id: "s-traffic" }, place.traffic),
+    section("Challengers", { id: "s-challengers" }, place.challengers),
     section("Quality over time", { id: "s-quality" }, quality.element),
     events.element);
 
@@ -51,7 +51,7 @@ export function build(main, { report }) {
 
   const challengers = latest(async (awaited) => {
     const { retrainings } = await awaited(get("/api/v1/retrainings"));
-    replace(place.challengers, table("Challengers", [{ head: "Challenger", row: true }, { head: "State" }, { head: "Against" }, { head: "AUC gain (95 %)", number: true }, { head: "Canary, gain in Brier score", number: true }, { head: "Why" }],
+    replace(place.challengers, table("Challengers", [{ head: "Challenger", row: true }, { head: "State" }, { head: "Against" }, { head: "AUC gain (95 %)", number: true }, { head: "Canary, gain in Brier score", number: true }, { head: "Why", prose: true }],
       retrainings.map((r) => {
         const c = r.canary ?? r.evaluation, look = r.latest_look;
         const gain = c && c.rows !== "0" ? `${c.auc_difference.toFixed(3)} (${c.auc_low.toFixed(3)} to ${c.auc_high.toFixed(3)})` : "";
