@@ -159,7 +159,8 @@ async def test_a_test_whose_traffic_is_changed_is_stopped_and_says_so(bench: Any
         await stub(bench).StartAbTest(pb.StartAbTestRequest(name="newer"))
         streams.hour(0)
         streams.hour(1)
-        await until_counted(bench, 1000)
+        # All that was sent: a later look would be another.
+        await until_counted(bench, 2000)
         before = (await get(bench)).latest
         world.split({CHAMPION: 90.0, CHALLENGER: 10.0})
         streams.hour(2)
