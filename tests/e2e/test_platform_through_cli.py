@@ -133,7 +133,7 @@ def test_the_prediction_is_proven_offline(story: Story, tmp_path: Path) -> None:
     cli, (prediction_id,) = story.platform.cli, story.prediction["prediction_ids"]
     proof, key, note = tmp_path / "proof.json", tmp_path / "audit.pub", tmp_path / "checkpoint.txt"
     cli("prove", prediction_id, "--out", str(proof))
-    assert cli("prove", prediction_id, "--deployment", NAME).stdout.startswith('{"format":"modelog.prediction-proof/1"')
+    assert cli("prove", prediction_id, "--deployment", NAME).stdout.startswith('{"format":"modelog.prediction-proof/4"')
     cli("audit", "checkpoint", "--out", str(note), "--key-out", str(key))
     said = cli("verify", str(proof), "--key", str(key)).stdout
     (dataset,) = story.platform.json("dataset", "list", NAME)
