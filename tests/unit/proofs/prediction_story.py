@@ -33,6 +33,14 @@ TEXTS = replace(
     PREDICTION, feature_names=("note", "hour"), features=(math.nan, 9.0), outputs=(math.nan, 0.25),
     feature_texts=("für Zoë ✈", ""), output_texts=("late", ""),
 )  # fmt: skip
+# What no answer can have, whichever way it is hashed, and what is said of it.
+UNFIT: list[tuple[Payload, str]] = [
+    ({"features": (1.0, 2.0)}, "2 numbers for 1 names"),
+    ({"key": "\ud800"}, "key is not valid UTF-8"),
+    ({"tenant": 1}, "tenant must be text"),
+    ({"event_time_us": True}, "event_time_us must be an integer"),
+    ({"outputs": (1,)}, "outputs must be floating-point"),
+]
 REF = {"dataset": "months", "version": 3}
 REVIEW = {"model_id": "m", "version": "1.0.0", "decision": "approved", "approval_id": "a1"}
 STORY: dict[str, tuple[str, str, Payload]] = {

@@ -26,7 +26,7 @@ from modelog_proofs import (
     row_hash,
     verify_prediction,
 )
-from prediction_story import LEARNED, LESSONS, PREDICTION, STORY, TEXTS, Log, Payload
+from prediction_story import LEARNED, LESSONS, PREDICTION, STORY, TEXTS, UNFIT, Log, Payload
 
 SECRET = replace(PREDICTION, prediction_id="secret-other", features=(77.5, 1.0))
 
@@ -175,13 +175,9 @@ def test_what_is_unusual_in_a_row_is_as_specified() -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"features": (1.0, 2.0)}, "2 numbers for 1 names"),
-        ({"key": "\ud800"}, "key is not valid UTF-8"),
-        ({"tenant": 1}, "tenant must be text"),
-        ({"event_time_us": True}, "event_time_us must be an integer"),
+        *UNFIT,
         ({"event_time_us": 1 << 63}, "event_time_us must be an integer of 64 bits"),
         ({"answered_at_us": -(1 << 63) - 1}, "answered_at_us must be an integer of 64 bits"),
-        ({"outputs": (1,)}, "outputs must be floating-point"),
         ({"feature_texts": ("x",), "features": (1.0,)}, "feature_texts has a text where there is a number"),
     ],
 )

@@ -25,7 +25,7 @@ from modelog_proofs import (
     verify_prediction,
 )
 from modelog_proofs.__main__ import main
-from prediction_story import LEARNED, LESSONS, PREDICTION, REF, TEXTS, Log, Payload
+from prediction_story import LEARNED, LESSONS, PREDICTION, REF, TEXTS, UNFIT, Log, Payload
 
 
 @pytest.fixture(scope="module")
@@ -238,16 +238,7 @@ def test_the_leaf_is_as_specified() -> None:
     assert prediction_hash(small) == hash_leaf(bytes.fromhex(spelled))
 
 
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        ({"features": (1.0, 2.0)}, "2 numbers for 1 names"),
-        ({"key": "\ud800"}, "key is not valid UTF-8"),
-        ({"tenant": 1}, "tenant must be text"),
-        ({"event_time_us": True}, "event_time_us must be an integer"),
-        ({"outputs": (1,)}, "outputs must be floating-point"),
-    ],
-)
+@pytest.mark.parametrize(("fields", "why"), UNFIT)
 def test_what_cannot_be_a_leaf_is_named(fields: dict[str, Any], why: str) -> None:
     small = PredictionRecord("l", "t", "d", "m", "i", "k", "v", "g", 1, 2, ("a",), (0.5,), (0.0,))
     with pytest.raises(InvalidEvent, match=why):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from modelog_proofs import GROUP_ROWS, GROUP_TAG, leaf_field
@@ -16,8 +15,8 @@ from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 from numpy.typing import NDArray
 
 from modelog_serving.engine.runtime import Matrix
-from modelog_serving.engine.texts import texts_by_cell
-from modelog_serving.predlog.answers import matrices_of, numbers_of
+from modelog_serving.predlog.answers import numbers_of
+from modelog_serving.predlog.leaves import text_fields
 
 _LEAF = b"\x00" + GROUP_TAG
 
@@ -38,7 +37,8 @@ def groups_of(batch: PredictionBatch) -> list[Group]:
     """
     hashes = _row_hashes(batch)
     outputs = len(batch.outputs) // 4 // len(hashes) if hashes else 0
-    begun, at = heads_of(batch, outputs), batch.answered_at_us.to_bytes(8, "big", signed=True)
+    begun = [hashlib.sha256(head) for head in head_bytes(batch, outputs)]
+    at = batch.answered_at_us.to_bytes(8, "big", signed=True)
     found = []
     for first, last in _bounds(batch.answered_by):
         leaf, rows = begun[batch.answered_by[first]].copy(), hashes[first:last]
@@ -54,11 +54,6 @@ def _bounds(answered_by: bytes) -> Iterator[tuple[int, int]]:
         begin, end = end, end + len(list(alike))
         for first in range(begin, end, GROUP_ROWS):
             yield first, min(first + GROUP_ROWS, end)
-
-
-def heads_of(batch: PredictionBatch, outputs: int) -> Sequence[Any]:
-    """SHA-256 of how leaves begin, for each answerer: copy one to go on with it."""
-    return [hashlib.sha256(head) for head in head_bytes(batch, outputs)]
 
 
 def head_bytes(batch: PredictionBatch, outputs: int) -> Sequence[bytes]:
@@ -86,7 +81,7 @@ def _row_hashes(batch: PredictionBatch) -> list[bytes]:
     texts: Sequence[bytes] = ()
     if batch.text_features or batch.text_outputs:
         flags |= WITH_TEXTS
-        texts = [_texts(*map(texts_by_cell, rows)) for rows in zip(*matrices_of(batch), strict=True)]
+        texts = text_fields(batch)
     return [
         hashlib.sha256(
             b"".join((
@@ -110,8 +105,3 @@ def _numbers(matrix: Matrix) -> tuple[NDArray[np.uint8], Callable[[int], bytes]]
         kind[np.isnan(exact)] = np.nan
     is_exact = ~alike.all(axis=1)
     return is_exact.astype(np.uint8), lambda row: (exact if is_exact[row] else single)[row].tobytes()
-
-
-def _texts(*sides: tuple[str, ...]) -> bytes:
-    """Of features and outputs."""
-    return b"".join(leaf_field(b"".join(leaf_field(text.encode()) for text in side)) for side in sides)

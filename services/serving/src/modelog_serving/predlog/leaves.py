@@ -60,13 +60,16 @@ def record_of(batch: PredictionBatch, row: int) -> PredictionRecord:
     )
 
 
-def _texts(*sides: tuple[str, ...]) -> bytes:
-    """Of features and outputs, the two last fields of a leaf that has texts."""
-    return b"".join(leaf_field(b"".join(leaf_field(text.encode()) for text in side)) for side in sides)
+def text_fields(batch: PredictionBatch) -> list[bytes]:
+    """Of each row the texts of features and outputs, the two last fields of what is hashed of an answer with texts."""
+    return [
+        b"".join(leaf_field(b"".join(leaf_field(text.encode()) for text in texts_by_cell(side))) for side in row)
+        for row in zip(*matrices_of(batch), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
-class Shared:
+class _Shared:
     """What leaves of a batch have alike: before the id, each answerer's fields, and that of the features' names."""
 
     before: bytes
@@ -74,41 +77,33 @@ class Shared:
     names: bytes
 
 
-def shared(batch: PredictionBatch) -> Shared:
+@lru_cache(maxsize=64)
+def _shared(
+    tag: bytes, texts: Sequence[str], answerers: Sequence[tuple[str, str]], feature_names: Sequence[str]
+) -> _Shared:
     """Made once for batches that follow each other."""
-    return _shared(
+    before = tag + b"".join(leaf_field(text.encode()) for text in texts)
+    fields = [leaf_field(version.encode()) + leaf_field(digest.encode()) for version, digest in answerers]
+    return _Shared(before, fields, leaf_field(b"".join(leaf_field(name.encode()) for name in feature_names)))
+
+
+def _parts(batch: PredictionBatch) -> list[Columns | list[bytes]]:
+    """What leaves consist of, in order: bytes that are as long in all rows, or those of each row."""
+    alike = _shared(
         _LEAF_WITH_TEXTS if batch.text_features or batch.text_outputs else _LEAF,
         (batch.log_id, batch.tenant, batch.deployment, batch.model),
         tuple([(answerer.version, answerer.model_digest) for answerer in batch.answerers]),
         tuple(batch.feature_names),
     )
-
-
-@lru_cache(maxsize=64)
-def _shared(
-    tag: bytes, texts: Sequence[str], answerers: Sequence[tuple[str, str]], feature_names: Sequence[str]
-) -> Shared:
-    before = tag + b"".join(leaf_field(text.encode()) for text in texts)
-    fields = [leaf_field(version.encode()) + leaf_field(digest.encode()) for version, digest in answerers]
-    return Shared(before, fields, leaf_field(b"".join(leaf_field(name.encode()) for name in feature_names)))
-
-
-def between(batch: PredictionBatch, alike: Shared) -> bytes:
-    """What stands between the event's time and the numbers."""
-    return leaf_field(b"%d" % batch.answered_at_us) + alike.names
-
-
-def _parts(batch: PredictionBatch) -> list[Columns | list[bytes]]:
-    """What leaves consist of, in order: bytes that are as long in all rows, or those of each row."""
-    alike = shared(batch)
     features, outputs = (_numbers(matrix) for matrix in numbers_of(batch))
     ids = _fields([text.encode() for text in batch.prediction_ids])
     keys = _fields([text.encode() for text in batch.keys]) if batch.keys else ids
     times = _fields([b"%d" % at for at in batch.event_times_us])
     who = _of_each(alike.answerers, batch.answered_by)
-    parts = [_same(alike.before), ids, keys, who, times, _same(between(batch, alike)), features, outputs]
+    between = leaf_field(b"%d" % batch.answered_at_us) + alike.names
+    parts = [_same(alike.before), ids, keys, who, times, _same(between), features, outputs]
     if batch.text_features or batch.text_outputs:
-        parts.append([_texts(*map(texts_by_cell, rows)) for rows in zip(*matrices_of(batch), strict=True)])
+        parts.append(text_fields(batch))
     return parts
 
 
