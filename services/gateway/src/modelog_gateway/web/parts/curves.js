@@ -1,7 +1,7 @@
 // Curves of metrics: of one run while it logs, or of several over each other.
 import { get } from "../shell/api.js";
 import { asked, put } from "../shell/address.js";
-import { check, choice, field, h, quiet, replace } from "./dom.js";
+import { check, choice, field, h, oneOf, quiet, replace } from "./dom.js";
 import { count, duration, local, number } from "./format.js";
 import { Ends, part, span } from "./ends.js";
 import { axis, figure, tooltip } from "./plot.js";
@@ -38,7 +38,7 @@ export class Curves {
     const query = asked();
     const smooth = Number(query.get("smooth") ?? 0);
     return {
-      x: ways.some(([way]) => way === query.get("x")) ? query.get("x") : "step",
+      x: oneOf(ways, query.get("x")),
       smooth: smooth > 0 && smooth < 1 ? smooth : 0,
       log: query.get("log") === "1",
       only: query.get("metrics") ?? "",

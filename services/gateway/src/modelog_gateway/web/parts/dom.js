@@ -71,6 +71,9 @@ export function choice(options, chosen, changed) {
   return select;
 }
 
+// What is chosen among them; the first where it is none of them.
+export const oneOf = (options, value) => (options.find(([one]) => one === value) ?? options[0])[0];
+
 export function check(label, checked, changed) {
   const box = h("input", { type: "checkbox", checked, onchange: () => changed(box.checked) });
   return h("label", { class: "check" }, box, " ", label);

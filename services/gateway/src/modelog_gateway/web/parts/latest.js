@@ -19,12 +19,12 @@ export function latest(draw) {
   };
 }
 
-// Whether the address says something else than the last time: then fields are filled by it, and else left as somebody has them.
-export function newly() {
+// Fields are filled by what the address says when it says something else than the last time, and else left as somebody has them.
+export function newly(fill) {
   let before;
   return (query) => {
-    const now = String(query), changed = now !== before;
+    const now = String(query);
+    if (now !== before) fill(query);
     before = now;
-    return changed;
   };
 }

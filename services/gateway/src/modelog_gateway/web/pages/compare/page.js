@@ -1,6 +1,6 @@
 // A comparison of runs, of groups of repeated runs, or of model versions, with tests and intervals where there are enough.
 import { Curves } from "../../parts/curves.js";
-import { check, choice, field, h, link, quiet, replace, section } from "../../parts/dom.js";
+import { check, choice, field, h, link, oneOf, quiet, replace, section } from "../../parts/dom.js";
 import { latest, newly } from "../../parts/latest.js";
 import { redrawn } from "../../parts/steady.js";
 import { get } from "../../shell/api.js";
@@ -13,7 +13,7 @@ import { metricPlots } from "./plots.js";
 
 const designs = [["", "independent runs"], ["RUN_DESIGN_PAIRED", "paired: same seeds or folds"], ["RUN_DESIGN_RESAMPLED", "cross-validation"]];
 
-const designOf = (query) => designs.some(([one]) => one === query.get("design")) ? query.get("design") : "";
+const designOf = (query) => oneOf(designs, query.get("design"));
 
 export function build(main, { report }) {
   const runs = h("textarea", { rows: 3, spellcheck: false, placeholder: "a line for each column: a run's id, or those of repeated runs joined by commas" });
@@ -43,18 +43,16 @@ export function build(main, { report }) {
     replace(test, field("The n-th runs are", design), design.value === "RUN_DESIGN_RESAMPLED" && field("Share held out", share), ranks);
   }
 
-  const changed = newly();
-
-  function fill(query) {
+  const fill = newly((query) => {
     runs.value = query.getAll("run").join("\n");
     versions.value = query.getAll("version").join("\n");
     tests(query);
-  }
+  });
 
   // What is compared as it is now; the form stays as somebody has it.
   const show = latest(async (awaited) => {
     const query = asked(), ofRuns = query.getAll("run"), ofVersions = query.getAll("version");
-    if (changed(query)) fill(query);
+    fill(query);
     if (ofRuns.length < 2 && ofVersions.length < 2) {
       compared = () => false;
       picked.open = true;

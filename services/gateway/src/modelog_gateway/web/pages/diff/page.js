@@ -20,12 +20,12 @@ export function build(main, { report }) {
   const crumbs = h("nav", { class: "crumbs", "aria-label": "Where this is" });
   replace(main, crumbs, h("h1", {}, "Difference of two runs"), section("Which", { id: "s-which" }, form), found);
 
-  const changed = newly();
+  const fill = newly((query) => inputs.forEach((input) => { input.value = query.get(input.name) ?? ""; }));
 
   const show = latest(async (awaited) => {
     const query = asked(), ids = [query.get("a") ?? "", query.get("b") ?? ""];
     replace(crumbs, link(to.experiments(), "Experiments"));
-    if (changed(query)) inputs.forEach((input, n) => { input.value = ids[n]; });
+    fill(query);
     if (ids.includes("")) return replace(found, section("Difference", {}, quiet("Give the ids of two runs, or choose two in an experiment's table."))) ?? "Difference";
     const everything = query.get("all") === "1";
     const [runs, compared] = await awaited(Promise.all([

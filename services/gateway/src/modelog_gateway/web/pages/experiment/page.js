@@ -60,20 +60,19 @@ export function build(main, { id, report }) {
   }
 
   const rowsOf = (query) => /^[1-9]\d{0,2}$/.test(query.get("size") ?? "") ? query.get("size") : usual;
-  const changed = newly();
 
-  function fill(query) {
+  const fill = newly((query) => {
     const rows = rowsOf(query);
     filter.value = query.get("filter") ?? "";
     words.value = query.get("words") ?? "";
     if (!sizes.includes(rows)) size.append(h("option", { value: rows }, rows));
     size.value = rows;
     deleted.checked = query.get("which") === "all";
-  }
+  });
 
   const show = latest(async (awaited) => {
     const query = asked(), inParallel = query.get("view") === "parallel";
-    if (changed(query)) fill(query);
+    fill(query);
     experiment = await awaited(theExperiment());
     redrawn(head, h("nav", { class: "crumbs", "aria-label": "Where this is" }, link(to.experiments(), "Experiments")), h("h1", {}, said(experiment.name)), about(experiment));
     let wanted;

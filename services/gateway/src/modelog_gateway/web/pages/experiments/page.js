@@ -1,5 +1,5 @@
 // The list of experiments, with search.
-import { badge, chips, choice, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
+import { badge, chips, choice, field, h, link, oneOf, quiet, replace, said, section, when } from "../../parts/dom.js";
 import { latest, newly } from "../../parts/latest.js";
 import { pager } from "../../parts/pager.js";
 import { table } from "../../parts/table.js";
@@ -28,22 +28,18 @@ export function build(main, { report }) {
     show().catch(report);
   }
 
-  const changed = newly();
+  const asIn = (query) => ({ text: query.get("text") ?? "", order: oneOf(orders, query.get("order")), view: oneOf(views, query.get("view")) });
 
-  function asIn(query) {
-    const known = (choices, name) => choices.some(([one]) => one === query.get(name)) ? query.get(name) : "";
-    return { text: query.get("text") ?? "", order: known(orders, "order"), view: known(views, "view") };
-  }
-
-  function fill(wanted) {
+  const fill = newly((query) => {
+    const wanted = asIn(query);
     text.value = wanted.text;
     order.value = wanted.order;
     view.value = wanted.view;
-  }
+  });
 
   const show = latest(async (awaited) => {
     const query = asked(), wanted = asIn(query);
-    if (changed(query)) fill(wanted);
+    fill(query);
     replace(place, within(to.experiments));
     const { experiments, next_page_token: next } = await awaited(search("/api/v1/experiments/search", {
       conditions: wanted.text ? [{ field: "FIELD_ATTRIBUTE", key: "name", comparison: "COMPARISON_ILIKE", text: `%${wanted.text}%` }] : [],

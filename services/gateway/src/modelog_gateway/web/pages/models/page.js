@@ -1,5 +1,5 @@
 // The list of models, with search.
-import { badge, chips, choice, field, h, link, quiet, replace, said, section, when } from "../../parts/dom.js";
+import { badge, chips, choice, field, h, link, oneOf, quiet, replace, said, section, when } from "../../parts/dom.js";
 import { count, stageOf, words } from "../../parts/format.js";
 import { latest, newly } from "../../parts/latest.js";
 import { pager } from "../../parts/pager.js";
@@ -42,18 +42,16 @@ export function build(main, { report }) {
     return wanted;
   }
 
-  const changed = newly();
-
-  function fill(query) {
+  const fill = newly((query) => {
     words.value = query.get("words") ?? "";
     text.value = query.get("text") ?? "";
     tag.value = query.get("tag") ?? "";
-    stage.value = stages.some(([one]) => one === query.get("stage")) ? query.get("stage") : "";
-  }
+    stage.value = oneOf(stages, query.get("stage"));
+  });
 
   const show = latest(async (awaited) => {
     const query = asked();
-    if (changed(query)) fill(query);
+    fill(query);
     facets.press(query);
     const wanted = conditions(query);
     replace(place, within(to.models));
