@@ -33,7 +33,9 @@ def alice(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def rest(platform: RunningPlatform, alice: modelog.Client) -> Iterator[httpx.Client]:
     """Plain httpx against the inference port."""
-    with httpx.Client(base_url=platform.endpoints["inference_rest"], headers=alice.authorization) as client:
+    with httpx.Client(
+        base_url=platform.endpoints["inference_rest"], headers=alice.authorization, timeout=150
+    ) as client:
         ready = f"/v2/models/{NAME}/ready"
         until("the deployment is ready", lambda: client.get(ready).status_code == 200)
         yield client
@@ -69,7 +71,9 @@ def test_a_wrong_shape_says_what_was_expected(rest: httpx.Client) -> None:
 
 
 def test_nobody_is_answered_without_a_token(platform: RunningPlatform, rest: httpx.Client) -> None:
-    answer = httpx.post(f"{platform.endpoints['inference_rest']}/v2/models/{NAME}/infer", json={"inputs": []})
+    answer = httpx.post(
+        f"{platform.endpoints['inference_rest']}/v2/models/{NAME}/infer", json={"inputs": []}, timeout=150
+    )
     assert answer.status_code == 401
 
 
@@ -94,7 +98,7 @@ def test_an_unmodified_grpc_client(
 
 def test_the_rest_interface_describes_itself(platform: RunningPlatform) -> None:
     """OpenAPI 3 that is valid, and that names what the SDK calls."""
-    found = httpx.get(f"{platform.endpoints['web']}/openapi.json")
+    found = httpx.get(f"{platform.endpoints['web']}/openapi.json", timeout=150)
     document = found.raise_for_status().json()
     validate(document)
     paths = {path.split("?")[0] for path in document["paths"]}

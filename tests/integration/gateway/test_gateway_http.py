@@ -46,14 +46,14 @@ def head(http: httpx.Client) -> int:
 )
 def test_nobody_gets_401(platform: SmallPlatform, header: str | None, text: str) -> None:
     headers = {"Authorization": header.encode("latin-1")} if header else {}
-    answer = httpx.get(f"{platform.url}/api/v1/me", headers=headers)  # type: ignore[arg-type]
+    answer = httpx.get(f"{platform.url}/api/v1/me", headers=headers, timeout=150)  # type: ignore[arg-type]
     assert text in str(problem_of(answer, 401)["detail"])
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_token_that_is_over_gets_401(platform: SmallPlatform) -> None:
     token = platform.token("alice", "admin", lifetime_s=-5)
-    answer = httpx.get(f"{platform.url}/api/v1/me", headers={"Authorization": f"Bearer {token}"})
+    answer = httpx.get(f"{platform.url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=150)
     assert "expired" in str(problem_of(answer, 401)["detail"])
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_what_was_promised_is_refused(http: httpx.Client) -> 
 
 def test_an_upload_that_breaks_off_stores_nothing(platform: SmallPlatform, http: httpx.Client) -> None:
     part = b"half of it" * 100_000
-    with socket.create_connection(("127.0.0.1", platform.http_port)) as connection:
+    with socket.create_connection(("127.0.0.1", platform.http_port), timeout=150) as connection:
         connection.sendall(
             b"PUT /api/v1/artifacts HTTP/1.1\r\nHost: x\r\n"
             + f"Authorization: {http.headers['Authorization']}\r\nContent-Length: {2 * len(part)}\r\n\r\n".encode()
@@ -185,7 +185,7 @@ def test_an_upload_that_breaks_off_stores_nothing(platform: SmallPlatform, http:
 
 
 def test_the_page_and_its_assets_are_served_to_everybody(platform: SmallPlatform) -> None:
-    with httpx.Client(base_url=platform.url) as client:
+    with httpx.Client(base_url=platform.url, timeout=150) as client:
         page = client.get("/")
         assert (page.status_code, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
         wanted = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
@@ -195,7 +195,7 @@ def test_the_page_and_its_assets_are_served_to_everybody(platform: SmallPlatform
 
 
 def test_every_page_has_an_address_and_may_run_nothing_but_our_scripts(platform: SmallPlatform) -> None:
-    with httpx.Client(base_url=platform.url) as client:
+    with httpx.Client(base_url=platform.url, timeout=150) as client:
         for path in (
             "/",
             "/models",
@@ -239,7 +239,7 @@ def test_no_script_reads_text_as_markup_or_code(name: str) -> None:
 
 
 def test_health_and_discovery_need_no_token(platform: SmallPlatform) -> None:
-    with httpx.Client(base_url=platform.url) as client:
+    with httpx.Client(base_url=platform.url, timeout=150) as client:
         assert client.get("/healthz").json() == {"status": "serving"}
         found = client.get("/.well-known/modelog").json()
         assert found["registry_grpc"].startswith("127.0.0.1:")

@@ -83,7 +83,7 @@ def test_a_file_is_opened_to_a_browser_for_a_minute_and_nothing_else_is(
     for rule in ("HttpOnly", "SameSite=Strict", "Max-Age=60", f"Path=/api/v1/artifacts/{digest}"):
         assert rule in told
     cookie = {"Cookie": told.partition(";")[0]}
-    with httpx.Client(base_url=platform.url, headers=cookie) as browser:
+    with httpx.Client(base_url=platform.url, headers=cookie, timeout=150) as browser:
         file = browser.get(f"/api/v1/artifacts/{digest}")
         assert (file.status_code, file.content) == (200, b"mine")
         assert file.headers["Content-Disposition"] == "attachment"
@@ -96,7 +96,7 @@ def test_a_file_is_opened_to_a_browser_for_a_minute_and_nothing_else_is(
         ):
             assert browser.request(verb, path).status_code == 401
     assert http.post(f"/api/v1/artifacts/{DIGEST}/link").status_code == 404
-    with httpx.Client(base_url=platform.url, headers={"Cookie": "modelog-file=no-token"}) as stranger:
+    with httpx.Client(base_url=platform.url, headers={"Cookie": "modelog-file=no-token"}, timeout=150) as stranger:
         assert stranger.get(f"/api/v1/artifacts/{digest}").status_code == 401
 
 

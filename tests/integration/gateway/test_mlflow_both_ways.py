@@ -53,7 +53,7 @@ def test_plain_calls_are_not_answered_by_aiohttp(http: httpx.Client) -> None:
 def test_a_caller_may_do_no_more_without_aiohttp(platform: SmallPlatform) -> None:
     """A viewer reads, and writes nothing."""
     headers = {"Authorization": f"Bearer {platform.token('eve', 'viewer')}"}
-    with httpx.Client(base_url=platform.url, headers=headers) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         refused = client.post(f"{API}/experiments/create", json={"name": "hers"})
     assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
     assert "Server" not in refused.headers

@@ -115,7 +115,7 @@ def test_downloads_in_parts_are_refused_in_the_words_that_clients_look_for(mlflo
 def test_who_may_only_read_puts_nothing(platform: SmallPlatform, mlflow: Mlflow) -> None:
     run_id = mlflow.run()
     headers = {"Authorization": f"Bearer {platform.token('vera', 'viewer')}"}
-    answer = httpx.put(f"{platform.url}{root_of(mlflow, run_id)}/a.txt", content=b"x", headers=headers)
+    answer = httpx.put(f"{platform.url}{root_of(mlflow, run_id)}/a.txt", content=b"x", headers=headers, timeout=150)
     refusal_of(answer, 403, "PERMISSION_DENIED")
     assert paths_in(mlflow, run_id) == []
 
@@ -125,7 +125,7 @@ def test_another_tenant_reads_nothing(platform: SmallPlatform, mlflow: Mlflow) -
     url = f"{root_of(mlflow, run_id)}/a.txt"
     answer_of(mlflow.http.put(url, content=b"ours"))
     headers = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='others')}"}
-    refusal_of(httpx.get(platform.url + url, headers=headers), 404, "RESOURCE_DOES_NOT_EXIST")
+    refusal_of(httpx.get(platform.url + url, headers=headers, timeout=150), 404, "RESOURCE_DOES_NOT_EXIST")
 
 
 def test_the_life_of_a_logged_model(mlflow: Mlflow) -> None:
@@ -272,9 +272,9 @@ def test_who_may_only_read_deletes_nothing(platform: SmallPlatform, mlflow: Mlfl
     url = f"{root_of(mlflow, run_id)}/a.txt"
     answer_of(mlflow.http.put(url, content=b"x"))
     viewer = {"Authorization": f"Bearer {platform.token('vera', 'viewer')}"}
-    refusal_of(httpx.delete(platform.url + url, headers=viewer), 403, "PERMISSION_DENIED")
+    refusal_of(httpx.delete(platform.url + url, headers=viewer, timeout=150), 403, "PERMISSION_DENIED")
     stranger = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='others')}"}
-    refusal_of(httpx.delete(platform.url + url, headers=stranger), 404, "RESOURCE_DOES_NOT_EXIST")
+    refusal_of(httpx.delete(platform.url + url, headers=stranger, timeout=150), 404, "RESOURCE_DOES_NOT_EXIST")
     assert paths_in(mlflow, run_id) == ["a.txt"]
 
 
@@ -307,7 +307,7 @@ def test_files_of_an_experiment_that_belong_to_no_run(platform: SmallPlatform, m
     answer_of(mlflow.http.delete(root))
     assert listed() == []
     stranger = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='others')}"}
-    answer = httpx.put(f"{platform.url}{root}/x", content=b"x", headers=stranger)
+    answer = httpx.put(f"{platform.url}{root}/x", content=b"x", headers=stranger, timeout=150)
     refusal_of(answer, 404, "RESOURCE_DOES_NOT_EXIST")
     mlflow.post("/experiments/delete", experiment_id=experiment_id)
     told = refusal_of(mlflow.http.put(f"{root}/x", content=b"x"), 400, "INVALID_PARAMETER_VALUE")

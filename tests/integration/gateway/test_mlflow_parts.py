@@ -27,7 +27,7 @@ def created(mlflow: Mlflow, folder: str, parts: int = 3, path: str = "/home/alic
 
 def sent(credential: dict[str, Any], content: bytes) -> dict[str, Any]:
     """A part as MLflow's client sends it: to the address that it was told, with the headers that it was told."""
-    answer = httpx.put(credential["url"], content=content, headers=credential["headers"])
+    answer = httpx.put(credential["url"], content=content, headers=credential["headers"], timeout=150)
     assert answer.status_code == 200, answer.text
     number = credential["part_number"]
     return {"part_number": number, "etag": answer.headers["ETag"], "url": credential["url"]}
@@ -137,10 +137,10 @@ def test_nobody_else_takes_part(platform: SmallPlatform, mlflow: Mlflow) -> None
     run_id = mlflow.run()
     upload = created(mlflow, f"0/{run_id}/artifacts", 1)
     (credential,) = upload["credentials"]
-    assert httpx.put(credential["url"], content=b"x").status_code == 401
+    assert httpx.put(credential["url"], content=b"x", timeout=150).status_code == 401
     for roles, status in (("viewer", 403), ("admin", 404)):
         headers = {"Authorization": f"Bearer {platform.token('eve', roles, tenant='others')}"}
-        assert httpx.put(credential["url"], content=b"x", headers=headers).status_code == status
+        assert httpx.put(credential["url"], content=b"x", headers=headers, timeout=150).status_code == status
     url = credential["url"].rpartition("/")[0]
     answer = mlflow.http.put(f"{url}/none", content=b"x")
     assert answer.status_code == 400

@@ -15,7 +15,7 @@ def mlflow(http: httpx.Client) -> Mlflow:
 
 def test_default_is_experiment_0_and_always_there(platform: SmallPlatform) -> None:
     headers = {"Authorization": f"Bearer {platform.token('bob', 'developer', tenant='fresh')}"}
-    with httpx.Client(base_url=platform.url, headers=headers) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         mlflow = Mlflow(client)
         assert mlflow.get("/experiments/get", experiment_id="0")["experiment"]["name"] == "Default"
         by_name = mlflow.get("/experiments/get-by-name", experiment_name="Default")["experiment"]
@@ -216,7 +216,7 @@ def test_a_body_that_is_too_large_is_refused(mlflow: Mlflow) -> None:
 def test_who_may_only_read_writes_nothing(platform: SmallPlatform, mlflow: Mlflow) -> None:
     run_id = mlflow.run()
     headers = {"Authorization": f"Bearer {platform.token('vera', 'viewer')}"}
-    with httpx.Client(base_url=platform.url, headers=headers) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         viewer = Mlflow(client)
         assert viewer.run_of(run_id)["info"]["run_id"] == run_id
         body = {"run_id": run_id, "key": "m", "value": 1, "timestamp": 1}
@@ -228,7 +228,7 @@ def test_another_tenant_sees_nothing(platform: SmallPlatform, mlflow: Mlflow) ->
     experiment_id = mlflow.experiment("ours alone")
     run_id = mlflow.run(experiment_id)
     headers = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='others')}"}
-    with httpx.Client(base_url=platform.url, headers=headers) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         answer = client.get(f"{API}/runs/get", params={"run_id": run_id})
         refusal_of(answer, 404, "RESOURCE_DOES_NOT_EXIST")
         refusal_of(

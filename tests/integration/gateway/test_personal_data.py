@@ -90,10 +90,12 @@ def test_only_an_admin_erases(platform: SmallPlatform, http: httpx.Client) -> No
     created(http, "fay", **BOB)
     for role in ("developer", "reviewer", "service"):
         headers = {"Authorization": f"Bearer {platform.token('eve', role)}"}
-        answer = httpx.post(f"{platform.url}/api/v1/users/fay/erase", json={"reason": "spite"}, headers=headers)
+        answer = httpx.post(
+            f"{platform.url}/api/v1/users/fay/erase", json={"reason": "spite"}, headers=headers, timeout=150
+        )
         assert answer.status_code == 403
     theirs = {"Authorization": f"Bearer {platform.token('eve', 'admin', tenant='other')}"}
-    answer = httpx.post(f"{platform.url}/api/v1/users/fay/erase", json={"reason": "spite"}, headers=theirs)
+    answer = httpx.post(f"{platform.url}/api/v1/users/fay/erase", json={"reason": "spite"}, headers=theirs, timeout=150)
     assert answer.status_code == 404
     assert details(user(http, "fay")) == BOB
 

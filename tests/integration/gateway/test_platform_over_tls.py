@@ -59,7 +59,7 @@ def test_the_sdk_reaches_every_service(platform: SmallPlatform, trusted: None) -
 
 def test_mlflows_calls_come_both_ways(platform: SmallPlatform, trusted: None) -> None:
     headers = {"Authorization": f"Bearer {platform.token('alice', 'admin')}"}
-    with httpx.Client(base_url=platform.url, headers=headers) as client:
+    with httpx.Client(base_url=platform.url, headers=headers, timeout=150) as client:
         made = client.post(f"{API}/experiments/create", json={"name": "over-tls"})
         experiment = made.json()["experiment_id"]
         # One answered by our own HTTP/1.1, one that goes to aiohttp with every byte, over the same connection.
@@ -74,9 +74,9 @@ def test_mlflows_calls_come_both_ways(platform: SmallPlatform, trusted: None) ->
 
 def test_nothing_is_answered_in_the_clear(platform: SmallPlatform) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(platform.url.replace("https://", "http://") + "/healthz")
+        httpx.get(platform.url.replace("https://", "http://") + "/healthz", timeout=150)
     with pytest.raises(httpx.ConnectError, match="certificate"):
-        httpx.get(platform.url + "/healthz")
+        httpx.get(platform.url + "/healthz", timeout=150)
 
 
 def test_inference_asks_nobody_for_a_certificate(platform: SmallPlatform, tls: Tls) -> None:
@@ -107,5 +107,5 @@ def test_services_let_in_whom_the_authority_signed(platform: SmallPlatform, tls:
 def test_serving_answers_rest_over_tls(platform: SmallPlatform, tls: Tls) -> None:
     assert tls.authority is not None
     context = ssl.create_default_context(cafile=str(tls.authority))
-    answer = httpx.get(platform.endpoints["serving"]["http"] + "/v2/health/live", verify=context)
+    answer = httpx.get(platform.endpoints["serving"]["http"] + "/v2/health/live", verify=context, timeout=150)
     assert answer.json() == {"live": True}

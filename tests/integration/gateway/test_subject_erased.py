@@ -45,7 +45,9 @@ def test_what_is_wrong_with_an_erasure_is_named_and_only_an_admin_erases(
         answer = http.post(f"/api/v1/subjects/{path}/erase", json=body)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
     headers = {"Authorization": f"Bearer {platform.token('eve', 'developer')}"}
-    refused = httpx.post(f"{platform.url}/api/v1/subjects/c17/erase", json={"reason": "spite"}, headers=headers)
+    refused = httpx.post(
+        f"{platform.url}/api/v1/subjects/c17/erase", json={"reason": "spite"}, headers=headers, timeout=150
+    )
     assert refused.status_code == 403
 
 

@@ -165,7 +165,7 @@ def test_what_a_run_got_since_comes_when_it_is_asked_for_again(
 ) -> None:
     importer.run(server.url, "--no-models")
     body = {"run_id": running, "key": f"since {importer.tenant}", "value": "then"}
-    httpx.post(f"{server.url}/api/2.0/mlflow/runs/log-parameter", json=body).raise_for_status()
+    httpx.post(f"{server.url}/api/2.0/mlflow/runs/log-parameter", json=body, timeout=150).raise_for_status()
     counts, _ = importer.run(server.url, "--no-models")
     assert counts["runs"] == {"moved": 1, "known": 6}
     assert counts["metric points"]["moved"] == 0
@@ -181,7 +181,7 @@ def test_a_file_that_was_changed_in_a_run_that_was_not_comes_when_it_is_asked_fo
 ) -> None:
     def there(name: str, content: bytes) -> None:
         path = f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{running}/artifacts/{name}"
-        httpx.put(path, content=content).raise_for_status()
+        httpx.put(path, content=content, timeout=150).raise_for_status()
 
     def here(name: str) -> bytes:
         with importer.client() as client:
@@ -190,7 +190,7 @@ def test_a_file_that_was_changed_in_a_run_that_was_not_comes_when_it_is_asked_fo
             file = next(file for file in run.artifacts if file.path == name)
             return client.artifacts.download(file.digest, importer.folder / file.digest).read_bytes()
 
-    about = httpx.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": running}).json()
+    about = httpx.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": running}, timeout=150).json()
     experiment = about["run"]["info"]["experiment_id"]
     there("grown", b"short")
     there("same size", b"before")
