@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 from shown_address import asked
 
 ProjectSite = Any  # of conftest.py, which cannot be imported by name
@@ -23,6 +25,11 @@ def held(page: Page, asked_for: str) -> Iterator[list[Route]]:
         SEARCH, lambda route: kept.append(route) if asked_for in (route.request.post_data or "") else route.continue_()
     )
     yield kept
+    let_go(page, kept)
+
+
+def let_go(page: Page, kept: list[Route]) -> None:
+    """Have what was held answered, and the page draw what it makes of it."""
     for route in kept:
         with page.expect_response(lambda response, route=route: response.request == route.request) as answer:
             route.continue_()
@@ -66,3 +73,53 @@ def test_what_somebody_types_stays_when_the_list_changes_meanwhile(projects: Pro
     expect(page.get_by_role("link", name="came-meanwhile")).to_be_visible()
     expect(name).to_have_value("half a na")
     expect(tag).to_have_value("team=")
+
+
+def test_what_happens_while_a_page_is_asked_for_is_on_it(projects: ProjectSite, page: Page) -> None:
+    with projects.platform.client("alice") as alice:
+        alice.models.create("changed-meanwhile", "as it was")
+        answered: list[Route] = []
+
+        def after_the_answer(route: Route) -> None:
+            answer = route.fetch()
+            if not answered:
+                alice.models.update("changed-meanwhile", description="as it is")
+            answered.append(route)
+            route.fulfill(response=answer)
+
+        page.route(re.compile("/api/v1/models/changed-meanwhile([?]|$)"), after_the_answer)
+        projects.open(page, "/models/changed-meanwhile")
+    expect(page.locator("main")).to_contain_text("as it is")
+    page.unroute_all(behavior="wait")
+
+
+def test_what_a_page_asks_for_after_an_event_covers_the_event(projects: ProjectSite, page: Page) -> None:
+    with projects.platform.client("alice") as alice:
+        alice.models.create("asked-again")
+        projects.open(page, "/models/asked-again")
+        covers: list[int] = []
+
+        def note(request: Request) -> None:
+            if "/api/v1/models/asked-again?" in request.url:
+                covers.append(int(parse_qs(urlparse(request.url).query)["at_least"][0]))
+
+        page.on("request", note)
+        alice.models.update("asked-again", description="now described")
+        told = alice.audit.events(type="registry.ModelUpdated")[-1].position
+    expect(page.locator("main")).to_contain_text("now described")
+    assert covers
+    assert covers[-1] >= told
+
+
+def test_the_bar_stays_where_the_log_went_on_meanwhile(projects: ProjectSite, page: Page) -> None:
+    kept: list[Route] = []
+    page.route(re.compile("/api/v1/events[?]limit=1&newest_first=true&as_of="), kept.append)
+    page.goto(f"{projects.platform.url}/models#token={projects.token}")
+    projects.wait(page)
+    with projects.platform.client("alice") as alice:
+        alice.models.create("went-on")
+        head = alice.audit.head()
+    expect(page.locator("#words")).to_contain_text(f"Now, {head}")
+    let_go(page, kept)
+    assert len(kept) == 1
+    expect(page.locator("#words")).to_contain_text(f"Now, {head}")

@@ -1,5 +1,5 @@
 // The frame of every page: who looks, which moment is shown, and what happens meanwhile. The page itself comes by its address.
-import { getNow, lookAt, moment, wasGivenUp } from "./shell/api.js";
+import { getNow, knows, lookAt, moment, wasGivenUp } from "./shell/api.js";
 import { fromMlflow, to } from "./shell/address.js";
 import { follow, sentence } from "./shell/events.js";
 import { remember, session } from "./shell/session.js";
@@ -90,6 +90,10 @@ async function look(asOf) {
   trouble();
   $("told").textContent = "";
   $("main").ariaBusy = "true";
+  // First how far the log is: what happens while the page is asked for is told afterwards.
+  const { head } = moment.asOf ? { head: 0 } : await getNow("/api/v1/events?limit=1").catch(() => ({ head: 0 }));
+  if (mine !== turn) return;
+  knows(head);
   try {
     if (gone) await begin();
     gone = false;
@@ -101,8 +105,6 @@ async function look(asOf) {
   if (mine !== turn) return;
   $("main").ariaBusy = "false";
   if (moment.asOf) return;
-  const { head } = await getNow("/api/v1/events?limit=1").catch(() => ({ head: 0 }));
-  if (mine !== turn) return;
   reached = Math.max(0, Number(head) - (page.before ?? 0));
   listen();
 }
@@ -119,6 +121,7 @@ function listen() {
     },
     happened(event) {
       reached = Number(event.position);
+      knows(reached);
       page.happened?.(event);
       time.grown(event);
     },

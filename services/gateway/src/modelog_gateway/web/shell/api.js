@@ -1,8 +1,8 @@
 // Questions to the REST interface, each as of the moment that the page shows.
 import { session } from "./session.js";
 
-// A position or a time; empty while the page is live.
-export const moment = { asOf: "" };
+// `asOf` is a position or a time, and empty while the page is live; `told` is the last event that a live page knows of.
+export const moment = { asOf: "", told: 0 };
 let asking = new AbortController();
 
 // Another moment is to be shown: what was asked for the one before is given up.
@@ -11,6 +11,11 @@ export function lookAt(asOf) {
   asking.abort();
   asking = new AbortController();
 }
+
+// The live page knows of this event: what it asks for from now on has to cover it, however far the tables are behind.
+export const knows = (position) => { moment.told = Math.max(moment.told, Number(position)); };
+
+const reading = () => moment.asOf ? { as_of: moment.asOf } : moment.told ? { at_least: String(moment.told) } : {};
 
 export const wasGivenUp = (error) => error.name === "AbortError";
 
@@ -30,10 +35,10 @@ export async function ask(path, { signal = asking.signal, ...options } = {}) {
 // GET now, whatever the page shows: what has no past.
 export const getNow = async (path) => (await ask(path)).json();
 
-// GET as of the moment. `fields` become the query; a list gives a field for each of its items.
-export function get(path, fields = {}) {
+// GET as of the moment. `fields` become the query; a list gives a field for each of its items. `read` is what the answer has to cover.
+export function get(path, fields = {}, read = reading()) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...fields, as_of: moment.asOf })) {
+  for (const [name, value] of Object.entries({ ...fields, ...read })) {
     for (const item of [value].flat()) if (item !== "" && item !== undefined) query.append(name, item);
   }
   return getNow(query.size ? `${path}?${query}` : path);
@@ -41,9 +46,8 @@ export function get(path, fields = {}) {
 
 // A search, which is a POST that changes nothing, as of the moment.
 export async function search(path, body) {
-  const read = moment.asOf ? { as_of: moment.asOf } : {};
   const headers = { "Content-Type": "application/json" };
-  return (await ask(path, { method: "POST", headers, body: JSON.stringify({ ...body, read }) })).json();
+  return (await ask(path, { method: "POST", headers, body: JSON.stringify({ ...body, read: reading() }) })).json();
 }
 
 // Something is to change. It is not given up when another moment is shown, and is never asked for from the past.

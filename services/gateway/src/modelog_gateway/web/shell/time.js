@@ -100,6 +100,7 @@ export class TimeControl {
     const { head: position } = asOf ? await this.get(`/api/v1/events?limit=1&as_of=${encodeURIComponent(asOf)}`) : { head };
     const event = await this.last(position);
     if (turn !== this.turn) return;  // somebody went on in the meantime
+    if (!asOf && Number(head) < this.head) return;  // and so did the log, of which `grown` has told
     this.head = Number(head);
     this.tell(event, Number(position));
   }

@@ -1,14 +1,16 @@
 // What a thing came from, and what came of it, as the graph has it: two trees of links.
 import { h, link, quiet, replace, said } from "../../parts/dom.js";
 import { words } from "../../parts/format.js";
-import { get, wasGivenUp } from "../../shell/api.js";
+import { get, moment, wasGivenUp } from "../../shell/api.js";
 import { to } from "../../shell/address.js";
 
 const depth = 6;
 
 export function lineage(node) {
   const place = h("div", { class: "columns" }, quiet("Looking …"));
-  Promise.all(["UPSTREAM", "DOWNSTREAM"].map((way) => get("/api/v1/lineage", { node, direction: `DIRECTION_${way}`, depth })))
+  // As far as the graph is: it follows the topics, and may be away.
+  const read = { as_of: moment.asOf };
+  Promise.all(["UPSTREAM", "DOWNSTREAM"].map((way) => get("/api/v1/lineage", { node, direction: `DIRECTION_${way}`, depth }, read)))
     .then(([up, down]) => replace(place, tree("It came from", node, up, "from", "to"), tree("What came of it", node, down, "to", "from")))
     .catch((error) => { if (!wasGivenUp(error)) replace(place, quiet(`The graph does not tell: ${error.message}`)); });
   return place;
