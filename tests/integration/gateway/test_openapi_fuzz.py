@@ -59,7 +59,7 @@ def test_no_request_gets_a_server_error(
     def send(case: Case) -> None:
         # In proto3's JSON null says that a field is not there, so nothing is wrong with it.
         assume(mode is not GenerationMode.NEGATIVE or not holds_null(case.body))
-        case.call_and_validate(base_url=platform.url, session=session, checks=checks)
+        case.call_and_validate(base_url=platform.url, session=session, checks=checks, timeout=150)
 
     try:
         send()
