@@ -63,11 +63,15 @@ class Receiver:
 
     async def until(self, count: int) -> list[Received]:
         """What came, once there are so many."""
+        return await self.so_far(lambda received: len(received) >= count, f"{count} requests")
+
+    async def so_far(self, enough: Callable[[list[Received]], bool], what: str) -> list[Received]:
+        """What came, once it is enough."""
         try:
             async with asyncio.timeout(PATIENCE_S), self._came:
-                await self._came.wait_for(lambda: len(self.received) >= count)
+                await self._came.wait_for(lambda: enough(self.received))
         except TimeoutError:
-            raise AssertionError(f"{count} requests were to come; there came {self.received}") from None
+            raise AssertionError(f"{what} were to come; there came {self.received}") from None
         return self.received
 
 
