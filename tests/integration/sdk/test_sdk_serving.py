@@ -192,11 +192,11 @@ def test_a_deployment_gets_a_cache_on_the_command_line(run: Any, alice: modelog.
 def test_a_deployment_is_made_resilient_on_the_command_line(run: Any, alice: modelog.Client, deployed: str) -> None:
     told = run(
         "deploy", "resilience", deployed, "--breaker", "--open-s", 5, "--attempts", 3, "--retry-budget", 0.1,
-        "--timeout-ms", 2000, "--fallback-version", "1.0.0", "--default", "late=0.2",
+        "--timeout-ms", 60_000, "--fallback-version", "1.0.0", "--default", "late=0.2",
     ).output  # fmt: skip
     for part in (
         f"When a version of {deployed} fails: a breaker opens for 5 s at 50 % of 20 or more requests in 30 s",
-        "3 attempts, retries at most 10 % or 3 in 10 s, 2000 ms for an attempt, version 1.0.0 answers instead",
+        "3 attempts, retries at most 10 % or 3 in 10 s, 60000 ms for an attempt, version 1.0.0 answers instead",
     ):
         assert part in " ".join(told.split())
     found = alice.deployments.get(deployed).resilience
