@@ -14,6 +14,7 @@ from shown_address import asked
 
 ProjectSite = Any  # of conftest.py, which cannot be imported by name
 pytestmark = pytest.mark.xdist_group("web pages")
+TWO_FRAMES = "new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 SEARCH = "**/api/v1/models/search"
 
 
@@ -34,7 +35,7 @@ def let_go(page: Page, kept: list[Route]) -> None:
         with page.expect_response(lambda response, route=route: response.request == route.request) as answer:
             route.continue_()
         answer.value.finished()
-    page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    page.evaluate(TWO_FRAMES)
 
 
 def test_the_answer_to_an_earlier_search_is_not_shown_when_it_comes_later(projects: ProjectSite, page: Page) -> None:
@@ -75,6 +76,33 @@ def test_what_somebody_types_stays_when_the_list_changes_meanwhile(projects: Pro
     expect(tag).to_have_value("team=")
 
 
+HOLD_WRONG = """() => {
+  const quick = window.fetch;
+  window.fetch = async (path, asked) => {
+    const answer = await quick(path, asked);
+    if (asked.headers.Authorization.endsWith("wrong")) await new Promise((go) => { window.letGo = go; });
+    return answer;
+  };
+}"""
+
+
+def test_the_answer_to_an_earlier_token_takes_nothing_away(projects: ProjectSite, page: Page) -> None:
+    page.goto(f"{projects.platform.url}/models")
+    expect(page.get_by_role("alert")).to_contain_text("Give a token to look")
+    page.evaluate(HOLD_WRONG)
+    token = page.get_by_label("Token")
+    token.fill("wrong")
+    with page.expect_response("**/api/v1/me"):
+        token.press("Enter")
+    token.fill(projects.token)
+    token.press("Enter")
+    expect(page.get_by_role("link", name=projects.project.model)).to_be_visible()
+    page.evaluate("window.letGo()")
+    page.evaluate(TWO_FRAMES)
+    expect(token).to_be_hidden()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 def test_what_happens_while_a_page_is_asked_for_is_on_it(projects: ProjectSite, page: Page) -> None:
     with projects.platform.client("alice") as alice:
         alice.models.create("changed-meanwhile", "as it was")
@@ -113,7 +141,7 @@ def test_what_a_page_asks_for_after_an_event_covers_the_event(projects: ProjectS
 
 def test_the_bar_stays_where_the_log_went_on_meanwhile(projects: ProjectSite, page: Page) -> None:
     kept: list[Route] = []
-    page.route(re.compile("/api/v1/events[?]limit=1&newest_first=true&as_of="), kept.append)
+    page.route(re.compile("/api/v1/events[?]limit=1&newest_first=true&as_of="), lambda route: kept.append(route))
     page.goto(f"{projects.platform.url}/models#token={projects.token}")
     projects.wait(page)
     with projects.platform.client("alice") as alice:

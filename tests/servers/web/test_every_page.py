@@ -134,7 +134,7 @@ def test_who_has_no_token_is_asked_for_one_and_stays_on_the_page(projects: Proje
     expect(page.get_by_role("alert")).to_contain_text("Give a token to look: `modelog token` prints one.")
     page.get_by_label("Token").fill("not-a-token")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("token")
+    expect(page.get_by_role("alert")).to_contain_text("the token is not a JWT signed with Ed25519")
     page.get_by_label("Token").fill(projects.token)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("depth-4-seed-0")

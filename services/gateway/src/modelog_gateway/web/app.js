@@ -59,7 +59,7 @@ function navigation() {
 let page, time;
 let gone = false;  // what this page is about is not there at the moment that is shown
 let listening = new AbortController();
-let turn = 0;
+let turn = 0, opening = 0;
 let reached = 0;  // the last event that this page knows of
 
 async function begin() {
@@ -129,9 +129,13 @@ function listen() {
 }
 
 async function open() {
+  const mine = ++opening;
   try {
-    session.permissions = (await getNow("/api/v1/me")).permissions;
+    const { permissions } = await getNow("/api/v1/me");
+    if (mine !== opening) return;  // another token was given meanwhile
+    session.permissions = permissions;
   } catch (error) {
+    if (mine !== opening) return;
     if (error.status === 401) return askWho(session.token ? error.message : "");
     return trouble(error.message);
   }
