@@ -190,14 +190,17 @@ def test_a_process_that_serves_xgboost_loads_nothing_of_the_others(tmp_path: Pat
     assert {name for name in loaded if name.startswith("modelog_serving.runtimes.")} == {
         f"modelog_serving.runtimes.{name}"
         for name in (
+            "beside",
             "find",
             "fitting",
             "links",
+            "made_file",
             "shared_library",
             "tree_kernel",
             "ubjson",
             "xgboost_compiled",
             "xgboost_library",
+            "xgboost_mapped",
             "xgboost_runtime",
             "xgboost_trees",
         )

@@ -61,6 +61,7 @@ from modelog_serving.routing.failures import FailureLog
 from modelog_serving.routing.idle import Idle
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.windows import TrafficWindows
+from modelog_serving.runtimes.beside import Beside
 from modelog_serving.segment.decide import SEGMENTS
 from modelog_serving.settings import ServingSettings, load_serving_settings
 from modelog_serving.stream.consumer import CONSUMER, RequestStream
@@ -88,6 +89,7 @@ async def build(host: Host) -> None:
     """Put the service together."""
     own = load_serving_settings()
     kept = await keep_logs(host, own)
+    await asyncio.to_thread(Beside(host.data_dir / MODEL_FOLDER).sweep)
     plane = plane_of(
         host, own, kept.logs.own, kept.paths[1:], host.data_dir / MODEL_FOLDER, lambda *of: failures.record(*of)
     )

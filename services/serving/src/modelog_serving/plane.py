@@ -51,10 +51,12 @@ from modelog_serving.routing.guards import Guards
 from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Routes
 from modelog_serving.routing.warmup import Warmup
+from modelog_serving.runtimes.beside import Beside
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.settings import ServingSettings
 from modelog_serving.sight import VOCABULARY, models_of
 from modelog_serving.trying.verdicts import Verdicts
+from modelog_serving.worker.memory import hold_little
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def plane_of(
     """Put it together. Model files are kept in the folder `models_at`, which processes may share; ids that callers
     chose are looked for in the logs `others`, too; `record` takes what circuit breakers have to tell.
     """
+    hold_little()
     only = own.answers_for()
     routes, counters, batcher = Routes(host.store, only), Counters(), Batcher()
     files = ArtifactFiles(FolderBlobStore(models_at), partial(host.peer, "registry"))
@@ -143,6 +146,7 @@ def listen(host: Host, plane: Plane, processes: Processes, *, shared: bool) -> N
     repository = Repository(inference, routes, plane.models, processes, plane.sight.left_of)
     parts = Parts(plane.log, plane.counters, plane.meter, host.clock)
     turn = Turn(routes, plane.models, plane.batcher, host.verifier, parts, inference.plain)
+    plane.models.when_let_go(turn.forget)
     servicer = inference_api.InferenceServicer(inference, repository, warmup, host.verifier)
     grpc = GrpcListener(settings, host.verifier, shared=shared)
     # The tokens are looked at by the servicer, because the protocol lets anybody ask whether the server lives.
@@ -169,7 +173,7 @@ def listen(host: Host, plane: Plane, processes: Processes, *, shared: bool) -> N
 def _runtimes(own: ServingSettings, models_at: Path) -> Runtimes:
     """Where models are computed: here, or by replicas."""
     if own.replicas != "ray":
-        return LazyRuntimes(own.threads, own.limits)
+        return LazyRuntimes(own.threads, own.limits, Beside(models_at))
     # Here, because only those who use it pay for what it imports.
     from modelog_serving.rayserve.replicas import runtimes_of
 

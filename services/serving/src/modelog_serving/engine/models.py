@@ -16,6 +16,7 @@ from modelog_common.domain.errors import ModelogError, NotAllowed
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.composite import CHAIN, ENSEMBLE, composed, manifest_of
 from modelog_serving.engine.runtime import Away, Model, Runtime, Runtimes
+from modelog_serving.worker.memory import give_back
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class Models:
         self._errors: dict[str, str] = {}
         self._needed: Callable[[], Iterable[str]] = tuple
         self._failed: Callable[[str, str, str], None] | None = None
+        self._let_go: Callable[[Model], None] | None = None
         # The ensembles and chains that a model is in, by digest.
         self._within: dict[str, set[str]] = {}
 
@@ -76,6 +78,10 @@ class Models:
     def tell(self, failed: Callable[[str, str, str], None]) -> None:
         """Have digest, cause and text told, from any thread, when the process of a model had to be replaced."""
         self._failed = failed
+
+    def when_let_go(self, told: Callable[[Model], None]) -> None:
+        """Have a model told that is let go of: whoever keeps it has it stay in memory."""
+        self._let_go = told
 
     def loaded(self, ref: ModelRef) -> Model | None:
         """The model if it is in memory now."""
@@ -103,7 +109,9 @@ class Models:
 
     def drop(self, ref: ModelRef) -> None:
         """Let go of a model, if it is in memory; whoever asks for it gets it loaded again."""
-        self._loaded.pop(ref, None)
+        model = self._loaded.pop(ref, None)
+        if model is not None and self._let_go is not None:
+            self._let_go(model)
 
     def every(self) -> list[ModelRef]:
         """What is in memory."""
@@ -137,7 +145,10 @@ class Models:
         beside = None if relative is None else await asyncio.to_thread(_checked_beside, relative, content, ref)
         if beside is not None:
             return beside
-        return await asyncio.to_thread(_checked_load, runtime, content, ref)
+        model = await asyncio.to_thread(_checked_load, runtime, content, ref)
+        del content
+        await asyncio.to_thread(give_back)
+        return model
 
     def _relative(self, ref: ModelRef) -> Away | None:
         """The version that a state came from, or another of its states; of a version itself what it has learned. Its
@@ -171,7 +182,7 @@ class Models:
         needed = set(self._needed())
         unused = [ref for ref in self._loaded if ref.digest not in needed]
         for other in unused[: max(0, len(unused) - self._capacity)]:
-            del self._loaded[other]
+            self.drop(other)
 
     async def close(self) -> None:
         """Let go of what is loaded or is being loaded."""

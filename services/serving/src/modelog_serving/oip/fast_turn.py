@@ -15,6 +15,7 @@ from modelog_common.security.tokens import TokenVerifier
 
 from modelog_serving.engine.batcher import Batcher, batcher_of
 from modelog_serving.engine.models import Models
+from modelog_serving.engine.runtime import Model
 from modelog_serving.oip.access import bearer, identify
 from modelog_serving.oip.fast_batch import BATCH_ROWS, Batch, Call, Edge, Parts, Target, Waiting
 from modelog_serving.oip.fast_codec import Asked, Shape
@@ -60,6 +61,11 @@ class Turn:
         """A call came: what comes in this turn is answered at its end."""
         if self._end is None:
             self._end = asyncio.get_running_loop().call_soon(self._answer)
+
+    def forget(self, model: Model) -> None:
+        """Let go of a model that is to leave memory."""
+        for place in [place for place, target in self._targets.items() if target.model is model]:
+            del self._targets[place]
 
     def caller(self, authorization: str, correlation_id: str) -> Caller | None:
         """Who asks, if they may."""

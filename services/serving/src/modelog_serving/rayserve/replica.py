@@ -18,6 +18,7 @@ from modelog_serving.engine.models import ModelRef, Models
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.oip.tensors import dtype_of_rows
 from modelog_serving.rayserve.spec import Spec
+from modelog_serving.runtimes.beside import Beside
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.worker import wire
 from modelog_serving.worker.answering import answered
@@ -77,7 +78,8 @@ class Replica:
 
 def loaded(spec: Spec, approved: bool) -> Model:
     """The model of a file in the folder; raises what `Models.get` does."""
-    models = Models(_Files(spec), LazyRuntimes(spec.threads, spec.limits), 1, _Found(spec))
+    runtimes = LazyRuntimes(spec.threads, spec.limits, Beside(spec.path))
+    models = Models(_Files(spec), runtimes, 1, _Found(spec))
     return asyncio.run(models.get(ModelRef(spec.digest, spec.flavor, spec.signature, approved)))
 
 

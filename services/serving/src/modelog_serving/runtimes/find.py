@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelog_common.domain.errors import NotAllowed
 
@@ -17,6 +17,10 @@ from modelog_serving.engine.failed import NeedsApproval, NoRuntime
 from modelog_serving.engine.runtime import Model, Runtime
 from modelog_serving.worker.limits import Limits
 
+if TYPE_CHECKING:
+    # A model's own process has no folder, and does without what this imports.
+    from modelog_serving.runtimes.beside import Beside
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -24,7 +28,7 @@ class Kind:
 
     `own_process` says which files run in a process of their own: all, none, or those that the module calls risky.
     `texts` says that it takes and gives them; the others are of numbers. `engines` says that something else than the
-    library may answer.
+    library may answer, `maps` that what is made of a file may lie beside it, for all processes.
     """
 
     module: str
@@ -33,12 +37,13 @@ class Kind:
     own_process: str = "none"
     texts: bool = False
     engines: bool = False
+    maps: bool = False
 
 
 KINDS = {
-    "xgboost": Kind("xgboost_runtime", ("xgboost",), engines=True),
+    "xgboost": Kind("xgboost_runtime", ("xgboost",), engines=True, maps=True),
     "lightgbm": Kind("lightgbm_runtime", ("lightgbm",), "lightgbm", "risky"),
-    "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx"),
+    "onnx": Kind("onnx_runtime", ("onnxruntime",), "onnx", maps=True),
     "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn", "risky"),
     "python_function": Kind("python_runtime", ("cloudpickle", "pandas"), "python", "all", texts=True),
     "river": Kind("river_runtime", ("river", "cloudpickle"), "river", "all"),
@@ -71,10 +76,11 @@ class LazyRuntimes:
     """`threads` is how many threads one prediction uses.
 
     `limits` are those of models in processes of their own; without any, all run in this process, which is that of one.
+    `beside` is where large arrays are kept for all processes that load the same files; without it each has its own.
     """
 
-    def __init__(self, threads: int = 1, limits: Limits | None = None) -> None:
-        self._threads, self._limits = threads, limits
+    def __init__(self, threads: int = 1, limits: Limits | None = None, beside: Beside | None = None) -> None:
+        self._threads, self._limits, self._beside = threads, limits, beside
         self._found: dict[tuple[str, bool], Runtime] = {}
         self._turn = Lock()
 
@@ -111,7 +117,8 @@ class LazyRuntimes:
         return ByFile(self._here(kind), isolating, _module(kind).risky)
 
     def _here(self, kind: Kind) -> Runtime:
-        made: Runtime = _module(kind).runtime(self._threads)
+        own = {"beside": self._beside} if kind.maps else {}
+        made: Runtime = _module(kind).runtime(self._threads, **own)
         return made
 
 

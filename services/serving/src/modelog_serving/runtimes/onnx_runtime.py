@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnxruntime
+import structlog
 from modelog_common.domain.errors import Invalid, NotAllowed
 from numpy.typing import NDArray
 
 from modelog_serving.deployment.signature import Signature, column_names
 from modelog_serving.engine.runtime import AnyArray, Matrix
+from modelog_serving.runtimes.beside import Beside
 from modelog_serving.runtimes.fitting import check_width
+from modelog_serving.runtimes.onnx_making import MOST_S, Task, failure_of
+from modelog_serving.runtimes.onnx_mapped import LEAST_BYTES, NO_FOLDER, NO_WEIGHTS, MappedSessions
 
 _DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -24,9 +28,9 @@ _DTYPES: dict[str, Any] = {
     "tensor(bool)": np.bool_,
     **{f"tensor({sign}int{bits})": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
-# A file may name others that hold its weights; there are none in here, whatever the file asks for.
-_NO_FOLDER = f"{os.devnull}/weights"
 _FATAL_ONLY = 4
+PROOF_ROWS = 64
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -64,38 +68,89 @@ class OnnxModel:
 
 
 class OnnxRuntime:
-    """The adapter for flavor "onnx"; `threads` is how many threads one prediction uses."""
+    """The adapter for flavor "onnx"; `threads` is how many threads one prediction uses. `beside` is where weights are
+    kept, for all processes that load the same file."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+    def __init__(self, threads: int = 1, *, beside: Beside | None = None) -> None:
+        self._threads, self._beside = threads, beside
+        self._mapped = None if beside is None else MappedSessions(beside, self._options)
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> OnnxModel:
-        session = self._session(content)
-        model = OnnxModel(session, _feeds(session.get_inputs(), signature), _outputs(session.get_outputs(), signature))
-        try:
-            answers = model.answers(np.zeros((1, len(signature.features)), np.float32))
-        except (Invalid, ValueError) as error:
-            raise NotAllowed(f"the model file does not answer a row of zeros: {error}") from error
-        for spec, values in zip(signature.outputs, answers, strict=True):
-            if values.dtype.kind == "f" and not spec.datatype.startswith("FP"):
-                raise NotAllowed(f"the model file answers {spec.name!r} with {values.dtype}, not with {spec.datatype}")
-            if values.shape[1] != spec.width:
-                check_width(sum(found.shape[1] for found in answers), signature)
-                raise NotAllowed(f"the model file answers {spec.name!r} with {values.shape[1]} numbers")
-        return model
+        # A trial is of the model's own file.
+        if self._mapped is None or self._beside is None or self._beside.anew or len(content) < LEAST_BYTES:
+            return _checked(self._session(content), signature)
+        digest = hashlib.sha256(content).hexdigest()
+        session, unfit = self._mapped.find(digest)
+        if session is None and not unfit:
+            with self._beside.turn(digest, MOST_S):
+                session, unfit = self._mapped.find(digest)
+                if session is None and not unfit:
+                    # What it refuses is refused before another process is asked to write it down.
+                    model = _checked(self._session(content), signature)
+                    session = self._made(self._mapped, Task(str(self._beside.folder), digest, self._threads, signature))
+                    return model if session is None else replace(model, session=session)
+        return _checked(session or self._session(content), signature)
+
+    def _made(self, mapped: MappedSessions, task: Task) -> Any | None:
+        failure = failure_of(task)
+        if failure:
+            mapped.unfit(task.digest, failure)
+        session, unfit = mapped.find(task.digest)
+        if unfit and unfit != NO_WEIGHTS:
+            log.warning("an ONNX model's weights are not mapped", digest=task.digest, why=unfit)
+        return session
+
+    def write_down(self, digest: str, content: bytes, signature: Signature) -> None:
+        """Make the file of weights that are mapped, in the process that is there for it."""
+        if self._mapped is not None:
+            model = _checked(self._session(content), signature)
+            self._mapped.make(digest, content, lambda session: _alike(model, replace(model, session=session)))
 
     def _session(self, content: bytes) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
-        options.log_severity_level = _FATAL_ONLY
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
         try:
-            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(content, self._options(), providers=["CPUExecutionProvider"])
         except Exception as error:  # the library has no class for its errors
             reason = _first(error)
             if "xternal data" in str(error):
                 reason = "it names other files that hold its weights; save it whole, with save_as_external_data=False"
             raise NotAllowed(f"the model file is not an ONNX model that can be run here: {reason}") from error
+
+    def _options(self, folder: str = NO_FOLDER) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
+        options.log_severity_level = _FATAL_ONLY
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        return options
+
+
+def _checked(session: Any, signature: Signature) -> OnnxModel:
+    model = OnnxModel(session, _feeds(session.get_inputs(), signature), _outputs(session.get_outputs(), signature))
+    try:
+        answers = model.answers(np.zeros((1, len(signature.features)), np.float32))
+    except (Invalid, ValueError) as error:
+        raise NotAllowed(f"the model file does not answer a row of zeros: {error}") from error
+    for spec, values in zip(signature.outputs, answers, strict=True):
+        if values.dtype.kind == "f" and not spec.datatype.startswith("FP"):
+            raise NotAllowed(f"the model file answers {spec.name!r} with {values.dtype}, not with {spec.datatype}")
+        if values.shape[1] != spec.width:
+            check_width(sum(found.shape[1] for found in answers), signature)
+            raise NotAllowed(f"the model file answers {spec.name!r} with {values.shape[1]} numbers")
+    return model
+
+
+def _alike(one: OnnxModel, other: OnnxModel) -> bool:
+    """Whether two answer with the same bits: rows that are drawn, where they are taken, of ones and of zeros."""
+    width = sum(feed.columns.stop - feed.columns.start for feed in one.feeds)
+    drawn = np.random.default_rng(7).normal(size=(PROOF_ROWS, width)).astype(np.float32)
+    for rows in (drawn, drawn[:1], np.ones((3, width), np.float32), np.zeros((1, width), np.float32)):
+        try:
+            wanted = one.answers(rows)
+        except (Invalid, ValueError):
+            continue
+        found = other.answers(rows)
+        if [values.tobytes() for values in found] != [values.tobytes() for values in wanted]:
+            return False
+    return True
 
 
 def _feeds(inputs: Sequence[Any], signature: Signature) -> list[Feed]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
@@ -21,6 +22,7 @@ from modelog_serving.runtimes.xgboost_trees import DoesNotFit, Trees, trees_of
 
 # Engines.
 COMPILED, LIBRARY = "compiled trees", "xgboost"
+EQUAL = "they answer a sample as the library does, and are quicker"
 ALONE = 64
 PROOF_ROWS = 1024
 TIMED_ROWS = 256
@@ -28,13 +30,13 @@ log = structlog.get_logger()
 
 
 class CompiledTrees(Quick, Chosen):
-    """A model in the kernel's arrays; `booster` is the same model in the library."""
+    """A model in the kernel's arrays, of so many features; `library` gives the same model in the library."""
 
-    def __init__(self, booster: Booster, trees: Trees) -> None:
+    def __init__(self, trees: Trees, features: int, library: Callable[[], Booster]) -> None:
         from modelog_serving.runtimes.tree_kernel import warmed
 
-        self.booster = booster
-        self._features, self._outputs, self._kernel = booster.features(), len(trees.bases), warmed()
+        self.trees, self._library = trees, library
+        self._features, self._outputs, self._kernel = features, len(trees.bases), warmed()
         self._arrays = (
             trees.features, trees.thresholds, trees.missing_right, trees.leaves, trees.groups, trees.bases, trees.link
         )  # fmt: skip
@@ -51,12 +53,12 @@ class CompiledTrees(Quick, Chosen):
 
     def contributions(self, rows: Matrix) -> Matrix:
         """Of the library."""
-        return self.booster.contributions(rows)
+        return self.original.contributions(rows)
 
     @property
     def original(self) -> Booster:
-        """The library."""
-        return self.booster
+        """The library; raises Unavailable where it is not in memory and the model's file cannot be read."""
+        return self._library()
 
     def _timed(self) -> int:
         # Rows that miss values take the longest.
@@ -69,28 +71,37 @@ class CompiledTrees(Quick, Chosen):
         return max(1, int(TIMED_ROWS / (min(took) * 1000)))
 
 
-def fastest(booster: Booster) -> Booster | CompiledTrees:
-    """The compiled trees of a model if they answer a sample as the library does, else the library."""
+def fastest(booster: Booster, unfit: Callable[[str], None] | None = None) -> Booster | CompiledTrees:
+    """The compiled trees of a model if they answer a sample as the library does, else the library. `unfit` is told what
+    of the model they have no place for, which is so on any machine.
+    """
+    if find_spec("numba") is None:
+        return stays(booster, "numba is missing: pip install 'modelog-serving[trees]'")
     try:
-        if find_spec("numba") is None:
-            raise DoesNotFit("numba is missing: pip install 'modelog-serving[trees]'")
         trees = trees_of(booster.document())
-        compiled, rows = CompiledTrees(booster, trees), sample(trees, booster.features())
+        compiled, rows = CompiledTrees(trees, booster.features(), lambda: booster), sample(trees, booster.features())
     except DoesNotFit as error:
-        log.info("xgboost's own engine answers", why=str(error))
-        return by_library(booster, str(error))
+        if unfit is not None:
+            unfit(str(error))
+        return stays(booster, str(error))
     except (RuntimeError, ImportError, OSError) as error:
         # numba has no place to keep what it compiles, or does not work on this machine.
         why = f"trees cannot be compiled: {error}"
         log.warning("xgboost's own engine answers", why=why)
         return by_library(booster, why)
-    found = compared(compiled, rows)
+    found = compared(compiled, rows, booster.predict(rows))
     if found.unequal:
         why = unlike(found)
         log.warning("xgboost's own engine answers", why=why)
         return by_library(booster, why, rows, found)
-    compiled.choice = Choice(COMPILED, "they answer a sample as the library does, and are quicker", rows, found)
+    compiled.choice = Choice(COMPILED, EQUAL, rows, found)
     return compiled
+
+
+def stays(booster: Booster, why: str) -> Booster:
+    """The library answers, as was to be expected."""
+    log.info("xgboost's own engine answers", why=why)
+    return by_library(booster, why)
 
 
 def by_library(booster: Booster, why: str, rows: Matrix | None = None, found: Difference | None = None) -> Booster:
@@ -124,9 +135,9 @@ def sample(trees: Trees, features: int) -> Matrix:
     return rows
 
 
-def compared(compiled: CompiledTrees, rows: Matrix) -> Difference:
-    """The larger difference from the library, of rows that come together and of the first ALONE that come alone."""
-    expected = compiled.booster.predict(rows)
+def compared(compiled: CompiledTrees, rows: Matrix, expected: Matrix) -> Difference:
+    """The larger difference from what the library answers, of rows that come together and of the first ALONE that come
+    alone."""
     alone = np.concatenate([compiled.predict(row[None]) for row in rows[:ALONE]])
     found = (difference(compiled.predict(rows), expected), difference(alone, expected[:ALONE]))
     return Difference(len(rows), max(one.largest for one in found))

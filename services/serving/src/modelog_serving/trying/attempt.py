@@ -21,6 +21,7 @@ from modelog_serving.engine.runtime import AnyArray, Matrix, Model
 from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns
 from modelog_serving.folder import FolderFiles
 from modelog_serving.oip.tensors import DTYPES
+from modelog_serving.runtimes.beside import Beside
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
 from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.trial.events import KEPT, NOT_TRIED, REFUSED, WORKS, Found
@@ -48,7 +49,9 @@ def tried(task: Task, given: Matrix | None, say: Say) -> Found:
     say(Step("it is loaded", task.limits.load_s))
     ref = ModelRef(task.digest, task.flavor, task.signature, task.approved)
     try:
-        models = Models(FolderFiles(Path(task.folder)), LazyRuntimes(task.threads), 1)
+        # What a trial makes is kept for those who load the file; what others made is what it has to look at anew.
+        runtimes = LazyRuntimes(task.threads, beside=Beside(Path(task.folder), anew=True))
+        models = Models(FolderFiles(Path(task.folder)), runtimes, 1)
         model = asyncio.run(models.get(ref))
     except (NeedsApproval, NoRuntime) as error:
         return Found(NOT_TRIED, _needs(error))
