@@ -205,7 +205,7 @@ class WholeConnection(asyncio.Protocol):
                 501, f"the transfer encoding {headers['transfer-encoding'][:40]!r} is not known; send chunked"
             )
         self._encoding = headers.get("content-encoding", "identity").strip().lower()
-        if self._encoding not in ("identity", *ENCODINGS):
+        if self._encoding != "identity" and self._encoding not in ENCODINGS:
             raise _Refused(
                 415, f"the content encoding {self._encoding[:40]!r} is not known; send {' or '.join(ENCODINGS)}"
             )

@@ -38,7 +38,8 @@ class HttpRefusal:
     def stalled(self) -> None:
         self._reset(self._stream, Code.CANCEL)
 
-    shut = stalled
+    def shut(self) -> None:
+        self.stalled()
 
     def overfull(self, *, of_all: bool) -> None:
         self.stalled()
