@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = $(CURDIR)/$(VENV)
 
-.PHONY: help demo test coverage test-late servers test-servers test-faults fuzz check format proto bench clean
+.PHONY: help demo compiled test coverage test-compiled test-late servers test-servers test-faults fuzz check format proto bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,8 +37,15 @@ $(VENV)/.dev: $(BIN)/uv uv.lock $(PROJECTS)
 demo: $(VENV)/$(if $(PROFILE),.dev,.run) ## The flights story, from raw data to production; EXIT=1 stops at the end, KEEP=1 keeps the data, PROFILE=servers
 	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep) $(if $(PROFILE),--profile $(PROFILE))
 
+compiled: $(VENV)/.dev ## Compile what each request goes through, with a C compiler: predictions cost a third less; 2 minutes
+	@$(BIN)/python -m modelog_common.compiling modelog_common modelog_serving
+
+test coverage: export MODELOG_COMPILED = 0
 test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(PYTEST) $(ARGS)
+
+test-compiled: compiled ## The tests of what is compiled, on the compiled modules
+	@MODELOG_COMPILED=1 $(PYTEST) $(or $(ARGS),tests/contract/edge tests/contract/serving tests/unit/common_rpc tests/unit/serving tests/integration/common_rpc tests/integration/common_service tests/integration/serving)
 
 coverage: $(VENV)/.dev ## The same tests, and which lines they reach: 90 % at least; twice as slow
 	@$(PYTEST) --timeout 2400 --cov --cov-report= $(ARGS)

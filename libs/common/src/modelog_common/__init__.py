@@ -4,9 +4,10 @@ from modelog_common.compiled import use
 
 # What each request goes through, and nothing that tests put something else into.
 COMPILED = (
-    "domain.ids", "edge.blocks", "edge.call", "edge.connection", "edge.control", "edge.direct", "edge.frames", "edge.head",
-    "edge.http1", "edge.http1_answer", "edge.http1_whole", "edge.incoming", "edge.limits", "edge.messages", "edge.outbox",
-    "edge.refusal", "edge.status", "edge.stream",
+    "domain.ids",
+    "edge.blocks", "edge.call", "edge.connection", "edge.control", "edge.direct", "edge.frames", "edge.head",
+    "edge.http1", "edge.http1_answer", "edge.http1_whole", "edge.incoming", "edge.limits", "edge.messages",
+    "edge.outbox", "edge.refusal", "edge.status", "edge.stream",
 )  # fmt: skip
 
 use(__name__, __path__[0], COMPILED)

@@ -2,8 +2,8 @@
 
 python -m modelog_common.compiling modelog_common modelog_serving
 
-A package says in COMPILED which of its modules these are. Needs mypy, setuptools and a C compiler, and takes a minute or
-two; what is made is put where the Python that runs this finds it, and what was made of other sources is removed.
+A package says in COMPILED which of its modules these are. Needs mypy, setuptools and a C compiler, and takes a minute
+or two; what is made is put where the Python that runs this finds it, and what was made of other sources is removed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def needs() -> None:
     """Exit when something is missing."""
     for module in ("mypyc", "setuptools"):
         if importlib.util.find_spec(module) is None:
-            raise SystemExit(f"compiling needs mypy and setuptools, and {module} is not here: pip install mypy setuptools")
+            raise SystemExit(
+                f"compiling needs mypy and setuptools, and {module} is not here: pip install mypy setuptools"
+            )
     compiler = os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
     if shutil.which(compiler.split()[0]) is None:
         raise SystemExit(f"compiling needs a C compiler, and {compiler!r} is not here: install gcc, or name one in CC")
@@ -70,7 +72,7 @@ def needs() -> None:
 
 def build(name: str, folder: Path, modules: Sequence[str], made: Path) -> None:
     """Compile modules of the package in `folder` into the new folder `made`, which is there whole or not at all."""
-    # Those of the Python that compiles, which are no types of ours.
+    # Only here: whoever runs a service has neither.
     from mypyc.build import mypycify
     from setuptools import Distribution
 
@@ -82,9 +84,10 @@ def build(name: str, folder: Path, modules: Sequence[str], made: Path) -> None:
         shutil.copytree(folder, base / name, ignore=lambda _, names: [n for n in names if n == "__pycache__"])
         files = [str(source_of(Path(name), module)) for module in modules]
         os.environ["MYPYPATH"] = str(base)
-        with contextlib.chdir(base), open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
+        with contextlib.chdir(base):
+            # It prints what is wrong with the sources, and exits.
             extensions = mypycify(
-                [*OPTIONS, *files], opt_level="3", debug_level="0", target_dir=str(Path(scratch, "c")), verbose=False
+                [*OPTIONS, *files], opt_level="3", debug_level="0", target_dir=str(Path(scratch, "c"))
             )
             command = Distribution({"name": name, "ext_modules": extensions}).get_command_obj("build_ext")
             command.build_lib, command.build_temp = str(out), str(Path(scratch, "objects"))

@@ -19,6 +19,7 @@ import structlog
 import uvloop
 from sqlalchemy import MetaData
 
+from modelog_common import compiled
 from modelog_common.adapters import (
     open_data_broker,
     open_dead_letters,
@@ -285,7 +286,7 @@ class Host:
             port = await self.server.start() if self._controlled else 0
             if self._controlled:
                 self.endpoints["grpc"] = f"{self.settings.service_host}:{port}"
-            log.info("serving", grpc_port=port)
+            log.info("serving", grpc_port=port, compiled=compiled.in_use)
             if started is not None:
                 started(port)
             await self._stop.wait()
