@@ -61,7 +61,9 @@ async def parts(tmp_path: Path) -> Parts:
 
 
 def batch_of(parts: Parts, *values: float, end_s: float = 60, left: int = -1) -> tuple[Batch, list[Seen]]:
-    target = Target(ROUTE, "1.0.0", "d" * 64, First(), Writer("flights", "1.0.0", "d" * 64, SIGNATURE), FLOAT32)
+    target = Target(
+        ROUTE, "1.0.0", "d" * 64, First(), Writer("flights", "1.0.0", "d" * 64, SIGNATURE), FLOAT32, SIGNATURE.features
+    )
     batch, seen = Batch(target, "alice", parts, GRPC), []
     for number, value in enumerate(values):
         call = Seen(ended=number == left)

@@ -70,6 +70,7 @@ class Target:
     model: Model
     writer: Writer
     dtype: np.dtype[np.floating[Any]]
+    features: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Batch:
             keys=keys,
             answerers=[Answerer(target.version, target.digest)],
             answered_by=np.zeros(len(ids), np.uint8),
-            feature_names=target.route.deployment.signature.features,
+            feature_names=target.features,
             features=self._matrix,
             outputs=outputs,
             given_ids=False,

@@ -152,5 +152,7 @@ class Turn:
         writer = edge.writer(route.deployment.name, version, ref.digest, ref.signature)
         if len(self._targets) >= TARGETS:
             self._targets.clear()
-        target = self._targets[place] = Target(route, version, ref.digest, model, writer, dtype_of_rows(ref.signature))
+        features = route.deployment.signature.features
+        target = Target(route, version, ref.digest, model, writer, dtype_of_rows(ref.signature), features)
+        self._targets[place] = target
         return target
