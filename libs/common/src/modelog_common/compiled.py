@@ -1,4 +1,4 @@
-"""Modules that were compiled from just these sources stand in for them (decision 64).
+"""Modules that were compiled from just these sources stand in for them (decision 65).
 
 `python -m modelog_common.compiling` makes them. They are used where they were made of the sources that are there, for
 the Python that runs; else the sources run, and do the same. MODELOG_COMPILED=0 never uses them, 1 does not go without.
