@@ -70,7 +70,7 @@ class SmallPlatform:
         self.url = f"http://127.0.0.1:{self.http_port}"
         logs.configure("test", "error")
 
-    def token(self, user: str, *roles: str, tenant: str = "default", lifetime_s: float = 3600) -> str:
+    def token(self, user: str, *roles: str, tenant: str = "default", lifetime_s: float = 86_400) -> str:
         return self._signer.sign(Identity(user, tenant, frozenset(roles)), timedelta(seconds=lifetime_s))
 
     def client(self, user: str = "alice", *roles: str, tenant: str = "default") -> modelog.Client:
