@@ -9,6 +9,8 @@ from uuid import UUID
 
 NAMESPACE = UUID("6f1d0f0c-6d0e-5c43-8d0b-6d6f64656c6f")
 _NAMESPACE = NAMESPACE.bytes
+# Two random bits of a hexadecimal digit as the variant has them (RFC 9562, section 4.1).
+_VARIANTS = {f"{digit:x}": f"{8 | digit & 3:x}" for digit in range(16)}
 
 
 def uuid7() -> UUID:
@@ -23,8 +25,7 @@ def uuid7_texts(count: int) -> list[str]:
     stamp = f"{time.time_ns() // 1_000_000 & (1 << 48) - 1:012x}"
     start, digits = f"{stamp[:8]}-{stamp[8:]}-7", secrets.token_hex(10 * count)
     return [
-        f"{start}{digits[at : at + 3]}-{'89ab'[int(digits[at + 3], 16) & 3]}{digits[at + 4 : at + 7]}"
-        f"-{digits[at + 7 : at + 19]}"
+        f"{start}{digits[at : at + 3]}-{_VARIANTS[digits[at + 3]]}{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
         for at in range(0, 20 * count, 20)
     ]
 

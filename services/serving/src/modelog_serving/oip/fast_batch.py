@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -83,14 +83,13 @@ class Parts:
     clock: Clock
 
 
-class Waiting(NamedTuple):
+class Waiting:
     """A call; `end` is when its time is over, by the loop's clock."""
 
-    call: Call
-    asked: Asked
-    prediction_id: str
-    key: str
-    end: float
+    __slots__ = ("asked", "call", "end", "key", "prediction_id")
+
+    def __init__(self, call: Call, asked: Asked, prediction_id: str, key: str, end: float) -> None:
+        self.call, self.asked, self.prediction_id, self.key, self.end = call, asked, prediction_id, key, end
 
 
 class Batch:
