@@ -158,7 +158,7 @@ async def test_a_damaged_model_file_is_told_and_fetched_again(tmp_path: Path) ->
     async with registry_of(Rig(tmp_path)) as rig:
         async with serving_of(rig):
             made = await rig.caller().deploy()
-        (file,) = (path for path in (tmp_path / "serving" / "models").rglob("*") if path.is_file())
+        (file,) = (tmp_path / "serving" / "models").rglob(made.variants[0].model_digest)
         file.write_bytes(b"damaged")
         there, rig.registry = rig.registry, "127.0.0.1:1"
         async with serving_of(rig):
