@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -287,3 +289,36 @@ def test_a_tree_s_categories_stay_with_the_library_wherever_it_is_loaded(tmp_pat
     signature = Signature((TensorSpec("x", "FP32", (-1, 1)),), SIGNATURE.outputs)
     kept = Kept(tmp_path, "xgboost", bytes(model.save_raw("ubj")), signature)
     assert {engine(kept.load()), engine(kept.load())} == {"xgboost"}
+
+
+WITHOUT_NUMBA = """
+import sys
+sys.modules["numba"] = sys.modules["llvmlite"] = None
+from pathlib import Path
+import msgspec, numpy
+from modelog_serving.deployment.signature import Signature
+from modelog_serving.runtimes.beside import Beside
+from modelog_serving.runtimes.find import LazyRuntimes
+
+file, folder, rows, signature = sys.argv[1:]
+runtime = LazyRuntimes(1, beside=Beside(Path(folder))).of("xgboost")
+model = runtime.load(Path(file).read_bytes(), msgspec.json.decode(signature, type=Signature), False)
+print(model.choice.engine)
+print(model.predict(numpy.load(rows)).tobytes().hex())
+"""
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_where_numba_is_missing_the_library_answers(kept: Kept, tmp_path: Path, made_before: bool) -> None:
+    if made_before:
+        kept.load()
+    rows = tmp_path / "rows.npy"
+    np.save(rows, ROWS)
+    arguments = [kept.file, kept.folder, rows, msgspec.json.encode(kept.signature).decode()]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NUMBA, *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    by, answers = done.stdout.split()[-2:]
+    assert by == "xgboost"
+    assert bytes.fromhex(answers) == Booster(kept.content, 1).predict(ROWS).tobytes()

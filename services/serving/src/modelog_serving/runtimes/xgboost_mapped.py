@@ -6,7 +6,6 @@ model into the library's own memory only when somebody asks for what only the li
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,7 +71,10 @@ class MappedTrees:
             return self._proven(digest, file, about), about.traits
         except Damaged as error:
             log.warning("trees that were made of a model's file are made again", digest=digest, why=str(error))
-            return None
+        except (RuntimeError, ImportError, OSError):
+            # numba is not here, or does not work: whoever is to make them finds that, too, and says so.
+            pass
+        return None
 
     def made(self, digest: str, booster: Booster, traits: Traits) -> CompiledTrees | Booster:
         """What answers for a model that is in the library's memory; it is written down for the next process."""
@@ -136,8 +138,8 @@ def _about(file: MadeFile) -> About | None:
 
 @cache
 def _made_by() -> str:
-    modules = [importlib.import_module(f"modelog_serving.runtimes.{name}") for name in _CODE]
-    code = [Path(str(module.__file__)).read_text() for module in modules]
+    # Not by importing them: one needs numba, which need not be here.
+    code = [Path(__file__).with_name(f"{name}.py").read_text() for name in _CODE]
     return named_by("trees", *map(_version, _PACKAGES), *code)
 
 
