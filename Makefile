@@ -37,7 +37,7 @@ $(VENV)/.dev: $(BIN)/uv uv.lock $(PROJECTS)
 demo: $(VENV)/$(if $(PROFILE),.dev,.run) ## The flights story, from raw data to production; EXIT=1 stops at the end, KEEP=1 keeps the data, PROFILE=servers
 	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep) $(if $(PROFILE),--profile $(PROFILE))
 
-compiled: $(VENV)/.dev ## Compile what each request goes through, with a C compiler: predictions cost a third less; 2 minutes
+compiled: $(VENV)/.dev ## Compile what each request goes through, with a C compiler: predictions cost a fifth to a third less; 2 minutes
 	@$(BIN)/python -m modelog_common.compiling modelog_common modelog_serving
 
 test coverage: export MODELOG_COMPILED = 0
