@@ -28,6 +28,7 @@ import numpy as np
 import psutil
 import xgboost
 from figures import machine, per_s, print_table, ratio
+from modelog_common.compiled import in_use
 from modelog_platform.parts.ports import free_port
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from serving_rig import Process, Rig, registry_of, signature
@@ -251,7 +252,8 @@ def compare(one: list[Figures], other: list[Figures]) -> None:
 
 async def bench(seconds: int, environment: Path | None) -> None:
     booster = trained()
-    print(f"XGBoost, {TREES} trees of depth {DEPTH}, {len(COLUMNS)} features; {machine()}")
+    compiled = ", ".join(in_use) or "nothing (see `make compiled`)"
+    print(f"XGBoost, {TREES} trees of depth {DEPTH}, {len(COLUMNS)} features; compiled: {compiled}; {machine()}")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         async with registry_of(Rig(folder)) as rig:
