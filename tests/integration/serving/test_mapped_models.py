@@ -33,14 +33,6 @@ async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def many(process: Process) -> AsyncIterator[Many]:
-    """24 connections: both workers have some."""
-    made = Many(process.rig, process.rig.caller())
-    yield made
-    await made.close()
-
-
 @cache
 def network() -> bytes:
     draw, wide = np.random.default_rng(2), 1024

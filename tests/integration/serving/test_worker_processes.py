@@ -41,13 +41,6 @@ async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def many(process: Process) -> AsyncIterator[Many]:
-    made = Many(process.rig, process.rig.caller())
-    yield made
-    await made.close()
-
-
 async def test_what_workers_answer_is_found_proven_replayed_and_counted(process: Process, many: Many) -> None:
     alice, folder, name = process.rig.caller(), process.rig.folder, "shared"
     await alice.deploy(name=name)

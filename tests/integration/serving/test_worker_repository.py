@@ -24,14 +24,6 @@ async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def many(process: Process) -> AsyncIterator[Many]:
-    """24 connections: both workers have some."""
-    made = Many(process.rig, process.rig.caller())
-    yield made
-    await made.close()
-
-
 @contextmanager
 def without(folder: Path, digest: str) -> Iterator[None]:
     """Have no copy of a file on this machine for as long as the block takes."""

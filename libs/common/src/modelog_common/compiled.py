@@ -36,10 +36,10 @@ def use(package: str, folder: str, modules: Sequence[str]) -> None:
     if switch == "0":
         return
     made = place(package)
-    if made.is_dir():
-        made /= digest(Path(folder), modules)
-    if made.name != package and made.is_dir():
-        sys.meta_path.insert(0, Compiled(made))
+    # Where nothing was compiled no source is read for it.
+    fitting = made / digest(Path(folder), modules) if made.is_dir() else None
+    if fitting is not None and fitting.is_dir():
+        sys.meta_path.insert(0, Compiled(fitting))
         in_use.append(package)
     elif switch == "1":
         raise ImportError(

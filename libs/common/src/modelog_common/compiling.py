@@ -81,7 +81,7 @@ def build(name: str, folder: Path, modules: Sequence[str], made: Path) -> None:
     with tempfile.TemporaryDirectory(dir=made.parent, prefix=".making-") as scratch:
         base, out = Path(scratch, "src"), Path(scratch, "out")
         # A copy, for mypy takes nothing that lies in site-packages.
-        shutil.copytree(folder, base / name, ignore=lambda _, names: [n for n in names if n == "__pycache__"])
+        shutil.copytree(folder, base / name, ignore=shutil.ignore_patterns("__pycache__"))
         files = [str(source_of(Path(name), module)) for module in modules]
         os.environ["MYPYPATH"] = str(base)
         with contextlib.chdir(base):

@@ -65,15 +65,15 @@ class Allowance:
     """So many at once, so many a second after that: a token bucket."""
 
     def __init__(self, burst: int, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst, self._per_s, self._clock = burst, per_s, clock
-        self._left = float(burst)
+        self._burst, self._per_s, self._clock = float(burst), per_s, clock
+        self._left = self._burst
         self._since = clock()
 
     def take(self) -> bool:
         """Use one up; False when there is none left."""
         if self._left < 1.0:
             now = self._clock()
-            self._left = min(float(self._burst), self._left + (now - self._since) * self._per_s)
+            self._left = min(self._burst, self._left + (now - self._since) * self._per_s)
             self._since = now
             if self._left < 1.0:
                 return False

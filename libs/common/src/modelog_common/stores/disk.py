@@ -43,6 +43,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def keep(file: BinaryIO, target: Path) -> None:
+    """Give a file of `new_file` its name, when its bytes are on the disk; the folder is the caller's to sync."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.replace(file.name, target)
+
+
 @dataclass(frozen=True)
 class Incoming:
     """Bytes that came, under a first name, and their SHA-256."""
@@ -52,10 +59,8 @@ class Incoming:
     size_bytes: int
 
     def keep(self, target: Path) -> None:
-        """Give the file its name, when its bytes are on the disk; the folder is the caller's to sync."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        os.replace(self.file.name, target)
+        """Give the file its name."""
+        keep(self.file, target)
 
 
 @asynccontextmanager
@@ -74,7 +79,7 @@ async def incoming(
         yield await writing.ended()
     finally:
         await writing.settled()
-        await asyncio.to_thread(_discard, file)
+        await asyncio.to_thread(discard, file)
 
 
 class _Writing:
@@ -160,7 +165,7 @@ def remove_abandoned(folder: Path) -> int:
     return removed
 
 
-def _discard(file: BinaryIO) -> None:
+def discard(file: BinaryIO) -> None:
     """Close the file and remove it under its first name, which it no longer has when it was kept."""
     with suppress(OSError):  # closing writes what is buffered, which a full disk refuses again
         file.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,7 +17,7 @@ from typing import BinaryIO
 import structlog
 from modelog_common.domain.errors import Unavailable
 from modelog_common.stores.blobs.folder import FolderBlobStore
-from modelog_common.stores.disk import new_file, remove_abandoned, sync_folder
+from modelog_common.stores.disk import discard, keep, new_file, remove_abandoned, sync_folder
 
 from modelog_serving.runtimes.made_file import Damaged, MadeFile, opened
 
@@ -57,14 +56,12 @@ class Beside:
         """
         path = self.path(digest, made_by)
         try:
-            with new_file(self.folder) as file:
-                try:
-                    write(file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    os.replace(file.name, path)
-                finally:
-                    Path(file.name).unlink(missing_ok=True)
+            file = new_file(self.folder)
+            try:
+                write(file)
+                keep(file, path)
+            finally:
+                discard(file)
             sync_folder(path.parent)
         except OSError as error:
             log.warning("what was made of a model's file is not kept", file=str(path), why=str(error))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import resource
-from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
+
+from modelog_common.loading import MMAP_THRESHOLD, TRIM_THRESHOLD, mallopt
 
 # What requests take is less, and stays where it is.
 HELD_BYTES = 4 << 20
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def memory_bytes() -> int:
@@ -31,12 +31,8 @@ def hold_little() -> None:
     """Have the C library give the system what is freed above HELD_BYTES, in this process from now on.
 
     By itself it keeps ever larger pieces, up to 64 MB for each of its threads' parts, which `give_back` cannot reach.
-    https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
-    option = _libc("mallopt")
-    if option is not None:
-        option(_MMAP_THRESHOLD, HELD_BYTES)
-        option(_TRIM_THRESHOLD, HELD_BYTES)
+    mallopt({MMAP_THRESHOLD: HELD_BYTES, TRIM_THRESHOLD: HELD_BYTES})
 
 
 def give_back() -> None:
@@ -44,16 +40,5 @@ def give_back() -> None:
 
     https://man7.org/linux/man-pages/man3/malloc_trim.3.html
     """
-    trim = _libc("malloc_trim")
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _libc(function: str) -> Callable[..., int] | None:
-    """Of the C library, where it has such a function: glibc does."""
-    try:
-        found: Callable[..., int] | None = getattr(ctypes.CDLL(None), function, None)
-    except (OSError, TypeError):
-        return None
-    return found
+    with suppress(AttributeError):  # another library of C
+        ctypes.CDLL(None).malloc_trim(0)
