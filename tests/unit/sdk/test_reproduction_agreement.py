@@ -9,6 +9,7 @@ import pytest
 from modelog.reproduction.agreement import agree, compared
 from modelog.reproduction.building import requirement
 from modelog.reproduction.missing import missing_of
+from modelog.reproduction.reproduce import differences
 from modelog.types import Environment, Run
 
 INFINITY = math.inf
@@ -79,3 +80,26 @@ def test_a_run_without_environment_or_metrics_cannot_be_reproduced() -> None:
 def test_a_package_is_required_from_where_it_was() -> None:
     assert requirement("numpy", "2.4.0") == "numpy==2.4.0"
     assert requirement("mine", "1.0 @ git+https://x/y@c0ffee") == "mine @ git+https://x/y@c0ffee"
+
+
+def test_what_of_the_machine_is_not_as_it_was_is_told() -> None:
+    was = {"cores": "4", "gpu_0": "NVIDIA L4", "gpu_driver": "570.1"}
+    assert differences(was, was) == []
+    assert differences(was, {"cores": "4", "gpu_0": "NVIDIA L4", "gpu_driver": "580.2"}) == [
+        "gpu_driver is 580.2, and was 570.1"
+    ]
+    assert differences(was, {"cores": "4"}) == [
+        "gpu_0 is not there, and was NVIDIA L4",
+        "gpu_driver is not there, and was 570.1",
+    ]
+    now = {
+        "cores": "4",
+        "gpu_0": "NVIDIA H100 MIG",
+        "gpu_0_mig_1": "MIG 1g.10gb",
+        "gpu_driver": "580.2",
+        "cuda": "13.0",
+    }
+    assert differences({"cores": "4"}, now) == [
+        "gpu_0 is NVIDIA H100 MIG, and there was none",
+        "gpu_0_mig_1 is MIG 1g.10gb, and there was none",
+    ], "of older recordings, which lack the driver, it alone makes no note"

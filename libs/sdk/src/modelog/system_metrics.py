@@ -6,11 +6,11 @@ import os
 import platform
 import threading
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Optional
+from typing import Callable, Dict, Optional
 
 from modelog.errors import Unavailable
+from modelog.gpus import MB, Gpus
 
-MB = 1e6
 INTERVAL_S = 10.0
 Take = Callable[[Dict[str, float], int], None]
 
@@ -57,7 +57,7 @@ class Machine:
         self._psutil = psutil
         psutil.cpu_percent()  # the first call has nothing to compare with
         self._network = psutil.net_io_counters()
-        self._nvml, self._gpus = _gpus()
+        self._gpus = Gpus()
 
     def sample(self) -> Dict[str, float]:
         psutil = self._psutil
@@ -73,35 +73,16 @@ class Machine:
         if network is not None and self._network is not None:
             found["system/network_receive_megabytes"] = (network.bytes_recv - self._network.bytes_recv) / MB
             found["system/network_transmit_megabytes"] = (network.bytes_sent - self._network.bytes_sent) / MB
-        for n, gpu in enumerate(self._gpus):
-            found.update(self._gpu(n, gpu))
-        return found
-
-    def _gpu(self, n: int, gpu: Any) -> Dict[str, float]:
-        nvml = self._nvml
-        found = {}
-        try:
-            memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
-            found[f"system/gpu_{n}_memory_usage_percentage"] = memory.used / memory.total * 100
-            found[f"system/gpu_{n}_memory_usage_megabytes"] = memory.used / MB
-            found[f"system/gpu_{n}_utilization_percentage"] = float(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
-            power = nvml.nvmlDeviceGetPowerUsage(gpu)
-            found[f"system/gpu_{n}_power_usage_watts"] = power / 1000
-            found[f"system/gpu_{n}_power_usage_percentage"] = power / nvml.nvmlDeviceGetEnforcedPowerLimit(gpu) * 100
-        except nvml.NVMLError:
-            pass  # some GPUs do not tell all of it
+        found.update({f"system/{name}": value for name, value in self._gpus.sample().items()})
         return found
 
 
 def hardware() -> Dict[str, str]:
-    """What the machine is: processor, cores, memory, GPUs."""
+    """What the machine is: processor, cores, memory, GPUs with their driver."""
     found = {"cpu": _processor(), "cores": str(os.cpu_count() or "")}
     with suppress(AttributeError, ValueError, OSError):  # Windows does not tell it this way
         found["memory_bytes"] = str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    nvml, gpus = _gpus()
-    for n, gpu in enumerate(gpus):
-        name = nvml.nvmlDeviceGetName(gpu)
-        found[f"gpu_{n}"] = name.decode() if isinstance(name, bytes) else str(name)
+    found.update(Gpus().hardware())
     return {name: value for name, value in found.items() if value}
 
 
@@ -112,19 +93,6 @@ def _processor() -> str:
     except OSError:
         lines = []
     return lines[0] if lines else platform.processor() or platform.machine()
-
-
-def _gpus() -> "tuple[Any, List[Any]]":
-    """NVML and its devices; nothing without its package, driver or device."""
-    try:
-        import pynvml
-    except ImportError:
-        return None, []
-    try:
-        pynvml.nvmlInit()
-        return pynvml, [pynvml.nvmlDeviceGetHandleByIndex(n) for n in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError:
-        return None, []
 
 
 def sampler(take: Take, wanted: Optional[bool], interval_s: float) -> Optional[Sampler]:

@@ -6,10 +6,11 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 import modelog
 from modelog.active import DATASETS, REPRODUCES, RUN_FILE
+from modelog.gpus import is_gpu
 from modelog.reproduction.agreement import RELATIVE, Agreement, compared
 from modelog.reproduction.building import CannotReproduce, build_environment, check_out, fetch
 from modelog.reproduction.missing import missing_of
@@ -116,12 +117,17 @@ def _run(
 
 def _otherwise(told: Environment) -> List[str]:
     """What of the machine is not as it was."""
-    now = hardware()
-    notes = [
-        f"{name} is {now.get(name) or 'not there'}, and was {was}"
-        for name, was in told.hardware.items()
-        if now.get(name) != was
-    ]
+    notes = differences(told.hardware, hardware())
     if told.container_image:
         notes.append(f"it ran in the container image {told.container_image}, and now outside of it")
     return notes
+
+
+def differences(was: Mapping[str, str], now: Mapping[str, str]) -> List[str]:
+    """Between the hardware that was recorded and that of now; a GPU that there was not makes one, too."""
+    notes = [
+        f"{name} is {now.get(name) or 'not there'}, and was {value}"
+        for name, value in was.items()
+        if now.get(name) != value
+    ]
+    return notes + [f"{name} is {now[name]}, and there was none" for name in now if is_gpu(name) and name not in was]
