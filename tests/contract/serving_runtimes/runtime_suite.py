@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,12 @@ from modelog_serving.deployment.signature import Signature, TensorSpec, column_n
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.oip.tensors import DTYPES, Tensor, dtype_of_rows, matrix_of, outputs_of
 from modelog_serving.runtimes.find import KINDS, LazyRuntimes
+from modelog_serving.worker.limits import Device
 from numpy.typing import NDArray
+
+# Where models compute that may use a GPU; what the framework answers itself is computed on the processor all the same.
+DEVICE = Device(os.environ.get("MODELOG_TEST_TORCH_DEVICE", "cpu"))
+SINGLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Case:
 
     def load(self, content: bytes | None = None, **other: Any) -> Model:
         changed = replace(self, **other)
-        made = LazyRuntimes().of(self.flavor)
+        made = LazyRuntimes(device=DEVICE).of(self.flavor)
         return made.load(self.content if content is None else content, changed.signature, self.approved)
 
     def tensors(self, rows: NDArray[np.float64]) -> list[Tensor]:
@@ -85,7 +91,7 @@ def same(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> Non
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == other.dtype
-        few = 1e-6 if one.dtype == np.float32 else 1e-13
+        few = SINGLE if one.dtype == np.float32 else 1e-13
         np.testing.assert_allclose(one, other, rtol=few, atol=few)
 
 

@@ -30,7 +30,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 PATIENCE_S = 150.0
 SIGNATURE = Signature((TensorSpec("x", "FP64", (-1, 2)),), (TensorSpec("y", "FP64", (-1,)),))
-SOUND, RAISE, REFUSE, DIE, HANG, LEAK, WRONG, EXIT = range(8)
+SOUND, RAISE, REFUSE, DIE, HANG, LEAK, WRONG, EXIT, LOSE = range(9)
 
 
 def misbehave(rows: np.ndarray[Any, Any], kept: list[Any]) -> Any:
@@ -50,6 +50,8 @@ def misbehave(rows: np.ndarray[Any, Any], kept: list[Any]) -> Any:
             return np.zeros((len(rows) + 1, 1))
         case 7:
             os._exit(3)
+        case 8:
+            raise ModelDied(DIED, "the model cannot use cuda:0 any more")
     return rows.sum(axis=1)
 
 
@@ -109,6 +111,7 @@ def test_its_own_errors_are_told_and_it_goes_on(model: Isolated) -> None:
     [
         (DIE, {}, DIED, "process died of SIGSEGV when it was asked for 3 rows"),
         (EXIT, {}, DIED, "process ended with status 3 when it was asked for 3 rows"),
+        (LOSE, {}, DIED, "^the model cannot use cuda:0 any more$"),
         (HANG, {"predict_s": 10.0}, HUNG, "took more than 10 s for 3 rows, and its process was ended"),
     ],
 )

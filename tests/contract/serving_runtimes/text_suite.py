@@ -3,6 +3,7 @@ take."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,11 @@ from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.oip.tensors import Tensor, matrix_of, outputs_of
 from modelog_serving.runtimes.find import KINDS, LazyRuntimes
 from modelog_serving.worker.isolated import Isolated
-from modelog_serving.worker.limits import Limits
+from modelog_serving.worker.limits import Device, Limits
 
 Cells = list[list[str | float]]
+# Where a model computes that may use a GPU, and the framework beside it.
+DEVICE = Device(os.environ.get("MODELOG_TEST_TORCH_DEVICE", "cpu"))
 TEXTS = ("the flight is late", "on time", "rain and wind, wind and rain", "", "für Zoë ✈", "on time", "late late late")
 
 
@@ -37,7 +40,7 @@ class TextCase:
 
     def load(self, content: bytes | None = None, limits: Limits | None = None, **other: Any) -> Model:
         changed = replace(self, **other)
-        made = LazyRuntimes(1, limits).of(self.flavor)
+        made = LazyRuntimes(1, limits, device=DEVICE).of(self.flavor)
         return made.load(self.content if content is None else content, changed.signature, changed.approved)
 
     def tensors(self, rows: Sequence[Sequence[str]]) -> list[Tensor]:
@@ -70,7 +73,7 @@ class TextCase:
 
 def from_a_process_of_its_own(case: TextCase) -> None:
     """Look that a model's own process answers the same; starting one takes seconds with a large framework."""
-    model = case.load(limits=Limits())
+    model = case.load(limits=Limits(device=DEVICE))
     assert isinstance(model, Isolated)
     assert case.asked(model, case.texts) == case.expected(case.texts)
 

@@ -50,6 +50,7 @@ def spec(**changes: Any) -> Spec:
         ({}, "MODELOG_SERVING_RAY_ADDRESS: is not set; .* it is host:port of Ray's head"),
         ({"RAY_ADDRESS": "127.0.0.1:1", "WORKERS": "3"}, "MODELOG_SERVING_WORKERS: is 3; .* allowed is 1"),
         ({"RAY_ADDRESS": "127.0.0.1:1", "ONLY": "acme/flights"}, "MODELOG_SERVING_ONLY: is 'acme/flights'; .* not set"),
+        ({"RAY_ADDRESS": "127.0.0.1:1", "TORCH_DEVICE": "auto"}, "MODELOG_SERVING_TORCH_DEVICE: is 'auto'; .* is cpu"),
         ({"RAY_ADDRESS": "ray://head"}, "MODELOG_SERVING_RAY_ADDRESS 'ray://head'"),
         ({"RAY_ADDRESS": "127.0.0.1:1", "RAY_CPUS": "-1"}, "MODELOG_SERVING_RAY_CPUS '-1'"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from modelog_common.domain.errors import Invalid
 from modelog_serving.settings import load_serving_settings
+from modelog_serving.worker.limits import Device
 
 
 def test_defaults_and_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,4 +37,19 @@ def test_how_many_workers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("MODELOG_SERVING_WORKERS", wrong)
     with pytest.raises(Invalid, match="MODELOG_SERVING_WORKERS"):
+        load_serving_settings()
+
+
+def test_where_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_serving_settings().limits.device == Device("cpu", 0), "a GPU is used when somebody says so"
+    monkeypatch.setenv("MODELOG_SERVING_TORCH_DEVICE_MEMORY_MB", "2048")
+    for wanted in ("auto", "cuda", "cuda:3"):
+        monkeypatch.setenv("MODELOG_SERVING_TORCH_DEVICE", wanted)
+        assert load_serving_settings().limits.device == Device(wanted, 2048 << 20)
+
+
+@pytest.mark.parametrize("wrong", ["gpu", "cuda:", "cuda:-1", "mps", "CUDA", ""])
+def test_a_device_of_another_name_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("MODELOG_SERVING_TORCH_DEVICE", wrong)
+    with pytest.raises(Invalid, match=f"MODELOG_SERVING_TORCH_DEVICE '{wrong}': .* must be cpu, auto, cuda or cuda:N"):
         load_serving_settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Literal
 
 from modelog_common.domain.errors import FieldViolation, Invalid
@@ -10,10 +11,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from modelog_serving.routing.only import Only
-from modelog_serving.worker.limits import Limits
+from modelog_serving.worker.limits import Device, Limits
 
 PREFIX = "MODELOG_SERVING_"
 MOST_WORKERS = 30
+DEVICE = r"auto|cpu|cuda(:[0-9]{1,2})?"
 
 
 class ServingSettings(BaseSettings):
@@ -25,7 +27,9 @@ class ServingSettings(BaseSettings):
     measured, each an event of the log for a deployment that had requests. A tenant's part of the prediction log is
     sealed when it is `segment_s` old or has `segment_bytes`, each segment an event of the log. Nobody waits longer than
     `cache_patience_ms` for a cache of answers. A model in a process of its own may take `worker_predict_s` for an
-    answer, `worker_load_s` to be loaded, and `worker_memory_mb` of memory, 0 for any.
+    answer, `worker_load_s` to be loaded, and `worker_memory_mb` of memory, 0 for any. PyTorch computes on
+    `torch_device`: cpu, cuda:N, which must be there, or auto, a GPU where there is one; of its memory each such model
+    may use `torch_device_memory_mb`, 0 for any.
 
     With `workers` of more than 1 so many processes answer requests, on the same ports, and this one decides; `auto` is
     one less than there are processors. A replica is always one process.
@@ -61,12 +65,22 @@ class ServingSettings(BaseSettings):
     worker_predict_s: float = Field(default=30.0, gt=0, le=3600)
     worker_load_s: float = Field(default=300.0, gt=0, le=3600)
     worker_memory_mb: int = Field(default=4096, ge=0)
+    torch_device: str = "cpu"
+    torch_device_memory_mb: int = Field(default=0, ge=0)
     trials: bool = True
 
     @property
     def limits(self) -> Limits:
         """What models in processes of their own may take."""
-        return Limits(self.worker_predict_s, self.worker_load_s, self.worker_memory_mb << 20)
+        device = Device(self.torch_device, self.torch_device_memory_mb << 20)
+        return Limits(self.worker_predict_s, self.worker_load_s, self.worker_memory_mb << 20, device)
+
+    @field_validator("torch_device")
+    @classmethod
+    def _known(cls, device: str) -> str:
+        if not re.fullmatch(DEVICE, device):
+            raise ValueError("it must be cpu, auto, cuda or cuda:N, the number of a GPU from 0 on")
+        return device
 
     @field_validator("workers")
     @classmethod

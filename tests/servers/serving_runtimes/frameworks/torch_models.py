@@ -12,10 +12,12 @@ import pytest
 import torch
 from modelog_common.domain.errors import NotAllowed
 from modelog_serving.deployment.signature import Signature, TensorSpec
+from modelog_serving.engine.failed import ModelDied, ModelFailed
 from modelog_serving.runtimes.find import LazyRuntimes
+from modelog_serving.runtimes.torch_device import TorchDevice
 from modelog_serving.worker.isolated import Isolated
-from modelog_serving.worker.limits import Limits
-from runtime_suite import Case, RuntimeSuite
+from modelog_serving.worker.limits import Device, Limits
+from runtime_suite import DEVICE, SINGLE, Case, RuntimeSuite
 
 warnings.filterwarnings("ignore", category=FutureWarning)
 ROWS = np.random.default_rng(5).normal(size=(40, 6)).astype(np.float32).astype(np.float64)
@@ -167,6 +169,66 @@ def test_a_program_of_a_fixed_number_of_rows_is_refused() -> None:
 
 def test_it_answers_from_a_process_of_its_own() -> None:
     signature = Signature(IMAGE, (TensorSpec("probabilities", "FP32", (-1, 4)),))
-    model = LazyRuntimes(1, Limits()).of("pytorch").load(scripted(made(Image)), signature, True)
+    model = LazyRuntimes(1, Limits(device=DEVICE)).of("pytorch").load(scripted(made(Image)), signature, True)
     assert isinstance(model, Isolated)
-    np.testing.assert_allclose(model.predict(ROWS.astype(np.float32)), of_image(ROWS), rtol=1e-6)
+    np.testing.assert_allclose(model.predict(ROWS.astype(np.float32)), of_image(ROWS), rtol=SINGLE)
+
+
+def test_a_device_that_is_not_there_is_refused_with_what_is_allowed() -> None:
+    absent = "MODELOG_SERVING_TORCH_DEVICE is 'cuda:63', and .* allowed here are auto, cpu"
+    for limits in (None, Limits(device=Device("cuda:63"))):
+        runtime = LazyRuntimes(1, limits, device=Device("cuda:63")).of("pytorch")
+        with pytest.raises(NotAllowed, match=absent):
+            runtime.load(scripted(made(Image)), Signature(IMAGE, (TensorSpec("p", "FP32", (-1, 4)),)), True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU; gpu_models.py looks that it is used")
+def test_without_a_gpu_auto_is_the_processor() -> None:
+    device = TorchDevice(Device("auto"))
+    assert (device.is_gpu, device.at) == (False, torch.device("cpu"))
+
+
+def on_a_stand_in(monkeypatch: pytest.MonkeyPatch, lost: bool = False) -> TorchDevice:
+    """A device whose GPU is always ready, or lost once somebody has waited for it in vain."""
+
+    def wait(_at: Any) -> None:
+        if lost:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+
+    device = TorchDevice(Device("cpu"))
+    device.is_gpu, device.at, device._most_bytes = True, torch.device("cuda", 0), 64 << 20
+    monkeypatch.setattr(torch.cuda, "synchronize", wait)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _at: (100 << 20, 80_000 << 20))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _at: 7 << 20)
+    return device
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory. Tried"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when")]
+)
+def test_too_large_a_batch_is_told_with_what_the_gpu_has(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    device = on_a_stand_in(monkeypatch)
+    said = (
+        "is too much for the memory of cuda:0: of its 80000 MiB 100 are free, the model holds 7 MiB and may use up to"
+    )
+    with pytest.raises(ModelFailed, match=f"a batch of 9 rows {said} 64 MiB .MODELOG_SERVING_TORCH_DEVICE_MEMORY_MB"):
+        device.done(failing(error), "a batch of 9 rows")
+    with pytest.raises(NotAllowed, match=f"the model file cannot be loaded: the model {said}"):
+        device.hold(failing(error))
+    assert device.done(lambda: 5, "one more") == 5
+
+
+def test_a_gpu_that_is_lost_ends_the_process_and_other_errors_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        on_a_stand_in(monkeypatch).done(failing(wrong), "rows")
+    lost = RuntimeError("CUDA error: device-side assert triggered")
+    with pytest.raises(ModelDied, match="cannot use cuda:0 any more, and is loaded anew: CUDA error: device-side"):
+        on_a_stand_in(monkeypatch, lost=True).done(failing(lost), "rows")

@@ -20,7 +20,7 @@ import torch
 import transformers
 from modelog_common.domain.errors import Invalid, NotAllowed
 from modelog_serving.deployment.signature import Signature, TensorSpec
-from text_suite import TEXTS, TextCase, TextRuntimeSuite, from_a_process_of_its_own
+from text_suite import DEVICE, TEXTS, TextCase, TextRuntimeSuite, from_a_process_of_its_own
 
 transformers.logging.set_verbosity_error()
 torch.set_num_threads(1)
@@ -59,7 +59,7 @@ def pipeline(task: str) -> Any:
         gpt = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "bos_token_id": 2, "eos_token_id": 3}
         model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=len(WORDS), **gpt, pad_token_id=0))
         model.generation_config.max_new_tokens = 6
-    return transformers.pipeline(task, model=model.eval(), tokenizer=tokenizer(), device="cpu")
+    return transformers.pipeline(task, model=model.eval(), tokenizer=tokenizer(), device=DEVICE.name)
 
 
 def zipped(write: Callable[[Path], Any]) -> bytes:

@@ -36,6 +36,10 @@ def runtimes_of(own: ServingSettings, folder: Path) -> RayRuntimes:
         raise Invalid.field(
             f"{PREFIX}WORKERS", f"is {own.workers}; {with_ray} allowed is 1: replicas compute, one process answers"
         )
+    if own.torch_device != "cpu":
+        raise Invalid.field(
+            f"{PREFIX}TORCH_DEVICE", f"is {own.torch_device!r}; {with_ray} allowed is cpu: replicas ask Ray for no GPU"
+        )
     cluster = Cluster(own.ray_address, own.ray_installation, own.ray_cpus)
     return RayRuntimes(cluster, folder, own.threads, own.limits)
 

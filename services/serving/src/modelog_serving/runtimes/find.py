@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Lock
@@ -15,7 +15,7 @@ from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.composite import CHAIN, ENSEMBLE
 from modelog_serving.engine.failed import NeedsApproval, NoRuntime
 from modelog_serving.engine.runtime import Model, Runtime
-from modelog_serving.worker.limits import Limits
+from modelog_serving.worker.limits import CPU, Device, Limits
 
 if TYPE_CHECKING:
     # A model's own process has no folder, and does without what this imports.
@@ -28,7 +28,8 @@ class Kind:
 
     `own_process` says which files run in a process of their own: all, none, or those that the module calls risky.
     `texts` says that it takes and gives them; the others are of numbers. `engines` says that something else than the
-    library may answer, `maps` that what is made of a file may lie beside it, for all processes.
+    library may answer, `maps` that what is made of a file may lie beside it, for all processes;
+    `gpus` that it may compute on a GPU.
     """
 
     module: str
@@ -38,6 +39,7 @@ class Kind:
     texts: bool = False
     engines: bool = False
     maps: bool = False
+    gpus: bool = False
 
 
 KINDS = {
@@ -47,10 +49,10 @@ KINDS = {
     "sklearn": Kind("sklearn_runtime", ("sklearn", "skops", "cloudpickle", "pandas"), "sklearn", "risky"),
     "python_function": Kind("python_runtime", ("cloudpickle", "pandas"), "python", "all", texts=True),
     "river": Kind("river_runtime", ("river", "cloudpickle"), "river", "all"),
-    "pytorch": Kind("torch_runtime", ("torch",), "torch", "all"),
+    "pytorch": Kind("torch_runtime", ("torch",), "torch", "all", gpus=True),
     "tensorflow": Kind("tensorflow_runtime", ("tensorflow",), "tensorflow", "all"),
     "transformers": Kind(
-        "transformers_runtime", ("transformers", "torch", "safetensors"), "transformers", "all", texts=True
+        "transformers_runtime", ("transformers", "torch", "safetensors"), "transformers", "all", texts=True, gpus=True
     ),
 }
 
@@ -77,10 +79,13 @@ class LazyRuntimes:
 
     `limits` are those of models in processes of their own; without any, all run in this process, which is that of one.
     `beside` is where large arrays are kept for all processes that load the same files; without it each has its own.
+    `device` is where models in this process compute that may use a GPU; for those in their own the limits say it.
     """
 
-    def __init__(self, threads: int = 1, limits: Limits | None = None, beside: Beside | None = None) -> None:
-        self._threads, self._limits, self._beside = threads, limits, beside
+    def __init__(
+        self, threads: int = 1, limits: Limits | None = None, beside: Beside | None = None, device: Device = CPU
+    ) -> None:
+        self._threads, self._limits, self._beside, self._device = threads, limits, beside, device
         self._found: dict[tuple[str, bool], Runtime] = {}
         self._turn = Lock()
 
@@ -111,13 +116,16 @@ class LazyRuntimes:
             return self._here(kind)
         from modelog_serving.worker.isolated import IsolatingRuntime
 
-        isolating = IsolatingRuntime(flavor, self._threads, self._limits)
+        limits = self._limits if kind.gpus else replace(self._limits, device=CPU)
+        isolating = IsolatingRuntime(flavor, self._threads, limits)
         if kind.own_process == "all":
             return isolating
         return ByFile(self._here(kind), isolating, _module(kind).risky)
 
     def _here(self, kind: Kind) -> Runtime:
-        own = {"beside": self._beside} if kind.maps else {}
+        own: dict[str, Any] = {"beside": self._beside} if kind.maps else {}
+        if kind.gpus:
+            own["device"] = self._device
         made: Runtime = _module(kind).runtime(self._threads, **own)
         return made
 

@@ -24,7 +24,9 @@ from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.runtimes.feeds import WrongAnswer, first_line
 from modelog_serving.runtimes.folder import the_one_with, unpacked
+from modelog_serving.runtimes.torch_device import TorchDevice
 from modelog_serving.runtimes.transformers_task import FEATURES, FILL_MASK, Task, task_of
+from modelog_serving.worker.limits import CPU, Device
 
 HOW = (
     "save it with save_pretrained(FOLDER, safe_serialization=True), which needs no approval; or have the version "
@@ -50,9 +52,10 @@ class Texts:
     tokens: Callable[[Sequence[str]], int]
     most_tokens: int
     has_texts: bool
+    device: TorchDevice
 
     def predict(self, rows: Matrix) -> Matrix:
-        """Raises Invalid for a text that is too long, or that the pipeline refuses."""
+        """Raises Invalid for a text that is too long or refused by the pipeline, and what `TorchDevice.done` does."""
         found = [self._row(number, row) for number, row in enumerate(rows.tolist())]
         made: Matrix = np.empty((len(found), len(found[0])), OBJECT if self.has_texts else np.float32)
         for number, cells in enumerate(found):
@@ -64,24 +67,28 @@ class Texts:
         if count > self.most_tokens:
             raise Invalid.field("inputs", f"row {number} has {count} tokens; this model takes up to {self.most_tokens}")
         try:
-            with torch.inference_mode():
-                return self.cells(self.ask(row[0] if len(row) == 1 else dict(zip(PAIR, row, strict=True))))
+            return self.device.done(lambda: self._cells(row), f"a text of {count} tokens")
         except (RuntimeError, ValueError, IndexError, transformers.pipelines.PipelineException) as error:
             raise Invalid.field(
                 "inputs", f"hold what this model cannot take, in row {number}: {first_line(error)}"
             ) from error
 
+    def _cells(self, row: Sequence[str]) -> Sequence[str | float]:
+        with torch.inference_mode():
+            return self.cells(self.ask(row[0] if len(row) == 1 else dict(zip(PAIR, row, strict=True))))
+
 
 class TransformersRuntime:
-    """The adapter for flavor "transformers"; `threads` is how many threads one prediction uses."""
+    """The adapter for flavor "transformers"; `threads` is how many threads one prediction uses on the processor."""
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, device: Device = CPU) -> None:
+        self._device = device
         torch.set_num_threads(threads)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
 
     def load(self, content: bytes, signature: Signature, approved: bool) -> Texts:
-        names = _inputs(signature)
+        names, device = _inputs(signature), TorchDevice(self._device)
         with unpacked(content) as top:
             pickled = sorted(file.relative_to(top) for file in top.rglob("*") if file.suffix in PICKLES)
             if pickled and not approved:
@@ -90,7 +97,7 @@ class TransformersRuntime:
                     f"it: {HOW}"
                 )
             folder = the_one_with(top, "config.json")
-            pipeline, task = _pipeline(folder, approved)
+            pipeline, task = _pipeline(folder, approved, device)
         cells = task.cells(pipeline, signature.outputs)
         made = Texts(
             _asking(pipeline, task),
@@ -98,6 +105,7 @@ class TransformersRuntime:
             _counting(pipeline.tokenizer),
             _most_tokens(pipeline),
             any(spec.datatype == TEXT for spec in signature.outputs),
+            device,
         )
         if len(names) > 1 and not task.takes_pairs:
             raise NotAllowed(f"the model file is of the task {task.name!r}, which takes one text, and not a pair")
@@ -117,7 +125,7 @@ def _inputs(signature: Signature) -> list[str]:
     return names
 
 
-def _pipeline(folder: Path, approved: bool) -> tuple[Any, Task]:
+def _pipeline(folder: Path, approved: bool, device: TorchDevice) -> tuple[Any, Task]:
     tokenizer = folder.parent / COMPONENTS
     # Nothing is asked of a hub, whatever the files name.
     quiet: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -128,7 +136,8 @@ def _pipeline(folder: Path, approved: bool) -> tuple[Any, Task]:
             folder, config=config, dtype=torch.float32, use_safetensors=None if approved else True, **quiet
         )
         words = transformers.AutoTokenizer.from_pretrained(tokenizer if tokenizer.is_dir() else folder, **quiet)
-        return transformers.pipeline(task.name, model=model.eval(), tokenizer=words, device="cpu"), task
+        there = device.hold(model.eval().to)
+        return transformers.pipeline(task.name, model=there, tokenizer=words, device=device.at), task
     except NotAllowed:
         raise
     except Exception as error:  # whatever is in the files

@@ -52,7 +52,7 @@ def main() -> None:
                 said, answers = learned(states[0], bytes(body[:size]), wire.matrix_of(told, body[size:]))
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(link, said, answers)
-        if said.kind == wire.NO_MEMORY:
+        if said.kind in (wire.NO_MEMORY, wire.DIED):
             return
 
 
@@ -65,7 +65,9 @@ def _content(file: int) -> bytes:
 def _loaded(load: wire.Load, content: bytes, link: socket.socket) -> Model | None:
     """Says how it went."""
     try:
-        model = LazyRuntimes(load.threads).of(load.flavor).load(content, load.signature, load.approved)
+        model = (
+            LazyRuntimes(load.threads, device=load.device).of(load.flavor).load(content, load.signature, load.approved)
+        )
     except ModelogError as error:
         wire.send(link, wire.Said(wire.REFUSED, str(error)))
     except MemoryError:

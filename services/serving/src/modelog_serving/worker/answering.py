@@ -6,6 +6,7 @@ import numpy as np
 from modelog_common.domain.errors import Invalid, NotAllowed
 
 from modelog_serving.deployment.signature import TEXT, Signature
+from modelog_serving.engine.failed import ModelDied, ModelFailed
 from modelog_serving.engine.runtime import Matrix, Model
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.worker import wire
@@ -53,5 +54,9 @@ def _wrong(error: Exception) -> wire.Said:
             return wire.Said(wire.INVALID, str(error))
         case MemoryError():
             return wire.Said(wire.NO_MEMORY)
+        case ModelDied():
+            return wire.Said(wire.DIED, str(error))
+        case ModelFailed():
+            return wire.Said(wire.FAILED, str(error))
         case _:
             return wire.Said(wire.FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:500])

@@ -164,7 +164,15 @@ class IsolatingRuntime:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - it is needed as long as the model is
         file.write(content)
         file.flush()
-        load = Load(self._flavor, signature, approved, self._threads, self._limits.memory_bytes, self._limits.predict_s)
+        load = Load(
+            self._flavor,
+            signature,
+            approved,
+            self._threads,
+            self._limits.memory_bytes,
+            self._limits.predict_s,
+            self._limits.device,
+        )
         return Isolated(Home(file, load, self._limits))
 
 

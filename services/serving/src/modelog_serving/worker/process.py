@@ -25,13 +25,16 @@ from modelog_serving.worker.limits import Limits
 # A model has no business with what lets one into other services; this is no protection from one that looks for it.
 _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY")
 _QUIET = {
-    "CUDA_VISIBLE_DEVICES": "",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TOKENIZERS_PARALLELISM": "false",
     # Nothing is fetched that the artifact does not hold.
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
 }
+# Frameworks that see a GPU take it, and TensorFlow all of its memory.
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+# So that matrices are multiplied in the same way each time: https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+_ON_GPU = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 # Of what a process may hold beyond what it held when it was loaded.
 MOST_GROWTH = 0.75
 
@@ -53,7 +56,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "modelog_serving.worker", str(theirs.fileno()), str(file.fileno())],
                 pass_fds=(theirs.fileno(), file.fileno()),
-                env=environment(load.threads) | {"TMPDIR": folder.name} | dict(added),
+                env=environment(load.threads, gpus=load.device.name != "cpu") | {"TMPDIR": folder.name} | dict(added),
                 stdin=subprocess.DEVNULL,
                 stdout=2,
             )
@@ -130,6 +133,9 @@ class Worker:
             self._end()
             most = self._limits.memory_bytes >> 20
             raise ModelDied(OUTGREW, f"the model needs more than the {most} MiB that it may use, when asked {what}")
+        if said.kind == wire.DIED:
+            self._end()
+            raise ModelDied(DIED, said.text)
         return said, body
 
 
@@ -159,11 +165,12 @@ def how_ended(process: subprocess.Popen[bytes]) -> str:
         return "said no more"
 
 
-def environment(threads: int) -> dict[str, str]:
-    """What a model's process is told of this one's."""
+def environment(threads: int, *, gpus: bool = False) -> dict[str, str]:
+    """What a model's process is told of this one's; without `gpus` it sees none, whatever the framework would take."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("MODELOG_") and not any(word in name.upper() for word in _SECRETS)
     }
-    return kept | _QUIET | {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+    quiet = _QUIET | (_ON_GPU if gpus else _NO_GPU)
+    return kept | quiet | {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}

@@ -13,6 +13,7 @@ from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.runtime import Matrix
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.learning.terms import Seen
+from modelog_serving.worker.limits import CPU, Device
 
 _SIZES = struct.Struct("<IQ")
 
@@ -26,6 +27,7 @@ class Load(msgspec.Struct, frozen=True):
     threads: int
     memory_bytes: int
     predict_s: float
+    device: Device = CPU
 
 
 class Rows(msgspec.Struct, frozen=True, tag=True):
@@ -71,7 +73,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 LOADED, ANSWER, LEARNED, REFUSED, INVALID = "loaded", "answer", "learned", "refused", "invalid"
-FAILED, NO_MEMORY = "failed", "no memory"
+FAILED, NO_MEMORY, DIED = "failed", "no memory", "died"
 NOTHING = Rows("<f4", 0, 0)
 
 
