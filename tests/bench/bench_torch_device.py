@@ -1,10 +1,11 @@
-"""What a model of PyTorch takes for a batch on the processor and on a GPU, asked in its own process as serving asks it.
+"""What a model of PyTorch, and a pipeline of texts, takes for a batch on the processor and on a GPU.
 
     python tests/bench/bench_torch_device.py [auto|cuda:N]
 
-It needs torch, numpy, and the packages of serving and the SDK; without a GPU it measures the processor alone. Each
-figure is the median of at most TIMES calls of `Isolated.predict`: the rows' way to the model's process, onto the GPU
-and back, and the computing, until the answers are there. Nothing else ought to run meanwhile; no peer does this.
+It needs torch, transformers, and the packages of serving and the SDK; without a GPU it measures the processor alone.
+Each figure is the median of at most TIMES calls of `Isolated.predict`, which is how serving asks: the rows' way to the
+model's process, onto the GPU and back, and the computing, until the answers are there. Nothing else ought to run
+meanwhile; no peer does this.
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ import statistics
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import tokenizers
 import torch
+import transformers
 from modelog.gpus import Gpus
 from modelog_serving.deployment.signature import Signature, TensorSpec
 from modelog_serving.engine.runtime import Matrix, Model
@@ -28,6 +35,8 @@ from modelog_serving.runtimes.find import LazyRuntimes
 from modelog_serving.worker.limits import Device, Limits
 
 ROWS = (1, 32, 256)
+TEXTS = (1, 32)
+WORDS = ("[PAD]", "[UNK]", "the", "flight", "is", "late", "on", "time", "rain", "and", "wind", "for", "ice")
 TIMES, TIMED_S = 50, 4.0
 MEMORY = "gpu_0_memory_usage_megabytes"
 
@@ -75,6 +84,21 @@ def exported(kind: Any) -> bytes:
     return target.getvalue()
 
 
+def pipeline() -> bytes:
+    """A classification of texts as large as BERT's base (86 million weights), as one file; the weights are random."""
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, unk_token="[UNK]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
+    torch.manual_seed(7)
+    model = transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=len(WORDS))).eval()
+    target = io.BytesIO()
+    with TemporaryDirectory() as made, zipfile.ZipFile(target, "w") as packed:
+        transformers.pipeline("text-classification", model=model, tokenizer=tokenizer).save_pretrained(made)
+        for file in sorted(Path(made).iterdir()):
+            packed.write(file, file.name)
+    return target.getvalue()
+
+
 def timed_ms(model: Model, rows: Matrix) -> float:
     for _ in range(3):
         model.predict(rows)
@@ -86,19 +110,44 @@ def timed_ms(model: Model, rows: Matrix) -> float:
     return statistics.median(took) * 1e3
 
 
-def measured(kind: Any, content: bytes, device: str, threads: int) -> Sequence[float]:
-    """Milliseconds for each of ROWS; what loading took and held is printed."""
-    width = int(np.prod(kind.shape))
+@dataclass(frozen=True)
+class Case:
+    """`rows` are as many as are asked at most, `sizes` how many of them at once."""
+
+    name: str
+    flavor: str
+    content: bytes
+    signature: Signature
+    rows: Matrix
+    sizes: Sequence[int]
+
+
+def of_numbers(kind: Any) -> Case:
     signature = Signature((TensorSpec("x", "FP32", (-1, *kind.shape)),), (TensorSpec("y", "FP32", (-1, 10)),))
+    draw = np.random.default_rng(0).normal(size=(max(ROWS), int(np.prod(kind.shape)))).astype(np.float32)
+    return Case(kind.__name__, "pytorch", exported(kind), signature, draw, ROWS)
+
+
+def of_texts() -> Case:
+    """20 words each."""
+    signature = Signature((TensorSpec("text", "BYTES", (-1,)),), (TensorSpec("y", "FP32", (-1, 2)),))
+    draw = np.random.default_rng(0).choice(WORDS[2:], size=(max(TEXTS), 20))
+    texts: Any = np.array([" ".join(words) for words in draw], object).reshape(-1, 1)
+    return Case("Texts", "transformers", pipeline(), signature, texts, TEXTS)
+
+
+def measured(case: Case, device: str, threads: int) -> Sequence[float]:
+    """Milliseconds for each of the sizes; what loading took and held is printed."""
     before, began = Gpus().sample().get(MEMORY, 0.0), time.perf_counter()
-    model = LazyRuntimes(threads, Limits(device=Device(device))).of("pytorch").load(content, signature, True)
+    runtime = LazyRuntimes(threads, Limits(device=Device(device))).of(case.flavor)
+    model = runtime.load(case.content, case.signature, True)
     loaded_s, held = time.perf_counter() - began, Gpus().sample().get(MEMORY, 0.0) - before
-    draw = np.random.default_rng(0).normal(size=(max(ROWS), width)).astype(np.float32)
-    found = [timed_ms(model, draw[:rows]) for rows in ROWS]
+    found = [timed_ms(model, case.rows[:rows]) for rows in case.sizes]
     print(
-        f"{kind.__name__:9} {device:7} {threads:2} threads   "
+        f"{case.name:9} {device:7} {threads:2} threads   "
         + "   ".join(
-            f"{rows:3} rows {ms:8.2f} ms {rows / ms * 1e3:9,.0f} rows/s" for rows, ms in zip(ROWS, found, strict=True)
+            f"{rows:3} rows {ms:8.2f} ms {rows / ms * 1e3:9,.0f} rows/s"
+            for rows, ms in zip(case.sizes, found, strict=True)
         )
         + f"   loaded in {loaded_s:.1f} s, {held:,.0f} MB of the GPU",
         flush=True,
@@ -112,12 +161,11 @@ def main() -> None:
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
     cores = len(os.sched_getaffinity(0))
     print(f"PyTorch {torch.__version__}, {gpu or 'no GPU'}, {cores} cores, load {os.getloadavg()[0]:.1f}", flush=True)
-    for kind in (Wide, Pictures):
-        content = exported(kind)
-        alone = measured(kind, content, "cpu", 1)
-        measured(kind, content, "cpu", cores)
+    for case in (of_numbers(Wide), of_numbers(Pictures), of_texts()):
+        alone = measured(case, "cpu", 1)
+        measured(case, "cpu", cores)
         if gpu:
-            there = measured(kind, content, wanted, 1)
+            there = measured(case, wanted, 1)
             print("          times one thread:", ", ".join(f"{a / b:.1f}" for a, b in zip(alone, there, strict=True)))
 
 

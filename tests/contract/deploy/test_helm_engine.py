@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import kubernetes_validate
 import pytest
 from helm_python import HelmRenderError, HelmValuesError
 from modelog_serving.settings import PREFIX, ServingSettings, load_serving_settings
+from modelog_serving.worker.limits import Device
 
 # The chart itself says where replicas run, and not on Ray, which its images lack; a replica is told by serving what it
 # answers for.
@@ -43,11 +45,32 @@ def test_serving_reads_what_was_given(chart: Any, monkeypatch: pytest.MonkeyPatc
     assert not [name for name in rendered.settings("registry") if name.startswith(PREFIX)]
 
 
+def test_a_gpu_is_asked_for_and_used(chart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    amounts = {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": 1}}
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    where = {"nodeSelector": {"gpu": "l4"}, "tolerations": [taint], "resources": amounts}
+    rendered = chart.render({"serving": {**where, "engine": {"torchDevice": "cuda:0", "torchDeviceMemoryMb": 4096}}})
+    for manifest in rendered.manifests:
+        kubernetes_validate.validate(manifest, "1.25", strict=True)
+    pod = rendered.pod("serving")
+    assert (pod["tolerations"], pod["nodeSelector"]) == ([taint], {"gpu": "l4"})
+    assert rendered.container("serving")["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert "tolerations" not in rendered.pod("registry")
+    for name, text in rendered.settings("serving").items():
+        if name.startswith(PREFIX):
+            monkeypatch.setenv(name, text)
+    assert load_serving_settings().limits.device == Device("cuda:0", 4096 << 20)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"serving": {"engine": {"workers": 31}}}, "'/serving/engine/workers'"),
         ({"serving": {"engine": {"wrkers": 2}}}, "additional properties 'wrkers' not allowed"),
+        (
+            {"serving": {"engine": {"torchDevice": "gpu"}}},
+            "'/serving/engine/torchDevice': 'gpu' does not match pattern",
+        ),
         ({"serving": {"engine": {"threads": 0}}}, "'/serving/engine/threads': minimum: got 0, want 1"),
     ],
 )

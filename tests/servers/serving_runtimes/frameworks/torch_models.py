@@ -229,6 +229,8 @@ def test_a_gpu_that_is_lost_ends_the_process_and_other_errors_do_not(monkeypatch
     wrong = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         on_a_stand_in(monkeypatch).done(failing(wrong), "rows")
-    lost = RuntimeError("CUDA error: device-side assert triggered")
-    with pytest.raises(ModelDied, match="cannot use cuda:0 any more, and is loaded anew: CUDA error: device-side"):
+    lost = RuntimeError("The following operation failed\nRuntimeError: CUDA error: device-side assert triggered\n")
+    with pytest.raises(
+        ModelDied, match="cannot use cuda:0 any more, and is loaded anew: RuntimeError: CUDA error: device"
+    ):
         on_a_stand_in(monkeypatch, lost=True).done(failing(lost), "rows")

@@ -72,8 +72,9 @@ class TorchDevice:
         try:
             torch.cuda.synchronize(self.at)
         except RuntimeError:
-            why = str(error).splitlines()[0][:300]
-            raise ModelDied(DIED, f"the model cannot use {self.at} any more, and is loaded anew: {why}") from None
+            raise ModelDied(
+                DIED, f"the model cannot use {self.at} any more, and is loaded anew: {_reason(error)}"
+            ) from None
 
     def _too_large(self, what: str) -> str:
         free, total = torch.cuda.mem_get_info(self.at)
@@ -83,6 +84,12 @@ class TorchDevice:
             f"{what} is too much for the memory of {self.at}: of its {total >> 20} MiB {free >> 20} are free, "
             f"the model holds {own >> 20} MiB and may use {most}"
         )
+
+
+def _reason(error: RuntimeError) -> str:
+    """TorchScript says first where it was, and CUDA's words only later."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return next((line for line in lines if "CUDA" in line), lines[0])[:300]
 
 
 def _seen(count: int) -> str:
