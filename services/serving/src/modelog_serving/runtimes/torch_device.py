@@ -25,9 +25,11 @@ class TorchDevice:
     """The place that the settings name; raises NotAllowed when it is not there."""
 
     def __init__(self, wanted: Device) -> None:
+        self.is_gpu, self.at = False, torch.device("cpu")
+        if wanted.name == "cpu":
+            return
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if wanted.name == "cpu" or (wanted.name == "auto" and not count):
-            self.is_gpu, self.at = False, torch.device("cpu")
+        if wanted.name == "auto" and not count:
             return
         number = int(wanted.name.partition(":")[2] or 0)
         if number >= count:
