@@ -90,7 +90,7 @@ EXAMPLES: Sequence[DeploymentEvent] = (
         "bob",
         AT,
     ),
-    ScalingSet(ID, "flights", "flight-delay", Scaling(2, 8, 4.5, 0.0, 0, 120, True, 600), "rush", "bob", AT),
+    ScalingSet(ID, "flights", "flight-delay", Scaling(2, 8, 4.5, 0.0, 0, 120, True, 600, 1), "rush", "bob", AT),
     ReplicasChanged(ID, "flights", "kubernetes", 3, 0, ("1 pod: Unschedulable: no room",), AT),
     DeploymentStopped(ID, "flights", "bob", "over", AT),
 )

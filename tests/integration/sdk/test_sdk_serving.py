@@ -170,6 +170,13 @@ def test_a_deployment_is_scaled_and_exported_on_the_command_line(run: Any, deplo
     assert [one["kind"] for one in made] == kinds
     (service,) = yaml.safe_load_all(run("deploy", "export", deployed, "--format", "kserve").output)
     assert service["spec"]["predictor"]["maxReplicas"] == 8
+    told = run("deploy", "scale", deployed, "--gpus", 2).output
+    assert f"{deployed} may have 1 to 1 replicas, each with 2 GPUs." in told
+    (pod, *_) = yaml.safe_load_all(run("deploy", "export", deployed).output)
+    (container,) = pod["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert "GPUs are asked for in Kubernetes only" in run("deploy", "status", deployed).output
+    assert "scaling.gpus: is 17" in run("deploy", "scale", deployed, "--gpus", 17, status=1).stderr
     assert "kubernetes or kserve" in run("deploy", "export", deployed, "--format", "helm", status=1).stderr
 
 

@@ -119,6 +119,25 @@ async def test_a_round_that_finds_all_as_it_should_be_writes_nothing(world: Worl
     assert written(world.cluster) == before
 
 
+async def test_pods_ask_for_the_gpus_that_were_set_until_none_are(world: World) -> None:
+    await world.deploy()
+    await world.do(SetScaling("flights", Scaling(gpus=2)))
+    await world.round()
+    name = await world.named()
+
+    def asked() -> dict[str, str]:
+        (container,) = world.live(name)["spec"]["template"]["spec"]["containers"]
+        return {what: amount for what, amount in container["resources"]["limits"].items() if what != "memory"}
+
+    assert asked() == {"nvidia.com/gpu": "2"}
+    before = written(world.cluster)
+    await world.round()
+    assert written(world.cluster) == before, "it is as it was wanted"
+    await world.do(SetScaling("flights", Scaling()))
+    await world.round()
+    assert asked() == {}
+
+
 async def test_new_traffic_changes_no_pod(world: World) -> None:
     await world.deploy()
     await world.round()
@@ -228,7 +247,9 @@ async def test_the_api_refuses_none_of_the_kinds(world: World) -> None:
     from modelog_serving.kubernetes.pods import template_of
 
     await world.deploy()
-    deployment = await world.do(SetScaling("flights", Scaling(1, 3, target_concurrency=2, target_latency_ms=0.5)))
+    deployment = await world.do(
+        SetScaling("flights", Scaling(1, 3, target_concurrency=2, target_latency_ms=0.5, gpus=1))
+    )
     template = template_of(world.settings, Settings(data_dir=world.folder))
     by_name = {kind.name: kind for kind in KINDS}
     made = objects("acme", deployment, template, world.settings)

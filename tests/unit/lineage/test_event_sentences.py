@@ -54,6 +54,11 @@ def test_sentences_say_who_did_what() -> None:
     assert told("monitoring.WindowEvaluated") == (
         "flights judged 2013-04: 27,007 predictions, AUC 0.696, 1 drifted feature - drift and quality alert"
     )
+    scaled = [json.loads((CONTRACT / f"serving/golden/serving.ScalingSet.{n}.json").read_text()) for n in (1, 2)]
+    assert [SENTENCES["serving.ScalingSet"].one(golden["payload"]) for golden in scaled] == [
+        "bob lets flights have 2 to 8 replicas: rush",
+        "bob lets flights have 2 to 8 replicas, each with 1 GPU: rush",
+    ]
 
 
 def test_a_channels_address_is_not_told() -> None:

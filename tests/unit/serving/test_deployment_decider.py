@@ -193,6 +193,7 @@ def test_scaling_is_set_and_setting_it_twice_is_once() -> None:
         (Scaling(3, 2), "scaling.max_replicas: is 2; it must be from 3 to 1000"),
         (Scaling(1, 2), "scaling.target_concurrency: is not given, nor is target_latency_ms"),
         (Scaling(1, 2, target_latency_ms=-1), "scaling.target_latency_ms: is -1; it must be 0, for none, or more"),
+        (Scaling(1, 1, gpus=17), "scaling.gpus: is 17; it must be from 0 to 16, for each replica"),
         (Scaling(1, 1, down_cooldown_s=3601), "scaling.down_cooldown_s: is 3601; it must be from 0 to 3600"),
     ],
 )

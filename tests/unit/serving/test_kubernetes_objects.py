@@ -107,6 +107,25 @@ def test_kserve_gets_our_process_as_its_predictor(tmp_path: Path) -> None:
     assert MANAGED_BY not in service["metadata"]["labels"], "serving would take it for its own, and delete it"
 
 
+def test_pods_of_a_deployment_ask_for_its_gpus_and_compute_there(tmp_path: Path) -> None:
+    from_file = tmp_path / "pod.json"
+    env = [{"name": "MODELOG_SERVING_TORCH_DEVICE", "value": "cpu"}]
+    limits = {"memory": "8Gi"}
+    container = {"name": "serving", "image": "a:1", "env": env, "resources": {"limits": limits}}
+    from_file.write_text(json.dumps({"containers": [container]}))
+    for gpus, device, asked in ((0, "cpu", limits), (2, "cuda", {**limits, "nvidia.com/gpu": "2"})):
+        deployment = scaled(Scaling(gpus=gpus))
+        pod = made(tmp_path, deployment, pod_file=from_file)["Deployment", name_of(FLIGHTS)]["spec"]["template"]["spec"]
+        told = KubernetesSettings(pod_file=from_file)
+        template = template_of(told, Settings(data_dir=tmp_path))
+        predictor = inference_service("acme", deployment, template, told)["spec"]["predictor"]
+        for (seen,) in (pod["containers"], predictor["containers"]):
+            assert seen["resources"]["limits"] == asked
+            set_to = [entry["value"] for entry in seen["env"] if entry["name"] == "MODELOG_SERVING_TORCH_DEVICE"]
+            assert set_to == [device]
+    assert "nvidia.com/gpu" not in json.dumps(list(map(str, made(tmp_path).values())))
+
+
 def test_a_pod_starts_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "pod.json"
     file.write_text(

@@ -53,6 +53,10 @@ EVENTS = EventTypes(
         VersionTried,
         TrialAsked,
     ),
-    # Before, each answer was a leaf.
-    {("serving.PredictionsSealed", 1): lambda fields: {**fields, "leaves": 0}},
+    {
+        # Before, each answer was a leaf.
+        ("serving.PredictionsSealed", 1): lambda fields: {**fields, "leaves": 0},
+        # Before, no deployment asked for GPUs.
+        ("serving.ScalingSet", 1): lambda fields: {**fields, "scaling": {**fields["scaling"], "gpus": 0}},
+    },
 )

@@ -64,9 +64,13 @@ class Deployments:
         down_cooldown_s: int = 300,
         scale_to_zero: bool = False,
         idle_s: int = 300,
+        gpus: int = 0,
         reason: str = "",
     ) -> Deployment:
-        """Let the deployment have so many replicas, by the requests under way in each or the time to an answer."""
+        """Let the deployment have so many replicas, by the requests under way in each or the time to an answer.
+
+        In Kubernetes each has `gpus` GPUs for itself.
+        """
         scaling = {
             "min_replicas": min_replicas,
             "max_replicas": max_replicas,
@@ -76,6 +80,7 @@ class Deployments:
             "down_cooldown_s": down_cooldown_s,
             "scale_to_zero": scale_to_zero,
             "idle_s": idle_s,
+            "gpus": gpus,
         }
         body = {"scaling": scaling, "reason": reason}
         return self._transport.post(f"/api/v1/deployments/{name}/scaling", Deployment, body)

@@ -95,6 +95,7 @@ def scale(
     down_cooldown_s: int = typer.Option(300, help="for so long fewer replicas must have been wanted"),
     to_zero: bool = typer.Option(False, "--to-zero", help="keep none after --idle-s without a request"),
     idle_s: int = typer.Option(300),
+    gpus: int = typer.Option(0, help="GPUs for each replica, in Kubernetes"),
     reason: str = typer.Option(""),
 ) -> None:
     """How many replicas it may have. Example: `modelog deploy scale flight-delay --min 1 --max 8 --concurrency 4`"""
@@ -109,10 +110,12 @@ def scale(
             down_cooldown_s=down_cooldown_s,
             scale_to_zero=to_zero,
             idle_s=idle_s,
+            gpus=gpus,
             reason=reason,
         )
         if found.scaling:
-            say(f"{name} may have {found.scaling.min_replicas} to {found.scaling.max_replicas} replicas.")
+            each = f", each with {found.scaling.gpus} GPUs" if found.scaling.gpus else ""
+            say(f"{name} may have {found.scaling.min_replicas} to {found.scaling.max_replicas} replicas{each}.")
 
 
 @app.command()

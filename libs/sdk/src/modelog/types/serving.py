@@ -26,6 +26,7 @@ class Scaling(Record):
     down_cooldown_s: int = 0
     scale_to_zero: bool = False
     idle_s: int = 0
+    gpus: int = 0
 
 
 class Caching(Record):

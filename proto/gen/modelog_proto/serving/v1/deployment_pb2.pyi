@@ -256,6 +256,7 @@ class Scaling(_message.Message):
     DOWN_COOLDOWN_S_FIELD_NUMBER: _builtins.int
     SCALE_TO_ZERO_FIELD_NUMBER: _builtins.int
     IDLE_S_FIELD_NUMBER: _builtins.int
+    GPUS_FIELD_NUMBER: _builtins.int
     min_replicas: _builtins.int
     max_replicas: _builtins.int
     target_concurrency: _builtins.float
@@ -268,6 +269,8 @@ class Scaling(_message.Message):
     scale_to_zero: _builtins.bool
     """No replica is left after idle_s without a request."""
     idle_s: _builtins.int
+    gpus: _builtins.int
+    """GPUs that each replica has for itself, in Kubernetes; 0 for what all pods are given there."""
     def __init__(
         self,
         *,
@@ -279,10 +282,11 @@ class Scaling(_message.Message):
         down_cooldown_s: _builtins.int | None = ...,
         scale_to_zero: _builtins.bool = ...,
         idle_s: _builtins.int | None = ...,
+        gpus: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s", "_idle_s", b"_idle_s", "down_cooldown_s", b"down_cooldown_s", "idle_s", b"idle_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s", "_idle_s", b"_idle_s", "down_cooldown_s", b"down_cooldown_s", "idle_s", b"idle_s", "max_replicas", b"max_replicas", "min_replicas", b"min_replicas", "scale_to_zero", b"scale_to_zero", "target_concurrency", b"target_concurrency", "target_latency_ms", b"target_latency_ms", "up_cooldown_s", b"up_cooldown_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s", "_idle_s", b"_idle_s", "down_cooldown_s", b"down_cooldown_s", "gpus", b"gpus", "idle_s", b"idle_s", "max_replicas", b"max_replicas", "min_replicas", b"min_replicas", "scale_to_zero", b"scale_to_zero", "target_concurrency", b"target_concurrency", "target_latency_ms", b"target_latency_ms", "up_cooldown_s", b"up_cooldown_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__down_cooldown_s: _TypeAlias = _typing.Literal["down_cooldown_s"]  # noqa: Y015
     _WhichOneofArgType__down_cooldown_s: _TypeAlias = _typing.Literal["_down_cooldown_s", b"_down_cooldown_s"]  # noqa: Y015

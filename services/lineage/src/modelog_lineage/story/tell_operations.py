@@ -46,7 +46,8 @@ def _stopped(p: Payload) -> str:
 def _scaling(p: Payload) -> str:
     s = p["scaling"]
     bounds = f"{word(s['min_replicas'])} to {word(s['max_replicas'])} replicas"
-    return f"{word(p['by'])} lets {word(p['name'])} have {bounds}{because(p['reason'])}"
+    each = f", each with {count(s['gpus'], 'GPU')}" if s.get("gpus") else ""
+    return f"{word(p['by'])} lets {word(p['name'])} have {bounds}{each}{because(p['reason'])}"
 
 
 def _caching(p: Payload) -> str:

@@ -94,18 +94,23 @@ class Live:
         """The worker processes, which answer for all deployments, and whether this one rests; where replicas run
         elsewhere, that is told of them.
         """
-        rests = self._routes.rests(route)
-        if deployment.HasField("replicas") or not (rests or self._crew is not None):
+        rests, scaling = self._routes.rests(route), route.deployment.scaling
+        in_vain = scaling is not None and scaling.gpus > 0
+        if deployment.HasField("replicas") or not (rests or in_vain or self._crew is not None):
             return
         wanted, ready = (1, 1) if self._crew is None else (self._crew.wanted, self._crew.listening)
         deployment.replicas.CopyFrom(pb.Replicas(backend=LOCAL, wanted=wanted, ready=ready))
+        if in_vain:
+            deployment.replicas.problems.append(
+                "GPUs are asked for in Kubernetes only; here models compute where MODELOG_SERVING_TORCH_DEVICE says"
+            )
         if rests:
             deployment.replicas.problems.append(
                 "it rests: nobody asked for so long that its models were let go of; the next request loads them"
             )
-        elif self._crew is not None and route.deployment.scaling is not None:
+        elif self._crew is not None and scaling is not None:
             most = len(self._crew.slots)
-            if route.deployment.scaling.max_replicas > most:
+            if scaling.max_replicas > most:
                 deployment.replicas.problems.append(
                     f"at most {most} worker processes are allowed here (MODELOG_SERVING_WORKERS)"
                 )

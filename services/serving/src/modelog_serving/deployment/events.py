@@ -61,7 +61,7 @@ class DeploymentStopped:
     at: datetime
 
 
-@event("serving.ScalingSet", version=1)
+@event("serving.ScalingSet", version=2)
 class ScalingSet:
     """From now on the deployment has replicas between these bounds."""
 

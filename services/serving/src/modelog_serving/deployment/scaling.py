@@ -1,4 +1,4 @@
-"""How many replicas a deployment may have, and what they are measured by. Pure."""
+"""How many replicas a deployment may have, what they are measured by, and their GPUs. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import msgspec
 from modelog_common.domain.errors import Invalid
 
 MOST_REPLICAS = 1000
+MOST_GPUS = 16
 # Kubernetes keeps a stabilisation window to an hour.
 LONGEST_COOLDOWN_S = 3600
 
@@ -15,7 +16,7 @@ class Scaling(msgspec.Struct, frozen=True):
     within `target_latency_ms`; a target of 0 is none.
 
     A replica is added when more were wanted for `up_cooldown_s`, and taken away when fewer were for `down_cooldown_s`.
-    With `scale_to_zero` none is left after `idle_s` without a request.
+    With `scale_to_zero` none is left after `idle_s` without a request. Each has `gpus` GPUs for itself, in Kubernetes.
     """
 
     min_replicas: int = 1
@@ -26,6 +27,7 @@ class Scaling(msgspec.Struct, frozen=True):
     down_cooldown_s: int = 300
     scale_to_zero: bool = False
     idle_s: int = 300
+    gpus: int = 0
 
 
 def check_scaling(scaling: Scaling) -> None:
@@ -37,6 +39,7 @@ def check_scaling(scaling: Scaling) -> None:
             raise Invalid.field(f"scaling.{name}", f"is {getattr(scaling, name):g}; it must be 0, for none, or more")
     for name in ("up_cooldown_s", "down_cooldown_s", "idle_s"):
         _within(name, getattr(scaling, name), 0, LONGEST_COOLDOWN_S, "")
+    _within("gpus", scaling.gpus, 0, MOST_GPUS, ", for each replica")
     if scaling.max_replicas > scaling.min_replicas and not (scaling.target_concurrency or scaling.target_latency_ms):
         raise Invalid.field(
             "scaling.target_concurrency",

@@ -7,7 +7,7 @@ from copy import deepcopy
 from modelog_serving.deployment.state import Deployment
 from modelog_serving.kubernetes.kinds import Object
 from modelog_serving.kubernetes.names import labels, name_of
-from modelog_serving.kubernetes.objects import only_of, told
+from modelog_serving.kubernetes.objects import gpus_of, only_of, told
 from modelog_serving.kubernetes.pods import pod_of
 from modelog_serving.kubernetes.settings import KubernetesSettings
 
@@ -20,7 +20,7 @@ def inference_service(tenant: str, deployment: Deployment, template: Object, set
 
     KServe itself lets one port be asked from outside, which is HTTP's; the protocol is the Open Inference Protocol.
     """
-    pod = deepcopy(pod_of(template, only_of(tenant, deployment, "")))
+    pod = deepcopy(pod_of(template, only_of(tenant, deployment, ""), gpus_of(deployment)))
     container = pod["containers"][0]
     container["name"] = CONTAINER
     container["ports"] = [port for port in container.get("ports", ()) if port["name"] == "http"]

@@ -35,6 +35,11 @@ def only_of(tenant: str, deployment: Deployment, version: str) -> str:
     return f"{tenant}/{deployment.name}" + (f"@{version}" if version else "")
 
 
+def gpus_of(deployment: Deployment) -> int:
+    """What each of its pods asks for."""
+    return deployment.scaling.gpus if deployment.scaling else 0
+
+
 def metadata(deployment: Deployment, version: str, settings: KubernetesSettings) -> Object:
     """Name and labels, and in words for what a label has no room for."""
     return {
@@ -63,10 +68,11 @@ def _deployment(
     # On the Deployment and not on its pods: these follow the log, and a new split needs no new ones.
     about["annotations"] = told(deployment)
     own = labels(deployment, settings, version)
+    pod = pod_of(template, only_of(tenant, deployment, version), gpus_of(deployment))
     spec: Object = {
         "selector": {"matchLabels": own},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "template": {"metadata": {"labels": own}, "spec": pod_of(template, only_of(tenant, deployment, version))},
+        "template": {"metadata": {"labels": own}, "spec": pod},
     }
     if deployment.scaling is None:
         spec["replicas"] = settings.replicas

@@ -14,6 +14,8 @@ from modelog_serving.kubernetes.settings import PREFIX, KubernetesSettings
 
 PORTS = {"grpc": 9000, "http": 8090, "oip": 8091}
 ONLY = "MODELOG_SERVING_ONLY"
+DEVICE = "MODELOG_SERVING_TORCH_DEVICE"
+GPU = "nvidia.com/gpu"
 DEFAULT_IMAGE = "modelog/serving:0.1.0"
 IDENTITY = "/etc/modelog/identity"
 # What a serving process is told of the platform that is no secret and no place on this machine.
@@ -30,12 +32,20 @@ def template_of(settings: KubernetesSettings, platform: Settings) -> Object:
     return pod
 
 
-def pod_of(template: Object, only: str) -> Object:
-    """The template for a pod that answers for `only`: a tenant's deployment, or one version of it."""
+def pod_of(template: Object, only: str, gpus: int = 0) -> Object:
+    """The template for a pod that answers for `only`: a tenant's deployment, or one version of it.
+
+    With `gpus` it asks for so many, and PyTorch computes there, whatever the template says.
+    """
     pod = deepcopy(template)
     container = pod["containers"][0]
-    env = [entry for entry in container.get("env", ()) if entry["name"] != ONLY]
-    container["env"] = [*env, {"name": ONLY, "value": only}]
+    own = {ONLY: only, **({DEVICE: "cuda"} if gpus else {})}
+    env = [entry for entry in container.get("env", ()) if entry["name"] not in own]
+    container["env"] = [*env, *_env(own)]
+    if gpus:
+        # Of what is no part of Kubernetes itself, the request is the limit.
+        resources = container.setdefault("resources", {})
+        resources["limits"] = {**resources.get("limits", {}), GPU: str(gpus)}
     return pod
 
 
