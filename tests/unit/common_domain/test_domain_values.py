@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from modelog_common.domain.clock import ManualClock, SystemClock
 from modelog_common.domain.context import Context
 from modelog_common.domain.errors import FieldViolation, Invalid
-from modelog_common.domain.ids import NAMESPACE, derived_id, uuid7
+from modelog_common.domain.ids import NAMESPACE, derived_id, uuid7, uuid7_text, uuid7_texts
 from modelog_common.domain.semver import SemanticVersion
 
 numbers = st.integers(0, 999_999_999)
@@ -43,6 +44,32 @@ def test_new_ids_are_version_7_and_rise_with_time() -> None:
     assert all(i.version == 7 and i.variant == "specified in RFC 4122" for i in ids)
     now_ms = datetime.now(UTC).timestamp() * 1000
     assert abs((ids[0].int >> 80) - now_ms) < 60_000
+
+
+def test_ids_that_are_made_as_texts_are_the_same_kind_of_ids() -> None:
+    texts = [*(uuid7_text() for _ in range(1000)), *uuid7_texts(1000)]
+    assert len(set(texts)) == 2000
+    ids = [UUID(text) for text in texts]
+    assert texts == [str(made) for made in ids]
+    assert all(i.version == 7 and i.variant == "specified in RFC 4122" for i in ids)
+    now_ms = datetime.now(UTC).timestamp() * 1000
+    assert all(abs((i.int >> 80) - now_ms) < 60_000 for i in ids)
+
+
+def test_a_process_that_is_forked_makes_ids_of_its_own() -> None:
+    uuid7_text()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        # The first ones that either makes now would be the same.
+        os.write(write, " ".join(uuid7_text() for _ in range(3)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as told:
+        theirs = {made[-12:] for made in told.read().split()}
+    assert len(theirs) == 3
+    assert not theirs & {uuid7_text()[-12:] for _ in range(3)}
 
 
 def test_derived_ids_depend_on_every_part() -> None:

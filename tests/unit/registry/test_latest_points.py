@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelog_common.domain.clock import milliseconds
 from modelog_common.stores.curves import Batch, Curve, block_of, curve_of
-from modelog_registry.handle.sealing import latest_of
+from modelog_registry.handle.latest import latest_of
 
 FEW = st.integers(0, 2)
 POINTS = st.lists(st.tuples(FEW, FEW, st.integers(0, 9).map(float)), min_size=1, max_size=3)

@@ -8,6 +8,7 @@ COMPILED = (
     "edge.blocks", "edge.call", "edge.connection", "edge.control", "edge.direct", "edge.frames", "edge.head",
     "edge.http1", "edge.http1_answer", "edge.http1_whole", "edge.incoming", "edge.limits", "edge.messages",
     "edge.outbox", "edge.refusal", "edge.status", "edge.stream",
+    "rpc.rules", "rpc.validate",
 )  # fmt: skip
 
 use(__name__, __path__[0], COMPILED)

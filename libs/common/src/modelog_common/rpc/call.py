@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.context import Context
-from modelog_common.domain.ids import uuid7
+from modelog_common.domain.ids import uuid7_text
 from modelog_common.security.tokens import Identity
 
 # Work that waits for something else ends this much before its caller gives up, to say what it waited for.
@@ -75,7 +75,7 @@ def command_context(clock: Clock, request_id: str = "") -> Context:
         now=clock.now(),
         actor=call.identity.user,
         tenant=call.identity.tenant,
-        request_id=request_id or call.request_id or str(uuid7()),
+        request_id=request_id or call.request_id or uuid7_text(),
         correlation_id=call.correlation_id,
         trace_id=call.trace_id,
         roles=call.identity.roles,

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 
-from modelog_common.domain.ids import uuid7
+from modelog_common.domain.ids import uuid7_text
 from modelog_common.rpc.call import call_or_none
 from modelog_common.rpc.edges import MESSAGE_BYTES
 from modelog_common.rpc.errors import error_of
@@ -96,8 +96,8 @@ class Caller:
         else:
             token = self._token() if callable(self._token) else self._token
         # However often this call is sent, it is one request: a command whose message names none happens once too.
-        found = {REQUEST_KEY: str(uuid7())}
-        found[CORRELATION_KEY] = call.correlation_id if call is not None else str(uuid7())
+        found = {REQUEST_KEY: uuid7_text()}
+        found[CORRELATION_KEY] = call.correlation_id if call is not None else uuid7_text()
         if token:
             found[AUTHORIZATION_KEY] = f"Bearer {token}"
         return found | traces.carrier(set_span_in_context(span))

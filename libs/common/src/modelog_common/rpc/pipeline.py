@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from modelog_common.domain.errors import Forbidden, Invalid, ModelogError, Unauthenticated
-from modelog_common.domain.ids import uuid7
+from modelog_common.domain.ids import uuid7_text
 from modelog_common.rpc.call import Call, calling
 from modelog_common.rpc.errors import DeadlineExceeded, Unimplemented, code_of, status_of, trailers_of
 from modelog_common.rpc.methods import Method
@@ -136,7 +136,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """Do the work as the caller, and tell how it ended: to the caller, the trace, the metrics and the log."""
         started = time.perf_counter()
         metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
-        correlation_id = metadata.get(CORRELATION_KEY, "")[:ID_LONGEST] or str(uuid7())
+        correlation_id = metadata.get(CORRELATION_KEY, "")[:ID_LONGEST] or uuid7_text()
         remaining: float | None = context.time_remaining()
         deadline_s = default_deadline_s if remaining is None else max(remaining, 0.0)
         seen: dict[str, Any] = {"method": method.path[1:], "code": "OK"}

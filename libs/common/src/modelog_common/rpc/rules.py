@@ -101,13 +101,16 @@ def _of_string(rules: Rules) -> Check:
     # RE2's \d, \w and \s are ASCII.
     pattern = re.compile(rules.pattern, re.ASCII) if rules.pattern else None
     wanted = rules.pattern_help or f"text that matches {rules.pattern}"
+    is_private = rules.private
+
+    def said(value: str) -> str:
+        return "what was given" if is_private else shown(value)
 
     def check(value: str) -> str | None:
-        said = "what was given" if rules.private else shown(value)
         if not fewest <= len(value) <= most:
-            return f"{said} has {len(value)} characters; allowed: {lengths}"
+            return f"{said(value)} has {len(value)} characters; allowed: {lengths}"
         if pattern is not None and not pattern.fullmatch(value):
-            return f"{said} is not allowed; allowed: {wanted}"
+            return f"{said(value)} is not allowed; allowed: {wanted}"
         return None
 
     return check

@@ -111,18 +111,21 @@ def _named(name: str, check: FieldCheck) -> FieldCheck:
 def _of_list(field: FieldDescriptor, rules: options_pb2.Rules) -> FieldCheck:
     name, most, fewest = field.name, rules.max_items or ITEMS_DEFAULT, rules.min_items
     check = _of_value(field, rules)
+    # Of a thousand numbers or names nothing is made that says of each that it is in order.
+    scalar = of_scalar(field, rules) if field.message_type is None else None
 
     def run(values: Any) -> Found:
         count = len(values)
         if count > most or count < fewest:
             return [(name, items_text(count, fewest, most))]
         found: Found = []
-        if check is not None:
-            for number, value in enumerate(values):
-                for path, text in check(value):
-                    found.append((join(f"{name}[{number}]", path), text))
-                if len(found) >= MOST_VIOLATIONS:
-                    break
+        if check is None or (scalar is not None and not any(map(scalar, values))):
+            return found
+        for number, value in enumerate(values):
+            for path, text in check(value):
+                found.append((join(f"{name}[{number}]", path), text))
+            if len(found) >= MOST_VIOLATIONS:
+                break
         return found
 
     return run

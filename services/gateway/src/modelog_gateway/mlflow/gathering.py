@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from modelog_common.domain.errors import ModelogError
-from modelog_common.domain.ids import uuid7
+from modelog_common.domain.ids import uuid7_text
 from modelog_common.rpc.call import current_call
 from modelog_proto.registry.v1 import experiment_pb2 as pb
 
@@ -106,7 +106,7 @@ class Gathering(Generic[Asked, Got]):
     async def send(self, request: Asked) -> Got:
         """Returns when the write is kept; raises what it does when it is sent alone."""
         # What was kept with others and is sent again alone is taken once.
-        request.request_id = request.request_id or str(uuid7())
+        request.request_id = request.request_id or uuid7_text()
         call = current_call()
         caller = self._caller(call.token)
         mine: _Waiting[Asked, Got] = _Waiting(request, call.correlation_id, asyncio.get_running_loop().create_future())

@@ -7,7 +7,7 @@ import binascii
 
 import structlog
 from modelog_common.domain.errors import Unauthenticated
-from modelog_common.domain.ids import uuid7
+from modelog_common.domain.ids import uuid7_text
 from modelog_common.rpc.call import Call
 from modelog_common.rpc.errors import PeerFailed
 from modelog_common.security.tokens import TokenVerifier
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 def correlation_of(given: str) -> str:
     """The caller's own correlation id, or a fresh one when there is none that can travel as a header."""
     given = given[:CORRELATION_LONGEST]
-    return given if given and given.isascii() and given.isprintable() else str(uuid7())
+    return given if given and given.isascii() and given.isprintable() else uuid7_text()
 
 
 def call_of(verifier: TokenVerifier, token: str, correlation: str) -> Call:

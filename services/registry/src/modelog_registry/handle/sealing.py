@@ -8,11 +8,9 @@ logs does not wait for it.
 from __future__ import annotations
 
 import asyncio
-from array import array
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from weakref import WeakValueDictionary
 
@@ -22,11 +20,12 @@ from modelog_common.domain.context import Context
 from modelog_common.domain.errors import NotFound, Unavailable
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
-from modelog_common.stores.curves import Batch, Block, CurveStore, digest_of
+from modelog_common.stores.curves import Batch, CurveStore, digest_of
 
 from modelog_registry.handle.acknowledged import Acknowledged
+from modelog_registry.handle.latest import latest_of
 from modelog_registry.run.commands import RunCommand, SealMetrics
-from modelog_registry.run.events import Point, RunEvent, stored_number
+from modelog_registry.run.events import RunEvent
 from modelog_registry.run.state import Run
 
 # A batch of so many points is sealed by itself.
@@ -38,7 +37,6 @@ AFTER_S = 1.0
 # metrics, so a run of many rests longer.
 BETWEEN_S, EACH_S, LONGEST_S = 0.25, 0.002, 4.0
 AGAIN_S = 1.0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
 
 
@@ -203,41 +201,3 @@ class Sealing:
             log.warning("the log does not know a run that has metrics", run_id=run_id)
             return
         self._acknowledged.note(tenant, after.position)
-
-
-def latest_of(batches: Sequence[Batch]) -> tuple[Point, ...]:
-    """The last point of every metric: of the highest step, of that the latest time, of that the last one."""
-    latest: dict[str, tuple[int, int, float]] = {}
-    for batch in batches:
-        for name, step, time_ms, value in _last_points(batch.block):
-            known = latest.get(name)
-            if known is None or step > known[0] or (step == known[0] and time_ms >= known[1]):
-                latest[name] = (step, time_ms, value)
-    return tuple(
-        Point(name, stored_number(value), step, EPOCH + timedelta(milliseconds=time_ms))
-        for name, (step, time_ms, value) in latest.items()
-    )
-
-
-def _last_points(block: Block) -> Iterable[tuple[str, int, int, float]]:
-    """Name, step, time and value of the last point of each metric of a block."""
-    if len(block.values) == len(block.names):
-        # One point of each, which wide batches are: a thousand times the shorter way.
-        return zip(block.names, block.steps, block.times_ms, block.values, strict=True)
-    return _last_points_of_many(block)
-
-
-def _last_points_of_many(block: Block) -> Iterator[tuple[str, int, int, float]]:
-    end = 0
-    for name, count in zip(block.names, block.counts, strict=True):
-        first, end = end, end + count
-        n = first if count == 1 else first + _last_of(block.steps[first:end], block.times_ms[first:end])
-        yield name, block.steps[n], block.times_ms[n], block.values[n]
-
-
-def _last_of(steps: array[int], times_ms: array[int]) -> int:
-    """Which point is the last one."""
-    highest = max(steps)
-    if steps.count(highest) == 1:
-        return steps.index(highest)
-    return max((n for n, step in enumerate(steps) if step == highest), key=lambda n: (times_ms[n], n))

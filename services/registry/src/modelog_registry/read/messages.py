@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -32,6 +31,7 @@ STAGES = {
     Stage.PRODUCTION: model_pb2.STAGE_PRODUCTION,
     Stage.ARCHIVED: model_pb2.STAGE_ARCHIVED,
 }
+EPOCH, DAY_S = datetime(1970, 1, 1, tzinfo=UTC), 86_400
 STAGE_OF = {number: stage for stage, number in STAGES.items()}
 
 
@@ -98,13 +98,10 @@ def _add_points(to: Any, points: Iterable[Point]) -> None:
     """Made in their place, since a run may have a thousand of them, and is written after each of its events."""
     add = to.add
     for point in points:
-        add(name=point.name, value=float(point.value), step=point.step, at=_at(point.at))
-
-
-@lru_cache(maxsize=1000)
-def _at(moment: datetime) -> Timestamp:
-    """To be copied only. The points of a batch have one time, mostly."""
-    return timestamp(moment)
+        since = point.at - EPOCH
+        at = add(name=point.name, value=float(point.value), step=point.step).at
+        at.seconds = since.days * DAY_S + since.seconds
+        at.nanos = since.microseconds * 1000
 
 
 def dataset_message(versions: Sequence[DatasetVersionRegistered], position: int) -> dataset_pb2.Dataset:
@@ -141,9 +138,9 @@ def artifact_message(artifact: Artifact) -> model_pb2.Artifact:
 
 
 def timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+    """As Timestamp.FromDatetime, which takes four times as long; raises TypeError for a time of no zone."""
+    since = moment - EPOCH
+    return Timestamp(seconds=since.days * DAY_S + since.seconds, nanos=since.microseconds * 1000)
 
 
 def _environment(environment: Environment) -> experiment_pb2.Environment:
