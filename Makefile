@@ -38,7 +38,7 @@ demo: $(VENV)/$(if $(PROFILE),.dev,.run) ## The flights story, from raw data to 
 	@$(BIN)/python -m flights $(if $(EXIT),--exit) $(if $(KEEP),--keep) $(if $(PROFILE),--profile $(PROFILE))
 
 compiled: $(VENV)/.dev ## Compile what each request goes through, with a C compiler: predictions cost a fifth to a third less; 2 minutes
-	@$(BIN)/python -m modelog_common.compiling modelog_common modelog_serving
+	@$(BIN)/python -m modelog_common.compiling modelog_common modelog_registry modelog_serving
 
 test coverage test-late fuzz: export MODELOG_COMPILED = 0
 test: $(VENV)/.dev ## All tests, on embedded parts

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateSchema
 
 from modelog_common.domain.errors import Invalid, Unavailable
+from modelog_common.read.sqlite_reads import read_beside, reads_of
 from modelog_common.read.text import MYSQL, ByteText
 
 # What an address begins with: the driver, its module, and the extra that installs it.
@@ -72,6 +73,7 @@ def open_database(address: str, owner: str = "") -> AsyncEngine:
         engine = create_async_engine(address, connect_args={"factory": _RollsBack})
         if engine.url.database and engine.url.database != ":memory:":
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            read_beside(engine, _sqlite_pragmas)
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         return engine
     try:
@@ -126,8 +128,12 @@ async def fetch(engine: AsyncEngine, statement: Executable) -> Sequence[Any]:
 
     A connection of the pool that died since it was used last is noticed only by using it: a second one is tried.
     """
+    reads = reads_of(engine)
     for last in (False, True):
         try:
+            if reads is not None:
+                async with asyncio.timeout(READ_S):
+                    return await reads.rows(statement)
             async with asyncio.timeout(READ_S), engine.connect() as connection:
                 return (await connection.execute(statement)).all()
         except Exception as error:
