@@ -145,7 +145,8 @@ def _of_number(rules: Rules) -> Check:
     high = rules.maximum if rules.HasField("maximum") else math.inf
     wanted = range_of(rules)
 
-    def check(value: float) -> str | None:
+    # Not a float: compiled, it would say -1.0 of a whole number that is -1.
+    def check(value: Any) -> str | None:
         # NaN fails the comparison too.
         return None if low <= value <= high else f"{value} is out of range; allowed: {wanted}"
 
