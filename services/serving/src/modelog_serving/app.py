@@ -148,7 +148,7 @@ def _deciding(
     everywhere = Everywhere(plane.models, plane.routes, crew)
     for category in (TRAFFIC.category, FAILURES.category, SEGMENTS.category):
         host.publish(category)
-    live = Live(plane.routes, plane.warmup, plane.counters, plane.cache, plane.guards, windows, crew)
+    live = Live(plane.routes, plane.warmup, plane.counters, plane.cache, plane.guards, windows, crew, own.replicas)
     control = Control(plane.deployments, plane.versions, everywhere, plane.verdicts)
     replay = Replay(kept.logs, plane.inference, plane.models, plane.batcher, plane.personal)
     queries = _control_plane(host, kept.evidence, replay, live, control, plane.personal)

@@ -17,7 +17,7 @@ from modelog_serving.routing.warmup import Warmup
 from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.traffic.events import VersionTraffic
 
-LOCAL = "local"
+LOCAL, KUBERNETES = "local", "kubernetes"
 _STATES = {
     State.CLOSED: pb.BREAKER_STATE_CLOSED,
     State.OPEN: pb.BREAKER_STATE_OPEN,
@@ -37,9 +37,12 @@ class Live:
         guards: Guards,
         windows: TrafficWindows,
         crew: Crew | None = None,
+        replicas: str = LOCAL,
     ) -> None:
+        """`replicas` says where deployments run, as serving's setting does."""
         self._routes, self._warmup, self._counters = routes, warmup, counters
         self._cache, self._guards, self._windows, self._crew = cache, guards, windows, crew
+        self._has_gpus_to_give = replicas == KUBERNETES
 
     def seen(self, tenant: str, deployment: pb.Deployment, as_of: str = "") -> pb.Deployment:
         """The deployment with its counts and its state of loading; one of the past stays as it was."""
@@ -95,15 +98,19 @@ class Live:
         elsewhere, that is told of them.
         """
         rests, scaling = self._routes.rests(route), route.deployment.scaling
-        in_vain = scaling is not None and scaling.gpus > 0
-        if deployment.HasField("replicas") or not (rests or in_vain or self._crew is not None):
+        in_vain = scaling is not None and scaling.gpus > 0 and not self._has_gpus_to_give
+        elsewhere = deployment.HasField("replicas")
+        if not (elsewhere or rests or in_vain or self._crew is not None):
             return
-        wanted, ready = (1, 1) if self._crew is None else (self._crew.wanted, self._crew.listening)
-        deployment.replicas.CopyFrom(pb.Replicas(backend=LOCAL, wanted=wanted, ready=ready))
+        if not elsewhere:
+            wanted, ready = (1, 1) if self._crew is None else (self._crew.wanted, self._crew.listening)
+            deployment.replicas.CopyFrom(pb.Replicas(backend=LOCAL, wanted=wanted, ready=ready))
         if in_vain:
             deployment.replicas.problems.append(
                 "GPUs are asked for in Kubernetes only; here models compute where MODELOG_SERVING_TORCH_DEVICE says"
             )
+        if elsewhere:
+            return
         if rests:
             deployment.replicas.problems.append(
                 "it rests: nobody asked for so long that its models were let go of; the next request loads them"
