@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from modelog_serving.predlog.answers import Answerer, Answers, Source
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.writer import StreamCommit
+from msgspec.structs import replace
 
 V1, V2 = Answerer("1.0.0", "a" * 64), Answerer("1.1.0", "b" * 64)
 

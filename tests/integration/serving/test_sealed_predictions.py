@@ -34,6 +34,7 @@ from modelog_serving.predlog.publish import PredictionSource
 from modelog_serving.predlog.seal import Sealer
 from modelog_serving.predlog.segments import Included
 from modelog_serving.segment.decide import SEGMENTS
+from msgspec import structs
 from test_prediction_log import V1, V2, answers, in_file
 
 EVERY_S = 60.0
@@ -94,22 +95,22 @@ async def sealed(tmp_path: Path) -> AsyncIterator[Sealed]:
 
 
 def other(given: Answers) -> Answers:
-    return replace(given, tenant="other")
+    return structs.replace(given, tenant="other")
 
 
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("keys", [(), ("k", "ü", ""), ("k1", "k2", "ü")])
 @pytest.mark.parametrize("ids", ["123", ("1", "12", "ü23")])
-@pytest.mark.parametrize("versions", [(V1,), (V1, V2), (V1, replace(V2, version="10.1.0"))])
+@pytest.mark.parametrize("versions", [(V1,), (V1, V2), (V1, structs.replace(V2, version="10.1.0"))])
 @pytest.mark.parametrize("times", [(1, 2, 3), (9, 10, -11)])
 def test_the_quick_way_to_leaves_is_the_specified_one(
     exact: bool, keys: Sequence[str], ids: Sequence[str], versions: Sequence[Answerer], times: Sequence[int]
 ) -> None:
-    given = replace(answers(*ids, keys=keys), event_times_us=times)
+    given = structs.replace(answers(*ids, keys=keys), event_times_us=times)
     numbers = np.array([[0.1, np.nan], [-0.0, 2.0**60 + 0.1], [3.0, -1.5]])
     features = numbers if exact else numbers.astype(np.float32)
     outputs = np.array([[0.1], [np.inf], [-np.nan]], features.dtype)
-    mixed = replace(
+    mixed = structs.replace(
         given,
         answerers=versions,
         answered_by=np.array([1, 0, 1], np.uint8) % len(versions),
@@ -130,14 +131,14 @@ def test_the_quick_way_to_leaves_is_the_specified_one(
 
 def rowless(given: Answers) -> Answers:
     """The same without features, which a model may have none of."""
-    return replace(given, feature_names=(), features=given.features[:, :0])
+    return structs.replace(given, feature_names=(), features=given.features[:, :0])
 
 
 def noted(*ids: str) -> Answers:
     """Answers with a text and a number on either side."""
     features = np.array([["für Zoë ✈", 0.1], ["", np.nan], ["a\0b", 3.0]], object)[: len(ids)]
     outputs = np.array([[0.5, "late"], [np.nan, ""], [1.0, "on time"]], object)[: len(ids)]
-    return replace(answers(*ids), feature_names=("note", "hour"), features=features, outputs=outputs)
+    return structs.replace(answers(*ids), feature_names=("note", "hour"), features=features, outputs=outputs)
 
 
 def test_the_leaves_of_answers_with_texts_are_the_specified_ones() -> None:
@@ -212,7 +213,7 @@ async def test_what_is_not_sealed_yet_is_sealed_when_it_is_asked_for(sealed: Sea
 
 async def test_a_deployment_must_be_named_where_several_have_the_id(sealed: Sealed) -> None:
     await in_file(sealed.log, answers("1"))
-    await in_file(sealed.log, replace(answers("1"), deployment="trains"))
+    await in_file(sealed.log, structs.replace(answers("1"), deployment="trains"))
     await in_file(sealed.log, answers("2"))
     with pytest.raises(Invalid, match="deployment: is needed: there is a prediction '1' of flights, trains"):
         await sealed.evidence.included("acme", "", "1")
@@ -293,7 +294,7 @@ async def test_a_leaf_is_up_to_32_answers_of_a_batch(sealed: Sealed) -> None:
 
 async def test_a_proof_tells_nothing_of_the_other_answers_of_its_request(sealed: Sealed) -> None:
     """But their hashes."""
-    secret = replace(answers("r/0", "r/1"), features=np.array([[1, 2], [7.25, 2.0**-30]], np.float32))
+    secret = structs.replace(answers("r/0", "r/1"), features=np.array([[1, 2], [7.25, 2.0**-30]], np.float32))
     await in_file(sealed.log, secret)
     found = await sealed.evidence.included("acme", "flights", "r/0")
     told = str(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from modelog_common.telemetry import traces
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_serving.engine import batcher as batcher_module
-from modelog_serving.predlog.journal import Journal
 from modelog_serving.predlog.log import PredictionLog
 from numpy.typing import NDArray
 from opentelemetry.trace import NoOpTracer
@@ -163,7 +163,7 @@ async def test_a_log_that_cannot_be_written_lets_nothing_be_answered(
         raise Unavailable("the prediction log cannot be written: it is full; nothing was stored")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "append", no_space)
+        broken.setattr(os, "pwrite", no_space)
         broken.setattr(PredictionLog, "_commit", full)
         answers = await asyncio.gather(
             *(alice.inference.ModelInfer(request(ROWS[:1])) for _ in range(5)), return_exceptions=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,7 +19,6 @@ from modelog_proto.registry.v1 import model_pb2
 from modelog_proto.serving.v1 import deployment_pb2 as pb
 from modelog_serving.engine import batcher as batcher_module
 from modelog_serving.oip import fast_turn
-from modelog_serving.predlog.journal import Journal
 from modelog_serving.predlog.log import PredictionLog
 from serving_rig import COLUMNS, PATIENCE_S, Caller, Rig, answers_of, model_file
 from structlog.testing import capture_logs
@@ -249,7 +249,7 @@ async def test_a_log_that_cannot_be_written_lets_nothing_be_answered(
         raise Unavailable("the prediction log cannot be written: it is full; nothing was stored")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "append", no_space)
+        broken.setattr(os, "pwrite", no_space)
         broken.setattr(PredictionLog, "_commit", full)
         answers = await asyncio.gather(*(post(http, row(0)) for _ in range(5)))
     assert [status for status, _, _ in answers] == [503] * 5

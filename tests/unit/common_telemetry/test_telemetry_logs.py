@@ -91,3 +91,51 @@ def test_configuring_again_does_not_double_the_lines(lines: Lines) -> None:
     structlog.get_logger().error("loud")
     assert [json.loads(line)["event"] for line in again.getvalue().splitlines()] == ["loud"]
     assert lines() == []
+
+
+FIELDS: list[dict[str, Any]] = [
+    {"code": "OK", "calls": 8, "correlation_ids": ["a", "b"], "latency_ms": 0.3},
+    {"half": "\ud800", "error": ValueError("x")},
+    {"correlation_id": "the call's own", "service": "the call's own"},
+]
+
+
+@pytest.mark.parametrize("fields", FIELDS)
+def test_a_calls_line_is_what_structlog_would_write(lines: Lines, fields: dict[str, Any]) -> None:
+    traces.configure("tests")
+    for bound in ({}, {"correlation_id": "c-1", "user": "alice"}):
+        with structlog.contextvars.bound_contextvars(**bound), traces.span("work"):
+            logs.call_line("call", fields)
+            structlog.get_logger().info("call", **fields)
+        logs.call_line("call", fields)
+        structlog.get_logger().info("call", **fields)
+    told = lines()
+    assert len(told) == 8
+    for line in told:
+        assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() is not None
+    assert told[::2] == told[1::2]
+    assert told[0]["trace_id"]
+
+
+def test_a_calls_line_goes_where_structlogs_lines_go(lines: Lines) -> None:
+    with structlog.testing.capture_logs() as captured:
+        logs.call_line("call", {"code": "OK"})
+    assert captured == [{"code": "OK", "event": "call", "log_level": "info"}]
+    assert lines() == []
+    logs.call_line("call", {"code": "OK"})
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    logs.call_line("call", {"code": "not told"})
+    assert [line["code"] for line in lines()] == ["OK"]
+
+
+def test_a_calls_line_is_left_out_below_the_level() -> None:
+    root = logging.getLogger()
+    before, level, out = root.handlers, root.level, io.StringIO()
+    try:
+        logs.configure("registry", "warning", out)
+        logs.call_line("call", {"code": "OK"})
+        assert out.getvalue() == ""
+    finally:
+        root.handlers = before
+        root.setLevel(level)
+        structlog.reset_defaults()

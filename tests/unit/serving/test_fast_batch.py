@@ -20,6 +20,7 @@ from modelog_serving.oip.fast import GRPC
 from modelog_serving.oip.fast_batch import Batch, Parts, Target, Waiting
 from modelog_serving.oip.fast_codec import Asked, Shape, Writer
 from modelog_serving.oip.tensors import FLOAT32
+from modelog_serving.predlog.answers import Answerer
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.routing.counters import Counters
 from modelog_serving.routing.meter import Meter
@@ -62,8 +63,9 @@ async def parts(tmp_path: Path) -> Parts:
 
 def batch_of(parts: Parts, *values: float, end_s: float = 60, left: int = -1) -> tuple[Batch, list[Seen]]:
     target = Target(
-        ROUTE, "1.0.0", "d" * 64, First(), Writer("flights", "1.0.0", "d" * 64, SIGNATURE), FLOAT32, SIGNATURE.features
-    )
+        ROUTE, "1.0.0", First(), Writer("flights", "1.0.0", "d" * 64, SIGNATURE), FLOAT32, SIGNATURE.features,
+        [Answerer("1.0.0", "d" * 64)],
+    )  # fmt: skip
     batch, seen = Batch(target, "alice", parts, GRPC), []
     for number, value in enumerate(values):
         call = Seen(ended=number == left)

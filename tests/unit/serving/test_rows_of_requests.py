@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from modelog_serving.predlog.answers import Answerer, Answers, join, to_batch
 from modelog_serving.predlog.journal import Journal
 from modelog_serving.predlog.rows import MOST_ROWS, Repeated, RowIds, bounds, ids_of, ids_text, joined, keys_of
 from modelog_serving.predlog.stored import stored
+from msgspec import structs
 
 ID = st.text(st.characters(codec="ascii"), max_size=40) | st.text(st.characters(exclude_categories=["Cs"]), max_size=90)
 REQUEST = st.tuples(ID, ID, st.integers(-(2**63), 2**63 - 1), st.integers(1, 120))
@@ -36,7 +36,7 @@ def answers(requests: Sequence[tuple[str, str, int, int]], keyed: bool = True) -
 
 def each(told: Answers) -> Answers:
     """The same, row by row."""
-    return replace(told, ids=list(told.ids), event_times_us=list(told.event_times_us), keys=list(told.keys))
+    return structs.replace(told, ids=list(told.ids), event_times_us=list(told.event_times_us), keys=list(told.keys))
 
 
 def written(told: Answers) -> bytes:
@@ -107,14 +107,14 @@ def test_the_journal_gives_back_what_it_took(
 
 def test_what_is_not_told_by_the_same_requests_goes_into_the_journal_row_by_row(tmp_path: Path) -> None:
     told = answers([("a", "k", 1, 3), ("b", "l", 2, 1)])
-    odd = replace(told, keys=Repeated(["k", "l"], [2, 2]))
+    odd = structs.replace(told, keys=Repeated(["k", "l"], [2, 2]))
     journal = Journal(tmp_path / "predictions.db")
-    for some in (odd, replace(told, event_times_us=[1, 2, 3, 4]), replace(told, keys=list(told.keys))):
+    for some in (odd, structs.replace(told, event_times_us=[1, 2, 3, 4]), structs.replace(told, keys=list(told.keys))):
         journal.append(some, 9)
     found = journal.read(0)
     journal.close()
     assert [written(one.answers) for one in found] == [
-        written(some) for some in (odd, replace(told, event_times_us=[1, 2, 3, 4]), told)
+        written(some) for some in (odd, structs.replace(told, event_times_us=[1, 2, 3, 4]), told)
     ]
 
 

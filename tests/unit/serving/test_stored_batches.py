@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from modelog_serving.predlog import stored as module
 from modelog_serving.predlog.answers import Answerer, Answers, Source, to_batch
 from modelog_serving.predlog.stored import stored
+from msgspec import structs
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=150)
 ASCII = st.text(st.characters(codec="ascii"), max_size=130)
@@ -61,17 +60,17 @@ def test_what_serving_makes_is_not_left_to_protobuf(rows: int, monkeypatch: pyte
 
 def test_sources_and_rows_of_doubles_and_of_texts() -> None:
     some = answers(["a", "b"], ["k", "k"], [1, 2])
-    check(replace(some, source=Source("producer", 5), watermark_us=3))
-    check(replace(some, features=np.array([[0.1], [2.0]]), feature_names=["f0"]))
-    check(replace(some, outputs=np.array([["late"], [None]], object)))
-    check(replace(some, sealed=True))
-    check(replace(some, features=np.asfortranarray(some.features)))
-    check(replace(some, features=np.empty((2, 0), np.float32), feature_names=[]))
+    check(structs.replace(some, source=Source("producer", 5), watermark_us=3))
+    check(structs.replace(some, features=np.array([[0.1], [2.0]]), feature_names=["f0"]))
+    check(structs.replace(some, outputs=np.array([["late"], [None]], object)))
+    check(structs.replace(some, sealed=True))
+    check(structs.replace(some, features=np.asfortranarray(some.features)))
+    check(structs.replace(some, features=np.empty((2, 0), np.float32), feature_names=[]))
 
 
 def test_what_answers_have_is_looked_at_here() -> None:
     """A field that is new must be written by both ways, and be in the cases above."""
-    assert {field.name for field in fields(Answers)} == {
+    assert {field.name for field in structs.fields(Answers)} == {
         "tenant", "deployment", "model", "ids", "event_times_us", "keys", "answerers", "answered_by", "feature_names",
         "features", "outputs", "given_ids", "source", "watermark_us", "sealed",
     }  # fmt: skip

@@ -7,6 +7,7 @@ from modelog_common.compiled import use
 COMPILED = (
     "engine.batcher", "engine.work",
     "oip.fast", "oip.fast_batch", "oip.fast_codec", "oip.fast_rest", "oip.fast_rest_codec", "oip.fast_turn",
+    "predlog.journal",
 )  # fmt: skip
 
 use(__name__, __path__[0], COMPILED)

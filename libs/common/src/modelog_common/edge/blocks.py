@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 import hpack
 from hpack.huffman_table import decode_huffman
@@ -19,13 +20,13 @@ from modelog_common.edge.limits import Limits
 Field = tuple[bytes, bytes]
 STATIC: tuple[Field, ...] = tuple(HeaderTable.STATIC_TABLE)
 # The default of SETTINGS_HEADER_TABLE_SIZE, which we leave.
-TABLE_BYTES = 4096
+TABLE_BYTES: Final = 4096
 # What a field costs besides its name and value (RFC 9113, section 6.5.2).
-OVERHEAD_BYTES = 32
-KNOWN_BLOCKS = 64
-KNOWN_BLOCK_BYTES = 4096
+OVERHEAD_BYTES: Final = 32
+KNOWN_BLOCKS: Final = 64
+KNOWN_BLOCK_BYTES: Final = 4096
 # 28 bits are more than any size here needs.
-LONGEST_INTEGER_BITS = 28
+LONGEST_INTEGER_BITS: Final = 28
 
 
 class Unreadable(Exception):

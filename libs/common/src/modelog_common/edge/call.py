@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -17,14 +17,16 @@ from modelog_common.edge.status import OK, Code, Metadata, Status, metadata_fiel
 from modelog_common.edge.stream import Stream
 from modelog_common.edge.tls import identities
 
-FIRST_BLOCK = written(FIRST)
-OK_BLOCK = written(OK.fields())
-DEADLINE = Status(Code.DEADLINE_EXCEEDED, "the call took longer than its deadline")
-STOPPED = Status(Code.UNAVAILABLE, "the server stops")
-STALLED = Status(Code.CANCELLED, "the request did not come within the time that is allowed for it")
-OVERFULL = Status(Code.RESOURCE_EXHAUSTED, "the connection holds too many bytes of requests; send less at a time")
-ALL_OVERFULL = Status(Code.RESOURCE_EXHAUSTED, "the server holds too many bytes of requests; try again later")
-CANCELLED = Status(Code.CANCELLED, "the call was cancelled")
+FIRST_BLOCK: Final = written(FIRST)
+OK_BLOCK: Final = written(OK.fields())
+DEADLINE: Final = Status(Code.DEADLINE_EXCEEDED, "the call took longer than its deadline")
+STOPPED: Final = Status(Code.UNAVAILABLE, "the server stops")
+STALLED: Final = Status(Code.CANCELLED, "the request did not come within the time that is allowed for it")
+OVERFULL: Final = Status(
+    Code.RESOURCE_EXHAUSTED, "the connection holds too many bytes of requests; send less at a time"
+)
+ALL_OVERFULL: Final = Status(Code.RESOURCE_EXHAUSTED, "the server holds too many bytes of requests; try again later")
+CANCELLED: Final = Status(Code.CANCELLED, "the call was cancelled")
 Handle = Callable[["Call"], Coroutine[Any, Any, None]]
 
 
@@ -207,7 +209,7 @@ class Call:
         self._close()
         outbox = self._connection.outbox
         if first:
-            outbox.answer(self._stream, first, data, last)
+            outbox.answer(self._stream, first, b"", data, last)
         else:
             outbox.data(self._stream, data)
             outbox.finish(self._stream, last)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 
@@ -19,7 +19,7 @@ from modelog_common.edge.outbox import Outbox
 from modelog_common.edge.stream import Stream
 
 # Streams that we ended while the peer still sent: what comes of them is let pass.
-LET_GO = 1000
+LET_GO: Final = 1000
 # CVE-2023-44487: resets cost the peer nothing. Our own, for its faults, count as well (CVE-2025-8671).
 RESETS, RESETS_PER_S = 500, 100
 # Frames that bring no call further: PING, SETTINGS, PRIORITY, empty DATA, unknown ones.
@@ -246,10 +246,12 @@ class Connection(asyncio.Protocol):
                 self._keep(data, at)
                 return
             self._prefaced = True
-        unpack, longest = frames.HEAD.unpack_from, self.limits.frame_bytes
+        longest = self.limits.frame_bytes
         while end - at >= frames.HEAD_BYTES:
-            high, low, kind, flags, number = unpack(data, at)
-            size = high << 16 | low
+            # As `frames.HEAD` reads it, which compiled takes thrice as long.
+            size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+            kind, flags = data[at + 3], data[at + 4]
+            number = (data[at + 5] & 0x7F) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
             if size > longest:
                 raise ConnectionFault(Code.FRAME_SIZE_ERROR, f"a frame has {size} bytes; allowed: {longest}")
             start = at + frames.HEAD_BYTES
@@ -258,11 +260,13 @@ class Connection(asyncio.Protocol):
                 return
             at = start + size
             try:
-                if kind <= frames.HEADERS and self.settled and self.block is None:
-                    # As `_frame`, for nearly all frames.
-                    KINDS[kind](self, flags, number & 0x7FFFFFFF, data[start:at])
+                # As `_frame`, for nearly all frames.
+                if kind > frames.HEADERS or not self.settled or self.block is not None:
+                    self._frame(kind, flags, number, data[start:at])
+                elif kind == frames.DATA:
+                    incoming.data(self, flags, number, data[start:at])
                 else:
-                    self._frame(kind, flags, number & 0x7FFFFFFF, data[start:at])
+                    incoming.headers(self, flags, number, data[start:at])
             except StreamFault as fault:
                 self._fault(fault)
             if self.ending:

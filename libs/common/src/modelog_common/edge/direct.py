@@ -5,7 +5,7 @@ What it does not take goes to the method's handler as any other call does; so it
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from modelog_common.edge.blocks import written
 from modelog_common.edge.call import ALL_OVERFULL, FIRST_BLOCK, OK_BLOCK, OVERFULL, STALLED, STOPPED, Call
@@ -17,7 +17,7 @@ from modelog_common.edge.refusal import FIRST
 from modelog_common.edge.status import Code, Status
 from modelog_common.edge.stream import Stream
 
-UNREAD = Status(Code.RESOURCE_EXHAUSTED, "too many answers wait for the client to read them")
+UNREAD: Final = Status(Code.RESOURCE_EXHAUSTED, "too many answers wait for the client to read them")
 
 
 class Direct(Protocol):
@@ -58,7 +58,7 @@ class DirectCall:
             self.fail(UNREAD)
             return
         self.ended = True
-        connection.outbox.answer(self._stream, FIRST_BLOCK, PREFIX.pack(0, len(message)) + message, OK_BLOCK)
+        connection.outbox.answer(self._stream, FIRST_BLOCK, PREFIX.pack(0, len(message)), message, OK_BLOCK)
 
     def fail(self, status: Status) -> None:
         """End the call with nothing but a status, if the caller still waits."""

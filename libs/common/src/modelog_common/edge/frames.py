@@ -4,26 +4,39 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
+from typing import Final
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-END_STREAM = ACK = 0x1
-END_HEADERS = 0x4
-PADDED = 0x8
-PRIORITISED = 0x20
+# Kinds of frames and their flags. What is Final is a number in the compiled code, not looked up.
+DATA: Final = 0
+HEADERS: Final = 1
+PRIORITY: Final = 2
+RST_STREAM: Final = 3
+SETTINGS: Final = 4
+PUSH_PROMISE: Final = 5
+PING: Final = 6
+GOAWAY: Final = 7
+WINDOW_UPDATE: Final = 8
+CONTINUATION: Final = 9
+END_STREAM: Final = 0x1
+ACK: Final = 0x1
+END_HEADERS: Final = 0x4
+PADDED: Final = 0x8
+PRIORITISED: Final = 0x20
 
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE = (
     range(1, 7)
 )
-DEFAULT_WINDOW = 65_535
-DEFAULT_FRAME_BYTES = 16_384
-LARGEST_FRAME_BYTES = (1 << 24) - 1
-LARGEST_WINDOW = LARGEST_STREAM = (1 << 31) - 1
+DEFAULT_WINDOW: Final = 65_535
+DEFAULT_FRAME_BYTES: Final = 16_384
+LARGEST_FRAME_BYTES: Final = 0xFFFFFF
+LARGEST_WINDOW: Final = 0x7FFFFFFF
+LARGEST_STREAM: Final = 0x7FFFFFFF
 
-HEAD = Struct(">BHBBI")
-HEAD_BYTES = HEAD.size
-LONG = Struct(">I")
-SETTING = Struct(">HI")
+HEAD: Final = Struct(">BHBBI")
+HEAD_BYTES: Final = 9
+LONG: Final = Struct(">I")
+SETTING: Final = Struct(">HI")
 
 
 class Code(IntEnum):
@@ -66,6 +79,31 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 def head(size: int, kind: int, flags: int, stream: int) -> bytes:
     """The nine bytes before a payload of `size` bytes."""
     return HEAD.pack(size >> 16, size & 0xFFFF, kind, flags, stream)
+
+
+def whole_answer(stream: int, first: bytes, prefix: bytes, message: bytes, last: bytes) -> bytes:
+    """HEADERS, DATA with what comes behind its prefix, and HEADERS that end the stream; each fits into a frame."""
+    number = LONG.pack(stream)
+    return b"".join((
+        _answer_head(len(first), HEADERS, END_HEADERS), number, first,
+        _answer_head(len(prefix) + len(message), DATA, 0), number, prefix, message,
+        _answer_head(len(last), HEADERS, END_HEADERS | END_STREAM), number, last,
+    ))  # fmt: skip
+
+
+# Heads but for the number of their stream: answers of a server have few sizes.
+KNOWN_HEADS: Final = 4096
+_heads: Final[dict[int, bytes]] = {}
+
+
+def _answer_head(size: int, kind: int, flags: int) -> bytes:
+    key = size << 16 | kind << 8 | flags
+    known = _heads.get(key)
+    if known is None:
+        if len(_heads) >= KNOWN_HEADS:
+            _heads.clear()
+        known = _heads[key] = head(size, kind, flags, 0)[:5]
+    return known
 
 
 def settings(values: dict[int, int]) -> bytes:

@@ -6,17 +6,18 @@ import gzip
 import zlib
 from collections import deque
 from struct import Struct
+from typing import Final
 
 from modelog_common.edge.head import GZIP
 from modelog_common.edge.status import Code, Status
 
-PREFIX = Struct(">BI")
-PREFIX_BYTES = PREFIX.size
+PREFIX: Final = Struct(">BI")
+PREFIX_BYTES: Final = 5
 # zlib's way to say: gzip.
-GZIP_WINDOW = 31
-GZIP_LEVEL = 1
+GZIP_WINDOW: Final = 31
+GZIP_LEVEL: Final = 1
 # What a message that waits costs besides its bytes.
-OVERHEAD_BYTES = 64
+OVERHEAD_BYTES: Final = 64
 
 
 class BadMessage(Exception):

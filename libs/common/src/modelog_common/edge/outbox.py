@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from modelog_common.edge import frames
-from modelog_common.edge.frames import DATA, END_HEADERS, END_STREAM, HEADERS
+from modelog_common.edge.frames import DATA, END_STREAM
 from modelog_common.edge.stream import NOTHING, Stream
 
 # DATA is cut into frames of at most this size even for peers that take more, so that streams take turns.
-TURN_BYTES = 64 << 10
-BATCH_BYTES = 256 << 10
+TURN_BYTES: Final = 65_536
+BATCH_BYTES: Final = 262_144
 # A handler that only writes lets the loop go on after so many.
-LET_OTHERS_BYTES = 16 << 10
+LET_OTHERS_BYTES: Final = 16_384
 # A handler that waits goes on when this part of what may be unsent is left.
-RESUME_PART = 4
+RESUME_PART: Final = 4
 
 
 class Outbox:
@@ -61,9 +62,9 @@ class Outbox:
     def headers(self, stream: Stream, block: bytes) -> None:
         self.put(frames.headers(stream.id, block, 0, self.frame_bytes))
 
-    def answer(self, stream: Stream, first: bytes, message: bytes, last: bytes) -> None:
-        """Header block, one message, trailers: in one piece when that is possible."""
-        size, number = len(message), stream.id
+    def answer(self, stream: Stream, first: bytes, prefix: bytes, message: bytes, last: bytes) -> None:
+        """Header block, one message behind its `prefix`, trailers: in one piece when that is possible."""
+        size = len(prefix) + len(message)
         if (
             size <= self.frame_bytes
             and size <= stream.send_window
@@ -73,18 +74,11 @@ class Outbox:
             and len(last) <= frames.DEFAULT_FRAME_BYTES
         ):
             self.window -= size
-            pack = frames.HEAD.pack
-            self.put(
-                b"".join((
-                    pack(0, len(first), HEADERS, END_HEADERS, number), first,
-                    pack(size >> 16, size & 0xFFFF, DATA, 0, number), message,
-                    pack(0, len(last), HEADERS, END_HEADERS | END_STREAM, number), last,
-                ))
-            )  # fmt: skip
+            self.put(frames.whole_answer(stream.id, first, prefix, message, last))
             self._end(stream)
             return
         self.headers(stream, first)
-        self.data(stream, message)
+        self.data(stream, prefix + message)
         self.finish(stream, last)
 
     def data(self, stream: Stream, chunk: bytes) -> None:

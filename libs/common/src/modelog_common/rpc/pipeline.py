@@ -23,6 +23,7 @@ from modelog_common.rpc.validate import validate
 from modelog_common.security.permissions import PUBLIC, roles_with
 from modelog_common.security.tokens import ANONYMOUS, Identity, TokenVerifier
 from modelog_common.telemetry import metrics, traces
+from modelog_common.telemetry.logs import call_line
 
 CORRELATION_KEY = "x-correlation-id"
 REQUEST_KEY = "x-request-id"
@@ -266,4 +267,4 @@ def _tell(seen: dict[str, Any], took_s: float, span: Span) -> None:
         span.set_status(StatusCode.ERROR)
     labels = {metrics.ATTRIBUTE_METHOD: seen["method"], metrics.ATTRIBUTE_CODE: seen["code"]}
     metrics.server_call_duration().record(took_s, labels)
-    log.info("call", latency_ms=round(took_s * 1000, 3), **seen)
+    call_line("call", {"latency_ms": round(took_s * 1000, 3), **seen})

@@ -35,7 +35,12 @@ class Identity:
 
     def may(self, permission: str) -> bool:
         """Whether one of the roles has the permission."""
-        return permission in permissions_of(self.roles)
+        return permission in _allowed(self.roles)
+
+
+@lru_cache(maxsize=256)
+def _allowed(roles: frozenset[str]) -> frozenset[str]:
+    return permissions_of(roles)
 
 
 ANONYMOUS = Identity("anonymous", "", frozenset())

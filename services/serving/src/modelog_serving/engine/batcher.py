@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from modelog_common.domain.errors import Overloaded
 
@@ -25,10 +26,10 @@ MOST_BYTES = 256 << 20
 # Who would wait longer than this is refused at once: else the queue grows, and so does everybody's wait.
 LONGEST_WAIT_S = 1.0
 # How long the event loop may compute before it looks at its sockets again.
-LOOP_MS = 2
+LOOP_MS: Final = 2
 # How much the last batch counts in what a row is expected to take, and of how many models that is kept.
-NEWEST = 0.2
-PACES = 1000
+NEWEST: Final = 0.2
+PACES: Final = 1000
 
 
 @dataclass
@@ -88,6 +89,11 @@ class Batcher:
 
     def submit(self, work: Work) -> None:
         """Take work in, for the next turn; raises Overloaded, which says when to come again."""
+        self.take(work)
+        self._soon()
+
+    def take(self, work: Work) -> None:
+        """As `submit`, for who calls `turn` afterwards."""
         key = id(work.model)
         self._refuse(key, work)
         queue = self._waiting.get(key)
@@ -98,7 +104,6 @@ class Batcher:
         self._requests += work.requests
         self._bytes += work.size_bytes
         self._quiet.clear()
-        self._soon()
 
     def _refuse(self, key: int, work: Work) -> None:
         if self._requests >= MOST_WAITING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.ids import uuid7
 from modelog_common.edge.direct import DirectCall
@@ -13,7 +15,7 @@ from modelog_serving.oip.fast_batch import Edge
 from modelog_serving.oip.fast_codec import Reader, Writer
 from modelog_serving.oip.fast_turn import CORRELATION, DEADLINE_S, OWN_WAY, Caller, Turn
 
-METHOD = "inference.GRPCInferenceService/ModelInfer"
+METHOD: Final = "inference.GRPCInferenceService/ModelInfer"
 
 
 class FastInfer:
@@ -26,9 +28,14 @@ class FastInfer:
         """Take a call in, to be answered with all others of this turn; False leaves it to the servicer."""
         turn, head = self._turn, call.head
         turn.begin()
-        caller = turn.callers.get(head.metadata)
-        if caller is None and head.metadata not in turn.callers:
-            caller = turn.callers[head.metadata] = self._caller(head.metadata)
+        if head.metadata is turn.last_known:
+            # A connection's calls come one behind the other.
+            caller = turn.last_caller
+        else:
+            caller = turn.callers.get(head.metadata)
+            if caller is None and head.metadata not in turn.callers:
+                caller = turn.callers[head.metadata] = self._caller(head.metadata)
+            turn.last_known, turn.last_caller = head.metadata, caller
         asked = self._reader.read(call.request)
         if caller is None or asked is None:
             return False
@@ -50,4 +57,4 @@ def _refuse(call: DirectCall, error: ModelogError) -> None:
     call.fail(Status(*trailers_of(status_of(error, str(uuid7())))))
 
 
-GRPC = Edge(METHOD, {metrics.ATTRIBUTE_METHOD: METHOD, metrics.ATTRIBUTE_CODE: "OK"}, Writer, _refuse)
+GRPC: Final = Edge(METHOD, {metrics.ATTRIBUTE_METHOD: METHOD, metrics.ATTRIBUTE_CODE: "OK"}, Writer, _refuse)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 import numpy as np
-import structlog
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import ModelogError, Overloaded
 from modelog_common.rpc.errors import DeadlineExceeded
 from modelog_common.telemetry import metrics
+from modelog_common.telemetry.logs import call_line
 
 from modelog_serving.deployment.signature import Signature
 from modelog_serving.engine.batcher import ROWS_PER_CALL
@@ -28,7 +28,7 @@ from modelog_serving.routing.meter import Meter
 from modelog_serving.routing.routes import Route
 
 BATCH_ROWS = ROWS_PER_CALL // 4
-log = structlog.get_logger()
+NOTHING: Final[Matrix] = np.empty((0, 0), np.float32)
 
 
 class Call(Protocol):
@@ -62,34 +62,38 @@ class Edge:
 
 @dataclass(frozen=True)
 class Target:
-    """A version of a deployment, in memory, as it answers traffic now; `dtype` is that of its rows."""
+    """A version of a deployment, in memory, as it answers traffic now; `dtype` is that of its rows, and `answerers`
+    is that version for the log.
+    """
 
     route: Route
     version: str
-    digest: str
     model: Model
     writer: Writer
     dtype: np.dtype[np.floating[Any]]
     features: Sequence[str]
+    answerers: Sequence[Answerer]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What answers are written to and counted by."""
+    """What answers are written to and counted by; made in the `loop` that calls come in."""
 
     log: PredictionLog
     counters: Counters
     meter: Meter
     clock: Clock
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
 
 class Waiting:
     """A call; `end` is when its time is over, by the loop's clock."""
 
-    __slots__ = ("asked", "call", "end", "key", "prediction_id")
+    __slots__ = ("asked", "call", "end", "key", "prediction_id", "rows")
 
     def __init__(self, call: Call, asked: Asked, prediction_id: str, key: str, end: float) -> None:
         self.call, self.asked, self.prediction_id, self.key, self.end = call, asked, prediction_id, key, end
+        self.rows = asked.shape.rows
 
 
 class Batch:
@@ -97,12 +101,12 @@ class Batch:
 
     def __init__(self, target: Target, user: str, parts: Parts, edge: Edge) -> None:
         self.target, self._user, self._parts, self._edge = target, user, parts, edge
-        self._loop = asyncio.get_running_loop()
+        self._loop = parts.loop
         self.began = self._loop.time()
         self._waiting: list[Waiting] = []
         self._correlation_ids: list[str] = []
         self.requests = self.rows = self.size_bytes = 0
-        self._matrix = self._outputs = np.empty((0, 0), np.float32)
+        self._matrix = self._outputs = NOTHING
 
     @property
     def model(self) -> Model:
@@ -113,7 +117,7 @@ class Batch:
         if correlation_id:
             self._correlation_ids.append(correlation_id)
         self.requests += 1
-        self.rows += waiting.asked.shape.rows
+        self.rows += waiting.rows
         self.size_bytes += len(waiting.asked.values)
 
     def refuse(self, error: ModelogError) -> None:
@@ -182,7 +186,7 @@ class Batch:
     # The log's side.
 
     def _answers(self, outputs: Matrix) -> Answers:
-        target, rows = self.target, [waiting.asked.shape.rows for waiting in self._waiting]
+        target, rows = self.target, [waiting.rows for waiting in self._waiting]
         ids: Sequence[str] = [waiting.prediction_id for waiting in self._waiting]
         keys: Sequence[str] = [waiting.key for waiting in self._waiting]
         times: Sequence[int] = [micros(self._parts.clock.now())] * len(rows)
@@ -197,7 +201,7 @@ class Batch:
             ids=ids,
             event_times_us=times,
             keys=keys,
-            answerers=[Answerer(target.version, target.digest)],
+            answerers=target.answerers,
             answered_by=np.zeros(len(ids), np.uint8),
             feature_names=target.features,
             features=self._matrix,
@@ -214,10 +218,9 @@ class Batch:
             return
         write, row = self.target.writer.begin(self._outputs), 0
         for waiting in self._waiting:
-            shape = waiting.asked.shape
-            ids = ids_text(waiting.prediction_id, shape.rows)
-            waiting.call.answer(write(row, shape, waiting.asked.id, ids))
-            row += shape.rows
+            ids = waiting.prediction_id if waiting.rows == 1 else ids_text(waiting.prediction_id, waiting.rows)
+            waiting.call.answer(write(row, waiting.asked.shape, waiting.asked.id, ids))
+            row += waiting.rows
         self._tell(row)
 
     def _tell(self, rows: int) -> None:
@@ -227,10 +230,12 @@ class Batch:
         parts.counters.add(target.route.tenant, target.route.deployment.name, target.version, rows)
         parts.meter.answered(target.route, target.version, took_s, calls)
         if self._edge.labels is not None:
-            duration = metrics.server_call_duration()
+            labels, record = self._edge.labels, metrics.server_call_duration().record
             for _ in range(calls):
-                duration.record(took_s, self._edge.labels)
-        log.info(
-            "calls", method=self._edge.method, code="OK", calls=calls, rows=rows, latency_ms=round(took_s * 1000, 3),
-            user=self._user, tenant=target.route.tenant, correlation_ids=self._correlation_ids,
-        )  # fmt: skip
+                record(took_s, labels)
+        line = {
+            "method": self._edge.method, "code": "OK", "calls": calls, "rows": rows,
+            "latency_ms": round(took_s * 1000, 3), "user": self._user, "tenant": target.route.tenant,
+            "correlation_ids": self._correlation_ids,
+        }  # fmt: skip
+        call_line("calls", line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -19,14 +19,20 @@ from modelog_serving.engine.runtime import Matrix
 from modelog_serving.oip.tensors import DTYPES
 from modelog_serving.predlog.rows import MOST_ROWS
 
-FLOAT_BYTES = 4
-MAX_ID = 200
+FLOAT_BYTES: Final = 4
+MAX_ID: Final = 200
 # Beginnings of messages that are known by heart.
-KNOWN = 512
-KNOWN_BYTES = 2048
+KNOWN: Final = 512
+KNOWN_BYTES: Final = 2048
 # Field numbers and wire types (2: length and bytes) of ModelInferRequest, ModelInferResponse and what is in them.
-RAW_INPUT, RAW_OUTPUT, OUTPUT, PARAMETER, ID = (number << 3 | 2 for number in (7, 6, 5, 4, 3))
-KEY, VALUE, STRING = 1 << 3 | 2, 2 << 3 | 2, 3 << 3 | 2
+RAW_INPUT: Final = 7 << 3 | 2
+RAW_OUTPUT: Final = 6 << 3 | 2
+OUTPUT: Final = 5 << 3 | 2
+PARAMETER: Final = 4 << 3 | 2
+ID: Final = 3 << 3 | 2
+KEY: Final = 1 << 3 | 2
+VALUE: Final = 2 << 3 | 2
+STRING: Final = 3 << 3 | 2
 CONTENTS, FP32 = 5 << 3 | 2, 6 << 3 | 2
 
 
@@ -41,13 +47,22 @@ class Shape(NamedTuple):
     datatype: str = "FP32"
 
 
-class Asked(NamedTuple):
+class Asked:
     """A request; `values` are row-major, of the dtype in which the model gets them: see `tensors.dtype_of_rows`."""
 
-    shape: Shape
-    values: bytes
-    id: str = ""
-    key: str = ""
+    __slots__ = ("id", "key", "shape", "values")
+
+    def __init__(self, shape: Shape, values: bytes, id: str = "", key: str = "") -> None:
+        self.shape, self.values, self.id, self.key = shape, values, id, key
+
+    def _all(self) -> tuple[Shape, bytes, str, str]:
+        return self.shape, self.values, self.id, self.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Asked) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
 
 
 class Reader:

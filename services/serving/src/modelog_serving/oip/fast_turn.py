@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from modelog_common.domain.errors import ModelogError
 from modelog_common.domain.ids import uuid7_texts
@@ -20,14 +20,16 @@ from modelog_serving.oip.access import bearer, identify
 from modelog_serving.oip.fast_batch import BATCH_ROWS, Batch, Call, Edge, Parts, Target, Waiting
 from modelog_serving.oip.fast_codec import Asked, Shape
 from modelog_serving.oip.tensors import dtype_of_rows
+from modelog_serving.predlog.answers import Answerer
 from modelog_serving.routing.routes import Route, Routes
 
 # Who sends these wants a span of the call's own.
-OWN_WAY = frozenset(("traceparent", "tracestate", "baggage"))
-CORRELATION, LONGEST_CORRELATION = "x-correlation-id", 100
-DEADLINE_S = 60.0
+OWN_WAY: Final = frozenset(("traceparent", "tracestate", "baggage"))
+CORRELATION: Final = "x-correlation-id"
+LONGEST_CORRELATION: Final = 100
+DEADLINE_S: Final = 60.0
 # How many targets are remembered: each has what its answers begin with.
-TARGETS = 1000
+TARGETS: Final = 1000
 
 
 class Caller(NamedTuple):
@@ -36,6 +38,16 @@ class Caller(NamedTuple):
     user: str
     tenant: str
     correlation_id: str
+
+
+class _Same:
+    """Where the last call of this turn went, to a version that has all traffic, and the next goes that asks alike."""
+
+    def __init__(self, edge: Edge, caller: Caller, shape: Shape, batch: Batch) -> None:
+        self.edge, self.caller, self.shape, self.batch = edge, caller, shape, batch
+
+    def is_for(self, edge: Edge, caller: Caller, shape: Shape) -> bool:
+        return shape is self.shape and caller is self.caller and edge is self.edge
 
 
 class Turn:
@@ -51,16 +63,19 @@ class Turn:
         self._targets: dict[tuple[str, str, str, str], Target] = {}
         # Of this turn. By what an edge knows a caller is its own affair.
         self.callers: dict[Hashable, Caller | None] = {}
+        self.last_known: object = None
+        self.last_caller: Caller | None = None
         self._asked: dict[tuple[str, Shape], Route | None] = {}
         self._batches: dict[tuple[str, str, str, str, str], Batch] = {}
         self._ids: list[str] = []
+        self._same: _Same | None = None
         self._end: asyncio.Handle | None = None
         self._calls = self._calls_before = 1
 
     def begin(self) -> None:
         """A call came: what comes in this turn is answered at its end."""
         if self._end is None:
-            self._end = asyncio.get_running_loop().call_soon(self._answer)
+            self._end = self._parts.loop.call_soon(self._answer)
 
     def forget(self, model: Model) -> None:
         """Let go of a model that is to leave memory."""
@@ -78,6 +93,13 @@ class Turn:
     def put(self, edge: Edge, call: Call, caller: Caller, asked: Asked, timeout_s: float = DEADLINE_S) -> bool:
         """Take a call in, after `begin`; False leaves it to the handler."""
         shape = asked.shape
+        if not self._ids:
+            # As many as the turn before needed: making them together is cheaper.
+            self._ids = uuid7_texts(self._calls_before)
+        same = self._same
+        if same is not None and same.is_for(edge, caller, shape) and same.batch.rows + shape.rows <= BATCH_ROWS:
+            self._add(same.batch, call, caller, asked, timeout_s)
+            return True
         found = (caller.tenant, shape)
         route = self._asked.get(found)
         if route is None:
@@ -85,12 +107,7 @@ class Turn:
                 route = self._asked[found] = self._route(caller.tenant, shape)
             if route is None:
                 return False
-        if not self._ids:
-            # As many as the turn before needed: making them together is cheaper.
-            self._ids = uuid7_texts(self._calls_before)
-        prediction_id = self._ids.pop()
-        key = asked.key or asked.id or prediction_id
-        variant = route.drawn(key)
+        variant = route.drawn(asked.key or asked.id or self._ids[-1])
         place = (edge.method, caller.user, route.tenant, shape.deployment, variant.version)
         before = batch = self._batches.get(place)
         if batch is None or batch.rows + shape.rows > BATCH_ROWS:
@@ -98,12 +115,18 @@ class Turn:
             if target is None:
                 return False
             batch = self._batches[place] = Batch(target, caller.user, self._parts, edge)
-        self._calls += 1
-        batch.add(Waiting(call, asked, prediction_id, key, batch.began + timeout_s), caller.correlation_id)
+        self._same = _Same(edge, caller, shape, batch) if len(route.deployment.segments) == 1 else None
+        self._add(batch, call, caller, asked, timeout_s)
         # Last, for whoever is refused may send the next request at once, which comes here again.
         if before is not None and before is not batch:
             self._submit(before)
         return True
+
+    def _add(self, batch: Batch, call: Call, caller: Caller, asked: Asked, timeout_s: float) -> None:
+        self._calls += 1
+        prediction_id = self._ids.pop()
+        key = asked.key or asked.id or prediction_id
+        batch.add(Waiting(call, asked, prediction_id, key, batch.began + timeout_s), caller.correlation_id)
 
     def _answer(self) -> None:
         """The turn is over: what it brought is computed."""
@@ -112,6 +135,7 @@ class Turn:
         self._calls_before, self._calls = max(1, self._calls), 0
         self._ids.clear()
         self.callers.clear()
+        self.last_known = self.last_caller = self._same = None
         self._asked.clear()
         self._batches.clear()
         for batch in batches:
@@ -119,8 +143,12 @@ class Turn:
         self._batcher.turn()
 
     def _submit(self, batch: Batch) -> None:
+        batcher = batcher_of(batch.model, self._batcher)
         try:
-            batcher_of(batch.model, self._batcher).submit(batch)
+            if batcher is self._batcher:
+                batcher.take(batch)
+            else:
+                batcher.submit(batch)
         except ModelogError as error:
             batch.refuse(error)
 
@@ -153,6 +181,7 @@ class Turn:
         if len(self._targets) >= TARGETS:
             self._targets.clear()
         features = route.deployment.signature.features
-        target = Target(route, version, ref.digest, model, writer, dtype_of_rows(ref.signature), features)
+        dtype = dtype_of_rows(ref.signature)
+        target = Target(route, version, model, writer, dtype, features, [Answerer(version, ref.digest)])
         self._targets[place] = target
         return target

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from modelog_proto.serving.v1.data_pb2 import Answerer as AnswererMessage
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
@@ -18,8 +19,7 @@ MERGED_ROWS = 4096
 FLOAT32 = np.dtype("<f4")
 
 
-@dataclass(frozen=True)
-class Answerer:
+class Answerer(msgspec.Struct, frozen=True):
     """A version that answered, and the SHA-256 of its model file."""
 
     version: str
@@ -34,9 +34,8 @@ class Source:
     sequence: int
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Answered rows of one deployment.
+class Answers(msgspec.Struct, frozen=True, eq=False):
+    """Answered rows of one deployment: a struct, as there is one for each request or few.
 
     `features` is (rows, features) and `outputs` (rows, outputs), each float32 or float64, or of objects where there are
     texts; `answered_by` (rows,) uint8,
@@ -124,7 +123,7 @@ def join(parts: Sequence[Answers]) -> Answers:
         return parts[0]
     answerers, answered_by = _answerers(parts)
     keyed = any(part.keys for part in parts)
-    return replace(
+    return msgspec.structs.replace(
         parts[0],
         ids=joined([part.ids for part in parts]),
         event_times_us=joined([part.event_times_us for part in parts]),

@@ -12,47 +12,27 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from modelog_serving.engine.texts import OBJECT
 from modelog_serving.predlog.answers import Answerer, Answers
+from modelog_serving.predlog.journal_entry import Entry
 from modelog_serving.predlog.rows import Repeated, RowIds
 
-_HEAD = struct.Struct("<QII")
+_HEAD: Final = struct.Struct("<QII")
 
 
-class _Entry(msgspec.Struct, array_like=True, frozen=True):
-    """`Answers` to requests without ids of their own. Matrices are row-major.
-
-    Where there are `rows`, ids, times and keys are those of requests, which have so many rows each.
-    """
-
-    tenant: str
-    deployment: str
-    model: str
-    ids: Sequence[str]
-    event_times_us: Sequence[int]
-    keys: Sequence[str]
-    answerers: list[tuple[str, str]]
-    answered_by: bytes
-    feature_names: Sequence[str]
-    features: tuple[str, bytes]
-    outputs: tuple[str, bytes]
-    answered_at_us: int
-    rows: Sequence[int] = ()
-
-
-@dataclass(frozen=True)
 class Journaled:
     """Answers in a frame; `answered_at_us` is when it was written."""
 
-    number: int
-    answers: Answers
-    answered_at_us: int
+    __slots__ = ("answered_at_us", "answers", "number")
+
+    def __init__(self, number: int, answers: Answers, answered_at_us: int) -> None:
+        self.number, self.answers, self.answered_at_us = number, answers, answered_at_us
 
 
 def fits(answers: Answers) -> bool:
@@ -60,8 +40,9 @@ def fits(answers: Answers) -> bool:
 
     Frames are of numbers: answers with texts, and to requests that name a subject, go into the log's file at once.
     """
-    has_texts = OBJECT in (answers.features.dtype, answers.outputs.dtype)
-    return not (answers.given_ids or answers.source or answers.watermark_us or answers.sealed or has_texts)
+    if answers.given_ids or answers.source or answers.watermark_us or answers.sealed:
+        return False
+    return answers.features.dtype != OBJECT and answers.outputs.dtype != OBJECT
 
 
 class Journal:
@@ -121,6 +102,33 @@ class Journal:
             os.close(self._files.pop())
 
 
+class Pending:
+    """What is in the journal and not in the log's file: the frames in order, and their bytes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.frames: list[Journaled] = []
+        self.bytes = 0
+
+    def take(self, answers: Answers, answered_at_us: int) -> None:
+        """Write answers that `fits` down; raises OSError when that fails, and they are not pending then."""
+        self.bytes += self.journal.append(answers, answered_at_us)
+        self.frames.append(Journaled(self.journal.number, answers, answered_at_us))
+
+    def cut(self) -> tuple[list[Journaled], int]:
+        """All of it with its bytes; what comes from now on is apart, in the journal too."""
+        frames, size = self.frames, self.bytes
+        self.frames, self.bytes = [], 0
+        if frames:
+            self.journal.turn()
+        return frames, size
+
+    def put_back(self, frames: list[Journaled], size: int) -> None:
+        """The file did not take them."""
+        self.frames = frames + self.frames
+        self.bytes += size
+
+
 class NoJournal(Journal):
     """Of a log that another process writes: the journal is that process's, and is only looked at."""
 
@@ -142,10 +150,10 @@ class NoJournal(Journal):
         return False
 
 
-def _entry(answers: Answers, answered_at_us: int) -> _Entry:
+def _entry(answers: Answers, answered_at_us: int) -> Entry:
     features, outputs = answers.features, answers.outputs
     told, rows = _told(answers)
-    return _Entry(
+    return Entry(
         answers.tenant,
         answers.deployment,
         answers.model,
@@ -163,10 +171,10 @@ def _entry(answers: Answers, answered_at_us: int) -> _Entry:
 def _told(answers: Answers) -> tuple[tuple[Sequence[str], Sequence[int], Sequence[str]], Sequence[int]]:
     """Ids, times and keys, and the rows of each request where they are told by requests."""
     ids, times, keys = answers.ids, answers.event_times_us, answers.keys
-    if isinstance(ids, RowIds) and isinstance(times, Repeated) and times.rows == ids.rows:
+    if type(ids) is RowIds and type(times) is Repeated and times.rows == ids.rows:
         if not keys:
             return (ids.values, times.values, ()), ids.rows
-        if isinstance(keys, Repeated) and not isinstance(keys, RowIds) and keys.rows == ids.rows:
+        if type(keys) is Repeated and keys.rows == ids.rows:
             return (ids.values, times.values, keys.values), ids.rows
     return (list(ids), list(times), list(keys)), ()
 
@@ -185,7 +193,7 @@ def _frames(file: int, after: int) -> Iterator[Journaled]:
 
 
 def _stored(number: int, body: bytes) -> Journaled:
-    entry = msgspec.msgpack.decode(body, type=_Entry)
+    entry = msgspec.msgpack.decode(body, type=Entry)
     ids, times, keys = entry.ids, entry.event_times_us, entry.keys
     if entry.rows:
         ids, times = RowIds(ids, entry.rows), Repeated(times, entry.rows)

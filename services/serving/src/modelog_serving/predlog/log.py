@@ -22,7 +22,7 @@ from modelog_common.domain.errors import ModelogError, Overloaded, Unavailable
 
 from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers, Recorded
-from modelog_serving.predlog.journal import Journal, Journaled, fits
+from modelog_serving.predlog.journal import Journal, Journaled, Pending, fits
 from modelog_serving.predlog.recovery import recovered
 from modelog_serving.predlog.waiting import Append, Done, Waiting
 from modelog_serving.predlog.writer import Outcome, StreamCommit, Writer, micros
@@ -57,9 +57,8 @@ class PredictionLog:
         self._writer = ThreadPoolExecutor(1, "prediction-writer")
         self._reader = ThreadPoolExecutor(1, "prediction-reader")
         self._waiting = Waiting()
-        # In the journal and not in the file: what it is, its bytes, and the number that is in the file.
-        self._journaled: list[Journaled] = []
-        self._journal_bytes = 0
+        self._pending = Pending(self._journal)
+        # The last number of the journal that is in the file.
         self._in_file_until = self._journal.number
         self._refused = False
         self._writing, self._began_s = False, 0.0
@@ -138,22 +137,21 @@ class PredictionLog:
 
     def _to_journal(self, answers: Answers) -> bool:
         """Write it to the journal, if what is there finds its way into the file."""
+        pending = self._pending
         room = min(MOST_JOURNAL_BYTES, (self._in_file.room_bytes - self._begun_bytes) // GROWTH)
-        if self._refused or self._journal_bytes >= room or self._hangs():
+        if self._refused or pending.bytes >= room or (self._writing and self._hangs()):
             return False
-        now_us = micros(self._clock.now())
         try:
-            self._journal_bytes += self._journal.append(answers, now_us)
+            pending.take(answers, micros(self._clock.now()))
         except OSError as error:
             log.warning("the journal of the prediction log was not written", path=str(self.path), error=str(error))
             return False
-        self._journaled.append(Journaled(self._journal.number, answers, now_us))
-        if not self._writing and (self._gather is None or self._journal_bytes > GATHER_BYTES):
-            self._gather_in(0 if self._journal_bytes > GATHER_BYTES else GATHER_S)
+        if not self._writing and (self._gather is None or pending.bytes > GATHER_BYTES):
+            self._gather_in(0 if pending.bytes > GATHER_BYTES else GATHER_S)
         return True
 
     def _hangs(self) -> bool:
-        return self._writing and asyncio.get_running_loop().time() - self._began_s > PATIENCE_S
+        return asyncio.get_running_loop().time() - self._began_s > PATIENCE_S
 
     def _gather_in(self, delay_s: float) -> None:
         if self._gather is not None:
@@ -170,12 +168,10 @@ class PredictionLog:
     def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
         """Put what waits, and what is in the journal, into the file."""
         batch = self._waiting.cut()
-        journaled, self._journaled = self._journaled, []
-        size, self._journal_bytes = self._journal_bytes, 0
+        journaled, size = self._pending.cut()
         if not (batch or journaled):
             self._writing = False
             return
-        self._journal.turn()
         self._began_s = loop.time()
         written = loop.run_in_executor(self._writer, self._commit, journaled, [item.answers for item in batch])
         written.add_done_callback(lambda done: self._answer(loop, batch, journaled, size, done))
@@ -198,8 +194,7 @@ class PredictionLog:
         else:
             outcomes = [failed] * len(batch)
             # It is in the journal still, and is tried again with all that comes next.
-            self._journaled = journaled + self._journaled
-            self._journal_bytes += journal_bytes
+            self._pending.put_back(journaled, journal_bytes)
             self._refused = True
         self._writing = False
         self._waiting.tell(batch, outcomes)
@@ -207,7 +202,7 @@ class PredictionLog:
         if self._waiting and not self._writing:
             self._writing = True
             self._cut(loop)
-        elif self._journaled and not self._writing and self._gather is None:
+        elif self._pending.frames and not self._writing and self._gather is None:
             self._gather_in(GATHER_S if failed is None else AGAIN_S)
 
     def _wake(self) -> None:

@@ -68,7 +68,7 @@ class Meter:
     def __init__(self, clock: Clock, every: timedelta, timer_s: Callable[[], float] = perf_counter) -> None:
         self._clock, self._every, self._timer_s = clock, every, timer_s
         self._open: dict[tuple[str, str, str, str], dict[str, _Counts]] = {}
-        self._start = self._floor(clock.now())
+        self._begin(clock.now())
         self._closed: deque[Closed] = deque()
         self._totals: dict[tuple[str, str, str], Total] = {}
         self._before: dict[tuple[str, str], _Counts] = {}
@@ -89,15 +89,17 @@ class Meter:
         count(route, version, self._timer_s() - began_s)
 
     def _failed(self, route: Route, version: str, took_s: float) -> None:
-        self._counts(route, version).errors += 1
-        total = self._total(route, version)
+        now = self._clock.now()
+        self._counts(route, version, now).errors += 1
+        total = self._total(route, version, now)
         total.failed += 1
         total.failed_s += took_s
 
     def answered(self, route: Route, version: str, took_s: float, requests: int = 1) -> None:
         """Count requests of traffic that were answered, each after so long."""
-        self._counts(route, version).buckets[bucket_of(took_s * 1000)] += requests
-        total = self._total(route, version)
+        now = self._clock.now()
+        self._counts(route, version, now).buckets[bucket_of(took_s * 1000)] += requests
+        total = self._total(route, version, now)
         total.answered += requests
         total.answered_s += took_s * requests
 
@@ -130,7 +132,7 @@ class Meter:
 
     def add(self, closed: Closed) -> None:
         """Count what another process measured into the window that is open now."""
-        self._turn()
+        self._turn(self._clock.now())
         window = closed.window
         about = closed.tenant, window.deployment_id, window.deployment, window.model
         of = self._open.setdefault(about, {})
@@ -148,16 +150,25 @@ class Meter:
         total.failed_s += more.failed_s
         total.last = self._clock.now()
 
-    def _total(self, route: Route, version: str) -> Total:
-        total = self._totals.setdefault((route.tenant, route.deployment.name, version), Total())
-        total.last = self._clock.now()
+    def _total(self, route: Route, version: str, now: datetime) -> Total:
+        key = route.tenant, route.deployment.name, version
+        total = self._totals.get(key)
+        if total is None:
+            total = self._totals[key] = Total()
+        total.last = now
         return total
 
-    def _counts(self, route: Route, version: str) -> _Counts:
-        self._turn()
+    def _counts(self, route: Route, version: str, now: datetime) -> _Counts:
+        self._turn(now)
         about = route.deployment
-        of = self._open.setdefault((route.tenant, about.id, about.name, about.model), {})
-        return of.setdefault(version, _Counts())
+        key = route.tenant, about.id, about.name, about.model
+        of = self._open.get(key)
+        if of is None:
+            of = self._open[key] = {}
+        counts = of.get(version)
+        if counts is None:
+            counts = of[version] = _Counts()
+        return counts
 
     def latencies(self, deployment_id: str, version: str) -> tuple[Counter[int], int]:
         """Since the process started: the answers of a version by bucket of latency, and the requests without one."""
@@ -171,7 +182,7 @@ class Meter:
 
     def closed(self, *, all_of_it: bool = False) -> deque[Closed]:
         """The windows that are over, oldest first, to be taken from the left; with `all_of_it` the open one too."""
-        self._turn()
+        self._turn(self._clock.now())
         if all_of_it:
             self._close()
         return self._closed
@@ -179,15 +190,19 @@ class Meter:
     def _floor(self, moment: datetime) -> datetime:
         return moment - (moment - _EPOCH) % self._every
 
-    def _turn(self) -> None:
-        now = self._clock.now()
+    def _begin(self, moment: datetime) -> None:
+        """A window that has this moment in it."""
+        self._start = self._floor(moment)
+        self._end = self._start + self._every
+
+    def _turn(self, now: datetime) -> None:
         # A clock that was turned back goes on in the window that is open.
-        if now >= self._start + self._every:
+        if now >= self._end:
             self._close()
-            self._start = self._floor(now)
+            self._begin(now)
 
     def _close(self) -> None:
-        end = self._start + self._every
+        end = self._end
         for (tenant, deployment_id, name, model), versions in self._open.items():
             window = RecordWindow(deployment_id, name, model, self._start, end, _versions(versions))
             self._closed.append(Closed(tenant, window))

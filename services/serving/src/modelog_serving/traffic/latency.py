@@ -7,7 +7,7 @@ https://opentelemetry.io/docs/specs/otel/metrics/data-model/#exponentialhistogra
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import msgspec
@@ -26,14 +26,16 @@ class Latencies(msgspec.Struct, frozen=True):
 
 def bucket_of(latency_ms: float) -> int:
     """The number of the bucket that a latency falls into."""
-    if latency_ms <= 0:
-        return LOWEST
-    return min(HIGHEST, max(LOWEST, math.ceil(math.log2(latency_ms) * SCALE)))
+    return LOWEST + bisect_left(_BOUNDS, latency_ms)
 
 
 def upper_ms(bucket: int) -> float:
     """What latencies of a bucket do not exceed."""
     return float(2 ** (bucket / SCALE))
+
+
+# Of all buckets but the last, which has all that is slower.
+_BOUNDS = [upper_ms(bucket) for bucket in range(LOWEST, HIGHEST)]
 
 
 def quantile_ms(buckets: Mapping[int, int], share: float) -> float | None:
