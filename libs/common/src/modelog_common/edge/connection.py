@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
             self._prefaced = True
         longest = self.limits.frame_bytes
         while end - at >= frames.HEAD_BYTES:
-            # As `frames.HEAD` reads it, which compiled takes thrice as long.
+            # As `frames.HEAD` reads it; compiled this is the shorter way.
             size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
             kind, flags = data[at + 3], data[at + 4]
             number = (data[at + 5] & 0x7F) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
