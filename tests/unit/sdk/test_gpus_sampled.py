@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import modelog.gpus as gpus_module
 import pynvml
 import pytest
 from modelog.gpus import Gpus
@@ -64,7 +65,10 @@ def told(what: Any) -> Any:
 
 
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+def driver(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Driver:
+    # Whatever ran in this process before has set.
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(gpus_module.log, "disabled", False)
     return Driver().replace(monkeypatch)
 
 
