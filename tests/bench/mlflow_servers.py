@@ -22,9 +22,8 @@ from modelog_common.privacy.masters import new_master_key
 from modelog_common.security.keys import create_key_pair, write_secret
 from modelog_common.security.tokens import Identity, TokenSigner
 from modelog_platform.parts.ports import free_port
-from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.packages import python_environment
 from modelog_platform.servers.recipe import servers_home
-from uv import find_uv_bin
 
 API = "/api/2.0/mlflow"
 PEER = "mlflow==3.17.2"
@@ -149,14 +148,8 @@ def ours(folder: Path, runs: int = 0, models: int = 0) -> Iterator[Server]:
 @contextmanager
 def peer(folder: Path, runs: int, models: int) -> Iterator[Server]:
     """`mlflow server` with SQLite, as its documentation starts it."""
-    home = servers_home() / "mlflow-server"
-    with installing(home, PEER.encode()) as missing:
-        if missing:
-            uv = find_uv_bin()
-            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
-            run(home, [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python", PEER])
+    python = python_environment(servers_home() / "mlflow-server", PEER.encode(), [PEER])
     port = free_port()
-    python = home / "venv" / "bin" / "python"
     database, files_ = f"sqlite:///{folder}/mlflow.db", f"{folder}/files"
     counts = [str(n) for n in (runs, METRICS, models, VERSIONS)]
     fill = [python, Path(__file__).parent / "mlflow_filled.py", database, files_, *counts]

@@ -20,9 +20,8 @@ from typing import Any
 
 import psutil
 from modelog_platform.parts.ports import free_ports
-from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.packages import python_environment
 from modelog_platform.servers.recipe import servers_home
-from uv import find_uv_bin
 
 START_S = 180
 REQUIREMENTS = {
@@ -82,11 +81,7 @@ def python_of(name: str) -> Path:
 def install(name: str, wanted: Sequence[str] = ()) -> None:
     """Make a peer's environment, unless it is there."""
     home, wanted = servers_home() / f"peer-{name}", tuple(wanted or REQUIREMENTS[name])
-    with installing(home, repr((sys.version_info[:2], wanted)).encode()) as missing:
-        if missing:
-            uv = find_uv_bin()
-            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
-            run(home, [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python", *wanted])
+    python_environment(home, repr((sys.version_info[:2], wanted)).encode(), wanted)
 
 
 @contextmanager

@@ -8,9 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.packages import python_environment
 from modelog_platform.servers.recipe import servers_home
-from uv import find_uv_bin
 
 PROGRAMS = Path(__file__).parent / "programs"
 REQUIREMENTS = {
@@ -62,14 +61,7 @@ class Environment:
 def environment(name: str) -> Environment:
     """The environment of a client, installed if it is not there yet."""
     home, wanted, bare = servers_home() / f"oip-{name}", REQUIREMENTS[name], BARE.get(name, ())
-    with installing(home, repr((sys.version_info[:2], wanted, bare)).encode()) as missing:
-        if missing:
-            uv = find_uv_bin()
-            install = [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python"]
-            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
-            run(home, [*install, *wanted])
-            if bare:
-                run(home, [*install, "--no-deps", *bare])
+    python_environment(home, repr((sys.version_info[:2], wanted, bare)).encode(), wanted, bare)
     return Environment(home)
 
 

@@ -8,9 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.packages import python_environment
 from modelog_platform.servers.recipe import servers_home
-from uv import find_uv_bin
 
 PROGRAMS = Path(__file__).parent / "programs"
 LIBS = Path(__file__).parents[3] / "libs"
@@ -84,9 +83,4 @@ def client(version: str) -> MlflowClient:
     """The client of this version, installed if it is not there yet."""
     home = servers_home() / f"mlflow-{version.replace(' ', '-')}"
     wanted = (REQUIREMENTS | DEEP_LEARNING | TENSORFLOW)[version]
-    with installing(home, repr((sys.version_info[:2], wanted)).encode()) as missing:
-        if missing:
-            uv = find_uv_bin()
-            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
-            run(home, [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python", *wanted])
-    return MlflowClient(version, home / "venv" / "bin" / "python")
+    return MlflowClient(version, python_environment(home, repr((sys.version_info[:2], wanted)).encode(), wanted))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -14,9 +13,8 @@ from pathlib import Path
 
 import psutil
 from modelog_platform.parts.ports import free_port
-from modelog_platform.servers.packages import installing, run
+from modelog_platform.servers.packages import python_environment
 from modelog_platform.servers.recipe import servers_home
-from uv import find_uv_bin
 
 # The same environment as that of tests/bench/bench_mlflow.py.
 PEER = "mlflow==3.17.2"
@@ -31,13 +29,7 @@ class MlflowServer:
     def __init__(self, folder: Path) -> None:
         self._folder, self._port = folder, free_port()
         self.url = f"http://127.0.0.1:{self._port}"
-        home = servers_home() / "mlflow-server"
-        with installing(home, PEER.encode()) as missing:
-            if missing:
-                uv = find_uv_bin()
-                run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
-                run(home, [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python", PEER])
-        self.python = home / "venv" / "bin" / "python"
+        self.python = python_environment(servers_home() / "mlflow-server", PEER.encode(), [PEER])
 
     def start(self) -> None:
         command = [str(self.python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)]

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,24 @@ def maven_install(
         if main_class:
             flags = module_flags(home) if module_flags else ["-cp", "lib/*"]
             run(home, ["javac", *flags, "-d", "classes", f"{main_class}.java"])
+
+
+def python_environment(home: Path, content: bytes, wanted: Sequence[str], bare: Sequence[str] = ()) -> Path:
+    """The python of a virtual environment with these packages, made unless one of the same `content` is there.
+
+    `bare` packages come without what they need.
+    """
+    with installing(home, content) as missing:
+        if missing:
+            from uv import find_uv_bin
+
+            uv = find_uv_bin()
+            install = [uv, "pip", "install", "--quiet", "--system-certs", "--python", "venv/bin/python"]
+            run(home, [uv, "venv", "--quiet", "--python", sys.executable, "venv"])
+            run(home, [*install, *wanted])
+            if bare:
+                run(home, [*install, "--no-deps", *bare])
+    return home / "venv" / "bin" / "python"
 
 
 def go_build(

@@ -16,6 +16,7 @@ from modelog_serving.routing.routes import Route, Routes
 from modelog_serving.routing.warmup import Warmup
 from modelog_serving.routing.windows import TrafficWindows
 from modelog_serving.traffic.events import VersionTraffic
+from modelog_serving.worker.limits import TORCH_DEVICE
 
 LOCAL, KUBERNETES = "local", "kubernetes"
 _STATES = {
@@ -107,7 +108,7 @@ class Live:
             deployment.replicas.CopyFrom(pb.Replicas(backend=LOCAL, wanted=wanted, ready=ready))
         if in_vain:
             deployment.replicas.problems.append(
-                "GPUs are asked for in Kubernetes only; here models compute where MODELOG_SERVING_TORCH_DEVICE says"
+                f"GPUs are asked for in Kubernetes only; here models compute where {TORCH_DEVICE} says"
             )
         if elsewhere:
             return

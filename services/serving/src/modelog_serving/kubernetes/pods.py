@@ -11,10 +11,10 @@ from modelog_common.domain.errors import Invalid
 
 from modelog_serving.kubernetes.kinds import Object
 from modelog_serving.kubernetes.settings import PREFIX, KubernetesSettings
+from modelog_serving.worker.limits import TORCH_DEVICE
 
 PORTS = {"grpc": 9000, "http": 8090, "oip": 8091}
 ONLY = "MODELOG_SERVING_ONLY"
-DEVICE = "MODELOG_SERVING_TORCH_DEVICE"
 GPU = "nvidia.com/gpu"
 DEFAULT_IMAGE = "modelog/serving:0.1.0"
 IDENTITY = "/etc/modelog/identity"
@@ -39,7 +39,7 @@ def pod_of(template: Object, only: str, gpus: int = 0) -> Object:
     """
     pod = deepcopy(template)
     container = pod["containers"][0]
-    own = {ONLY: only, **({DEVICE: "cuda"} if gpus else {})}
+    own = {ONLY: only, **({TORCH_DEVICE: "cuda"} if gpus else {})}
     env = [entry for entry in container.get("env", ()) if entry["name"] not in own]
     container["env"] = [*env, *_env(own)]
     if gpus:

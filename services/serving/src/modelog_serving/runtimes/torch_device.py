@@ -12,10 +12,9 @@ import torch
 from modelog_common.domain.errors import NotAllowed
 
 from modelog_serving.engine.failed import DIED, ModelDied, ModelFailed
-from modelog_serving.worker.limits import Device
+from modelog_serving.worker.limits import TORCH_DEVICE, Device
 
-SETTING = "MODELOG_SERVING_TORCH_DEVICE"
-MEMORY = f"{SETTING}_MEMORY_MB"
+MEMORY = f"{TORCH_DEVICE}_MEMORY_MB"
 # Some of CUDA's libraries have errors of their own for it.
 NO_MEMORY = ("out of memory", "ALLOC_FAILED")
 T = TypeVar("T")
@@ -33,7 +32,7 @@ class TorchDevice:
             return
         number = int(wanted.name.partition(":")[2] or 0)
         if number >= count:
-            raise NotAllowed(f"{SETTING} is {wanted.name!r}, and {_seen(count)}")
+            raise NotAllowed(f"{TORCH_DEVICE} is {wanted.name!r}, and {_seen(count)}")
         self.is_gpu, self.at = True, torch.device("cuda", number)
         self._most_bytes = wanted.memory_bytes
         # By default convolutions take 10 bits of a number's 23, and a sum may have another order each time.

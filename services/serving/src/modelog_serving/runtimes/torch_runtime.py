@@ -23,8 +23,8 @@ from modelog_serving.engine.runtime import AnyArray, Matrix
 from modelog_serving.runtimes.feeds import Feed, WrongAnswer, feeds_of, first_line, joined
 from modelog_serving.runtimes.fitting import check_width
 from modelog_serving.runtimes.table import not_taken
-from modelog_serving.runtimes.torch_device import SETTING, TorchDevice
-from modelog_serving.worker.limits import CPU, Device
+from modelog_serving.runtimes.torch_device import TorchDevice
+from modelog_serving.worker.limits import CPU, TORCH_DEVICE, Device
 
 HOW = (
     "have the version approved by somebody else and promoted to staging, for then its file may run code; or convert "
@@ -83,7 +83,9 @@ class TorchRuntime:
 def _where(device: TorchDevice) -> str:
     """What may be the reason, too: programs name places."""
     return (
-        f"; it was asked on {device.at}, as {SETTING} says, and may answer with it set to cpu" if device.is_gpu else ""
+        f"; it was asked on {device.at}, as {TORCH_DEVICE} says, and may answer with it set to cpu"
+        if device.is_gpu
+        else ""
     )
 
 

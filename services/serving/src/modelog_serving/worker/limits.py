@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The setting that says where.
+TORCH_DEVICE = "MODELOG_SERVING_TORCH_DEVICE"
+
 
 @dataclass(frozen=True)
 class Device:
