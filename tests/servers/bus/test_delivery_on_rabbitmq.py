@@ -9,6 +9,7 @@ import aiormq
 import pytest
 from bus_support import Projection, append, in_time, relay_of, running, topic_of
 from delivery_suite import PATIENCE_S, DeliverySuite, consumer_of
+from modelog_common.bus.broker import TopicState
 from modelog_common.bus.envelope import Poison
 from modelog_common.bus.rabbitmq_streams import RabbitBroker
 from modelog_common.bus.rabbitmq_topics import INDEX, stream_of
@@ -101,6 +102,25 @@ class TestDeliveryOnRabbitmq(DeliverySuite):
         assert len(set(states)) == 1
         for broker in brokers:
             await broker.close()
+
+    async def test_who_hears_of_a_topic_after_having_missed_it_does_not_replace_it(
+        self, rabbitmq: UrlServer, bus: RabbitBroker, topics: Family, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        late = RabbitBroker(rabbitmq.url)
+        line = await late.line()
+        find, made = line.find, list[TopicState]()
+
+        async def missed_and_then_made(topic: str) -> tuple[str, int] | None:
+            found = await find(topic)
+            if not made:
+                made.append(await bus.open(topic_of(topics)))
+                # What it adds to the list itself it reads after all that stood there before.
+                await line.make(f"{topic}.next", "")
+            return found
+
+        monkeypatch.setattr(line, "find", missed_and_then_made)
+        assert [await late.open(topic_of(topics))] == made == [await bus.open(topic_of(topics))]
+        await late.close()
 
 
 async def deleted(rabbitmq: UrlServer, streams: list[str]) -> None:

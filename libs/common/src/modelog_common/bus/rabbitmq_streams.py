@@ -88,11 +88,13 @@ class RabbitBroker:
 
     async def open(self, topic: Topic) -> TopicState:
         while True:
+            line = await self.line()
+            # Read before it is looked for: who makes one meanwhile is not to be replaced.
+            former = line.incarnations.get(topic.name, "")
             state = (await self.describe([topic.name]))[topic.name]
             if state is not None:
                 return state
-            line = await self.line()
-            await self.ask(line, line.make(topic.name))
+            await self.ask(line, line.make(topic.name, former))
 
     def sender(self) -> RabbitSender:
         return RabbitSender(self)

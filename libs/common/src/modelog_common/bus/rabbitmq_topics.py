@@ -128,10 +128,10 @@ class Line:
                 return None
         return incarnation, found.message_count or 0
 
-    async def make(self, topic: str) -> None:
-        """Give the topic a new incarnation, unless somebody else does."""
+    async def make(self, topic: str, former: str) -> None:
+        """Give the topic a new incarnation, unless it has another than `former` by now, which was found missing."""
         incarnation = uuid4().hex
-        entry = Entry(uuid4().hex, topic, incarnation, self.incarnations.get(topic, ""))
+        entry = Entry(uuid4().hex, topic, incarnation, former)
         stream = stream_of(topic, incarnation)
         await self._index.queue_declare(stream, durable=True, arguments=STREAM)
         await self._tell(entry)
