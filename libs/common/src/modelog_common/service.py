@@ -272,6 +272,8 @@ class Host:
     async def run(self, started: Callable[[int], None] | None = None) -> None:
         """Serve until `stop`; `started` is called with the gRPC port once requests are answered."""
         self._add_relay()
+        if self.tls is not None:
+            self.background("renewed certificates", self.tls.renewals.run)
         add_admin(self.server, self._admin())
         for work in self._before:
             await work()
