@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
+from cryptography import x509
+from modelog_common.rpc import renewal
 from modelog_common.rpc.transport import Tls
 from modelog_proto.inference import grpc_predict_v2_pb2 as oip
 from modelog_proto.inference.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
@@ -24,8 +28,12 @@ API = "/api/2.0/mlflow"
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    authority = Authority(tmp_path_factory.mktemp("certificates"), "authority")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"), "authority")
+
+
+@pytest.fixture(scope="module")
+def tls(authority: Authority) -> Tls:
     return Tls(*authority.sign("platform"), authority.certificate)
 
 
@@ -38,9 +46,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[Sma
         tls_authority_file=tls.authority,
     )
     made.url = made.url.replace("http://", "https://")
-    made.start()
-    yield made
-    made.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renewal, "EVERY_S", 0.05)
+        made.start()
+        yield made
+        made.stop()
 
 
 @pytest.fixture
@@ -102,6 +112,40 @@ def test_services_let_in_whom_the_authority_signed(platform: SmallPlatform, tls:
         pytest.raises(grpc.RpcError),
     ):
         model_pb2_grpc.ModelRegistryStub(stranger).ListModels(ask, timeout=150, metadata=token)
+
+
+def test_renewed_certificates_are_shown_by_all_that_listens(
+    platform: SmallPlatform, trusted: None, authority: Authority, tls: Tls
+) -> None:
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.load_cert_chain(tls.certificate, tls.key)
+    serials = {serial_of(address, context) for address in listeners(platform)}
+    assert len(serials) == 1
+    authority.sign("platform")
+    deadline = time.monotonic() + 150
+    for address in listeners(platform):
+        while serial_of(address, context) in serials:
+            assert time.monotonic() < deadline, f"{address} shows its former certificate after 150 s"
+    assert list(platform.client().jobs.list()) == []
+
+
+def listeners(platform: SmallPlatform) -> list[str]:
+    """host:port of each service's own gRPC, of the gateway, and of inference."""
+    services = [platform.address(name) for name in ("registry", "training", "serving", "monitoring", "lineage")]
+    rest = platform.endpoints["serving"]["http"].removeprefix("https://")
+    return [*services, f"127.0.0.1:{platform.http_port}", f"127.0.0.1:{platform._oip_port}", rest]
+
+
+def serial_of(address: str, context: ssl.SSLContext) -> int:
+    """The serial number of the certificate that is shown to a new connection."""
+    host, port = address.split(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=150) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        shown = secure.getpeercert(binary_form=True)
+    assert shown is not None
+    return x509.load_der_x509_certificate(shown).serial_number
 
 
 def test_serving_answers_rest_over_tls(platform: SmallPlatform, tls: Tls) -> None:

@@ -148,7 +148,7 @@ def listen(host: Host, plane: Plane, processes: Processes, *, shared: bool) -> N
     turn = Turn(routes, plane.models, plane.batcher, host.verifier, parts, inference.plain)
     plane.models.when_let_go(turn.forget)
     servicer = inference_api.InferenceServicer(inference, repository, warmup, host.verifier)
-    grpc = GrpcListener(settings, host.verifier, shared=shared)
+    grpc = GrpcListener(settings, host.verifier, host.tls, shared=shared)
     # The tokens are looked at by the servicer, because the protocol lets anybody ask whether the server lives.
     grpc.server.add(
         add_GRPCInferenceServiceServicer_to_server,
@@ -163,7 +163,7 @@ def listen(host: Host, plane: Plane, processes: Processes, *, shared: bool) -> N
     RestCalls(inference, warmup).add_to(addresses)
     Invocations(inference, routes, warmup).add_to(addresses)
     rest = RestEdge(addresses, host.verifier)
-    http = HttpListener(settings, rest, FastRest(turn, addresses).take, shared=shared)
+    http = HttpListener(settings, rest, FastRest(turn, addresses).take, host.tls, shared=shared)
     host.before_serving(partial(grpc.start, host.endpoints, "oip_grpc"))
     host.before_serving(partial(http.start, host.endpoints, "http"))
     host.on_stop(grpc.stop)

@@ -13,7 +13,7 @@ from modelog_common.edge.http1 import Direct, Http1
 from modelog_common.edge.http1_whole import PATIENCE_S, Whole
 from modelog_common.edge.shared_port import SharedListener
 from modelog_common.rpc.server import GrpcServer
-from modelog_common.rpc.transport import tls_of
+from modelog_common.rpc.transport import Tls
 from modelog_common.security.tokens import TokenVerifier
 
 from modelog_serving.oip.rest_edge import MAX_BODY_BYTES, RestEdge, refused
@@ -26,9 +26,8 @@ Endpoints = MutableMapping[str, str]
 class GrpcListener:
     """A gRPC server beside the control plane's; a `shared` one has a part of what comes to its port."""
 
-    def __init__(self, settings: Settings, verifier: TokenVerifier, *, shared: bool = False) -> None:
+    def __init__(self, settings: Settings, verifier: TokenVerifier, tls: Tls | None, *, shared: bool = False) -> None:
         self._host, self._port, self._drain_s = settings.service_host, settings.oip_grpc_port, settings.drain_s
-        tls = tls_of(settings)
         self.server = GrpcServer(
             self._host,
             self._port,
@@ -66,12 +65,13 @@ class HttpListener:
         settings: Settings,
         edge: RestEdge,
         direct: Direct,
+        tls: Tls | None,
         patience_s: float = PATIENCE_S,
         *,
         shared: bool = False,
     ) -> None:
         self._host, self._port, self._drain_s = settings.service_host, settings.http_port, settings.drain_s
-        self._tls = tls_of(settings)
+        self._tls = tls
         self._whole = Whole(edge.find, refused, MAX_BODY_BYTES, patience_s=patience_s)
         self._front = Http1(edge.plain, self._whole.connection, MAX_BODY_BYTES, patience_s=patience_s, direct=direct)
         self._connection = limited(self._front.connection, self._open, settings.connections, CROWDED)
