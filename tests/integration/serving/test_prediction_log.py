@@ -202,7 +202,7 @@ async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with sqlite3.connect(newer) as db:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
     db.close()
-    with pytest.raises(Unavailable, match="has format 99, written by a newer release; this one reads 5"):
+    with pytest.raises(Unavailable, match="has format 99, written by a newer release; this one reads 6"):
         await PredictionLog.open(newer, ManualClock())
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"no database" * 1000)

@@ -84,4 +84,4 @@ async def test_the_log_goes_on_with_leaves_of_several(before: Sealed) -> None:
 
 
 async def test_the_file_says_that_an_earlier_release_must_not_read_it(before: Sealed) -> None:
-    assert await before.log.reading(lambda db: file.meta(db, "format")) == "5"
+    assert await before.log.reading(lambda db: file.meta(db, "format")) == "6"

@@ -12,6 +12,7 @@ from modelog_common.domain.errors import Invalid, NotFound, Unavailable
 
 from modelog_serving.predlog import file, index, segments
 from modelog_serving.predlog.answers import Recorded
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.seal import Sealer
 from modelog_serving.predlog.segments import Included
@@ -79,7 +80,7 @@ class Evidence:
         return NotFound(f"the prediction log has no prediction {prediction_id!r}{of}{dropped}")
 
 
-def _recorded(tenant: str, deployment: str, ids: Sequence[str], db: sqlite3.Connection) -> dict[str, Recorded]:
+def _recorded(tenant: str, deployment: str, ids: Sequence[str], db: Connection) -> dict[str, Recorded]:
     number = file.known_number(db, tenant, deployment)
     if number is None:
         return {}
@@ -87,7 +88,7 @@ def _recorded(tenant: str, deployment: str, ids: Sequence[str], db: sqlite3.Conn
     return {one: index.recorded(db, *place) for one, place in places.items()}
 
 
-def _places(tenant: str, deployment: str, prediction_id: str) -> Callable[[sqlite3.Connection], list[index.Place]]:
+def _places(tenant: str, deployment: str, prediction_id: str) -> Callable[[Connection], list[index.Place]]:
     return lambda db: index.places_of(db, tenant, deployment, prediction_id)
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from modelog_common.bus.progress import Progress, SqliteProgress
 from modelog_common.bus.topics import sender_of
 from modelog_common.domain.errors import Unavailable
 from modelog_common.domain.ids import uuid7
 
+from modelog_serving.predlog import bodies
 from modelog_serving.predlog.answers import Answers
+from modelog_serving.predlog.bodies import Connection, Place
 
 # 2 has segments, and batches that were dropped: who does not know of them would count batches anew. 3 has a journal
 # beside it: who does not read it would lose what was answered before a crash. 4 knows batches by the range of their
 # ids: who does not look there would not find them. 5 has segments whose leaves are several answers: who does not know
-# of them would prove what is not so.
-FORMAT = 5
+# of them would prove what is not so. 6 has bodies beside it: who does not look there would find nothing in batches.
+FORMAT = 6
 # Of a file that is made now: batches are large, and SQLite spends as much on a small page as on a large one. Where a
 # file must stay small, tables and what is begun are to be small, too.
 PAGE_BYTES, SMALL_PAGE_BYTES = 16_384, 4096
@@ -28,7 +32,8 @@ CONSUMER = "serving.requests"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batch (sequence INTEGER PRIMARY KEY, tenant TEXT NOT NULL, deployment TEXT NOT NULL,
-  body BLOB NOT NULL);
+  body BLOB NOT NULL, file INTEGER NOT NULL DEFAULT 0, place INTEGER NOT NULL DEFAULT 0,
+  size INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS deployment (number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL,
   UNIQUE (tenant, name));
 CREATE TABLE IF NOT EXISTS prediction (deployment INTEGER NOT NULL, id TEXT NOT NULL, sequence INTEGER NOT NULL,
@@ -45,9 +50,23 @@ CREATE UNIQUE INDEX IF NOT EXISTS segment_of_batch ON segment (tenant, last);
 CREATE TABLE IF NOT EXISTS dropped (tenant TEXT PRIMARY KEY, number INTEGER NOT NULL, last INTEGER NOT NULL,
   last_us INTEGER NOT NULL, dropped_us INTEGER NOT NULL, cleared INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 """
+_BATCH = "sequence, tenant, deployment, body, file, place, size"
+_INSIDE = Place()
+# What files of before do not have.
+_NEW_COLUMNS = {"segment": ("leaves",), "batch": ("file", "place", "size", "crc")}
 
 
-def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
+class Batch(NamedTuple):
+    """A batch as it is stored."""
+
+    sequence: int
+    tenant: str
+    deployment: str
+    body: bytes
+    file: int
+
+
+def connect(path: Path, most_bytes: int = 0) -> Connection:
     """Open or make the file; raises Unavailable when it is no prediction log or a newer release wrote it.
 
     WAL with synchronous=NORMAL: what was committed survives `kill -9` of the process; a power failure may take the
@@ -55,18 +74,17 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        small = 0 < most_bytes < SMALL_FILE_BYTES
-        db.execute(f"PRAGMA page_size={SMALL_PAGE_BYTES if small else PAGE_BYTES}")
+        db = bodies.connected(path, path)
+        db.execute(f"PRAGMA page_size={SMALL_PAGE_BYTES if is_small(most_bytes) else PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA journal_size_limit=67108864")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_BYTES // page_bytes(db)}")
         limit(db, most_bytes)
-        for statement in _SCHEMA.split(";"):
+        for statement in (*_SCHEMA.split(";"), bodies.SCHEMA):
             db.execute(statement)
         _upgrade(db)
-        begin = "INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?), ('journal', '0')"
+        begin = "INSERT OR IGNORE INTO meta VALUES ('format', ?), ('log_id', ?), ('journal', '0'), ('synced', '0')"
         db.execute(begin, (str(FORMAT), str(uuid7())))
         found = meta(db, "format")
         if int(found) < FORMAT:
@@ -84,16 +102,22 @@ def connect(path: Path, most_bytes: int = 0) -> sqlite3.Connection:
 
 def _upgrade(db: sqlite3.Connection) -> None:
     """Bring the tables of a file of before to today's; several processes may do so at once."""
-    if _has_leaves(db):
+    if not _missing(db):
         return
     db.execute("BEGIN IMMEDIATE")
-    if not _has_leaves(db):
-        db.execute("ALTER TABLE segment ADD COLUMN leaves INTEGER NOT NULL DEFAULT 0")
+    for table, column in _missing(db):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
     db.execute("COMMIT")
 
 
-def _has_leaves(db: sqlite3.Connection) -> bool:
-    return any(name == "leaves" for _, name, *_ in db.execute("PRAGMA table_info(segment)"))
+def _missing(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    found = {table: {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")} for table in _NEW_COLUMNS}
+    return [(table, name) for table, names in _NEW_COLUMNS.items() for name in names if name not in found[table]]
+
+
+def is_small(most_bytes: int) -> bool:
+    """Whether a file that may become so large (0: any size) is a small one."""
+    return 0 < most_bytes < SMALL_FILE_BYTES
 
 
 def limit(db: sqlite3.Connection, most_bytes: int) -> None:
@@ -108,9 +132,25 @@ def page_bytes(db: sqlite3.Connection) -> int:
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
-    """The part of the file that holds something: what is freed is used again, and the file stays as large as it was."""
-    (pages,), (free,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
-    return int(pages - free) * page_bytes(db)
+    """The part of the file that holds something, with what lies beside it: what is freed in the file is used again, and
+    the file stays as large as it was."""
+    return _pages(db) * page_bytes(db) - free_bytes(db) + bodies.size_bytes(db)
+
+
+def free_bytes(db: sqlite3.Connection) -> int:
+    """The part of the file that holds nothing."""
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    return int(free) * page_bytes(db)
+
+
+def size_bytes(db: sqlite3.Connection) -> int:
+    """What the file takes of the disk, with what lies beside it."""
+    return _pages(db) * page_bytes(db) + bodies.size_bytes(db)
+
+
+def _pages(db: sqlite3.Connection) -> int:
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    return int(pages)
 
 
 def meta(db: sqlite3.Connection, key: str) -> str:
@@ -146,10 +186,20 @@ def known_number(db: sqlite3.Connection, tenant: str, deployment: str) -> int | 
     return None if row is None else int(row[0])
 
 
-def store(db: sqlite3.Connection, answers: Answers, sequence: int, body: bytes) -> None:
-    db.execute("INSERT INTO batch VALUES (?, ?, ?, ?)", (sequence, answers.tenant, answers.deployment, body))
+def store(db: sqlite3.Connection, answers: Answers, sequence: int, body: bytes, place: Place = _INSIDE) -> None:
+    """A batch with its `body`; with none, but its `place`, where that lies beside the file."""
+    row = (sequence, answers.tenant, answers.deployment, body, *place)
+    db.execute(f"INSERT INTO batch ({_BATCH}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     if answers.source is not None:
         reached(db, sender_of(answers.tenant, answers.source.producer), answers.source.sequence)
+
+
+def batches(db: Connection, condition: str, values: Sequence[Any]) -> Iterator[Batch]:
+    """The batches that meet a condition, in order. Raises Gone for one that was dropped meanwhile."""
+    query = f"SELECT {_BATCH} FROM batch WHERE {condition}"
+    for sequence, tenant, deployment, body, number, at, size in db.execute(query, values):
+        whole = db.beside.read(number, at, size) if number else body
+        yield Batch(sequence, tenant, deployment, whole, number)
 
 
 def reached(db: sqlite3.Connection, producer: str, sequence: int) -> None:

@@ -13,6 +13,7 @@ from modelog_common.domain.errors import ModelogError
 
 from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers
+from modelog_serving.predlog.bodies import Connection, connected
 from modelog_serving.predlog.journal import Journal, NoJournal
 from modelog_serving.predlog.log import GATHER_S, PredictionLog
 from modelog_serving.predlog.writer import Outcome, before
@@ -86,7 +87,7 @@ class OtherLogs:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        self._opened: dict[Path, sqlite3.Connection] = {}
+        self._opened: dict[Path, Connection] = {}
 
     def known(self, answers: Answers) -> Outcome | ModelogError:
         """As `PredictionLog.append` says it; raises sqlite3.Error when a log cannot be read."""
@@ -100,14 +101,11 @@ class OtherLogs:
                 return before(db, answers, places)
         return None
 
-    def _connection(self, path: Path) -> sqlite3.Connection | None:
+    def _connection(self, path: Path) -> Connection | None:
         if path not in self._opened:
             if not path.is_file():
                 return None
-            uri = f"{path.resolve().as_uri()}?mode=ro"
-            self._opened[path] = sqlite3.connect(
-                uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False
-            )
+            self._opened[path] = connected(path, f"{path.resolve().as_uri()}?mode=ro", uri=True)
         return self._opened[path]
 
     async def close(self) -> None:

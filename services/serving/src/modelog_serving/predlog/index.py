@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
+from modelog_serving.predlog import file
 from modelog_serving.predlog.answers import Answers, Recorded, row_of
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.rows import bounds
 
 # As JSON writes it.
@@ -69,7 +71,7 @@ def forget(db: sqlite3.Connection, number: int, ids: Sequence[str], sequence: in
         )
 
 
-def place_of(db: sqlite3.Connection, number: int, prediction_id: str) -> tuple[int, int] | None:
+def place_of(db: Connection, number: int, prediction_id: str) -> tuple[int, int] | None:
     """The batch and the row of a prediction; of several, the first."""
     own = db.execute(
         "SELECT sequence, row FROM prediction WHERE deployment = ? AND id = ?", (number, prediction_id)
@@ -78,7 +80,7 @@ def place_of(db: sqlite3.Connection, number: int, prediction_id: str) -> tuple[i
     return min((place for place in (own, found) if place is not None), default=None)
 
 
-def places_of(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> list[Place]:
+def places_of(db: Connection, tenant: str, deployment: str, prediction_id: str) -> list[Place]:
     """Where a tenant's predictions of this id are: of one deployment, or of all when none is named."""
     known = db.execute(
         "SELECT number, name FROM deployment WHERE tenant = ? AND ? IN ('', name) ORDER BY number", (tenant, deployment)
@@ -87,18 +89,18 @@ def places_of(db: sqlite3.Connection, tenant: str, deployment: str, prediction_i
     return [Place(name, *place) for name, place in found if place is not None]
 
 
-def recorded(db: sqlite3.Connection, sequence: int, row: int) -> Recorded:
+def recorded(db: Connection, sequence: int, row: int) -> Recorded:
     """What is in a row of a batch."""
     return row_of(PredictionBatch.FromString(_body(db, sequence)), row)
 
 
-def find(db: sqlite3.Connection, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
+def find(db: Connection, tenant: str, deployment: str, prediction_id: str) -> Recorded | None:
     """One answer by its id."""
     places = places_of(db, tenant, deployment, prediction_id)
     return recorded(db, places[0].sequence, places[0].row) if places else None
 
 
-def _among_made(db: sqlite3.Connection, number: int, prediction_id: str) -> Iterator[tuple[int, int]]:
+def _among_made(db: Connection, number: int, prediction_id: str) -> Iterator[tuple[int, int]]:
     """The places of an id in batches that have one entry, in their order."""
     batches = db.execute(
         "SELECT sequence FROM made WHERE deployment = ? AND last >= ? AND last < ? AND first <= ? ORDER BY sequence",
@@ -112,6 +114,5 @@ def _among_made(db: sqlite3.Connection, number: int, prediction_id: str) -> Iter
                 yield sequence, ids.index(prediction_id)
 
 
-def _body(db: sqlite3.Connection, sequence: int) -> bytes:
-    (body,) = db.execute("SELECT body FROM batch WHERE sequence = ?", (sequence,)).fetchone()
-    return bytes(body)
+def _body(db: Connection, sequence: int) -> bytes:
+    return next(file.batches(db, "sequence = ?", (sequence,))).body

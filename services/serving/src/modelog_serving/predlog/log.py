@@ -22,6 +22,7 @@ from modelog_common.domain.errors import ModelogError, Overloaded, Unavailable
 
 from modelog_serving.predlog import file, index
 from modelog_serving.predlog.answers import Answers, Recorded
+from modelog_serving.predlog.bodies import Connection, Gone
 from modelog_serving.predlog.journal import Journal, Journaled, Pending, fits
 from modelog_serving.predlog.recovery import recovered
 from modelog_serving.predlog.waiting import Append, Done, Waiting
@@ -233,26 +234,31 @@ class PredictionLog:
         """One answer by its id."""
         return await self.reading(lambda db: index.find(db, tenant, deployment, prediction_id))
 
-    async def reading(self, work: Callable[[sqlite3.Connection], T], *, whole: bool = True) -> T:
+    async def reading(self, work: Callable[[Connection], T], *, whole: bool = True) -> T:
         """Look at the file in the reader's thread; raises Unavailable when it cannot be read.
 
         If it is to be `whole`, everything that was stored until now is in there.
         """
         if whole:
             await self.flush()
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._read)
+            try:
+                return await loop.run_in_executor(self._reader, work, self._read)
+            except Gone:
+                # It was dropped between its row and its body: now there is no row either.
+                return await loop.run_in_executor(self._reader, work, self._read)
         except sqlite3.Error as error:
             raise Unavailable(f"the prediction log {self.path} cannot be read: {error}") from error
 
-    async def writing(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def writing(self, work: Callable[[Connection], T]) -> T:
         """Keep the file in order, in a transaction of the writer's thread. The limit of its size does not count for it.
 
         Raises Unavailable when it cannot be written.
         """
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_file.unlimited, work)
 
-    def when_full(self, make_room: Callable[[sqlite3.Connection], bool]) -> None:
+    def when_full(self, make_room: Callable[[Connection], bool]) -> None:
         """Ask `make_room` before something is refused because the file is as large as it may become."""
         self._in_file.make_room = make_room
 

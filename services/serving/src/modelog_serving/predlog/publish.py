@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from modelog_common.bus.envelope import LogEntry
 
+from modelog_serving.predlog import file
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.log import PredictionLog
 
 PUBLISHED_BYTES = 4_000_000
@@ -33,15 +34,13 @@ class PredictionSource:
         return self._log.sequence
 
 
-def _entries(db: sqlite3.Connection, after: int, limit: int) -> list[LogEntry]:
+def _entries(db: Connection, after: int, limit: int) -> list[LogEntry]:
     """As many as there are, but no more bytes than a producer's queue takes easily."""
     entries: list[LogEntry] = []
     size = 0
-    rows = db.execute(
-        "SELECT sequence, tenant, deployment, body FROM batch WHERE sequence > ? ORDER BY sequence LIMIT ?",
-        (after, limit),
-    )
-    for sequence, tenant, deployment, body in rows:
+    for sequence, tenant, deployment, body, _ in file.batches(
+        db, "sequence > ? ORDER BY sequence LIMIT ?", (after, limit)
+    ):
         headers = {
             "ce_specversion": "1.0",
             "ce_id": f"{sequence}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +17,8 @@ from modelog_serving.engine.runtime import Matrix
 from modelog_serving.engine.texts import OBJECT, numbers_in, text_columns, texts_by_cell
 from modelog_serving.oip.core import Inference
 from modelog_serving.oip.tensors import dtype_of_rows
+from modelog_serving.predlog import file
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.logs import Logs
 from modelog_serving.predlog.personal import PersonalTexts
 
@@ -154,33 +155,30 @@ def _column(names: Sequence[str], name: str, asked: str) -> int:
         raise Invalid.field(asked, f"needs the feature {name!r}; logged are {', '.join(names)}") from None
 
 
-def _batches(db: sqlite3.Connection, tenant: str, span: Span, limit: int) -> tuple[list[PredictionBatch], int]:
+def _batches(db: Connection, tenant: str, span: Span, limit: int) -> tuple[list[PredictionBatch], int]:
     """The next batches of a span, and where to go on; 0 at the end."""
     found: list[PredictionBatch] = []
     rows, after = 0, max(span.after, _before(db, span.since_us))
-    for sequence, body in db.execute(
-        "SELECT sequence, body FROM batch WHERE sequence > ? AND tenant = ? AND deployment = ? ORDER BY sequence",
-        (after, tenant, span.deployment),
-    ):
-        batch = PredictionBatch.FromString(body)
+    where = "sequence > ? AND tenant = ? AND deployment = ? ORDER BY sequence"
+    for stored in file.batches(db, where, (after, tenant, span.deployment)):
+        batch = PredictionBatch.FromString(stored.body)
         if span.until_us and batch.answered_at_us >= span.until_us:
             return found, 0
         if rows and rows + len(batch.prediction_ids) > limit:
             return found, after
         found.append(batch)
-        rows, after = rows + len(batch.prediction_ids), sequence
+        rows, after = rows + len(batch.prediction_ids), stored.sequence
     return found, 0
 
 
-def _before(db: sqlite3.Connection, since_us: int) -> int:
+def _before(db: Connection, since_us: int) -> int:
     """The last place of the log before which everything was answered before a time: batches are in its order."""
     (first, last) = db.execute("SELECT coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM batch").fetchone()
     while since_us and first <= last:
         middle = (first + last) // 2
-        row = db.execute("SELECT sequence, body FROM batch WHERE sequence >= ? ORDER BY sequence LIMIT 1", (middle,))
-        sequence, body = row.fetchone()
-        if PredictionBatch.FromString(body).answered_at_us < since_us:
-            first = sequence + 1
+        stored = next(file.batches(db, "sequence >= ? ORDER BY sequence LIMIT 1", (middle,)))
+        if PredictionBatch.FromString(stored.body).answered_at_us < since_us:
+            first = stored.sequence + 1
         else:
             last = middle - 1
     return int(first) - 1

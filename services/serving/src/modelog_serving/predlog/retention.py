@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,7 +11,8 @@ from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import Unavailable
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
-from modelog_serving.predlog import file, index, segments
+from modelog_serving.predlog import bodies, file, index, segments
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.segments import Segment
 from modelog_serving.predlog.writer import micros
@@ -57,7 +57,7 @@ class Retention:
             while await self._log.writing(_clear):
                 pass
 
-    def _drop_oldest(self, db: sqlite3.Connection) -> bool:
+    def _drop_oldest(self, db: Connection) -> bool:
         segment = oldest(db, self._published())
         now = micros(self._clock.now())
         if segment is None or not (self._old(segment, now) or self._needed(db)):
@@ -68,10 +68,10 @@ class Retention:
     def _old(self, segment: Segment, now_us: int) -> bool:
         return self._keep is not None and segment.last_us < now_us - self._keep // timedelta(microseconds=1)
 
-    def _needed(self, db: sqlite3.Connection) -> bool:
+    def _needed(self, db: Connection) -> bool:
         return self._most_bytes > 0 and file.used_bytes(db) > FULL * self._most_bytes
 
-    def make_room(self, db: sqlite3.Connection) -> bool:
+    def make_room(self, db: Connection) -> bool:
         """Drop the oldest segment whole, in a transaction of the writer's; False when there is none to drop."""
         segment = oldest(db, self._published())
         if segment is not None:
@@ -82,12 +82,12 @@ class Retention:
         return found
 
 
-def oldest(db: sqlite3.Connection, published: int) -> Segment | None:
+def oldest(db: Connection, published: int) -> Segment | None:
     """The oldest segment that is told and published."""
     return segments.first_where(db, "position > 0 AND last <= ?", published)
 
 
-def _drop(db: sqlite3.Connection, segment: Segment, now_us: int) -> None:
+def _drop(db: Connection, segment: Segment, now_us: int) -> None:
     """From now on it counts as dropped; `_clear` takes its batches away."""
     db.execute("DELETE FROM segment WHERE tenant = ? AND number = ?", (segment.tenant, segment.number))
     db.execute(
@@ -98,26 +98,24 @@ def _drop(db: sqlite3.Connection, segment: Segment, now_us: int) -> None:
     )
 
 
-def _clear(db: sqlite3.Connection) -> bool:
+def _clear(db: Connection) -> bool:
     """Take the next batches of what was dropped away; False when there are none."""
     waiting = db.execute("SELECT tenant, last FROM dropped WHERE NOT cleared LIMIT 1").fetchone()
     if waiting is None:
         return False
     tenant, last = waiting
-    batches = db.execute(
-        "SELECT sequence, deployment, body FROM batch WHERE sequence <= ? AND tenant = ? ORDER BY sequence",
-        (last, tenant),
-    )
+    batches = file.batches(db, "sequence <= ? AND tenant = ? ORDER BY sequence", (last, tenant))
     rows, gone = 0, []
-    for sequence, deployment, body in batches:
-        number = file.number_of(db, tenant, deployment)
-        ids = PredictionBatch.FromString(body).prediction_ids
-        index.forget(db, number, ids, sequence)
-        gone.append((sequence,))
+    for batch in batches:
+        number = file.number_of(db, tenant, batch.deployment)
+        ids = PredictionBatch.FromString(batch.body).prediction_ids
+        index.forget(db, number, ids, batch.sequence)
+        gone.append(batch)
         rows += len(ids)
         if rows >= ROWS_AT_ONCE:
             break
     else:
         db.execute("UPDATE dropped SET cleared = 1 WHERE tenant = ?", (tenant,))
-    db.executemany("DELETE FROM batch WHERE sequence = ?", gone)
+    db.executemany("DELETE FROM batch WHERE sequence = ?", [(batch.sequence,) for batch in gone])
+    bodies.forget(db, [batch.file for batch in gone])
     return True

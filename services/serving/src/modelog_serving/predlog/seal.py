@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +14,8 @@ from modelog_common.domain.errors import Conflict, Unavailable
 from modelog_common.domain.ids import derived_id
 from modelog_common.events.entities import Entities
 
-from modelog_serving.predlog import segments
+from modelog_serving.predlog import file, segments
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.segments import OpenSegment, Segment
 from modelog_serving.predlog.writer import micros
@@ -82,17 +82,14 @@ class Sealer:
         while self._reached.covered < until:
             await self._log.reading(lambda db: self._take(db, until), whole=False)
 
-    def _take(self, db: sqlite3.Connection, until: int) -> None:
+    def _take(self, db: Connection, until: int) -> None:
         """The next batches. Open segments are touched in the reader's thread only: a caller may go away at any time."""
-        rows = db.execute(
-            "SELECT sequence, tenant, body FROM batch WHERE sequence > ? AND sequence <= ? ORDER BY sequence",
-            (self._reached.covered, until),
-        )
+        where = "sequence > ? AND sequence <= ? ORDER BY sequence"
         size = 0
-        for sequence, tenant, body in rows:
-            self._add(tenant, sequence, body)
-            self._reached.covered = sequence
-            size += len(body)
+        for batch in file.batches(db, where, (self._reached.covered, until)):
+            self._add(batch.tenant, batch.sequence, batch.body)
+            self._reached.covered = batch.sequence
+            size += len(batch.body)
             if size > READ_BYTES:
                 return
         self._reached.covered = until

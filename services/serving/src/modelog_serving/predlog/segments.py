@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from modelog_proofs import Frontier, MemoryHashStore, MerkleTree, PredictionRecord
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
-from modelog_serving.predlog import hashing
+from modelog_serving.predlog import file, hashing
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.groups import Group, groups_of
 from modelog_serving.predlog.leaves import leaf_hashes, record_of
 
@@ -155,15 +156,14 @@ def first_where(db: sqlite3.Connection, condition: str, value: int) -> Segment |
     return None if row is None else Segment(*row)
 
 
-def bodies(db: sqlite3.Connection, segment: Segment) -> Iterator[tuple[int, bytes]]:
+def bodies(db: Connection, segment: Segment) -> Iterator[tuple[int, bytes]]:
     """The batches of a segment, in order, each with its place."""
-    yield from db.execute(
-        "SELECT sequence, body FROM batch WHERE sequence BETWEEN ? AND ? AND tenant = ? ORDER BY sequence",
-        (segment.first, segment.last, segment.tenant),
-    )
+    where = "sequence BETWEEN ? AND ? AND tenant = ? ORDER BY sequence"
+    for batch in file.batches(db, where, (segment.first, segment.last, segment.tenant)):
+        yield batch.sequence, batch.body
 
 
-def included(db: sqlite3.Connection, segment: Segment, sequence: int, row: int) -> Included | None:
+def included(db: Connection, segment: Segment, sequence: int, row: int) -> Included | None:
     """The answer in a row of a batch, with its way to the root; None when the segment was dropped meanwhile."""
     tree, found, count = MerkleTree(MemoryHashStore()), None, 0
     for place, body in bodies(db, segment):

@@ -14,6 +14,7 @@ from itertools import groupby
 import numpy as np
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
+from modelog_serving.engine.runtime import Matrix
 from modelog_serving.predlog.answers import FLOAT32, Answers, answerers_of, to_batch
 from modelog_serving.predlog.rows import ENDINGS, Repeated, RowIds
 
@@ -24,18 +25,24 @@ SHORT = 128
 # What stands before a text of each length.
 HEADS = {tag: [chr(tag) + chr(length) for length in range(SHORT)] for tag in (IDS, KEYS)}
 ALL_BITS = (1 << 64) - 1
+Bytes = bytes | memoryview
 
 
 def stored(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> bytes:
     """The same as `to_batch`, serialised."""
+    return b"".join(stored_parts(answers, sequence, log_id, answered_at_us))
+
+
+def stored_parts(answers: Answers, sequence: int, log_id: str, answered_at_us: int) -> list[Bytes]:
+    """The same in parts, which are not copied to be one behind the other."""
     if answers.features.dtype == FLOAT32 and answers.outputs.dtype == FLOAT32 and not answers.sealed:
         ids, keys = _texts(IDS, answers.ids), _texts(KEYS, answers.keys)
         if ids is not None and keys is not None:
-            return _joined(answers, sequence, log_id, answered_at_us, ids, keys)
-    return to_batch(answers, sequence, log_id, answered_at_us).SerializeToString()
+            return _parts(answers, sequence, log_id, answered_at_us, ids, keys)
+    return [to_batch(answers, sequence, log_id, answered_at_us).SerializeToString()]
 
 
-def _joined(answers: Answers, sequence: int, log_id: str, answered_at_us: int, ids: bytes, keys: bytes) -> bytes:
+def _parts(answers: Answers, sequence: int, log_id: str, answered_at_us: int, ids: bytes, keys: bytes) -> list[Bytes]:
     """In the order of the fields' numbers, as protobuf has it."""
     source = answers.source
     before = PredictionBatch(deployment=answers.deployment, model=answers.model, sequence=sequence, log_id=log_id)
@@ -46,15 +53,19 @@ def _joined(answers: Answers, sequence: int, log_id: str, answered_at_us: int, i
         watermark_us=answers.watermark_us,
         tenant=answers.tenant,
     )
-    return b"".join((
-        before.SerializeToString(), ids, _times(answers.event_times_us), keys,
+    return [
+        before.SerializeToString(), ids, *_times(answers.event_times_us), keys,
         PredictionBatch(answerers=answerers_of(answers)).SerializeToString(),
         *_bytes(ANSWERED_BY, answers.answered_by.tobytes()),
         PredictionBatch(feature_names=answers.feature_names).SerializeToString(),
-        *_bytes(FEATURES, np.ascontiguousarray(answers.features).tobytes()),
-        *_bytes(OUTPUTS, np.ascontiguousarray(answers.outputs).tobytes()),
+        *_bytes(FEATURES, _bytes_in(answers.features)), *_bytes(OUTPUTS, _bytes_in(answers.outputs)),
         after.SerializeToString(),
-    ))  # fmt: skip
+    ]  # fmt: skip
+
+
+def _bytes_in(numbers: Matrix) -> memoryview:
+    """The same memory, where it is row-major already."""
+    return memoryview(np.ascontiguousarray(numbers).reshape(-1).view(np.uint8))
 
 
 def _texts(tag: int, texts: Sequence[str]) -> bytes | None:
@@ -94,11 +105,11 @@ def _around(length: int, rows: int) -> list[str]:
     return [heads[0], *map("".join, zip(ENDINGS, heads[1:], strict=False)), ENDINGS[rows - 1]]
 
 
-def _times(times_us: Sequence[int]) -> bytes:
+def _times(times_us: Sequence[int]) -> tuple[Bytes, ...]:
     """Packed. Those of a request are alike."""
     alike = _alike(times_us)
     written = b"".join([_varint(at & ALL_BITS) * rows for at, rows in alike])
-    return b"".join(_bytes(TIMES, written))
+    return _bytes(TIMES, written)
 
 
 def _alike(times_us: Sequence[int]) -> Iterable[tuple[int, int]]:
@@ -107,9 +118,9 @@ def _alike(times_us: Sequence[int]) -> Iterable[tuple[int, int]]:
     return [(at, len(list(same))) for at, same in groupby(times_us)]
 
 
-def _bytes(tag: int, data: bytes) -> tuple[bytes, ...]:
+def _bytes(tag: int, data: Bytes) -> tuple[Bytes, ...]:
     """A field with its length; nothing where it is empty."""
-    return (bytes((tag,)), _varint(len(data)), data) if data else ()
+    return (bytes((tag,)) + _varint(len(data)), data) if len(data) else ()
 
 
 def _varint(value: int) -> bytes:

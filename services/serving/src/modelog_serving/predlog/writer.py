@@ -9,16 +9,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from modelog_common.bus.progress import Progress
 from modelog_common.domain.clock import Clock
 from modelog_common.domain.errors import AlreadyExists, ModelogError, Unavailable
 
 from modelog_serving.engine.texts import same_cells
-from modelog_serving.predlog import file, index
+from modelog_serving.predlog import bodies, file, index
 from modelog_serving.predlog.answers import Answers, Merging, Recorded
+from modelog_serving.predlog.bodies import Connection
 from modelog_serving.predlog.journal import Journaled
-from modelog_serving.predlog.stored import stored
+from modelog_serving.predlog.stored import stored_parts
 
+log = structlog.get_logger()
 T = TypeVar("T")
 # Answers that are no further apart than this may be in one batch, which says when they were given.
 MOMENT_US = 5_000
@@ -45,8 +48,11 @@ class Writer:
         self.sequence = file.last_sequence(self._db)
         self.journaled = int(file.meta(self._db, "journal"))
         self._next, self._latest_us = self.sequence + 1, 0
-        self.make_room: Callable[[sqlite3.Connection], bool] = lambda _db: False
+        self.make_room: Callable[[Connection], bool] = lambda _db: False
         self.elsewhere: Callable[[Answers], Outcome | ModelogError] = lambda _answers: None
+        # Of a small file whatever is freed is used again; one that may grow has large bodies beside it.
+        self._beside = not file.is_small(most_bytes)
+        self._most_file_bytes = min(bodies.FILE_BYTES, most_bytes // 16 or bodies.FILE_BYTES)
         self.room_bytes = self._room()
 
     def reached(self) -> dict[str, int]:
@@ -66,6 +72,22 @@ class Writer:
             self._transaction(lambda: self._store_both(journaled, []))
             return [full] * len(requests)
 
+    def mend(self) -> int:
+        """Take away what a power failure took the bodies of, and what a killed process had dropped; how many batches.
+
+        For the process that writes the log only. Raises Unavailable when the file cannot be written.
+        """
+
+        def gone(sequence: int) -> None:
+            for table in ("batch", "made", "prediction"):
+                self._db.execute(f"DELETE FROM {table} WHERE sequence = ?", (sequence,))
+
+        synced = int(file.meta(self._db, "synced"))
+        found = self.unlimited(lambda db: bodies.lost(db, synced, gone))
+        bodies.left_over(self._db)
+        self.sequence = file.last_sequence(self._db)
+        return found
+
     def recover(self, journaled: Sequence[Journaled]) -> None:
         """Store what was answered before; it is taken whether or not the file may be so large."""
         self.unlimited(lambda _db: self._store_both(journaled, []))
@@ -74,7 +96,8 @@ class Writer:
         """Raises Unavailable when nothing can be stored."""
 
         def work() -> None:
-            self._store_all(commit.answers, micros(self._clock.now()))
+            # In the file itself: a power failure must not take answers whose requests count as handled.
+            self._store_all(commit.answers, micros(self._clock.now()), inside=True)
             for producer, sequence in commit.reached.items():
                 file.reached(self._db, producer, sequence)
             if commit.progress is not None:
@@ -82,15 +105,12 @@ class Writer:
 
         self._transaction(work)
 
-    def unlimited(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def unlimited(self, work: Callable[[Connection], T]) -> T:
         """Keep the file in order, in a transaction for which its limit does not count."""
-        try:
-            file.limit(self._db, 0)
-            return self._once(lambda: work(self._db))
-        finally:
-            file.limit(self._db, self._most_bytes)
+        return self._once(lambda: work(self._db), 0)
 
     def close(self) -> None:
+        self._settle(0)
         self._db.close()
 
     def _store_both(self, journaled: Sequence[Journaled], requests: Sequence[Answers]) -> list[Outcome | ModelogError]:
@@ -125,43 +145,81 @@ class Writer:
             return self.elsewhere(answers)
         return before(self._db, answers, places)
 
-    def _store_all(self, batches: Sequence[Answers], answered_at_us: int) -> None:
+    def _store_all(self, batches: Sequence[Answers], answered_at_us: int, inside: bool = False) -> None:
         # Batches are looked for by their time: it never falls, whatever a clock does.
         self._latest_us = max(self._latest_us, answered_at_us)
         for answers in batches:
-            body = stored(answers, self._next, self.log_id, self._latest_us)
-            file.store(self._db, answers, self._next, body)
+            parts = stored_parts(answers, self._next, self.log_id, self._latest_us)
+            size_bytes = sum(map(len, parts))
+            if inside or self._is_for_inside(size_bytes):
+                file.store(self._db, answers, self._next, b"".join(parts))
+            else:
+                file.store(self._db, answers, self._next, b"", bodies.put(self._db, parts, self._most_file_bytes))
             number = file.number_of(self._db, answers.tenant, answers.deployment)
             index.add(self._db, number, answers, self._next)
             self._next += 1
+
+    def _is_for_inside(self, size_bytes: int) -> bool:
+        """Whether a body goes into the file itself; raises Full when it goes beside it and there is no room there."""
+        if not self._beside or size_bytes < bodies.BESIDE_BYTES:
+            return True
+        if self._limit_bytes:
+            # What was freed in a file that does not become smaller counts for its limit.
+            if file.free_bytes(self._db) > size_bytes:
+                return True
+            if file.size_bytes(self._db) + size_bytes > self._limit_bytes:
+                raise bodies.Full
+        return False
 
     def _transaction(self, work: Callable[[], T]) -> T:
         """Do all of it or nothing, once there is room for it; raises Unavailable when it cannot be stored."""
         while True:
             try:
-                return self._once(work)
+                return self._once(work, self._most_bytes)
             except Unavailable as full:
                 if not _is_full(full.__cause__) or not self.unlimited(self.make_room):
                     raise
 
-    def _once(self, work: Callable[[], T]) -> T:
+    def _once(self, work: Callable[[], T], most_bytes: int) -> T:
         db = self._db
-        self._next = self.sequence + 1
+        self._next, self._limit_bytes = self.sequence + 1, most_bytes
         try:
+            if self._most_bytes:
+                beside_bytes = bodies.size_bytes(db)
+                file.limit(db, most_bytes and max(1, most_bytes - beside_bytes))
             db.execute("BEGIN IMMEDIATE")
             result = work()
             db.execute("COMMIT")
         except sqlite3.Error as error:
-            _roll_back(db)
+            self._roll_back()
             raise Unavailable(
                 f"the prediction log {self._path} cannot be written: {error}; nothing was stored"
             ) from error
         except BaseException:
-            _roll_back(db)
+            self._roll_back()
             raise
         self.sequence = self._next - 1
+        db.beside.ended(committed=True)
+        self._settle(file.CHECKPOINT_BYTES)
         self.room_bytes = self._room()
         return result
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._db.beside.ended(committed=False)
+
+    def _settle(self, more_than_bytes: int) -> None:
+        """Bring what was committed to the disk, as SQLite does with its WAL, when so much was written beside it."""
+        if self._db.beside.unsynced_bytes <= more_than_bytes:
+            return
+        try:
+            self._db.beside.sync()
+            file.keep_meta(self._db, "synced", str(self.sequence))
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            # It is tried again with the next commit.
+            log.warning("the prediction log was not brought to the disk", path=str(self._path), error=str(error))
 
     def _room(self) -> int:
         """How much the file may still grow; a very large number where it has no limit."""
@@ -169,7 +227,7 @@ class Writer:
 
 
 def before(
-    db: sqlite3.Connection, answers: Answers, places: Sequence[tuple[int, int] | None]
+    db: Connection, answers: Answers, places: Sequence[tuple[int, int] | None]
 ) -> Sequence[Recorded] | ModelogError:
     """What was answered under these ids, some of which are in a log; the error when it was for other features."""
     found: list[Recorded] = []
@@ -199,11 +257,6 @@ def _moments(journaled: Sequence[Journaled]) -> Iterator[Sequence[Journaled]]:
 
 def _is_full(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    if db.in_transaction:
-        db.execute("ROLLBACK")
 
 
 def micros(moment: datetime) -> int:
