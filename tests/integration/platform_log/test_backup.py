@@ -16,18 +16,21 @@ import numpy as np
 import pytest
 from log_support import everything, fill, new_event, open_store, root_of
 from modelog_common.domain.clock import ManualClock, SystemClock
-from modelog_common.domain.errors import Conflict, Invalid, NotAllowed, NotFound
+from modelog_common.domain.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
 from modelog_common.events.sqlite import SqliteEventStore
 from modelog_lineage.app import KEY_FILE, TREE_FILE
 from modelog_lineage.audit.log import AuditLog
 from modelog_lineage.audit.treefile import TreeFile
 from modelog_platform.log import backup
 from modelog_platform.log.backup import Made, Source
+from modelog_platform.log.files import copy_database
 from modelog_platform.log.restore import Target, choose, failures, restore
 from modelog_proofs import open_checkpoint
 from modelog_proofs.keys import encode_base64
+from modelog_serving.predlog import bodies, file
 from modelog_serving.predlog import log as prediction_log
 from modelog_serving.predlog.answers import Answerer, Answers
+from modelog_serving.predlog.bodies import BodyFiles
 from modelog_serving.predlog.log import PredictionLog
 
 WRITERS = 4
@@ -134,6 +137,69 @@ async def test_predictions_that_are_in_the_journal_yet_come_back_too(
     again = await PredictionLog.open(place.restored / "data" / "serving" / "predictions.db", ManualClock())
     assert await again.find("acme", "d", "in the journal") is not None
     await again.close()
+
+
+def many(name: str) -> Answers:
+    """Answers whose batch lies beside the database."""
+    rows = 400
+    numbers = np.full((rows, 20), len(name), np.float32)
+    by = [Answerer("1.0.0", "a" * 64)]
+    ids, names = [f"{name}.{row}" for row in range(rows)], [f"f{n}" for n in range(20)]
+    return Answers("acme", "d", "m", ids, [1] * rows, (), by, np.zeros(rows, np.uint8), names, numbers, numbers[:, :1])
+
+
+async def test_predictions_that_lie_beside_their_database_come_back_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place.root / "data" / "serving" / "predictions.db"
+    path.unlink()
+    log = await PredictionLog.open(path, ManualClock())
+    log._in_file._most_file_bytes = 1
+    for name in ("dropped", "kept"):
+        await log.append(many(name))
+    copied = []
+
+    def copy(source: Path, target: Path) -> None:
+        copy_database(source, target)
+        if source == path:
+            copied.append(source)
+        if len(copied) == 1:
+            # What the copy names goes, and something comes, before the bodies are copied.
+            with closing(file.connect(path)) as db:
+                drop_first(db)
+
+    monkeypatch.setattr(backup, "copy_database", copy)
+    await place.back_up()
+    assert len(copied) == 2
+    await log.close()
+    await place.restore()
+    restored = place.restored / "data" / "serving" / "predictions.db"
+    assert [each.name for each in BodyFiles(restored).folder.iterdir()] == ["0000000002"]
+    again = await PredictionLog.open(restored, ManualClock())
+    found = await again.find("acme", "d", "kept.399")
+    assert found is not None
+    assert found.features.tolist() == [4.0] * 20
+    await again.close()
+
+
+def drop_first(db: bodies.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    for table in ("batch", "prediction"):
+        db.execute(f"DELETE FROM {table} WHERE sequence = 1")
+    bodies.forget(db, [1])
+    db.execute("COMMIT")
+    db.beside.ended(committed=True)
+
+
+async def test_predictions_whose_bodies_are_lost_are_not_backed_up_as_if_they_were_there(place: Place) -> None:
+    path = place.root / "data" / "serving" / "predictions.db"
+    path.unlink()
+    log = await PredictionLog.open(path, ManualClock())
+    await log.append(many("lost"))
+    await log.close()
+    shutil.rmtree(BodyFiles(path).folder)
+    with pytest.raises(Unavailable, match=r"predictions\.db names bodies that are not in .*predictions\.db\.bodies"):
+        await place.back_up()
 
 
 async def test_a_backup_while_four_writers_write_is_one_state(place: Place) -> None:

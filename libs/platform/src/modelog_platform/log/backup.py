@@ -58,6 +58,9 @@ KEPT_DATABASES = (
 )
 # What was written beside such a file and is not in it yet; read before it, so that nothing is missed between.
 JOURNALS = "{name}.[0-9]"
+# What such a file names and does not have in itself; copied after it, as these only grow and go.
+BESIDE = "{name}.bodies"
+TRIES = 100
 TELL_EVERY = 1000
 # A checkpoint's size, root, note, and when it was signed.
 SignedRow = tuple[int, bytes, str, str]
@@ -210,7 +213,42 @@ def _copy_databases(data: Path, partial: Path) -> None:
                 if journal.stat().st_size:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     copy_file(journal, target.with_name(journal.name))
-            copy_database(file, target)
+            for _ in range(TRIES):
+                copy_database(file, target)
+                if _copy_beside(file, target):
+                    break
+                # Something was dropped meanwhile: a copy that is made now does not name it any more.
+            else:
+                raise Unavailable(f"{file} names bodies that are not in {_beside(file)}; it cannot be backed up")
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(BESIDE.format(name=file.name))
+
+
+def _copy_beside(file: Path, target: Path) -> bool:
+    """Copy what the copy of a database names and lies beside the database; False where some of it is gone."""
+    source, to = _beside(file), _beside(target)
+    named = _named_beside(target)
+    for former in to.glob("*"):
+        if former.name not in named:
+            former.unlink()
+    for name in sorted(named):
+        to.mkdir(exist_ok=True)
+        try:
+            # Of one that did not grow since it was copied, all is there.
+            if not (to / name).exists() or (to / name).stat().st_size != (source / name).stat().st_size:
+                copy_file(source / name, to / name)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _named_beside(target: Path) -> set[str]:
+    with closing(sqlite3.connect(target)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'body_file'").fetchone() is None:
+            return set()
+        return {f"{number:010}" for (number,) in db.execute("SELECT number FROM body_file WHERE batches > 0")}
 
 
 def _copy_secrets(source: Source, partial: Path) -> None:

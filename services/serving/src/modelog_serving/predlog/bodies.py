@@ -15,6 +15,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ class Full(sqlite3.OperationalError):
 
 
 class Gone(sqlite3.OperationalError):
-    """A body's file was dropped after its row was read."""
+    """A batch or its body was dropped while it was looked for."""
 
 
 class Place(NamedTuple):
@@ -119,7 +120,9 @@ class BodyFiles:
         for number in dropped if committed else ():
             if number == self._current:
                 self.close()
-            self._file(number).unlink(missing_ok=True)
+            # What cannot be removed now is when the log is opened the next time.
+            with suppress(OSError):
+                self._file(number).unlink()
 
     def numbers(self) -> list[int]:
         """Those of the files that are there."""

@@ -14,7 +14,7 @@ from modelog_common.domain.ids import uuid7
 
 from modelog_serving.predlog import bodies
 from modelog_serving.predlog.answers import Answers
-from modelog_serving.predlog.bodies import Connection, Place
+from modelog_serving.predlog.bodies import Connection, Gone, Place
 
 # 2 has segments, and batches that were dropped: who does not know of them would count batches anew. 3 has a journal
 # beside it: who does not read it would lose what was answered before a crash. 4 knows batches by the range of their
@@ -200,6 +200,13 @@ def batches(db: Connection, condition: str, values: Sequence[Any]) -> Iterator[B
     for sequence, tenant, deployment, body, number, at, size in db.execute(query, values):
         whole = db.beside.read(number, at, size) if number else body
         yield Batch(sequence, tenant, deployment, whole, number)
+
+
+def one_batch(db: Connection, condition: str, values: Sequence[Any]) -> Batch:
+    """The first of them; raises Gone where there is none."""
+    for found in batches(db, f"{condition} LIMIT 1", values):
+        return found
+    raise Gone("the batch is not there any more")
 
 
 def reached(db: sqlite3.Connection, producer: str, sequence: int) -> None:

@@ -115,4 +115,4 @@ def _among_made(db: Connection, number: int, prediction_id: str) -> Iterator[tup
 
 
 def _body(db: Connection, sequence: int) -> bytes:
-    return next(file.batches(db, "sequence = ?", (sequence,))).body
+    return file.one_batch(db, "sequence = ?", (sequence,)).body

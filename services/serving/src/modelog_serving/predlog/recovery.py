@@ -16,9 +16,6 @@ log = structlog.get_logger()
 def recovered(path: Path, in_file: Writer) -> Journal:
     """The journal of the log `path`, empty; raises Unavailable when it cannot be used."""
     try:
-        mended = in_file.mend()
-        if mended:
-            log.warning("a power failure took batches of the prediction log", path=str(path), batches=mended)
         journal = Journal(path)
         left = journal.read(in_file.journaled)
         if left:

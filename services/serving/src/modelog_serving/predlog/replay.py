@@ -176,7 +176,7 @@ def _before(db: Connection, since_us: int) -> int:
     (first, last) = db.execute("SELECT coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM batch").fetchone()
     while since_us and first <= last:
         middle = (first + last) // 2
-        stored = next(file.batches(db, "sequence >= ? ORDER BY sequence LIMIT 1", (middle,)))
+        stored = file.one_batch(db, "sequence >= ? ORDER BY sequence", (middle,))
         if PredictionBatch.FromString(stored.body).answered_at_us < since_us:
             first = stored.sequence + 1
         else:

@@ -65,7 +65,7 @@ def _parts(answers: Answers, sequence: int, log_id: str, answered_at_us: int, id
 
 def _bytes_in(numbers: Matrix) -> memoryview:
     """The same memory, where it is row-major already."""
-    return memoryview(np.ascontiguousarray(numbers).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data
 
 
 def _texts(tag: int, texts: Sequence[str]) -> bytes | None:

@@ -75,7 +75,8 @@ class Writer:
     def mend(self) -> int:
         """Take away what a power failure took the bodies of, and what a killed process had dropped; how many batches.
 
-        For the process that writes the log only. Raises Unavailable when the file cannot be written.
+        It does no harm where another process writes the log meanwhile: what that has committed is there. Raises
+        Unavailable when the file cannot be written.
         """
 
         def gone(sequence: int) -> None:
