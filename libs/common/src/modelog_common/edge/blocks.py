@@ -34,14 +34,14 @@ class Unreadable(Exception):
 
 
 class HeaderReader:
-    """Reads the header blocks of one connection, in order."""
+    """Reads the header blocks of one connection, in order; `untouched`: the last left the table as it was."""
 
     def __init__(self, limits: Limits) -> None:
         self._limit = limits.header_list_bytes
         self._table = HeaderTable()
         self._table.maxsize = TABLE_BYTES
         self._known: dict[bytes, Head] = {}
-        self._untouched = True
+        self.untouched = True
 
     def head(self, block: bytes) -> Head:
         """What the headers of a request say."""
@@ -51,7 +51,7 @@ class HeaderReader:
         fields = self.fields(block)
         size = sum(len(name) + len(value) + OVERHEAD_BYTES for name, value in fields)
         found = head_of(fields, list_bytes=size, limit_bytes=self._limit)
-        if self._untouched and len(block) <= KNOWN_BLOCK_BYTES:
+        if self.untouched and len(block) <= KNOWN_BLOCK_BYTES:
             if len(self._known) >= KNOWN_BLOCKS:
                 self._known.clear()
             self._known[block] = found
@@ -59,12 +59,12 @@ class HeaderReader:
 
     def fields(self, block: bytes) -> list[Field]:
         """The fields of a block; raises ConnectionFault, for the table is lost with an unreadable one."""
-        self._untouched = True
+        self.untouched = True
         try:
             fields = self._fields(block)
         except (hpack.HPACKError, Unreadable, IndexError) as error:
             raise ConnectionFault(Code.COMPRESSION_ERROR, "the header block cannot be read") from error
-        if not self._untouched:
+        if not self.untouched:
             self._known.clear()
         return fields
 
@@ -97,7 +97,7 @@ class HeaderReader:
                 field = (name, value)
                 if first & 0x40:
                     self._table.add(name, value)
-                    self._untouched = False
+                    self.untouched = False
             fields.append(field)
             # One byte may stand for a long entry of the table.
             size += len(field[0]) + len(field[1]) + OVERHEAD_BYTES
@@ -120,7 +120,7 @@ class HeaderReader:
         if size > TABLE_BYTES:
             raise Unreadable
         self._table.maxsize = size
-        self._untouched = False
+        self.untouched = False
         return at
 
 

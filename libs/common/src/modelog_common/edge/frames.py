@@ -85,18 +85,27 @@ def whole_answer(stream: int, first: bytes, prefix: bytes, message: bytes, last:
     """HEADERS, DATA with what comes behind its prefix, and HEADERS that end the stream; each fits into a frame."""
     number = LONG.pack(stream)
     return b"".join((
-        _answer_head(len(first), HEADERS, END_HEADERS), number, first,
-        _answer_head(len(prefix) + len(message), DATA, 0), number, prefix, message,
-        _answer_head(len(last), HEADERS, END_HEADERS | END_STREAM), number, last,
+        _known_head(len(first), HEADERS, END_HEADERS), number, first,
+        _known_head(len(prefix) + len(message), DATA, 0), number, prefix, message,
+        _known_head(len(last), HEADERS, END_HEADERS | END_STREAM), number, last,
     ))  # fmt: skip
 
 
-# Heads but for the number of their stream: answers of a server have few sizes.
+def whole_request(stream: int, block: bytes, data: bytes) -> bytes:
+    """HEADERS, and DATA that ends the stream; each fits into a frame."""
+    number = LONG.pack(stream)
+    return b"".join((
+        _known_head(len(block), HEADERS, END_HEADERS), number, block,
+        _known_head(len(data), DATA, END_STREAM), number, data,
+    ))  # fmt: skip
+
+
+# Heads but for the number of their stream: answers of a server have few sizes, and so have a client's requests.
 KNOWN_HEADS: Final = 4096
 _heads: Final[dict[int, bytes]] = {}
 
 
-def _answer_head(size: int, kind: int, flags: int) -> bytes:
+def _known_head(size: int, kind: int, flags: int) -> bytes:
     key = size << 16 | kind << 8 | flags
     known = _heads.get(key)
     if known is None:

@@ -81,6 +81,24 @@ class Outbox:
         self.data(stream, prefix + message)
         self.finish(stream, last)
 
+    def request(self, stream: Stream, block: bytes, data: bytes) -> None:
+        """Header block, one message with its prefix, and the end: in one piece when that is possible."""
+        size = len(data)
+        if (
+            size <= self.frame_bytes
+            and size <= stream.send_window
+            and size <= self.window
+            and not self.paused
+            and len(block) <= frames.DEFAULT_FRAME_BYTES
+        ):
+            self.window -= size
+            self.put(frames.whole_request(stream.id, block, data))
+            self._end(stream)
+            return
+        self.headers(stream, block)
+        self.data(stream, data)
+        self.finish(stream, b"")
+
     def data(self, stream: Stream, chunk: bytes) -> None:
         """Send DATA, in order, as soon as windows and socket take it."""
         if stream.pending is NOTHING:

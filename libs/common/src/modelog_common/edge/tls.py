@@ -25,6 +25,17 @@ def server_context(certificate: Path, key: Path, client_authority: Path | None =
     return context
 
 
+def client_context(pair: tuple[Path, Path] | None, authority: Path | None) -> ssl.SSLContext:
+    """Of a client that trusts servers which the authority signed (the machine's without one); `pair` is what it shows,
+    certificate and key, as PEM files."""
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols([PROTOCOL])
+    if pair is not None:
+        context.load_cert_chain(*pair)
+    return context
+
+
 def identities(certificate: Any) -> Mapping[str, Iterable[bytes]]:
     """The names in a certificate as `ssl` tells them, under the names that grpcio has for them."""
     if not certificate:
