@@ -1,0 +1,105 @@
+"""Any bytes and any frames of a server: nothing is raised into the loop, and each call is told once how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import hpack
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from modelog_common.edge import frames
+from modelog_common.edge.status import Code
+from modelog_common.grpc_client.call import Asked, Retries, UnaryCall
+from modelog_common.grpc_client.connection import Connection
+from modelog_common.grpc_client.link import Link
+from wrong_server import FIRST, data
+
+CALLS = 3
+GREETING = frames.settings({})
+FIELDS = (
+    *FIRST, (":status", "103"), (":status", "404"), (":status", "x"), ("content-type", "text/html"),
+    ("grpc-status", "0"), ("grpc-status", "14"), ("grpc-status", "x"), ("grpc-message", "%41%"), ("a-bin", "?"),
+    ("grpc-encoding", "gzip"), ("grpc-encoding", "br"), (":path", "/"), ("x", "y" * 3000),
+)  # fmt: skip
+STREAMS = st.sampled_from([0, 1, 1, 1, 2, 3, 3, 5, 7, 0x7FFFFFFF])
+BLOCKS = st.builds(
+    lambda fields: hpack.Encoder().encode(fields), st.lists(st.sampled_from(FIELDS), min_size=1, max_size=6)
+)
+GOOD = st.one_of(
+    st.builds(lambda s, block, flags: frames.frame(frames.HEADERS, flags, s, block), STREAMS, BLOCKS,
+              st.sampled_from([4, 5, 0, 1])),
+    st.builds(lambda s, block: frames.frame(frames.HEADERS, 4, s, hpack.Encoder().encode(FIRST)), STREAMS, BLOCKS),
+    st.builds(lambda s, message, ended: data(s, message, ended=ended), STREAMS, st.binary(max_size=50), st.booleans()),
+    st.builds(frames.window_update, STREAMS, st.sampled_from([0, 1, 70_000, frames.LARGEST_WINDOW])),
+    st.builds(frames.rst_stream, STREAMS, st.integers(0, 20)),
+    st.builds(lambda n, v: frames.settings({n: v}), st.integers(0, 8), st.sampled_from([0, 1, 20_000, 1 << 31])),
+    st.just(frames.frame(frames.PING, 0, 0, bytes(8))),
+    st.builds(frames.goaway, STREAMS, st.integers(0, 20)),
+)  # fmt: skip
+ANY = st.builds(frames.frame, st.integers(0, 12), st.integers(0, 255), STREAMS, st.binary(max_size=40))
+SEQUENCES = st.lists(st.one_of(GOOD, GOOD, GOOD, ANY, st.binary(max_size=30)), max_size=25)
+CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=8)
+
+
+class Transport(asyncio.Transport):
+    """Takes all, keeps nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        """Gone."""
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+
+async def fed(sent: bytes, cuts: list[int]) -> None:
+    """Calls on a connection that gets these bytes in pieces of these sizes, and is lost then."""
+    link = Link("127.0.0.1:1")
+    connection = Connection(link, link.limits)
+    connection.connection_made(Transport())
+    connection.data_received(GREETING)
+    link._connection = connection
+    told: list[int] = []
+    asked = Asked(b"", bytes(5), None, Retries(1))
+    calls = [
+        UnaryCall(link, asked, None, lambda error, number=number: told.append(number))  # type: ignore[misc]
+        for number in range(CALLS)
+    ]
+    at, turn = 0, 0
+    while at < len(sent):
+        size = cuts[turn % len(cuts)]
+        connection.data_received(sent[at : at + size])
+        at, turn = at + size, turn + 1
+    link.closed = True
+    connection.connection_lost(None)
+    for call in calls:
+        if not call.done():
+            call.cancel()
+    assert connection._why != "the connection failed"
+    assert sorted(told) == list(range(CALLS))
+    assert not connection.exchanges
+    assert all([await call.code() in Code for call in calls])
+    if link._connecting is not None:
+        link._connecting.cancel()
+
+
+@settings(max_examples=400, deadline=None)
+@given(SEQUENCES, CUTS)
+@example([frames.goaway(1, 0), data(3, b""), frames.rst_stream(1, 7)], [60])
+def test_any_frames(sent: list[bytes], cuts: list[int]) -> None:
+    asyncio.run(fed(b"".join(sent), cuts))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=500), CUTS)
+def test_any_bytes(sent: bytes, cuts: list[int]) -> None:
+    asyncio.run(fed(sent, cuts))
