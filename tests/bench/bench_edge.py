@@ -76,7 +76,7 @@ class Server:
         self.port = int(self._process.stdout.readline())
 
     def calls_per_cpu_second(self, calls: int, headers: list[str], body: Path) -> float:
-        before = self._seconds()
+        before = self.seconds()
         command = ["h2load", "-n", str(calls), "-c", str(CONNECTIONS), "-m", str(STREAMS), "-d", str(body)]
         for header in headers:
             command += ["-H", header]
@@ -84,9 +84,9 @@ class Server:
                               check=True).stdout  # fmt: skip
         if f"{calls} succeeded" not in said:
             sys.exit(f"not all calls were answered:\n{said}")
-        return calls / (self._seconds() - before)
+        return calls / (self.seconds() - before)
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
         times = psutil.Process(self._process.pid).cpu_times()
         return times.user + times.system
 

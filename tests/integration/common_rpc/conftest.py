@@ -15,6 +15,7 @@ import grpc
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from modelog_common.config import Edge
 from modelog_common.domain.clock import ManualClock
 from modelog_common.rpc.call import Call, current_call
 from modelog_common.rpc.client import connect
@@ -106,8 +107,10 @@ class Audit(lineage_pb2_grpc.AuditServiceServicer):
 class Served:
     """The server with its parts, and channels to it."""
 
-    def __init__(self, clock: ManualClock, key: Ed25519PrivateKey | None = None, **options: Any) -> None:
-        self.clock = clock
+    def __init__(
+        self, clock: ManualClock, key: Ed25519PrivateKey | None = None, client: Edge = "own", **options: Any
+    ) -> None:
+        self.clock, self.client = clock, client
         self.key = key or Ed25519PrivateKey.generate()
         self.signer = TokenSigner(self.key, clock)
         self.verifier = TokenVerifier(self.key.public_key(), clock)
@@ -125,7 +128,9 @@ class Served:
 
     def channel(self, token: Any = None, **options: Any) -> Any:
         """A channel that does not repeat calls unless told to; as an admin unless told otherwise."""
-        made = connect(self.address, self.token() if token is None else token, **{"attempts": 1} | options)
+        made = connect(
+            self.address, self.token() if token is None else token, **{"attempts": 1, "client": self.client} | options
+        )
         self.closing.push_async_callback(made.close)
         return made
 
@@ -140,13 +145,15 @@ class Served:
 Start = Callable[..., Any]
 
 
-@pytest.fixture(params=["own", "grpcio"])
+# The edge, and the client: each of ours beside grpcio's.
+@pytest.fixture(params=[("own", "own"), ("own", "grpcio"), ("grpcio", "own"), ("grpcio", "grpcio")], ids="-".join)
 async def start(request: pytest.FixtureRequest) -> AsyncIterator[Start]:
     """Start a server; any number of them."""
     async with AsyncExitStack() as stack:
 
         async def begin(**options: Any) -> Served:
-            made = Served(ManualClock(), edge=request.param, **options)
+            edge, client = request.param
+            made = Served(ManualClock(), client=client, edge=edge, **options)
             stack.push_async_callback(made.closing.aclose)
             await made.start()
             return made

@@ -138,3 +138,21 @@ async def test_whom_a_new_authority_signed_is_let_in(
         put(files, other.sign("second"), other)
         tls.renewals.look()
         assert await shown(port, other, other.sign("client")) == "second"
+
+
+async def test_our_own_client_shows_the_new_certificate_and_trusts_the_new_authority(
+    tls: Tls, files: Path, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", "other")
+    context = tls.channel_context()
+    put(files, other.sign("second"), other)
+    tls.renewals.look()
+    # A server of the new authority, which lets in only whom that one signed.
+    (tmp_path / "server").mkdir()
+    put(tmp_path / "server", other.sign("server"), other)
+    theirs = Tls(*(tmp_path / "server" / name for name in ("tls.crt", "tls.key", "ca.crt")))
+    async with on(OWN)(theirs) as port:
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
+        assert await reader.read(1)
+        writer.close()

@@ -60,6 +60,8 @@ async def test_files_that_cannot_be_read_are_named(start: Any, mutual: Tls, tmp_
     for tls in (Tls(tmp_path / "empty.pem", mutual.key), Tls(mutual.certificate, tmp_path / "gone.key")):
         with pytest.raises(Unavailable, match=r"MODELOG_TLS_KEY_FILE=.*must be readable PEM files"):
             tls.grpc_context()
+        with pytest.raises(Unavailable, match="MODELOG_TLS_AUTHORITY_FILE="):
+            Tls(tls.certificate, tls.key, mutual.authority).channel_context()
         with pytest.raises(Unavailable, match="MODELOG_TLS_CERTIFICATE_FILE="):
             tls.http_context()
 

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     service_host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     grpc_port: int = PORT
     grpc_edge: Edge = Field(default="own", description="own or grpcio: what speaks gRPC with clients")
+    grpc_client: Edge = Field(default="own", description="own or grpcio: what calls to other services go over")
     http_port: int = PORT
     oip_grpc_port: int = PORT
     connections: int = Field(

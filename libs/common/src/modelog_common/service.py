@@ -215,7 +215,7 @@ class Host:
             address = self.settings.peers.get(service)
             if address is None:
                 raise NotFound(f"MODELOG_PEERS names no address for {service}")
-            self._channels[service] = connect(address, self._token, tls=self.tls)
+            self._channels[service] = connect(address, self._token, tls=self.tls, client=self.settings.grpc_client)
         return self._channels[service]
 
     def stream(self, stream: Stream) -> None:

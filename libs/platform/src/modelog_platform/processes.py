@@ -173,6 +173,7 @@ def _common_settings(folder: PlatformFolder, ports: Ports) -> dict[str, str]:
         "MODELOG_MASTER_KEY": f"file://{folder.secrets / 'master.key'}",
         "MODELOG_LOG_LEVEL": os.environ.get("MODELOG_LOG_LEVEL", "warning"),
         "MODELOG_GRPC_EDGE": os.environ.get("MODELOG_GRPC_EDGE", ""),
+        "MODELOG_GRPC_CLIENT": os.environ.get("MODELOG_GRPC_CLIENT", ""),
         # All of it is on loopback, and is watched there in the clear.
         **dict.fromkeys(("MODELOG_TLS_CERTIFICATE_FILE", "MODELOG_TLS_KEY_FILE", "MODELOG_TLS_AUTHORITY_FILE"), ""),
         # Threads of one computation that wait for each other by spinning starve the other processes of a small machine:

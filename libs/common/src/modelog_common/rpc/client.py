@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import grpc
-from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import Span
 
-from modelog_common.domain.ids import uuid7_text
-from modelog_common.rpc.call import call_or_none
-from modelog_common.rpc.edges import MESSAGE_BYTES
-from modelog_common.rpc.errors import error_of
-from modelog_common.rpc.pipeline import AUTHORIZATION_KEY, CORRELATION_KEY, REQUEST_KEY
+from modelog_common.config import Edge
+from modelog_common.rpc.caller import Caller, Token, failed
+from modelog_common.rpc.edges import GRPCIO, MESSAGE_BYTES, OWN
+from modelog_common.rpc.own_client import OwnChannel
 from modelog_common.rpc.transport import Tls
-from modelog_common.telemetry import metrics, traces
 
 UNARY_DEADLINE_S = 30.0
 ATTEMPTS = 5
 # What grpc.aio calls the iterator that it makes when the caller passes none.
 WRITTEN_ONE_BY_ONE = "_proxy_writes_as_request_iterator"
-Token = str | Callable[[], str]
 
 
 def connect(
@@ -33,6 +31,7 @@ def connect(
     attempts: int = ATTEMPTS,
     deadline_s: float = UNARY_DEADLINE_S,
     tls: Tls | None = None,
+    client: Edge = OWN,
 ) -> grpc.aio.Channel:
     """A channel to `target` (host:port), in the clear unless there is `tls`.
 
@@ -40,9 +39,14 @@ def connect(
     may be a function that gives a fresh one ("" sends none). A call that nobody could answer (UNAVAILABLE) is sent up
     to `attempts` times (1 to 5) with growing pauses, together about 4 s; commands repeat safely because every
     call carries a request id. A unary call without a time-out gets `deadline_s`. Failed calls raise the domain error
-    that the server raised.
+    that the server raised. Our own client takes calls without streams, and leaves the others to grpcio.
     """
     side = Caller(token, forward, deadline_s)
+    grpcio = partial(_grpcio, target, side, attempts, tls)
+    return grpcio() if client == GRPCIO else OwnChannel(target, side, attempts, tls, grpcio)
+
+
+def _grpcio(target: str, side: Caller, attempts: int, tls: Tls | None) -> grpc.aio.Channel:
     interceptors = [UnaryUnary(side), UnaryStream(side), StreamUnary(side), StreamStream(side)]
     options = _options(attempts)
     if tls is None:
@@ -70,37 +74,6 @@ def _options(attempts: int) -> list[tuple[str, Any]]:
         ("grpc.min_reconnect_backoff_ms", 5000),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-
-
-class Caller:
-    """What all four kinds of calls share: their metadata, their span, their errors."""
-
-    def __init__(self, token: Token, forward: bool, unary_deadline_s: float) -> None:
-        self._token, self._forward, self.unary_deadline_s = token, forward, unary_deadline_s
-
-    def start(self, details: Any, deadline_s: float | None) -> tuple[Any, Span]:
-        """The call's details with what every call carries, and its span."""
-        method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        span = traces.tracer.start_span(method.lstrip("/"), kind=SpanKind.CLIENT)
-        given = tuple(details.metadata or ())
-        names = {name for name, _ in given}
-        added = ((name, value) for name, value in self._metadata(span).items() if name not in names)
-        metadata = grpc.aio.Metadata(*given, *added)
-        timeout = deadline_s if details.timeout is None else details.timeout
-        return details._replace(metadata=metadata, timeout=timeout), span
-
-    def _metadata(self, span: Span) -> dict[str, str]:
-        call = call_or_none()
-        if self._forward and call is not None and call.token:
-            token = call.token
-        else:
-            token = self._token() if callable(self._token) else self._token
-        # However often this call is sent, it is one request: a command whose message names none happens once too.
-        found = {REQUEST_KEY: uuid7_text()}
-        found[CORRELATION_KEY] = call.correlation_id if call is not None else uuid7_text()
-        if token:
-            found[AUTHORIZATION_KEY] = f"Bearer {token}"
-        return found | traces.carrier(set_span_in_context(span))
 
 
 class UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
@@ -172,8 +145,7 @@ async def _finished(call: Any, span: Span, requests: Requests | None = None) -> 
             raise requests.error from None
         raise
     except grpc.aio.AioRpcError as error:
-        _failed(span, error)
-        raise error_of(error) from error
+        raise failed(span, error) from error
     finally:
         span.end()
     return call
@@ -188,14 +160,8 @@ async def _answers(call: Any, span: Span, requests: Requests | None = None) -> A
             raise requests.error from None
         raise
     except grpc.aio.AioRpcError as error:
-        _failed(span, error)
-        raise error_of(error) from error
+        raise failed(span, error) from error
     finally:
         span.end()
         if not call.done():
             call.cancel()
-
-
-def _failed(span: Span, error: grpc.aio.AioRpcError) -> None:
-    span.set_attribute(metrics.ATTRIBUTE_CODE, error.code().name)
-    span.set_status(StatusCode.ERROR)

@@ -74,7 +74,7 @@ def _mark_of(file: Path) -> tuple[int, int, int] | None:
 
 
 def load_again(context: ssl.SSLContext, certificate: Path, key: Path, authority: Path | None) -> None:
-    """Have a server's context show the certificate, and trust the authority beside those it trusted before.
+    """Have a context show the certificate, and trust the authority beside those it trusted before.
 
     Raises OSError when they cannot be read or do not belong together: the context is as it was.
     """

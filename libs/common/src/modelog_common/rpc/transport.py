@@ -18,7 +18,7 @@ import grpc
 
 from modelog_common.config import Settings
 from modelog_common.domain.errors import Unavailable
-from modelog_common.edge.tls import server_context
+from modelog_common.edge.tls import client_context, server_context
 from modelog_common.rpc.renewal import Changes, Renewals, load_again
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ ONLY_TLS = ssl.TLSVersion.TLSv1_2
 class Tls:
     """PEM files; `authority` is None where clients are let in without a certificate.
 
-    Listeners show what the files hold when `renewals` is run.
+    Listeners and our own client's channels show what the files hold when `renewals` is run.
     """
 
     certificate: Path
@@ -80,6 +80,13 @@ class Tls:
         if roots is None:
             return grpc.ssl_channel_credentials()
         return grpc.ssl_channel_credentials(roots, key, certificate)
+
+    def channel_context(self) -> ssl.SSLContext:
+        """The same for our own client."""
+        if self.authority is None:
+            return _read(self, lambda: client_context(None, None))
+        context = _read(self, lambda: client_context((self.certificate, self.key), self.authority))
+        return self._followed(context, self.authority)
 
     def _followed(self, context: ssl.SSLContext, authority: Path | None) -> ssl.SSLContext:
         load = partial(load_again, context, self.certificate, self.key, authority)

@@ -19,7 +19,7 @@ GPU = "nvidia.com/gpu"
 DEFAULT_IMAGE = "modelog/serving:0.1.0"
 IDENTITY = "/etc/modelog/identity"
 # What a serving process is told of the platform that is no secret and no place on this machine.
-TOLD = ("kafka_bootstrap", "log_level", "connections", "drain_s", "otlp_endpoint", "grpc_edge")
+TOLD = ("kafka_bootstrap", "log_level", "connections", "drain_s", "otlp_endpoint", "grpc_edge", "grpc_client")
 READY = {"path": "/v2/health/ready", "port": "http"}
 LIVE = {"path": "/v2/health/live", "port": "http"}
 

@@ -53,6 +53,7 @@ data:
   {{- end }}
   {{- end }}
   MODELOG_GRPC_EDGE: {{ $global.grpc.edge | quote }}
+  MODELOG_GRPC_CLIENT: {{ $global.grpc.client | quote }}
   MODELOG_LOG_LEVEL: {{ $global.log.level | quote }}
   MODELOG_CONNECTIONS: {{ int $global.connections | quote }}
   MODELOG_DRAIN_S: {{ int $global.drainS | quote }}
