@@ -45,7 +45,7 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(PYTEST) $(ARGS)
 
 test-compiled: compiled ## The tests of what is compiled, on the compiled modules
-	@MODELOG_COMPILED=1 $(PYTEST) $(or $(ARGS),tests/contract/edge tests/contract/serving tests/unit/common_rpc tests/unit/registry tests/unit/serving tests/integration/common_rpc tests/integration/common_service tests/integration/registry/test_registry_metrics.py tests/integration/registry/test_registry_runs.py tests/integration/registry/test_registry_tracking.py tests/integration/serving)
+	@MODELOG_COMPILED=1 $(PYTEST) $(or $(ARGS),tests/contract/edge tests/contract/grpc_client tests/contract/serving tests/unit/common_rpc tests/unit/registry tests/unit/serving tests/integration/common_rpc tests/integration/common_service tests/integration/registry/test_registry_metrics.py tests/integration/registry/test_registry_runs.py tests/integration/registry/test_registry_tracking.py tests/integration/serving)
 
 coverage: $(VENV)/.dev ## The same tests, and which lines they reach: 90 % at least; twice as slow
 	@$(PYTEST) --timeout 2400 --cov --cov-report= $(ARGS)

@@ -14,7 +14,7 @@ from grpc_client_suite import MIB, PATH, Code, Connect, GrpcClientSuite, failed
 from modelog_common.edge import frames
 from modelog_common.edge.limits import Limits
 from modelog_common.grpc_client.link import Patience
-from wrong_server import FIRST, Peer, data, prefixed, serving
+from wrong_server import FIRST, PATIENCE_S, Peer, data, prefixed, serving
 
 
 class TestOwnClient(GrpcClientSuite):
@@ -236,23 +236,6 @@ async def test_the_first_frame_is_settings() -> None:
     assert (await failed(own, script)).code() is Code.UNAVAILABLE
 
 
-async def test_an_answer_in_single_bytes() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.greet()
-        await peer.request()
-        answer = peer.head(1, *FIRST) + data(1, b"abc") + peer.head(1, ("grpc-status", "0"), ended=True)
-        for at in range(len(answer)):
-            peer.send(answer[at : at + 1])
-            # Answered, so that each byte was read by itself.
-            await peer.writer.drain()
-            if at + 1 < len(answer):
-                await asyncio.sleep(0)
-        await peer.stay()
-
-    async with serving(script) as address, own(address) as channel:
-        assert await channel.unary_unary(PATH)(b"") == b"abc"
-
-
 # Connections.
 
 
@@ -394,19 +377,26 @@ async def test_a_silent_server_is_asked_for_a_sign_of_life() -> None:
 
 
 async def test_a_server_that_gives_a_sign_of_life_is_kept() -> None:
+    go = asyncio.Event()
+
     async def slow(peer: Peer) -> None:
         await peer.greet()
         first = await peer.request()
         ping = await peer.until(frames.PING)
         peer.send(frames.frame(frames.PING, frames.ACK, 0, ping.payload))
-        # Later than a silent one would be given up.
-        await asyncio.sleep(0.5)
+        await go.wait()
         peer.answer(first.stream, b"late")
         await peer.stay()
 
-    async with serving(slow) as address, own(address, limits=Limits(sign_of_life_s=0.3)) as channel:
+    async with serving(slow) as address, own(address) as channel:
         slow_one = channel.unary_unary(PATH)(b"")
         assert (await failure(channel.unary_unary(PATH)(b"", timeout=0.3))).code() is Code.DEADLINE_EXCEEDED
+        connection = channel.link._connection
+        assert connection._doubt is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while connection._doubt is not None:
+                await asyncio.sleep(0)
+        go.set()
         assert await slow_one == b"late"
 
 
@@ -426,13 +416,16 @@ async def test_closing_ends_calls_and_the_connection() -> None:
 
 
 async def test_closing_while_a_connection_is_made() -> None:
+    came = asyncio.Event()
+
     async def script(peer: Peer) -> None:
+        came.set()
         assert await peer.closed()
 
     async with serving(script) as address:
         async with own(address) as channel:
             call = channel.unary_unary(PATH)(b"")
-            await asyncio.sleep(0.05)
+            await came.wait()
         assert (await failure(call)).code() is Code.CANCELLED
 
 
@@ -443,7 +436,7 @@ async def test_a_peer_that_nobody_asks_is_left_alone() -> None:
     await server.wait_closed()
     async with own(f"127.0.0.1:{port}", patience=Patience(first_pause_s=0.01, idle_s=0.0)) as channel:
         assert (await failure(channel.unary_unary(PATH)(b""))).code() is Code.UNAVAILABLE
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(PATIENCE_S):
             while channel.get_state() is not grpc.ChannelConnectivity.IDLE:
                 await channel.link.changed()
 
@@ -451,15 +444,22 @@ async def test_a_peer_that_nobody_asks_is_left_alone() -> None:
 async def test_a_server_that_takes_its_time_to_read() -> None:
     """The request waits in memory until the socket takes it."""
     message = bytes(range(256)) * (16 * MIB // 256)
+    go = asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.greet({frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW})
         peer.send(frames.window_update(0, 1 << 30))
-        await asyncio.sleep(0.1)
+        await go.wait()
         asked = await peer.request()
         assert asked.message == message
         peer.answer(asked.stream, b"ok")
         await peer.stay()
 
     async with serving(script) as address, own(address) as channel:
-        assert await channel.unary_unary(PATH)(message) == b"ok"
+        call = channel.unary_unary(PATH)(message)
+        await call.wait_for_connection()
+        async with asyncio.timeout(PATIENCE_S):
+            while not channel.link._connection.outbox.paused:
+                await asyncio.sleep(0)
+        go.set()
+        assert await call == b"ok"

@@ -92,6 +92,22 @@ async def fed(sent: bytes, cuts: list[int]) -> None:
         link._connecting.cancel()
 
 
+async def test_an_answer_in_single_bytes() -> None:
+    link = Link("127.0.0.1:1")
+    connection = Connection(link, link.limits)
+    connection.connection_made(Transport())
+    link._connection = connection
+    encoder = hpack.Encoder()
+    first, last = (encoder.encode(fields) for fields in (FIRST, (("grpc-status", "0"),)))
+    sent = GREETING + frames.frame(frames.HEADERS, 4, 1, first) + data(1, b"abc") + frames.frame(frames.HEADERS, 5, 1, last)  # fmt: skip # noqa: E501
+    connection.data_received(sent[: len(GREETING)])
+    call = UnaryCall(link, Asked(b"", bytes(5), None, Retries(1)), None)
+    for at in range(len(GREETING), len(sent)):
+        assert not call.done()
+        connection.data_received(sent[at : at + 1])
+    assert await call == b"abc"
+
+
 @settings(max_examples=400, deadline=None)
 @given(SEQUENCES, CUTS)
 @example([frames.goaway(1, 0), data(3, b""), frames.rst_stream(1, 7)], [60])

@@ -67,13 +67,13 @@ class Peer:
     async def request(self) -> Request:
         """The next request, whole."""
         begun = await self.headers()
-        data = b""
+        data = bytearray()
         while True:
             part = await self.until(frames.DATA)
             data += part.payload
             if part.flags & END_STREAM:
                 assert data[:5] == b"\0" + (len(data) - 5).to_bytes(4, "big")
-                return begun._replace(message=data[5:])
+                return begun._replace(message=bytes(data[5:]))
 
     async def stay(self) -> None:
         """Keep the connection until the test is over."""
