@@ -13,7 +13,7 @@ from modelog_common.config import PREFIX, Settings, load_settings
 SERVICES = ("registry", "training", "serving", "monitoring", "lineage", "gateway")
 OLDEST_KUBERNETES = "1.25"
 # Settings that a service takes from its environment.
-SETTINGS = {PREFIX + name.upper() for name in Settings.model_fields}
+SETTINGS = {PREFIX + name.upper() for name in Settings.fields}
 # A secret that a setting names: MODELOG_MASTER_KEY=env://MODELOG_MASTER_KEYS.
 NAMED_BY_SETTINGS = {"MODELOG_MASTER_KEYS"}
 ONLY_SOME_SERVICES_NEED = {

@@ -100,7 +100,7 @@ async def test_the_stream_catches_up_goes_on_live_and_ends_when_the_service_drai
         return bool(seen[-1:] == [last])
 
     # A stream that did not end by itself would be waited for all that time.
-    bare.settings = bare.settings.model_copy(update={"drain_s": 600.0})
+    bare.settings = bare.settings.changed(drain_s=600.0)
     async with bare.running() as host:
         reading = asyncio.create_task(read(bare.person()))
         await until(lambda: has(head), "what was there is streamed")

@@ -47,7 +47,7 @@ async def test_a_default_answer_is_traced_and_proven(
     serving = Serving()
     asked = pb.ProvePredictionRequest(deployment="live", prediction_id="p1")
     async with serving_peer(serving, place.verifier) as address:
-        place.settings = place.settings.model_copy(update={"peers": {"serving": address}})
+        place.settings = place.settings.changed(peers={"serving": address})
         async with place.running(), log.relayed(fresh_broker.bootstrap):
             alice = place.person()
             trace = pb.TracePredictionRequest(deployment="live", prediction_id="p1")

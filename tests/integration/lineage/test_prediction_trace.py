@@ -56,7 +56,7 @@ async def test_a_prediction_leads_to_approval_run_and_data_as_they_were_when_it_
     predictions.keep("p1", "1.0.0", await log.recorded_at(story["deployed"]))
     predictions.keep("p2", "1.1.0", datetime.now(UTC))
     async with serving_peer(predictions, place.verifier) as address:
-        place.settings = place.settings.model_copy(update={"peers": {"serving": address}})
+        place.settings = place.settings.changed(peers={"serving": address})
         async with place.running(), log.relayed(fresh_broker.bootstrap):
             alice = place.person()
             graph = await traced(alice, "p1")
@@ -95,7 +95,7 @@ async def test_a_prediction_of_a_version_that_nobody_registered(
     predictions.keep("p1", "7.0.0", datetime.now(UTC))
     predictions.keep("p2", "1.0.0", datetime.now(UTC) - timedelta(days=400))
     async with serving_peer(predictions, place.verifier) as address:
-        place.settings = place.settings.model_copy(update={"peers": {"serving": address}})
+        place.settings = place.settings.changed(peers={"serving": address})
         async with place.running(), log.relayed(fresh_broker.bootstrap):
             alice = place.person()
             for prediction_id, version in (("p1", "7.0.0"), ("p2", "1.0.0")):
@@ -104,7 +104,7 @@ async def test_a_prediction_of_a_version_that_nobody_registered(
 
 
 async def test_serving_that_does_not_answer_is_said(place: Place, log: Log) -> None:
-    place.settings = place.settings.model_copy(update={"peers": {"serving": "127.0.0.1:1"}})
+    place.settings = place.settings.changed(peers={"serving": "127.0.0.1:1"})
     async with place.running():
         with pytest.raises(Unavailable):
             await place.person().lineage.TracePrediction(asked("p1"), timeout=150)

@@ -105,7 +105,7 @@ async def test_an_alert_is_sent_only_where_webhooks_may_send(bench: Any) -> None
     private = f"{bench.hook.url}/private".replace("127.0.0.1", "localhost")
     async with bench.monitoring():
         await bench.create_monitor(channels=[pb.AlertChannel(kind=pb.CHANNEL_KIND_WEBHOOK, url=private)])
-    bench.settings = bench.settings.model_copy(update={"webhook_networks": "10.0.0.0/8"})
+    bench.settings = bench.settings.changed(webhook_networks="10.0.0.0/8")
     async with bench.monitoring():
         bench.streams.hour(0)
         bench.streams.hour(1)

@@ -177,7 +177,7 @@ def once_more() -> Callable[..., AbstractAsyncContextManager[Registry]]:
     """A registry that ended, with settings changed, for the length of a block."""
 
     def again(ended: Registry, **settings: Any) -> AbstractAsyncContextManager[Registry]:
-        ended.settings = ended.settings.model_copy(update=settings)
+        ended.settings = ended.settings.changed(**settings)
         return serving(ended)
 
     return again

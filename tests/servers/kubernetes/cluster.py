@@ -118,7 +118,7 @@ class World:
 
     def with_(self, **changes: Any) -> World:
         """The same log and cluster with other settings."""
-        changed = KubernetesSettings(**(self.settings.model_dump() | changes))
+        changed = self.settings.changed(**changes)
         return World(self.cluster, self.store, self.folder, changed)
 
     async def do(self, command: DeploymentCommand) -> Deployment:

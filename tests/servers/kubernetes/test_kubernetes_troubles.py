@@ -50,7 +50,7 @@ async def test_what_is_decided_while_the_api_server_is_away_is_done_when_it_is_b
 
 
 async def test_an_api_server_that_cannot_be_reached_is_told(world: World) -> None:
-    async with Api(world.settings.model_copy(update={"api": "https://127.0.0.1:1"})) as api:
+    async with Api(world.settings.changed(api="https://127.0.0.1:1")) as api:
         with pytest.raises(Unavailable, match="the Kubernetes API at https://127.0.0.1:1 does not answer"):
             await api.every(DEPLOYMENT, "")
 
@@ -156,7 +156,7 @@ async def moody(
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    return made, runner, world.settings.model_copy(update={"api": f"http://127.0.0.1:{port}"})
+    return made, runner, world.settings.changed(api=f"http://127.0.0.1:{port}")
 
 
 async def test_too_many_requests_and_servers_that_fail_are_asked_again(world: World) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
+from modelog_common.variables import Secret
 from real_servers import InfluxdbServer, started_again
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "monitoring"))
@@ -22,7 +22,7 @@ __all__ = ["bench", "hook", "world"]
 def on_influxdb(bench: Bench, influxdb: InfluxdbServer) -> Iterator[Bench]:
     """Monitoring with its series in a bucket of this test's own."""
     address = f"{influxdb.url.replace('http', 'influxdb', 1)}/{influxdb.org}/{uuid4().hex}"
-    told = {"series": address, "series_token": SecretStr(influxdb.token)}
-    bench.settings = bench.settings.model_copy(update=told)
+    told = {"series": address, "series_token": Secret(influxdb.token)}
+    bench.settings = bench.settings.changed(**told)
     yield bench
     started_again(influxdb)

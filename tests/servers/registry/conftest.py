@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from modelog_common.domain.clock import ManualClock
-from pydantic import SecretStr
+from modelog_common.variables import Secret
 from real_servers import InfluxdbServer, started_again
 
 OWN = Path(__file__).parents[2] / "integration" / "registry"
@@ -30,7 +30,7 @@ registry_with, once_more, alice, bob = fixtures.registry_with, fixtures.once_mor
 def told(influxdb: InfluxdbServer) -> Iterator[dict[str, Any]]:
     """Curves in a bucket of this test's own."""
     address = f"{influxdb.url.replace('http', 'influxdb', 1)}/{influxdb.org}/{uuid4().hex}"
-    yield {"curves": address, "series_token": SecretStr(influxdb.token)}
+    yield {"curves": address, "series_token": Secret(influxdb.token)}
     started_again(influxdb)
 
 

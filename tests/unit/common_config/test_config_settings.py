@@ -11,7 +11,7 @@ from modelog_common.domain.errors import Invalid
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    for name in Settings.model_fields:
+    for name in Settings.fields:
         monkeypatch.delenv(f"MODELOG_{name.upper()}", raising=False)
     monkeypatch.delenv("MODELOG_ENV_FILE", raising=False)
     monkeypatch.setenv("MODELOG_DATA_DIR", str(tmp_path))
@@ -95,7 +95,7 @@ def test_the_data_folder_must_be_given(clean: pytest.MonkeyPatch) -> None:
     ("name", "value", "text"),
     [
         ("MODELOG_GRPC_PORT", "70000", "a port from 0 to 65535; 0 takes a free one"),
-        ("MODELOG_GRPC_PORT", "http", 'is "http": input should be a valid integer'),
+        ("MODELOG_GRPC_PORT", "http", 'is "http": it must be a whole number; allowed'),
         ("MODELOG_DRAIN_S", "-1", "allowed: seconds from 0 to 3600"),
         ("MODELOG_DRAIN_S", "nan", "allowed: seconds from 0 to 3600"),
         ("MODELOG_LOG_LEVEL", "loud", "allowed: one of debug, info, warning, error"),

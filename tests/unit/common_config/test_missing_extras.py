@@ -94,5 +94,5 @@ def test_events_travel_on_kafka_unless_the_settings_say_otherwise(tmp_path: Path
 
 @pytest.mark.parametrize("address", ["amqp:///vhost", "redis:///0", "127.0.0.1:6379"])
 def test_another_broker_is_refused_without_repeating_its_password(tmp_path: Path, address: str) -> None:
-    with pytest.raises(ValueError, match="this broker is not known"):
+    with pytest.raises(Invalid, match="this broker is not known"):
         Settings(data_dir=tmp_path, event_bus=address)

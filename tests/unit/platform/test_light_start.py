@@ -18,12 +18,14 @@ NEVER = {
     "opentelemetry.exporter",
     "opentelemetry.sdk.metrics",
     "pandas",
+    "pydantic",
     "pyarrow",
     "rich",
     "scipy",
     "sklearn",
     "sqlalchemy.dialects.mysql",
     "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.orm",
     "xgboost",
     "yaml",
 }
@@ -47,3 +49,21 @@ def test_a_start_loads_only_what_it_needs(service: str, more: set[str]) -> None:
     loaded = set(json.loads(done.stdout))
     assert f"modelog_{service}.app" in loaded
     assert loaded & (NEVER | more) == set()
+
+
+def test_what_was_left_out_is_there_for_who_asks_for_it() -> None:
+    asked = """
+from modelog_common.loading import loading
+with loading():
+    from sqlalchemy.ext.asyncio import create_async_engine
+import sys
+assert "sqlalchemy.orm" not in sys.modules
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, session
+from sqlalchemy.orm import Session
+assert AsyncSession.sync_session_class is Session and session.AsyncSession is AsyncSession
+import sqlalchemy.ext.asyncio as engines
+assert async_scoped_session.__module__ == "sqlalchemy.ext.asyncio.scoping"
+assert not hasattr(engines, "no_such_thing")
+import rich
+"""
+    subprocess.run([sys.executable, "-c", asked], check=True, timeout=120)

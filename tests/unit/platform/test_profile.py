@@ -15,7 +15,7 @@ from modelog_platform.servers.recipe import Site
 
 # Where S3 is stands in the variables that every client of S3 reads.
 S3 = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-KNOWN = {variable(name) for name in Settings.model_fields} | S3
+KNOWN = {variable(name) for name in Settings.fields} | S3
 
 
 def test_the_default_profile_has_no_servers() -> None:

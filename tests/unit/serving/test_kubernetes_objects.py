@@ -141,10 +141,10 @@ def test_a_pod_starts_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("API", "kubernetes.example.org", "MODELOG_KUBERNETES_API is 'kubernetes.example.org'"),
+        ("API", "kubernetes.example.org", 'MODELOG_KUBERNETES_API is "kubernetes.example.org"'),
         ("SCALER", "keda", "MODELOG_KUBERNETES_PROMETHEUS is not set; with MODELOG_KUBERNETES_SCALER=keda"),
-        ("GATEWAY", "edge/main", "MODELOG_KUBERNETES_GATEWAY and MODELOG_KUBERNETES_DOMAIN are set together"),
-        ("ENV_FROM", "platform", "MODELOG_KUBERNETES_ENV_FROM is 'platform'"),
+        ("GATEWAY", "edge/main", "MODELOG_KUBERNETES_DOMAIN is not set beside MODELOG_KUBERNETES_GATEWAY"),
+        ("ENV_FROM", "platform", 'MODELOG_KUBERNETES_ENV_FROM is "platform"'),
     ],
 )
 def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:

@@ -126,7 +126,7 @@ async def _crew(host: Host, own: ServingSettings, plane: Plane, failures: Failur
     grpc = await Port.take(settings.service_host, settings.oip_grpc_port, "MODELOG_OIP_GRPC_PORT")
     http = await Port.take(settings.service_host, settings.http_port, "MODELOG_HTTP_PORT")
     ports = {"oip_grpc_port": grpc.number, "http_port": http.number}
-    shared = own.model_copy(update={"log_max_bytes": kept.most_bytes})
+    shared = own.changed(log_max_bytes=kept.most_bytes)
     begins = begins_of(settings, shared, host.data_dir, host.data_dir / MODEL_FOLDER, kept.paths, ports)
     counted = Counted(plane.meter, plane.counters, plane.cache, plane.mirror, plane.guards)
     published = [kept.published_of(begin.log) for begin in begins]

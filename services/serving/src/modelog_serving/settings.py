@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from modelog_common.domain.errors import FieldViolation, Invalid
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from modelog_common.variables import Variables, checked
+from msgspec import Meta
 
 from modelog_serving.routing.only import Only
 from modelog_serving.worker.limits import Device, Limits
@@ -18,7 +17,7 @@ MOST_WORKERS = 30
 DEVICE = r"auto|cpu|cuda(:[0-9]{1,2})?"
 
 
-class ServingSettings(BaseSettings):
+class ServingSettings(Variables, prefix=PREFIX):
     """How the inference server uses its machine.
 
     `threads` is how many threads one prediction uses; `models` how many loaded models stay that no traffic needs;
@@ -45,28 +44,26 @@ class ServingSettings(BaseSettings):
     `ray_installation` tells the applications of several platforms in one cluster apart.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
-
-    threads: int = Field(default=1, ge=1, le=64)
-    models: int = Field(default=8, ge=0, le=1000)
-    log_max_bytes: int = Field(default=0, ge=0)
-    log_keep_s: int = Field(default=0, ge=0)
-    workers: int | Literal["auto"] = Field(default=1)
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    models: Annotated[int, Meta(ge=0, le=1000)] = 8
+    log_max_bytes: Annotated[int, Meta(ge=0)] = 0
+    log_keep_s: Annotated[int, Meta(ge=0)] = 0
+    workers: int | Literal["auto"] = 1
     replicas: Literal["local", "kubernetes", "ray"] = "local"
-    ray_address: str = Field(default="", pattern=r"^([^/\s]+:[0-9]{1,5})?$")
-    ray_installation: str = Field(default="modelog", pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
-    ray_cpus: float = Field(default=1.0, ge=0, le=1000)
-    ray_unused_s: float = Field(default=60.0, ge=0, le=86_400)
-    only: str = Field(default="", pattern=r"^([^/@]+/[^/@]+(@[^/@]+)?)?$")
-    traffic_window_s: int = Field(default=60, ge=1, le=3600)
-    segment_s: int = Field(default=60, ge=1, le=86_400)
-    segment_bytes: int = Field(default=8_000_000, ge=1, le=256_000_000)
-    cache_patience_ms: int = Field(default=10, ge=1, le=10_000)
-    worker_predict_s: float = Field(default=30.0, gt=0, le=3600)
-    worker_load_s: float = Field(default=300.0, gt=0, le=3600)
-    worker_memory_mb: int = Field(default=4096, ge=0)
+    ray_address: Annotated[str, Meta(pattern=r"^([^/\s]+:[0-9]{1,5})?$")] = ""
+    ray_installation: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")] = "modelog"
+    ray_cpus: Annotated[float, Meta(ge=0, le=1000)] = 1.0
+    ray_unused_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    only: Annotated[str, Meta(pattern=r"^([^/@]+/[^/@]+(@[^/@]+)?)?$")] = ""
+    traffic_window_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    segment_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    segment_bytes: Annotated[int, Meta(ge=1, le=256_000_000)] = 8_000_000
+    cache_patience_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    worker_predict_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+    worker_load_s: Annotated[float, Meta(gt=0, le=3600)] = 300.0
+    worker_memory_mb: Annotated[int, Meta(ge=0)] = 4096
     torch_device: str = "cpu"
-    torch_device_memory_mb: int = Field(default=0, ge=0)
+    torch_device_memory_mb: Annotated[int, Meta(ge=0)] = 0
     trials: bool = True
 
     @property
@@ -75,16 +72,14 @@ class ServingSettings(BaseSettings):
         device = Device(self.torch_device, self.torch_device_memory_mb << 20)
         return Limits(self.worker_predict_s, self.worker_load_s, self.worker_memory_mb << 20, device)
 
-    @field_validator("torch_device")
-    @classmethod
-    def _known(cls, device: str) -> str:
+    @checked("torch_device")
+    def _known(self, device: str) -> str:
         if not re.fullmatch(DEVICE, device):
             raise ValueError("it must be cpu, auto, cuda or cuda:N, the number of a GPU from 0 on")
         return device
 
-    @field_validator("workers")
-    @classmethod
-    def _some(cls, workers: int | str) -> int | str:
+    @checked("workers")
+    def _some(self, workers: int | str) -> int | str:
         if isinstance(workers, int) and not 1 <= workers <= MOST_WORKERS:
             raise ValueError(f"it must be auto, or from 1 to {MOST_WORKERS}")
         return workers
@@ -108,11 +103,4 @@ def processors() -> int:
 
 def load_serving_settings() -> ServingSettings:
     """Read them; raises Invalid, naming the environment variables, when one is wrong."""
-    try:
-        return ServingSettings()
-    except ValidationError as error:
-        violations = [
-            FieldViolation(PREFIX + "_".join(str(p) for p in e["loc"]).upper(), f"{e['input']!r}: {e['msg']}")
-            for e in error.errors()
-        ]
-        raise Invalid("; ".join(f"{v.field} {v.description}" for v in violations), violations) from None
+    return ServingSettings.read()

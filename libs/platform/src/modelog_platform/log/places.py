@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from modelog_common.config import FOLDER, SQLITE, Settings, variable
 from modelog_common.domain.errors import Invalid
-from pydantic import ValidationError
 
 from modelog_platform.folder import PlatformFolder
 from modelog_platform.log.stores import shown
@@ -69,12 +69,13 @@ def told(places: Places) -> list[str]:
     return [f"{kinds[field]} in {shown(address)}" for field, address in where.items() if address != here[field]]
 
 
-def _settings(data: Path, known: dict[str, str]) -> Places:
+def _settings(data: Path, known: Mapping[str, Any]) -> Places:
     try:
-        return Settings(data_dir=data, **known)  # type: ignore[arg-type]
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
+        return Settings.read(data_dir=data, **known)
+    except Invalid as error:
+        wrong = error.violations[0].field
+        field = next(name for name in Settings.fields if variable(name) == wrong)
         what = f"{shown(known[field])} cannot be used" if field in known else "is set to what cannot be used"
         raise Invalid.field(
-            variable(field), f"{what}; allowed: {Settings.model_fields[field].description or 'see the settings'}"
+            variable(field), f"{what}; allowed: {Settings.fields[field].description or 'see the settings'}"
         ) from None

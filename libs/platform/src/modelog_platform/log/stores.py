@@ -13,7 +13,6 @@ from modelog_common.domain.clock import SystemClock
 from modelog_common.domain.errors import Invalid, NotFound
 from modelog_common.events.store import EventStore, StoredEvent
 from modelog_proofs import EventRecord, recorded_at_text
-from pydantic import ValidationError
 
 
 @asynccontextmanager
@@ -27,8 +26,8 @@ async def opened(address: str, *, make: bool = False) -> AsyncIterator[EventStor
         raise NotFound(f"there is no event store {file}")
     try:
         settings = Settings(data_dir=Path.cwd(), event_store=address)
-    except ValidationError:
-        allowed = Settings.model_fields["event_store"].description
+    except Invalid:
+        allowed = Settings.fields["event_store"].description
         raise Invalid.field("store", f"{shown(address)} is not an event store's address; allowed: {allowed}") from None
     store = await open_event_store(settings, SystemClock())
     try:

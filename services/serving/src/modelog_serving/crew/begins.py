@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelog_common.config import Settings
-from pydantic import SecretStr
+from modelog_common.variables import Secret
 
 from modelog_serving.crew.frames import Begin
 from modelog_serving.predlog.followed import log_of_worker
@@ -27,9 +27,9 @@ def begins_of(
     for number in range(1, own.crew() + 1):
         log = log_of_worker(folder, number)
         # Its lock, and what it caches, are in a folder of its own.
-        values = _plain(settings.model_dump()) | _UNUSED | ports | {"data_dir": str(log.parent)}
+        values = _plain(settings.values()) | _UNUSED | ports | {"data_dir": str(log.parent)}
         others = tuple(str(path) for path in logs if path != log)
-        made.append(Begin(number, values, own.model_dump(), str(models), str(log), others))
+        made.append(Begin(number, values, own.values(), str(models), str(log), others))
     return made
 
 
@@ -38,6 +38,6 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, SecretStr):
+    if isinstance(value, Secret):
         return value.get_secret_value()
     return str(value) if isinstance(value, Path) else value

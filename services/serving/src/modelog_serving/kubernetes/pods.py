@@ -63,7 +63,7 @@ def _from_file(settings: KubernetesSettings) -> Object:
 
 
 def _made(settings: KubernetesSettings, platform: Settings) -> Object:
-    own = platform.model_dump(mode="json", include=set(TOLD))
+    own = {name: getattr(platform, name) for name in TOLD}
     told = {
         "MODELOG_SERVICE_HOST": "0.0.0.0",  # noqa: S104 - a pod's own network
         "MODELOG_GRPC_PORT": str(PORTS["grpc"]),
