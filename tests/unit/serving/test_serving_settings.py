@@ -16,7 +16,7 @@ def test_defaults_and_what_the_environment_says(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELOG_SERVING_THREADS", "none")
-    with pytest.raises(Invalid, match="MODELOG_SERVING_THREADS 'none'"):
+    with pytest.raises(Invalid, match='MODELOG_SERVING_THREADS is "none": it must be a whole number'):
         load_serving_settings()
 
 
@@ -48,8 +48,8 @@ def test_where_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert load_serving_settings().limits.device == Device(wanted, 2048 << 20)
 
 
-@pytest.mark.parametrize("wrong", ["gpu", "cuda:", "cuda:-1", "mps", "CUDA", ""])
+@pytest.mark.parametrize("wrong", ["gpu", "cuda:", "cuda:-1", "mps", "CUDA"])
 def test_a_device_of_another_name_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("MODELOG_SERVING_TORCH_DEVICE", wrong)
-    with pytest.raises(Invalid, match=f"MODELOG_SERVING_TORCH_DEVICE '{wrong}': .* must be cpu, auto, cuda or cuda:N"):
+    with pytest.raises(Invalid, match=f'MODELOG_SERVING_TORCH_DEVICE is "{wrong}": it must be cpu, auto, cuda or cuda:N'):
         load_serving_settings()
