@@ -51,5 +51,7 @@ def test_where_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wrong", ["gpu", "cuda:", "cuda:-1", "mps", "CUDA"])
 def test_a_device_of_another_name_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("MODELOG_SERVING_TORCH_DEVICE", wrong)
-    with pytest.raises(Invalid, match=f'MODELOG_SERVING_TORCH_DEVICE is "{wrong}": it must be cpu, auto, cuda or cuda:N'):
+    with pytest.raises(
+        Invalid, match=f'MODELOG_SERVING_TORCH_DEVICE is "{wrong}": it must be cpu, auto, cuda or cuda:N'
+    ):
         load_serving_settings()
