@@ -129,11 +129,14 @@ async def test_traffic_is_held_against_targets_and_alerts_are_raised_and_ended(b
         assert plain.keys() == {"service_level", "service_level_met"}
         assert plain["service_level"] == alert.text
         assert plain["service_level_met"].endswith("again: no requests")
-        listed = (await bench.calls.ListAlerts(monitoring_pb2.ListAlertsRequest(monitor="flights"))).alerts
-        assert {a.kind for a in listed} == {
-            monitoring_pb2.ALERT_KIND_SERVICE_LEVEL,
-            monitoring_pb2.ALERT_KIND_SERVICE_LEVEL_MET,
-        }
+
+        async def listed() -> bool:
+            """Alerts are delivered from the log, which the tables follow."""
+            found = await bench.calls.ListAlerts(monitoring_pb2.ListAlertsRequest(monitor="flights"))
+            kinds = {monitoring_pb2.ALERT_KIND_SERVICE_LEVEL, monitoring_pb2.ALERT_KIND_SERVICE_LEVEL_MET}
+            return {a.kind for a in found.alerts} == kinds
+
+        await bench.until(listed, "both alerts are listed")
         assert not (await level(bench)).alerts
         await as_of_the_past_the_answers_are_those_of_then(bench, good, slow)
         await what_is_asked_of_levels_is_checked(bench)
