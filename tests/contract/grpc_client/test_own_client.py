@@ -371,6 +371,7 @@ async def test_a_silent_server_is_asked_for_a_sign_of_life() -> None:
     limits = Limits(sign_of_life_s=0.1)
     async with serving(silent, next_one) as address, own(address, limits=limits) as channel:
         lost = channel.unary_unary(PATH)(b"")
+        await lost.wait_for_connection()
         assert (await failure(channel.unary_unary(PATH)(b"", timeout=0.3))).code() is Code.DEADLINE_EXCEEDED
         assert "no sign of life" in (await failure(lost)).details()
         assert await channel.unary_unary(PATH)(b"") == b"ok"
@@ -390,6 +391,7 @@ async def test_a_server_that_gives_a_sign_of_life_is_kept() -> None:
 
     async with serving(slow) as address, own(address) as channel:
         slow_one = channel.unary_unary(PATH)(b"")
+        await slow_one.wait_for_connection()
         assert (await failure(channel.unary_unary(PATH)(b"", timeout=0.3))).code() is Code.DEADLINE_EXCEEDED
         connection = channel.link._connection
         assert connection._doubt is not None
