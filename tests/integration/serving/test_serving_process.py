@@ -157,7 +157,7 @@ async def test_a_wrong_setting_is_told(tmp_path: Path) -> None:
     rig.environment["MODELOG_SERVING_MODELS"] = "many"
     status, said = await complaint(Process(rig))
     assert status != 0
-    assert "MODELOG_SERVING_MODELS 'many'" in said
+    assert 'MODELOG_SERVING_MODELS is "many": it must be a whole number' in said
 
 
 async def test_a_full_log_refuses_requests_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,8 +51,8 @@ def spec(**changes: Any) -> Spec:
         ({"RAY_ADDRESS": "127.0.0.1:1", "WORKERS": "3"}, "MODELOG_SERVING_WORKERS: is 3; .* allowed is 1"),
         ({"RAY_ADDRESS": "127.0.0.1:1", "ONLY": "acme/flights"}, "MODELOG_SERVING_ONLY: is 'acme/flights'; .* not set"),
         ({"RAY_ADDRESS": "127.0.0.1:1", "TORCH_DEVICE": "auto"}, "MODELOG_SERVING_TORCH_DEVICE: is 'auto'; .* is cpu"),
-        ({"RAY_ADDRESS": "ray://head"}, "MODELOG_SERVING_RAY_ADDRESS 'ray://head'"),
-        ({"RAY_ADDRESS": "127.0.0.1:1", "RAY_CPUS": "-1"}, "MODELOG_SERVING_RAY_CPUS '-1'"),
+        ({"RAY_ADDRESS": "ray://head"}, 'MODELOG_SERVING_RAY_ADDRESS is "ray://head"'),
+        ({"RAY_ADDRESS": "127.0.0.1:1", "RAY_CPUS": "-1"}, 'MODELOG_SERVING_RAY_CPUS is "-1"'),
     ],
 )
 def test_settings_that_cannot_be_are_named(monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], said: str) -> None:
