@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from modelog_common.stores.disk import sync_folder
+
 # One file has no more than this, but for a body that is larger by itself: what is dropped gives back whole files.
 FILE_BYTES = 64 << 20
 # Smaller ones are put into the database, where they cost less than a file would.
@@ -141,7 +143,7 @@ class BodyFiles:
             handle = os.open(self._file(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._current, self._handle = number, handle
             for folder in (self.folder, self.folder.parent):
-                _sync_names(folder)
+                sync_folder(folder)
         return self._handle
 
     def _file(self, number: int) -> Path:
@@ -225,15 +227,6 @@ def lost(db: Connection, after: int, gone: Callable[[int], None]) -> int:
         gone(sequence)
     forget(db, [place.file for _, place in found])
     return len(found)
-
-
-def _sync_names(folder: Path) -> None:
-    """See to it that the names of its files are on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _told(file: Path, error: OSError) -> sqlite3.OperationalError:
