@@ -145,9 +145,10 @@ class Variables:
         An empty variable is one that is not set. Raises Invalid.
         """
         found: dict[str, Any] = {}
-        problems = []
+        problems, told = [], file or {}
         for name, field in cls.fields.items():
-            text = os.environ.get(cls.variable(name)) or (file or {}).get(cls.variable(name))
+            variable = cls.variable(name)
+            text = os.environ.get(variable) or told.get(variable)
             if not text or name in given:
                 continue
             try:
