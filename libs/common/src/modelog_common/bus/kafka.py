@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -24,6 +24,7 @@ LIST_TIMEOUT_S = 5.0
 ASK_AGAIN_S = 0.05
 FLUSH_S = 0.5
 PARTITION = 0
+NOWHERE = -1
 
 
 class KafkaBroker:
@@ -101,13 +102,18 @@ class KafkaBroker:
 
 
 class KafkaSender:
-    """A producer and the thread that it blocks."""
+    """A producer and the thread that it blocks.
+
+    That messages lie in the order in which they were sent is looked at, not believed: readers leave out what comes
+    before its predecessor, so whoever sends has to hear of it and send it again.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         self._producer: Producer = new_producer(bootstrap)
         self._thread = ThreadPoolExecutor(1, "kafka-sender")
         self._bootstrap = bootstrap
         self._failed: list[KafkaError] = []
+        self._offsets: list[int] = []
 
     async def send(self, messages: Sequence[Outgoing], meanwhile: Meanwhile) -> None:
         if not messages:
@@ -122,13 +128,18 @@ class KafkaSender:
             await meanwhile()
         if self._failed:
             raise Unavailable(f"the broker at {self._bootstrap} refused messages: {self._failed[0].str()}")
+        topic = first_disordered([m.topic for m in messages], self._offsets)
+        if topic is not None:
+            raise Unavailable(f"the broker at {self._bootstrap} has messages in {topic} in another order than sent")
 
     def _produce(self, messages: Sequence[Outgoing]) -> None:
-        produce, delivered = self._producer.produce, self._delivered
-        for message in messages:
+        produce = self._producer.produce
+        self._offsets = [NOWHERE] * len(messages)
+        for n, message in enumerate(messages):
             headers: Any = message.headers
+            told = partial(self._delivered, n)
             try:
-                produce(message.topic, message.value, message.key, PARTITION, on_delivery=delivered, headers=headers)
+                produce(message.topic, message.value, message.key, PARTITION, on_delivery=told, headers=headers)
             except (KafkaException, BufferError) as error:
                 source, position = message.headers.get("ce_source"), message.headers.get("ce_position")
                 raise Unavailable(
@@ -136,9 +147,11 @@ class KafkaSender:
                     f"{error}"
                 ) from error
 
-    def _delivered(self, error: KafkaError | None, _message: object) -> None:
+    def _delivered(self, n: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failed.append(error)
+        else:
+            self._offsets[n] = message.offset() or 0
 
     async def close(self) -> None:
         await self._in_thread(self._drop)
@@ -150,3 +163,13 @@ class KafkaSender:
 
     async def _in_thread(self, work: Any, *arguments: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def first_disordered(topics: Sequence[str], offsets: Sequence[int]) -> str | None:
+    """The topic of the first message that does not lie behind the one sent before it to the same topic."""
+    last: dict[str, int] = {}
+    for topic, offset in zip(topics, offsets, strict=True):
+        if offset <= last.get(topic, NOWHERE):
+            return topic
+        last[topic] = offset
+    return None

@@ -17,7 +17,10 @@ WATERMARK_TIMEOUT_S = 5.0
 
 
 class KafkaReader:
-    """A Kafka consumer, assigned by hand."""
+    """A Kafka consumer, assigned by hand.
+
+    Offsets only rise while it reads: whoever gets an error where they do not begins again where it had come to.
+    """
 
     def __init__(self, bootstrap: str, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
         self._thread = ThreadPoolExecutor(1, "kafka-reader")
@@ -37,9 +40,11 @@ class KafkaReader:
             error = message.error()
             if error is not None:
                 raise Unavailable(f"reading failed: {error.str()}")
-            key = (message.topic() or "", message.partition() or 0)
+            key, offset = (message.topic() or "", message.partition() or 0), message.offset() or 0
+            if offset < self._next.get(key, 0):
+                raise Unavailable(f"reading {key[0]} went back from offset {self._next[key]} to {offset}")
             groups.setdefault(key, []).append(received(message))
-            self._next[key] = (message.offset() or 0) + 1
+            self._next[key] = offset + 1
         return groups
 
     async def behind(self) -> dict[tuple[str, int], int]:
