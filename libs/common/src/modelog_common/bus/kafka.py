@@ -128,9 +128,11 @@ class KafkaSender:
             await meanwhile()
         if self._failed:
             raise Unavailable(f"the broker at {self._bootstrap} refused messages: {self._failed[0].str()}")
-        topic = first_disordered([m.topic for m in messages], self._offsets)
-        if topic is not None:
-            raise Unavailable(f"the broker at {self._bootstrap} has messages in {topic} in another order than sent")
+        disordered = first_disordered([m.topic for m in messages], self._offsets)
+        if disordered is not None:
+            raise Unavailable(
+                f"the broker at {self._bootstrap} has messages in {disordered} in another order than sent"
+            )
 
     def _produce(self, messages: Sequence[Outgoing]) -> None:
         produce = self._producer.produce
