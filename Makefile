@@ -9,6 +9,12 @@ PORT ?= 8080
 PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml examples/*/pyproject.toml)
 SYNC := $(BIN)/uv sync --frozen --inexact --quiet --system-certs
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
+COMPILED_TESTS := $(addprefix tests/,contract/edge contract/grpc_client contract/serving unit/common_rpc unit/registry \
+	unit/serving integration/common_rpc integration/common_service integration/registry/test_registry_metrics.py \
+	integration/registry/test_registry_runs.py integration/registry/test_registry_tracking.py integration/serving)
+# Long, and of what no compiled module has a part in: learning, trials of versions, decisions of releases, Ray.
+BESIDE_THEM := $(addprefix tests/,unit/serving/test_simulated_releases.py unit/serving/test_ray_keeper.py $(addprefix \
+	integration/serving/test_,learning.py learning_killed.py versions_tried.py trials_again.py ray_serve.py))
 # With it each process of a platform compiles all that it imports anew: 2.3 s of CPU instead of 0.6.
 unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS = never
@@ -45,7 +51,7 @@ test: $(VENV)/.dev ## All tests, on embedded parts
 	@$(PYTEST) $(ARGS)
 
 test-compiled: compiled ## The tests of what is compiled, on the compiled modules
-	@MODELOG_COMPILED=1 $(PYTEST) $(or $(ARGS),tests/contract/edge tests/contract/grpc_client tests/contract/serving tests/unit/common_rpc tests/unit/registry tests/unit/serving tests/integration/common_rpc tests/integration/common_service tests/integration/registry/test_registry_metrics.py tests/integration/registry/test_registry_runs.py tests/integration/registry/test_registry_tracking.py tests/integration/serving)
+	@MODELOG_COMPILED=1 $(PYTEST) $(or $(ARGS),$(COMPILED_TESTS) $(BESIDE_THEM:%=--ignore %))
 
 coverage: $(VENV)/.dev ## The same tests, and which lines they reach: 90 % at least; twice as slow
 	@$(PYTEST) --timeout 2400 --cov --cov-report= $(ARGS)

@@ -26,8 +26,12 @@ def told_from_start_to_end(folder: Path, *arguments: str, limit_s: float = LIMIT
         text=True,
         timeout=limit_s - 30,
     )
-    said = done.stdout
-    assert done.returncode == 0, said + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    was_told(done.stdout, report, folder / ".modelog")
+
+
+def was_told(said: str, report: Path, data: Path) -> None:
+    """Fails unless what the story said, the report that it wrote, and its platforms' folder are as they must be."""
     print(re.search(r"took +\d+ s", said))
 
     assert "alice registered flight-delay 1.0.0 and may not approve it" in said
@@ -45,4 +49,4 @@ def told_from_start_to_end(folder: Path, *arguments: str, limit_s: float = LIMIT
     page = report.read_text()
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']https?:""", page)
     assert "What led to prediction" in page
-    assert not any((folder / ".modelog").glob("demo-*")), "the data directory goes unless --keep is given"
+    assert not any(data.glob("demo-*")), "the data directory goes unless --keep is given"
