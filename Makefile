@@ -71,9 +71,9 @@ test-servers: servers ## The suites on real servers, which it installs, starts a
 test-faults: servers ## The long fault tests: kills by the hundred, a hung broker, a full disk, slow fsync; needs root
 	@$(BIN)/python -m pytest -m long tests/chaos tests/integration tests/servers $(ARGS)
 
-fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of our own gRPC edge and HTTP/1.1; SECONDS=3600
+fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of our own gRPC edge, gRPC client and HTTP/1.1; SECONDS=3600
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python atheris==$(ATHERIS_VERSION)
-	@for target in edge http1 http1_whole; do $(BIN)/python tests/fuzz/run.py $$target --seconds $(or $(SECONDS),300) || exit 1; done
+	@for target in edge client http1 http1_whole; do $(BIN)/python tests/fuzz/run.py $$target --seconds $(or $(SECONDS),300) || exit 1; done
 
 check: $(VENV)/.dev ## Format, lint, types, architecture, contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

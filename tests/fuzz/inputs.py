@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "contract" / "edge"))
+for folder in ("edge", "grpc_client"):
+    sys.path.append(str(Path(__file__).parents[1] / "contract" / folder))
 
 CORPUS = Path(__file__).parent / "corpus"
 TAKES = (1 << 60, 200, 100_000)

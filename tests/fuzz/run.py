@@ -3,7 +3,8 @@
     python tests/fuzz/run.py edge --seconds 3600
 
 Begins with the corpus and the seeds, and in the end keeps the smallest set of inputs that reaches as much. An input
-that fails is left in a file that is named; `test_fuzz_corpus.py` runs the corpus in `make test`.
+that fails is left in a file that is named; `make test` runs the corpus, in `test_fuzz_corpus.py` and, of our client, in
+`test_own_client_fuzzed.py`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from pathlib import Path
 import atheris
 import structlog
 
-with atheris.instrument_imports(include=["modelog_common.edge"]):
+with atheris.instrument_imports(include=["modelog_common.edge", "modelog_common.grpc_client"]):
     import inputs
     import seeds
+    from fed_client import feed as feed_client
     from fed_edge import feed as feed_edge
     from fed_http1 import feed as feed_http1
     from fed_http1 import feed_whole
 
 TARGETS = {
+    "client": (feed_client, seeds.client_seeds),
     "edge": (feed_edge, seeds.edge_seeds),
     "http1": (feed_http1, seeds.http1_seeds),
     "http1_whole": (feed_whole, seeds.http1_seeds),
@@ -84,7 +87,7 @@ def fuzz(target: str, options: list[str]) -> None:
     def one(data: bytes) -> None:
         loop.run_until_complete(feed(*inputs.parsed(data)))
 
-    mutator = {"custom_mutator": frame_mutator} if target == "edge" else {}
+    mutator = {"custom_mutator": frame_mutator} if target in ("edge", "client") else {}
     # To merge, the fuzzer calls itself by what it takes for its own name.
     itself = f"{sys.executable} {__file__} {target} --worker"
     atheris.Setup([itself, *options], one, **mutator)

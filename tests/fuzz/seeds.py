@@ -6,11 +6,15 @@ import gzip
 import random
 from collections.abc import Callable
 
-import inputs  # noqa: F401  puts the folder of the next import on the path
+import hpack
+import inputs
 from fed_edge import BEGIN, METHODS, head
 from modelog_common.edge import frames
 
 MESSAGE = frames.frame(frames.DATA, frames.END_STREAM, 1, b"\0\0\0\0\3abc")
+# The headers of an answer, and the fields that they consist of.
+FIRST = ((":status", "200"), ("content-type", "application/grpc"))
+ANSWER = hpack.Encoder().encode(FIRST)
 
 
 def edge_seeds() -> list[bytes]:
@@ -31,6 +35,31 @@ def edge_seeds() -> list[bytes]:
         frames.frame(frames.HEADERS, frames.END_HEADERS, 1, head("Held", [("grpc-timeout", "1n")])) + MESSAGE,
     ]
     return [bytes((cut, takes)) + BEGIN + call for call in (*calls, *odd) for cut, takes in ((0, 0), (7, 1))]
+
+
+def client_seeds() -> list[bytes]:
+    """What servers send to our own client, which has three calls under way."""
+    first = ANSWER
+    last = hpack.Encoder().encode([("grpc-status", "0"), ("grpc-message", "%41"), ("a-bin", "AAA")])
+    zipped = hpack.Encoder().encode([*FIRST, ("grpc-encoding", "gzip")])
+    begun = frames.frame(frames.HEADERS, frames.END_HEADERS, 1, first)
+    ended = frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, 1, last)
+    data = frames.frame(frames.DATA, 0, 1, b"\0\0\0\0\3abc")
+    packed = gzip.compress(b"abc", mtime=0)
+    streams = [
+        begun + data + ended,
+        begun + data + data + ended,
+        frames.frame(frames.HEADERS, frames.END_HEADERS, 1, zipped)
+        + frames.frame(frames.DATA, 0, 1, b"\1" + len(packed).to_bytes(4, "big") + packed),
+        frames.frame(frames.HEADERS, frames.END_STREAM, 1, first[:1])
+        + frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, first[1:]),
+        frames.settings({frames.MAX_CONCURRENT_STREAMS: 1, frames.INITIAL_WINDOW_SIZE: 1}) + begun,
+        frames.window_update(0, 70_000) + frames.window_update(1, 1),
+        begun + frames.rst_stream(1, 8) + frames.rst_stream(3, 7),
+        frames.frame(frames.PING, 0, 0, bytes(8)) + frames.goaway(1, 0) + begun + data + ended,
+        frames.frame(frames.HEADERS, 5, 1, hpack.Encoder().encode([(":status", "503"), ("content-type", "text/html")])),
+    ]
+    return [bytes((cut, takes)) + stream for stream in streams for cut, takes in ((0, 0), (7, 1))]
 
 
 def http1_seeds() -> list[bytes]:
@@ -55,17 +84,17 @@ def http1_seeds() -> list[bytes]:
 def frame_mutation(data: bytes, most: int, seed: int, mutate: Callable[[bytes, int], bytes]) -> bytes:
     """Change one frame and leave the others whole, as bytes changed anywhere would not; at times change any byte."""
     draw = random.Random(seed)
-    start = data.find(frames.PREFACE) + len(frames.PREFACE)
-    if start < len(frames.PREFACE) or draw.random() < 0.15:
+    # What a client sends begins with its preface, what a server sends does not.
+    preface = data.find(frames.PREFACE)
+    start = inputs.CONTROL_BYTES if preface < 0 else preface + len(frames.PREFACE)
+    if len(data) < start or draw.random() < 0.15:
         return mutate(data, most)
     parts = _frames_of(data[start:])
     at = draw.randrange(len(parts)) if parts else 0
     choice = draw.randrange(6)
     if not parts or choice == 0:
-        method = frames.frame(
-            frames.HEADERS, draw.choice([0, 1, 4, 5]), draw.randrange(1, 12), head(draw.choice(METHODS))
-        )
-        parts.insert(at, method)
+        block = ANSWER if preface < 0 else head(draw.choice(METHODS))
+        parts.insert(at, frames.frame(frames.HEADERS, draw.choice([0, 1, 4, 5]), draw.randrange(1, 12), block))
     elif choice == 1:
         parts.insert(at, draw.choice(parts))
     elif choice == 2:

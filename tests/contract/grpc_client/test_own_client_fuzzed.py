@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import sys
+from pathlib import Path
 
 import hpack
+from fed_client import GREETING, Transport, feed
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from modelog_common.edge import frames
-from modelog_common.edge.status import Code
 from modelog_common.grpc_client.call import Asked, Retries, UnaryCall
 from modelog_common.grpc_client.connection import Connection
 from modelog_common.grpc_client.link import Link
 from wrong_server import FIRST, data
 
-CALLS = 3
-GREETING = frames.settings({})
+sys.path.append(str(Path(__file__).parents[2] / "fuzz"))
+
+import inputs
+
 FIELDS = (
     *FIRST, (":status", "103"), (":status", "404"), (":status", "x"), ("content-type", "text/html"),
     ("grpc-status", "0"), ("grpc-status", "14"), ("grpc-status", "x"), ("grpc-message", "%41%"), ("a-bin", "?"),
@@ -42,56 +45,6 @@ SEQUENCES = st.lists(st.one_of(GOOD, GOOD, GOOD, ANY, st.binary(max_size=30)), m
 CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=8)
 
 
-class Transport(asyncio.Transport):
-    """Takes all, keeps nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        """Gone."""
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-
-async def fed(sent: bytes, cuts: list[int]) -> None:
-    """Calls on a connection that gets these bytes in pieces of these sizes, and is lost then."""
-    link = Link("127.0.0.1:1")
-    connection = Connection(link, link.limits)
-    connection.connection_made(Transport())
-    connection.data_received(GREETING)
-    link._connection = connection
-    told: list[int] = []
-    asked = Asked(b"", bytes(5), None, Retries(1))
-    calls = [
-        UnaryCall(link, asked, None, lambda error, number=number: told.append(number))  # type: ignore[misc]
-        for number in range(CALLS)
-    ]
-    at, turn = 0, 0
-    while at < len(sent):
-        size = cuts[turn % len(cuts)]
-        connection.data_received(sent[at : at + size])
-        at, turn = at + size, turn + 1
-    link.closed = True
-    connection.connection_lost(None)
-    for call in calls:
-        if not call.done():
-            call.cancel()
-    assert connection._why != "the connection failed"
-    assert sorted(told) == list(range(CALLS))
-    assert not connection.exchanges
-    assert all([await call.code() in Code for call in calls])
-    if link._connecting is not None:
-        link._connecting.cancel()
-
-
 async def test_an_answer_in_single_bytes() -> None:
     link = Link("127.0.0.1:1")
     connection = Connection(link, link.limits)
@@ -112,10 +65,16 @@ async def test_an_answer_in_single_bytes() -> None:
 @given(SEQUENCES, CUTS)
 @example([frames.goaway(1, 0), data(3, b""), frames.rst_stream(1, 7)], [60])
 def test_any_frames(sent: list[bytes], cuts: list[int]) -> None:
-    asyncio.run(fed(b"".join(sent), cuts))
+    asyncio.run(feed(b"".join(sent), cuts))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=500), CUTS)
 def test_any_bytes(sent: bytes, cuts: list[int]) -> None:
-    asyncio.run(fed(sent, cuts))
+    asyncio.run(feed(sent, cuts))
+
+
+def test_the_corpus() -> None:
+    """What coverage-guided fuzzing found worth keeping: see tests/fuzz/run.py."""
+    for data_of_it in inputs.corpus_of("client"):
+        asyncio.run(feed(*inputs.parsed(data_of_it)))
