@@ -31,6 +31,7 @@ from modelog_serving.predlog.answers import Answers, Source, to_batch
 from modelog_serving.predlog.bodies import BodyFiles, Connection
 from modelog_serving.predlog.followed import FollowedLog, OtherLogs
 from modelog_serving.predlog.log import PredictionLog
+from modelog_serving.predlog.seal import Sealer
 from modelog_serving.predlog.writer import StreamCommit, Writer
 from msgspec.structs import replace
 from test_dropped_predictions import KEEP_S, Kept
@@ -279,6 +280,55 @@ async def test_what_was_brought_to_the_disk_is_not_looked_at_again(log: Predicti
         await (await PredictionLog.open(path, ManualClock())).close()
     assert len(held) == 1
     assert held[0] > 0
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_a_file_that_somebody_took_away_is_told_and_a_restart_goes_on_without_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    monkeypatch.setattr(kept.log._in_file, "_most_file_bytes", 100_000)
+    for name in "abc":
+        await in_file(kept.log, large(name))
+        if sealed:
+            await kept.sealer.seal_due()
+    await kept.log.writing(lambda db: file.keep_meta(db, "synced", "3"))
+    (BodyFiles(kept.log.path).folder / "0000000001").unlink()
+    with pytest.raises(Unavailable, match="cannot be read: .*0000000001 is not there"):
+        await kept.sequences()
+    if not sealed:
+        with pytest.raises(Unavailable, match="cannot be read: .*0000000001 is not there"):
+            await kept.sealer.seal_due()
+    again = await kept.again()
+    assert await again.sequences() == [3]
+    await again.sealer.seal_due()
+    assert await again.anchors() == ([1, 2, 3] if sealed else [3])
+    with pytest.raises(NotFound):
+        await again.evidence.find("acme", "flights", "a.1")
+    found = await again.evidence.included("acme", "flights", "c.1")
+    root = bytes.fromhex(found.segment.root)
+    verify_inclusion(leaf_of(found), found.leaf_index, found.segment.leaves, found.path, root)
+    await in_file(again.log, large("d"))
+    await again.sealer.seal_due()
+    again.published = 4
+    again.clock.advance(timedelta(seconds=KEEP_S + 1))
+    await again.retention.drop_due()
+    assert await again.sequences() == []
+    await again.log.close()
+
+
+async def test_a_segment_that_lost_a_batch_proves_nothing_any_more(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept.log._in_file, "_most_file_bytes", 1)
+    for name in "ab":
+        await in_file(kept.log, large(name))
+    await Sealer(kept.log, kept.sealer._entities, kept.clock, 1, 1 << 30).seal("acme")
+    await kept.log.writing(lambda db: file.keep_meta(db, "synced", "2"))
+    (BodyFiles(kept.log.path).folder / "0000000001").unlink()
+    again = await kept.again()
+    assert await again.anchors() == [1]
+    assert (await again.evidence.find("acme", "flights", "b.1")).prediction_id == "b.1"
+    with pytest.raises(NotFound, match=r"'b.1' cannot be proven any more, only shown: segment 1 .* lost other answers"):
+        await again.evidence.included("acme", "flights", "b.1")
+    await again.log.close()
 
 
 async def test_what_is_dropped_gives_its_files_back(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ SQLite sums up what it is given, writes it into its WAL and copies it from there
 `<path>.bodies` are appended to, one after the other; the database has file, place, size and CRC-32 of each body, and
 how far each file goes. What lies behind that was not committed, and is overwritten. A body is written before the
 transaction that names it ends, so that `kill -9` leaves none that is named and not there; a power failure may take the
-last ones, as it may take the last commits: `lost` finds them.
+last ones, as it may take the last commits: `lost` finds them, and those whose file somebody took away.
 """
 
 from __future__ import annotations
@@ -102,6 +102,16 @@ class BodyFiles:
             return zlib.crc32(self.read(place.file, place.at, place.size_bytes)) == place.crc
         except sqlite3.Error:
             return False
+
+    def size_bytes(self, number: int) -> int:
+        """Of a file; 0 when it is not there."""
+        file = self._file(number)
+        try:
+            return file.stat().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise _told(file, error) from error
 
     def sync(self) -> None:
         """See to it that what was written is on the disk."""
@@ -220,8 +230,16 @@ def left_over(db: Connection) -> None:
 
 
 def lost(db: Connection, after: int, gone: Callable[[int], None]) -> int:
-    """Tell `gone` of each batch above a sequence whose body is not as it was written; how many there are."""
-    rows = db.execute("SELECT sequence, file, place, size, crc FROM batch WHERE sequence > ? AND file > 0", (after,))
+    """Tell `gone` of each batch whose body is not as it was written; how many there are.
+
+    Looked at are those above a sequence, and all in files that are not there, or shorter than they were.
+    """
+    ends = db.execute("SELECT number, bytes FROM body_file WHERE batches > 0").fetchall()
+    short = ",".join([str(number) for number, end in ends if db.beside.size_bytes(number) < end])
+    rows = db.execute(
+        f"SELECT sequence, file, place, size, crc FROM batch WHERE file > 0 AND (sequence > ? OR file IN ({short}))",
+        (after,),
+    )
     found = [(sequence, place) for sequence, *of in rows.fetchall() if not db.beside.holds(place := Place(*of))]
     for sequence, _ in found:
         gone(sequence)

@@ -105,7 +105,13 @@ async def _included(sealed: Sealed, place: index.Place, tenant: str, prediction_
     if segment is None or not segment.position:
         raise Unavailable(f"prediction {prediction_id!r} is not sealed yet; try again")
     told = segment
-    return await log.reading(lambda db: segments.included(db, told, place.sequence, place.row))
+    found = await log.reading(lambda db: segments.included(db, told, place.sequence, place.row))
+    if found is None and not await log.reading(lambda db: _is_dropped(db, tenant, place.sequence)):
+        raise NotFound(
+            f"prediction {prediction_id!r} cannot be proven any more, only shown: segment {told.number} of the prediction "
+            "log has lost other answers"
+        )
+    return found
 
 
 def _is_dropped(db: sqlite3.Connection, tenant: str, sequence: int) -> bool:

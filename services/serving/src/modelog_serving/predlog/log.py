@@ -53,7 +53,7 @@ class PredictionLog:
         self._begun_bytes = BEGUN_PAGES * file.page_bytes(self._read)
         lost = self._in_file.mend()
         if lost:
-            log.warning("a power failure took batches of the prediction log", path=str(path), batches=lost)
+            log.error("batches of the prediction log are lost: their bodies are gone", path=str(path), batches=lost)
         self._journal = self._open_journal()
         self.log_id = self._in_file.log_id
         self._sequence = self._in_file.sequence

@@ -73,7 +73,7 @@ class Writer:
             return [full] * len(requests)
 
     def mend(self) -> int:
-        """Take away what a power failure took the bodies of, and what a killed process had dropped; how many batches.
+        """Take away batches whose bodies are lost, and what a killed process had dropped; how many batches.
 
         It does no harm where another process writes the log meanwhile: what that has committed is there. Raises
         Unavailable when the file cannot be written.
