@@ -362,7 +362,9 @@ async def test_a_row_that_is_gone_from_the_file_is_missed(sealed: Sealed) -> Non
         await in_file(sealed.log, each)
     await sealed.proven("1/35")
     await alter(sealed, "a row less")
-    with pytest.raises(NotFound, match="has no prediction '1/35'"):
+    with pytest.raises(
+        NotFound, match="'1/35' cannot be proven any more: segment 1 of the prediction log has lost answers"
+    ):
         await sealed.evidence.included("acme", "flights", "1/35")
 
 

@@ -108,8 +108,8 @@ async def _included(sealed: Sealed, place: index.Place, tenant: str, prediction_
     found = await log.reading(lambda db: segments.included(db, told, place.sequence, place.row))
     if found is None and not await log.reading(lambda db: _is_dropped(db, tenant, place.sequence)):
         raise NotFound(
-            f"prediction {prediction_id!r} cannot be proven any more, only shown: segment {told.number} of the prediction "
-            "log has lost other answers"
+            f"prediction {prediction_id!r} cannot be proven any more: segment {told.number} of the prediction log "
+            "has lost answers"
         )
     return found
 

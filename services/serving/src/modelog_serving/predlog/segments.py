@@ -164,7 +164,7 @@ def bodies(db: Connection, segment: Segment) -> Iterator[tuple[int, bytes]]:
 
 
 def included(db: Connection, segment: Segment, sequence: int, row: int) -> Included | None:
-    """The answer in a row of a batch, with its way to the root; None when the segment is not whole: dropped meanwhile, or lost in part."""
+    """The answer in a row of a batch, with its way to the root; None when the segment is not whole any more."""
     tree, found, count = MerkleTree(MemoryHashStore()), None, 0
     for place, body in bodies(db, segment):
         batch = PredictionBatch.FromString(body)
