@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 from learning_rig import NOW, ROWS, School, alone, by_name, chance, registered
 from modelog_common.domain.errors import Invalid, NotAllowed, NotFound
 from modelog_proto.serving.v1 import learning_pb2
-from river import evaluate, metrics
+from river import evaluate, linear_model, metrics, optim, preprocessing
 from serving_rig import Rig, registry_of, serving_of, until
 
 
@@ -130,6 +131,33 @@ async def test_a_step_taken_again_gives_the_same_state(school: School) -> None:
         assert again.error_again == again.step.error
     with pytest.raises(NotFound, match="took a step 3"):
         await school.replay(3)
+
+
+async def test_a_regressor_learns_amounts(tmp_path: Path, fresh_broker: Any) -> None:
+    """The value that was foretold changes its sign, and an offset is added to it."""
+    before, now = 3 * ROWS[:, 1] + ROWS[:, 3], 5 - 3 * ROWS[:, 1] + ROWS[:, 3]
+
+    def taught(values: Iterable[tuple[int, float]], begin: Any = None) -> Any:
+        model = begin or preprocessing.StandardScaler() | linear_model.LinearRegression(optim.SGD(0.05))
+        for number, value in values:
+            model.learn_one(by_name(ROWS[number]), value)
+        return model
+
+    content = cloudpickle.dumps(taught((n, float(before[n])) for n in range(2000, 2500)))
+    async with registry_of(Rig(tmp_path, kafka=fresh_broker.bootstrap)) as rig, serving_of(rig):
+        school = School(rig.caller("alice"), fresh_broker.bootstrap)
+        await school.deploy(rig.caller("bob"), content)
+        await school.set("on", step_labels=100, step_s=3600)
+        await school.ask(range(300))
+        await school.tell(range(300), [], amounts=now[:300].tolist())
+        await school.learned(300)
+        alike = taught(((n, float(now[n])) for n in range(300)), cloudpickle.loads(content))
+        assert await school.ask([900]) == [alike.predict_one(by_name(ROWS[900]))]
+        steps = await school.steps()
+        # Mean absolute errors: what learns comes close, what was registered stays as far away as it was.
+        assert [step.labels for step in steps] == [100] * 3
+        assert steps[-1].error < 0.5
+        assert steps[-1].registered_error > 4
 
 
 async def test_what_learns_badly_stops_and_answers_as_it_was_registered(school: School) -> None:

@@ -1,5 +1,6 @@
 """kill -9 in the middle of a step: between the files and the event, the event and the note of it, the note and the
-switch. Each label is learned from once, and what answers is what river becomes by itself. And with worker processes."""
+switch. Each label is learned from once, and what answers is what river becomes by itself; also when the file of labels
+is lost. And with worker processes."""
 
 from __future__ import annotations
 
@@ -52,6 +53,38 @@ async def test_each_label_is_learned_from_once(tmp_path: Path, fresh_broker: Any
             taught = alone(zip(ROWS[:40], NOW[:40].tolist(), strict=True))
             assert await school.ask([900]) == [chance(taught, ROWS[900])]
             assert await school.digest(900) == steps[1].digest_after
+        finally:
+            process.kill()
+
+
+async def test_labels_are_learned_from_once_though_the_file_of_those_that_came_is_lost(
+    tmp_path: Path, fresh_broker: Any
+) -> None:
+    async with registry_of(Rig(tmp_path, kafka=fresh_broker.bootstrap)) as rig:
+        process = Process(rig)
+        try:
+            await process.start()
+            school = School(rig.caller("alice"), fresh_broker.bootstrap)
+            await school.deploy(rig.caller("bob"))
+            await school.set("on", step_labels=20, step_s=3600)
+            await school.ask(range(40))
+            await school.tell(range(30), NOW[:30].tolist())
+
+            async def ten_wait() -> bool:
+                found = await school.learning()
+                return found.steps == 1 and found.waiting == 10
+
+            await until(ten_wait, "twenty labels were learned from, and ten wait", PATIENT_S)
+            process.kill()
+            (labels,) = rig.folder.rglob("labels.db")
+            for file in labels.parent.glob("labels.db*"):
+                file.unlink()
+            await process.start()
+            await school.tell(range(30, 40), NOW[30:40].tolist())
+            await school.learned(40)
+            assert [(step.step, step.labels) for step in await school.steps()] == [(1, 20), (2, 20)]
+            taught = alone(zip(ROWS[:40], NOW[:40].tolist(), strict=True))
+            assert await school.ask([900]) == [chance(taught, ROWS[900])]
         finally:
             process.kill()
 
