@@ -55,6 +55,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fails where a pytest and an xdist that do not know each other would start every server in every worker."""
+    grouped = getattr(session.config.option, "loadgroup", False)
+    if grouped and not all("@" in item.nodeid for item in session.items if item.get_closest_marker("xdist_group")):
+        raise pytest.UsageError("xdist does not tell the groups of tests with this pytest: see pyproject.toml")
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """Not pytest's own folder for the session: PostgreSQL, as an account of its own, could not enter it."""
