@@ -136,10 +136,10 @@ class KafkaSender:
 
     def _produce(self, messages: Sequence[Outgoing]) -> None:
         produce = self._producer.produce
-        self._offsets = [NOWHERE] * len(messages)
+        offsets = self._offsets = [NOWHERE] * len(messages)
         for n, message in enumerate(messages):
             headers: Any = message.headers
-            told = partial(self._delivered, n)
+            told = partial(self._delivered, offsets, n)
             try:
                 produce(message.topic, message.value, message.key, PARTITION, on_delivery=told, headers=headers)
             except (KafkaException, BufferError) as error:
@@ -149,11 +149,11 @@ class KafkaSender:
                     f"{error}"
                 ) from error
 
-    def _delivered(self, n: int, error: KafkaError | None, message: Message) -> None:
+    def _delivered(self, offsets: list[int], n: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failed.append(error)
         else:
-            self._offsets[n] = message.offset() or 0
+            offsets[n] = message.offset() or 0
 
     async def close(self) -> None:
         await self._in_thread(self._drop)
