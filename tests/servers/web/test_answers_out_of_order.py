@@ -16,6 +16,7 @@ ProjectSite = Any  # of conftest.py, which cannot be imported by name
 pytestmark = pytest.mark.xdist_group("web pages")
 TWO_FRAMES = "new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 SEARCH = "**/api/v1/models/search"
+EVENTS = "**/api/v1/events*"
 
 
 @contextmanager
@@ -151,3 +152,24 @@ def test_the_bar_stays_where_the_log_went_on_meanwhile(projects: ProjectSite, pa
     let_go(page, kept)
     assert len(kept) == 1
     expect(page.locator("#words")).to_contain_text(f"Now, {head}")
+
+
+def test_a_page_that_is_opened_while_the_event_log_is_away_goes_on_from_where_it_is(
+    projects: ProjectSite, page: Page
+) -> None:
+    followed: list[str] = []
+    page.on("request", lambda request: followed.append(request.url) if "/events/stream" in request.url else None)
+    page.route(EVENTS, lambda route: route.fulfill(status=503, json={"detail": "lineage is away"}))
+    projects.open(page, "/models")
+    expect(page.locator("#trouble")).to_contain_text("The event log is away")
+    expect(page.get_by_role("link", name=projects.project.model)).to_be_visible()
+    with projects.platform.client("alice") as alice:
+        alice.models.create("came-while-it-was-away", "nobody was told")
+        head = max(event.position for event in alice.audit.events())
+    page.unroute(EVENTS)
+    expect(page.get_by_role("link", name="came-while-it-was-away")).to_be_visible()
+    expect(page.locator("#trouble")).to_be_hidden()
+    with projects.platform.client("alice") as alice:
+        alice.models.create("came-afterwards", "it follows again")
+    expect(page.get_by_role("link", name="came-afterwards")).to_be_visible()
+    assert min(int(parse_qs(urlparse(url).query)["after"][0]) for url in followed) >= head

@@ -60,7 +60,7 @@ let page, time;
 let gone = false;  // what this page is about is not there at the moment that is shown
 let listening = new AbortController();
 let turn = 0, opening = 0;
-let reached = 0;  // the last event that this page knows of
+let reached = null;  // the last event that this page knows of; null until it was told how far the log is
 
 async function begin() {
   const { build } = await import(`./pages/${folder}/page.js`);
@@ -80,6 +80,18 @@ function title(name) {
   document.title = name ? `${name} · ${past}` : past;
 }
 
+const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+
+// How far the log is; null when nobody tells.
+const end = () => getNow("/api/v1/events?limit=1").then(({ head }) => Number(head), () => null);
+
+// What happens is not known of until somebody tells how far the log is: then the page is shown once more.
+async function wait(mine) {
+  trouble("The event log is away: this page does not show what happens now. Trying again.");
+  while (mine === turn && (document.hidden || await end() === null)) await pause(1000);
+  if (mine === turn) look();
+}
+
 // Show the page as of a moment; without one, go on with what happens.
 async function look(asOf) {
   const mine = ++turn;
@@ -91,9 +103,10 @@ async function look(asOf) {
   $("told").textContent = "";
   $("main").ariaBusy = "true";
   // First how far the log is: what happens while the page is asked for is told afterwards.
-  const { head } = moment.asOf ? { head: 0 } : await getNow("/api/v1/events?limit=1").catch(() => ({ head: 0 }));
+  const head = moment.asOf ? 0 : await end();
   if (mine !== turn) return;
-  knows(head);
+  reached = null;
+  knows(head ?? 0);
   try {
     if (gone) await begin();
     gone = false;
@@ -105,13 +118,14 @@ async function look(asOf) {
   if (mine !== turn) return;
   $("main").ariaBusy = "false";
   if (moment.asOf) return;
-  reached = Math.max(0, Number(head) - (page.before ?? 0));
+  if (head === null) return wait(mine);
+  reached = Math.max(0, head - (page.before ?? 0));
   listen();
 }
 
 function listen() {
   listening.abort();
-  if (moment.asOf || document.hidden) return;
+  if (moment.asOf || document.hidden || reached === null) return;
   listening = new AbortController();
   let away = false;
   follow(reached, listening.signal, {
