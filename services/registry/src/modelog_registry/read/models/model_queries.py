@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 from modelog_common.domain.errors import NotFound
 from modelog_common.read.moment import ReadOptions
-from modelog_common.read.queries import Found, Page
+from modelog_common.read.queries import AsStored, Found, Page
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
 from sqlalchemy import ColumnElement, and_, func, select
@@ -20,6 +21,11 @@ from modelog_registry.read.places import MODEL, inside
 from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
 from modelog_registry.read.words.text_documents import MODEL as TEXT_OF_MODEL
 from modelog_registry.read.words.texts import Words, no_words
+
+_V = VERSIONS.table.c
+_VERSION_ROWS = select(_V.model, _V.version, _V.ordinal, _V.body).order_by(_V.model, _V.ordinal.desc())
+# The field `versions` of Model, whose wire type has a length.
+_VERSIONS_TAG = pb.Model.VERSIONS_FIELD_NUMBER << 3 | 2
 
 
 class ModelQueries(TableQueries):
@@ -64,20 +70,17 @@ class ModelQueries(TableQueries):
             met = {row.entity: row.name for row in await self._queries.fetch(asked)}
             return [met[one] for one in best if one in met][offset : offset + limit]
 
-        asked = (MODELS, pb.Model, request.read, tenant, request.page)
+        asked = (MODELS, AsStored, request.read, tenant, request.page)
         if request.text:
             found = await self._queries.search(*asked, ids_at)
         else:
             found = await self._queries.page(*asked, where=where, order_by=order_by)
-        if request.newest_versions_only:
-            await self._add_newest(found.items, tenant)
-        else:
-            await self._add_versions(found.items, tenant)
+        models = await self._with_versions(found.items, tenant, newest_only=request.newest_versions_only)
         token = found.next_page_token
         if request.encoded:
-            encoded = [model.SerializeToString(deterministic=True) for model in found.items]
-            return pb.SearchModelsResponse(encoded_models=encoded, next_page_token=token)
-        return pb.SearchModelsResponse(models=found.items, next_page_token=token)
+            return pb.SearchModelsResponse(encoded_models=models, next_page_token=token)
+        parsed = [pb.Model.FromString(model) for model in models]
+        return pb.SearchModelsResponse(models=parsed, next_page_token=token)
 
     async def count_models(
         self, request: pb.CountModelsRequest, tenant: str, words: Words = no_words
@@ -115,22 +118,37 @@ class ModelQueries(TableQueries):
         for version in found.items:
             by_name[version.model].versions.append(version)
 
-    async def _add_newest(self, models: Sequence[pb.Model], tenant: str) -> None:
-        """The newest version in each stage, and those that aliases point to."""
-        if not models:
-            return
+    async def _with_versions(self, bodies: Sequence[bytes], tenant: str, *, newest_only: bool) -> list[bytes]:
+        """Stored models with all their versions, or with the newest in each stage and those that aliases point to."""
+        if not bodies:
+            return []
+        models = [pb.Model.FromString(body) for body in bodies]
+        at, names = _last_of(models), [model.name for model in models]
+        found = await self._stored_versions(tenant, at, names, *([_is_newest(tenant, at)] if newest_only else ()))
+        if newest_only:
+            missing = {
+                model.name: named
+                for model in models
+                if (named := {alias.version for alias in model.aliases} - {v.version for v in found[model.name]})
+            }
+            for name, versions in missing.items():
+                more = await self._stored_versions(tenant, at, [name], VERSIONS.table.c.version.in_(versions))
+                found[name] = sorted([*found[name], *more[name]], key=lambda row: -row.ordinal)
+        return [
+            b"".join([body, *[part for row in found[name] for part in (_head(len(row.body)), row.body)]])
+            for body, name in zip(bodies, names, strict=True)
+        ]
+
+    async def _stored_versions(
+        self, tenant: str, at: int, names: Sequence[str], *where: ColumnElement[bool]
+    ) -> dict[str, list[Any]]:
+        """The versions of each of these models, newest first, as they are stored."""
         t = VERSIONS.table.c
-        others = VERSIONS.named("others")
-        o, at = others.table.c, _last_of(models)
-        same = and_(o.tenant == tenant, others.at(at), o.model == t.model, o.stage == t.stage)
-        newest = select(func.max(o.ordinal)).where(same).correlate(VERSIONS.table).scalar_subquery()
-        await self._add_versions(models, tenant, t.ordinal == newest)
-        for model in models:
-            told = {version.version for version in model.versions}
-            missing = {alias.version for alias in model.aliases} - told
-            if missing:
-                await self._add_versions([model], tenant, t.version.in_(missing))
-                model.versions.sort(key=lambda version: version.number, reverse=True)
+        rows = [*await self._queries.rows_of(VERSIONS, tenant, at), t.model.in_(names), *where]
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        for row in await self._queries.fetch(_VERSION_ROWS.where(*rows)):
+            found[row.model].append(row)
+        return found
 
     async def version(self, model: str, version: str, read: ReadOptions, tenant: str) -> pb.ModelVersion:
         found = await self._queries.one(VERSIONS, pb.ModelVersion, read, tenant, model=model, version=version)
@@ -191,3 +209,22 @@ def _inside(
 
 def _last_of(models: Sequence[pb.Model]) -> int:
     return max(model.position for model in models)
+
+
+@lru_cache(maxsize=256)
+def _is_newest(tenant: str, at: int) -> ColumnElement[bool]:
+    """Whether a version is the newest of its model in its stage, as of a position."""
+    t, others = VERSIONS.table.c, VERSIONS.named("others")
+    o = others.table.c
+    same = and_(o.tenant == tenant, others.at(at), o.model == t.model, o.stage == t.stage)
+    return t.ordinal == select(func.max(o.ordinal)).where(same).correlate(VERSIONS.table).scalar_subquery()
+
+
+def _head(size: int) -> bytes:
+    """What stands before a version of so many bytes in a model: https://protobuf.dev/programming-guides/encoding/"""
+    head = bytearray([_VERSIONS_TAG])
+    while size >= 0x80:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head)
