@@ -6,9 +6,10 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Executable, Label, and_, select
+from sqlalchemy import Column, ColumnElement, Executable, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from modelog_common.domain.errors import Invalid
@@ -126,17 +127,17 @@ class Queries:
         size = page.size or DEFAULT_PAGE
         t = table.table
 
-        conditions = [*await self.rows_of(table, tenant, at), *(where(at) if callable(where) else where)]
+        seen = await self._seen(table, tenant) if self._seen is not None else ()
+        more = [*seen, *(where(at) if callable(where) else where)]
         if reach is not None:
+            conditions = [t.c.tenant == tenant, table.at(at), *more]
             last = await fetch(self._engine, reach.asked(conditions, offset + size))
-            conditions += [reach.within(row[0]) for row in last]
-        statement = (
-            select(t.c.body, *([] if at is not None else [self._reached()]))
-            .where(*conditions)
-            .order_by(*order_by, *(t.c[k] for k in table.key))
-            .limit(size + 1)
-            .offset(offset)
-        )
+            more += [reach.within(row[0]) for row in last]
+        # What is ordered by columns as they are is asked again and again, and takes long to make.
+        made = _kept_page if all(isinstance(one, Column) for one in order_by) else _page
+        statement = made(table, tenant, at, tuple(order_by), size, offset, self._projector.name)
+        if more:
+            statement = statement.where(*more)
         if not (where or order_by):
             statement = table.by_key(statement)
         rows = await fetch(self._engine, statement)
@@ -144,11 +145,6 @@ class Queries:
         if len(rows) > size:
             token = page_token(offset + size, rows[0].reached if at is None else at)
         return Found([message.FromString(row.body) for row in rows[:size]], token)  # type: ignore[misc]
-
-    def _reached(self) -> Label[int]:
-        """The position of the tables that a statement sees: only a position makes its page and later ones one world."""
-        mine = select(progress.c.position).where(progress.c.name == self._projector.name)
-        return mine.scalar_subquery().label("reached")
 
     async def search(
         self,
@@ -180,6 +176,31 @@ class Queries:
     async def fetch(self, statement: Executable) -> Sequence[Any]:
         """The rows of a statement over these tables."""
         return await fetch(self._engine, statement)
+
+
+def _page(
+    table: TemporalTable,
+    tenant: str,
+    at: int | None,
+    order_by: Sequence[ColumnElement[Any]],
+    size: int,
+    offset: int,
+    projector: str,
+) -> Select[Any]:
+    """The bodies of a page, and one more. Of now with the position of the tables that the statement sees: only that
+    makes this page and later ones one world."""
+    t = table.table
+    reached = select(progress.c.position).where(progress.c.name == projector).scalar_subquery().label("reached")
+    return (
+        select(t.c.body, *([] if at is not None else [reached]))
+        .where(t.c.tenant == tenant, table.at(at))
+        .order_by(*order_by, *(t.c[k] for k in table.key))
+        .limit(size + 1)
+        .offset(offset)
+    )
+
+
+_kept_page = lru_cache(maxsize=256)(_page)
 
 
 def page_token(offset: int, position: int) -> str:

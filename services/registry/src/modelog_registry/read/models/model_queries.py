@@ -11,7 +11,7 @@ from modelog_common.read.moment import ReadOptions
 from modelog_common.read.queries import AsStored, Found, Page
 from modelog_proto.common.v1 import common_pb2 as common
 from modelog_proto.registry.v1 import model_pb2 as pb
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 
 from modelog_registry.model.stage import Stage
 from modelog_registry.read.models.facets import count_models
@@ -126,14 +126,15 @@ class ModelQueries(TableQueries):
         at, names = _last_of(models), [model.name for model in models]
         found = await self._stored_versions(tenant, at, names, *([_is_newest(tenant, at)] if newest_only else ()))
         if newest_only:
-            missing = {
-                model.name: named
-                for model in models
-                if (named := {alias.version for alias in model.aliases} - {v.version for v in found[model.name]})
-            }
-            for name, versions in missing.items():
-                more = await self._stored_versions(tenant, at, [name], VERSIONS.table.c.version.in_(versions))
-                found[name] = sorted([*found[name], *more[name]], key=lambda row: -row.ordinal)
+            for model in models:
+                if not model.aliases:
+                    continue
+                told = found[model.name]
+                missing = {alias.version for alias in model.aliases} - {row.version for row in told}
+                if missing:
+                    more = await self._stored_versions(tenant, at, [model.name], _V.version.in_(missing))
+                    told += more[model.name]
+                    told.sort(key=lambda row: row.ordinal, reverse=True)
         return [
             b"".join([body, *[part for row in found[name] for part in (_head(len(row.body)), row.body)]])
             for body, name in zip(bodies, names, strict=True)
@@ -143,8 +144,9 @@ class ModelQueries(TableQueries):
         self, tenant: str, at: int, names: Sequence[str], *where: ColumnElement[bool]
     ) -> dict[str, list[Any]]:
         """The versions of each of these models, newest first, as they are stored."""
-        t = VERSIONS.table.c
-        rows = [*await self._queries.rows_of(VERSIONS, tenant, at), t.model.in_(names), *where]
+        # The library looks at each of many values that it is given by themselves.
+        named = _V.model.in_(bindparam("names", names, expanding=True))
+        rows = [*await self._queries.rows_of(VERSIONS, tenant, at), named, *where]
         found: dict[str, list[Any]] = {name: [] for name in names}
         for row in await self._queries.fetch(_VERSION_ROWS.where(*rows)):
             found[row.model].append(row)
