@@ -214,6 +214,9 @@ async def test_a_search_tells_the_newest_version_in_each_stage_and_those_with_an
         read = common.ReadOptions(as_of=as_of)
         asked = pb.SearchModelsRequest(newest_versions_only=True, read=read)
         found = (await alice.models.SearchModels(asked)).models
+        asked.encoded = True
+        encoded = (await alice.models.SearchModels(asked)).encoded_models
+        assert [pb.Model.FromString(model) for model in encoded] == list(found)
         return {model.name: [v.version for v in model.versions] for model in found}
 
     assert await told() == {"empty": [], NAME: ["1.4.0", "1.3.0", "1.2.0", "1.1.0"]}
