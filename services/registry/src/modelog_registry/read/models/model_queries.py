@@ -145,7 +145,7 @@ class ModelQueries(TableQueries):
     ) -> dict[str, list[Any]]:
         """The versions of each of these models, newest first, as they are stored."""
         # The library looks at each of many values that it is given by themselves.
-        named = _V.model.in_(bindparam("names", names, expanding=True))
+        named = _V.model.in_(bindparam("names", names, _V.model.type, expanding=True))
         rows = [*await self._queries.rows_of(VERSIONS, tenant, at), named, *where]
         found: dict[str, list[Any]] = {name: [] for name in names}
         for row in await self._queries.fetch(_VERSION_ROWS.where(*rows)):
