@@ -10,10 +10,10 @@ import hpack
 import inputs
 from fed_edge import BEGIN, METHODS, head
 from modelog_common.edge import frames
+from wrong_server import FIRST, data
 
 MESSAGE = frames.frame(frames.DATA, frames.END_STREAM, 1, b"\0\0\0\0\3abc")
-# The headers of an answer, and the fields that they consist of.
-FIRST = ((":status", "200"), ("content-type", "application/grpc"))
+# The headers of an answer.
 ANSWER = hpack.Encoder().encode(FIRST)
 
 
@@ -39,24 +39,22 @@ def edge_seeds() -> list[bytes]:
 
 def client_seeds() -> list[bytes]:
     """What servers send to our own client, which has three calls under way."""
-    first = ANSWER
     last = hpack.Encoder().encode([("grpc-status", "0"), ("grpc-message", "%41"), ("a-bin", "AAA")])
     zipped = hpack.Encoder().encode([*FIRST, ("grpc-encoding", "gzip")])
-    begun = frames.frame(frames.HEADERS, frames.END_HEADERS, 1, first)
+    begun = frames.frame(frames.HEADERS, frames.END_HEADERS, 1, ANSWER)
     ended = frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, 1, last)
-    data = frames.frame(frames.DATA, 0, 1, b"\0\0\0\0\3abc")
+    message = data(1, b"abc")
     packed = gzip.compress(b"abc", mtime=0)
     streams = [
-        begun + data + ended,
-        begun + data + data + ended,
-        frames.frame(frames.HEADERS, frames.END_HEADERS, 1, zipped)
-        + frames.frame(frames.DATA, 0, 1, b"\1" + len(packed).to_bytes(4, "big") + packed),
-        frames.frame(frames.HEADERS, frames.END_STREAM, 1, first[:1])
-        + frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, first[1:]),
+        begun + message + ended,
+        begun + message + message + ended,
+        frames.frame(frames.HEADERS, frames.END_HEADERS, 1, zipped) + data(1, packed, flag=1),
+        frames.frame(frames.HEADERS, frames.END_STREAM, 1, ANSWER[:1])
+        + frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, ANSWER[1:]),
         frames.settings({frames.MAX_CONCURRENT_STREAMS: 1, frames.INITIAL_WINDOW_SIZE: 1}) + begun,
         frames.window_update(0, 70_000) + frames.window_update(1, 1),
         begun + frames.rst_stream(1, 8) + frames.rst_stream(3, 7),
-        frames.frame(frames.PING, 0, 0, bytes(8)) + frames.goaway(1, 0) + begun + data + ended,
+        frames.frame(frames.PING, 0, 0, bytes(8)) + frames.goaway(1, 0) + begun + message + ended,
         frames.frame(frames.HEADERS, 5, 1, hpack.Encoder().encode([(":status", "503"), ("content-type", "text/html")])),
     ]
     return [bytes((cut, takes)) + stream for stream in streams for cut, takes in ((0, 0), (7, 1))]

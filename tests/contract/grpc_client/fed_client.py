@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from fed_edge import ENDLESS, Wire
 from modelog_common.edge import frames
 from modelog_common.edge.status import Code
 from modelog_common.grpc_client.call import Asked, Retries, UnaryCall
@@ -14,30 +15,6 @@ from modelog_common.grpc_client.link import Link
 
 CALLS = 3
 GREETING = frames.settings({})
-ENDLESS = 1 << 60
-
-
-class Transport(asyncio.Transport):
-    """Keeps nothing of what it takes, and after a while takes no more."""
-
-    def __init__(self, protocol: Any = None, takes: int = ENDLESS) -> None:
-        super().__init__()
-        self.protocol, self.takes = protocol, takes
-        self.written, self.closed = 0, False
-
-    def write(self, data: Any) -> None:
-        self.written += len(data)
-        if self.written > self.takes and not self.closed:
-            self.takes = ENDLESS
-            self.protocol.pause_writing()
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
 
 
 async def feed(sent: bytes, cuts: Sequence[int], takes: int = ENDLESS) -> None:
@@ -49,7 +26,7 @@ async def feed(sent: bytes, cuts: Sequence[int], takes: int = ENDLESS) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
     link = Link("127.0.0.1:1")
     connection = Connection(link, link.limits)
-    connection.connection_made(Transport(connection, takes))
+    connection.connection_made(Wire(connection, takes))
     connection.data_received(GREETING)
     link._connection = connection
     told: list[int] = []

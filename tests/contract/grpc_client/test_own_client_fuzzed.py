@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import hpack
-from fed_client import GREETING, Transport, feed
+from fed_client import GREETING, feed
+from fed_edge import ENDLESS, Wire
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from modelog_common.edge import frames
@@ -48,7 +49,7 @@ CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=8)
 async def test_an_answer_in_single_bytes() -> None:
     link = Link("127.0.0.1:1")
     connection = Connection(link, link.limits)
-    connection.connection_made(Transport())
+    connection.connection_made(Wire(connection, ENDLESS))
     link._connection = connection
     encoder = hpack.Encoder()
     first, last = (encoder.encode(fields) for fields in (FIRST, (("grpc-status", "0"),)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,19 +19,19 @@ class SwappingOnce:
     """A producer whose first message, of all producers' of one test, goes out behind the second."""
 
     held: tuple[Any, ...] | None = None
-    swapped = False
+    done = False
 
     def __init__(self, bootstrap: str) -> None:
         self._real = new_producer(bootstrap)
 
     def produce(self, *message: Any, on_delivery: Any, headers: Any) -> None:
         cls = type(self)
-        if cls.swapped:
+        if cls.done:
             self._real.produce(*message, on_delivery=on_delivery, headers=headers)
         elif cls.held is None:
             cls.held = (message, on_delivery, headers)
         else:
-            cls.swapped = True
+            cls.done = True
             self._real.produce(*message, on_delivery=on_delivery, headers=headers)
             late, told, its = cls.held
             self._real.produce(*late, on_delivery=told, headers=its)
@@ -42,15 +43,15 @@ class SwappingOnce:
 class TurningOnce:
     """A consumer whose first batch of more than one message, of all consumers' of one test, comes the wrong way."""
 
-    turned = False
+    done = False
 
     def __init__(self, bootstrap: str, group: str) -> None:
         self._real = new_consumer(bootstrap, group)
 
     def consume(self, limit: int, timeout: float) -> list[Any]:
         found = self._real.consume(limit, timeout=timeout)
-        if not type(self).turned and len(found) > 1:
-            type(self).turned = True
+        if not type(self).done and len(found) > 1:
+            type(self).done = True
             found.reverse()
         return found
 
@@ -58,37 +59,25 @@ class TurningOnce:
         return getattr(self._real, name)
 
 
-async def test_what_was_sent_in_the_wrong_order_is_sent_again(
+@pytest.mark.parametrize(
+    ("module", "made_by", "disorderly"), [(kafka, "new_producer", SwappingOnce), (reader, "new_consumer", TurningOnce)]
+)
+async def test_what_was_sent_or_read_in_the_wrong_order_is_sent_or_read_again(
     bus: KafkaBroker,
     store: SqliteEventStore,
     topic: Topic,
     topics: Family,
     projection: Projection,
     monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    made_by: str,
+    disorderly: type[Any],
 ) -> None:
-    swapping = type("SwappingHere", (SwappingOnce,), {})
-    monkeypatch.setattr(kafka, "new_producer", swapping)
-    await append(store, range(5))
-    consumer = Consumer(bus, [topics], "sent", projection.progress, projection.dead)
-    async with running(relay_of(store, topics, bus).run(), consumer.run(of_events(projection.handle))):
-        await consumer.wait_for(topic.name, 5, 150)
-    assert swapping.swapped
-    assert projection.positions() == [1, 2, 3, 4, 5]
-
-
-async def test_what_was_read_in_the_wrong_order_is_read_again(
-    bus: KafkaBroker,
-    store: SqliteEventStore,
-    topic: Topic,
-    topics: Family,
-    projection: Projection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    turning = type("TurningHere", (TurningOnce,), {})
-    monkeypatch.setattr(reader, "new_consumer", turning)
+    of_this_test = type(disorderly.__name__, (disorderly,), {})
+    monkeypatch.setattr(module, made_by, of_this_test)
     await append(store, range(500))
-    consumer = Consumer(bus, [topics], "read", projection.progress, projection.dead)
+    consumer = Consumer(bus, [topics], "disorderly", projection.progress, projection.dead)
     async with running(relay_of(store, topics, bus).run(), consumer.run(of_events(projection.handle))):
         await consumer.wait_for(topic.name, 500, 150)
-    assert turning.turned
+    assert of_this_test.done
     assert projection.positions() == list(range(1, 501))

@@ -18,16 +18,22 @@ from worker_rig import Many
 SCRIPT = Path(__file__).parent / "learning_killed.py"
 
 
+async def begun(rig: Rig, process: Process, kafka: str) -> School:
+    """Start serving, with a deployment that takes a step for each twenty labels."""
+    await process.start()
+    school = School(rig.caller("alice"), kafka)
+    await school.deploy(rig.caller("bob"))
+    await school.set("on", step_labels=20, step_s=3600)
+    return school
+
+
 @pytest.mark.parametrize("point", ["written", "told", "noted"])
 async def test_each_label_is_learned_from_once(tmp_path: Path, fresh_broker: Any, point: str) -> None:
     mark = tmp_path / "mark"
     async with registry_of(Rig(tmp_path, kafka=fresh_broker.bootstrap)) as rig:
         process = Process(rig, (sys.executable, str(SCRIPT), point, str(mark)))
         try:
-            await process.start()
-            school = School(rig.caller("alice"), fresh_broker.bootstrap)
-            await school.deploy(rig.caller("bob"))
-            await school.set("on", step_labels=20, step_s=3600)
+            school = await begun(rig, process, fresh_broker.bootstrap)
             await school.ask(range(40))
             await school.tell(range(40), NOW[:40].tolist())
 
@@ -63,10 +69,7 @@ async def test_labels_are_learned_from_once_though_the_file_of_those_that_came_i
     async with registry_of(Rig(tmp_path, kafka=fresh_broker.bootstrap)) as rig:
         process = Process(rig)
         try:
-            await process.start()
-            school = School(rig.caller("alice"), fresh_broker.bootstrap)
-            await school.deploy(rig.caller("bob"))
-            await school.set("on", step_labels=20, step_s=3600)
+            school = await begun(rig, process, fresh_broker.bootstrap)
             await school.ask(range(40))
             await school.tell(range(30), NOW[:30].tolist())
 
@@ -95,16 +98,12 @@ async def test_every_worker_answers_by_what_was_learned(tmp_path: Path, fresh_br
         process = Process(rig)
         many = None
         try:
-            await process.start()
-            alice = rig.caller("alice")
-            school = School(alice, fresh_broker.bootstrap)
-            await school.deploy(rig.caller("bob"))
-            await school.set("on", step_labels=20, step_s=3600)
+            school = await begun(rig, process, fresh_broker.bootstrap)
             await school.ask(range(20))
             await school.tell(range(20), NOW[:20].tolist())
             await school.learned(20)
             taught = alone(zip(ROWS[:20], NOW[:20].tolist(), strict=True))
-            many = Many(rig, alice)
+            many = Many(rig, school.alice)
             answers = [await many.ask(n, asked(school.name, 900)) for n in range(24)]
             assert {float(np.frombuffer(a.raw_output_contents[0], "<f8")[0]) for a in answers} == {
                 chance(taught, ROWS[900])

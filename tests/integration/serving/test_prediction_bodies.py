@@ -32,6 +32,7 @@ from modelog_serving.predlog.bodies import BodyFiles, Connection
 from modelog_serving.predlog.followed import FollowedLog, OtherLogs
 from modelog_serving.predlog.log import PredictionLog
 from modelog_serving.predlog.seal import Sealer
+from modelog_serving.predlog.segments import Included
 from modelog_serving.predlog.writer import StreamCommit, Writer
 from msgspec.structs import replace
 from test_dropped_predictions import KEEP_S, Kept
@@ -57,6 +58,12 @@ def beside(path: Path) -> list[str]:
 def ids_of(found: Sequence[PredictionBatch]) -> list[str]:
     """The first of each batch."""
     return [batch.prediction_ids[0] for batch in found]
+
+
+def verify(found: Included) -> None:
+    """Raises InvalidProof unless an answer is in its segment."""
+    root = bytes.fromhex(found.segment.root)
+    verify_inclusion(leaf_of(found), found.leaf_index, found.segment.leaves, found.path, root)
 
 
 def as_killed(log: PredictionLog, to: Path) -> Path:
@@ -118,8 +125,7 @@ async def test_it_is_sealed_and_proven(kept: Kept) -> None:
 async def test_what_is_altered_beside_the_database_is_found_by_the_proofs(kept: Kept) -> None:
     await in_file(kept.log, large("a"))
     found = await kept.evidence.included("acme", "flights", "a.7")
-    root = bytes.fromhex(found.segment.root)
-    verify_inclusion(leaf_of(found), found.leaf_index, found.segment.leaves, found.path, root)
+    verify(found)
     body = BodyFiles(kept.log.path).folder / "0000000001"
     features = large("a").features
     altered = body.read_bytes().replace(features[9].tobytes(), features[10].tobytes())
@@ -127,7 +133,7 @@ async def test_what_is_altered_beside_the_database_is_found_by_the_proofs(kept: 
     body.write_bytes(altered)
     found = await kept.evidence.included("acme", "flights", "a.7")
     with pytest.raises(InvalidProof):
-        verify_inclusion(leaf_of(found), found.leaf_index, found.segment.leaves, found.path, root)
+        verify(found)
 
 
 async def test_the_files_are_filled_one_after_the_other(log: PredictionLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,8 +311,7 @@ async def test_a_file_that_somebody_took_away_is_told_and_a_restart_goes_on_with
     with pytest.raises(NotFound):
         await again.evidence.find("acme", "flights", "a.1")
     found = await again.evidence.included("acme", "flights", "c.1")
-    root = bytes.fromhex(found.segment.root)
-    verify_inclusion(leaf_of(found), found.leaf_index, found.segment.leaves, found.path, root)
+    verify(found)
     await in_file(again.log, large("d"))
     await again.sealer.seal_due()
     again.published = 4

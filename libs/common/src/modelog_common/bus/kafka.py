@@ -113,12 +113,11 @@ class KafkaSender:
         self._thread = ThreadPoolExecutor(1, "kafka-sender")
         self._bootstrap = bootstrap
         self._failed: list[KafkaError] = []
-        self._offsets: list[int] = []
 
     async def send(self, messages: Sequence[Outgoing], meanwhile: Meanwhile) -> None:
         if not messages:
             return
-        await self._in_thread(self._produce, messages)
+        offsets = await self._in_thread(self._produce, messages)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DELIVERY_TIMEOUT_S + 1
         while await self._in_thread(self._producer.flush, FLUSH_S) > 0:
@@ -128,15 +127,16 @@ class KafkaSender:
             await meanwhile()
         if self._failed:
             raise Unavailable(f"the broker at {self._bootstrap} refused messages: {self._failed[0].str()}")
-        disordered = first_disordered([m.topic for m in messages], self._offsets)
+        disordered = first_disordered([m.topic for m in messages], offsets)
         if disordered is not None:
             raise Unavailable(
                 f"the broker at {self._bootstrap} has messages in {disordered} in another order than sent"
             )
 
-    def _produce(self, messages: Sequence[Outgoing]) -> None:
+    def _produce(self, messages: Sequence[Outgoing]) -> Sequence[int]:
+        """Returns their offsets, which are filled in while they are acknowledged."""
         produce = self._producer.produce
-        offsets = self._offsets = [NOWHERE] * len(messages)
+        offsets = [NOWHERE] * len(messages)
         for n, message in enumerate(messages):
             headers: Any = message.headers
             told = partial(self._delivered, offsets, n)
@@ -148,6 +148,7 @@ class KafkaSender:
                     f"{source} at position {position} ({len(message.value)} bytes) cannot be sent to {message.topic}: "
                     f"{error}"
                 ) from error
+        return offsets
 
     def _delivered(self, offsets: list[int], n: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:

@@ -95,8 +95,10 @@ class Queries:
 
     async def rows_of(self, table: TemporalTable, tenant: str, at: int | None) -> list[ColumnElement[bool]]:
         """The rows of a tenant, now or as of a position, that the caller may see: every query is about these."""
-        seen = await self._seen(table, tenant) if self._seen is not None else ()
-        return [table.table.c.tenant == tenant, table.at(at), *seen]
+        return [*_rows(table, tenant, at), *await self._allowed(table, tenant)]
+
+    async def _allowed(self, table: TemporalTable, tenant: str) -> Sequence[ColumnElement[bool]]:
+        return await self._seen(table, tenant) if self._seen is not None else ()
 
     async def one(
         self, table: TemporalTable, message: type[Message], read: ReadOptions, tenant: str, **key: str
@@ -125,13 +127,9 @@ class Queries:
         if at is None:
             at = await (self.position(read) if reach else self.moment(read))
         size = page.size or DEFAULT_PAGE
-        t = table.table
-
-        seen = await self._seen(table, tenant) if self._seen is not None else ()
-        more = [*seen, *(where(at) if callable(where) else where)]
+        more = [*await self._allowed(table, tenant), *(where(at) if callable(where) else where)]
         if reach is not None:
-            conditions = [t.c.tenant == tenant, table.at(at), *more]
-            last = await fetch(self._engine, reach.asked(conditions, offset + size))
+            last = await fetch(self._engine, reach.asked([*_rows(table, tenant, at), *more], offset + size))
             more += [reach.within(row[0]) for row in last]
         # What is ordered by columns as they are is asked again and again, and takes long to make.
         made = _kept_page if all(isinstance(one, Column) for one in order_by) else _page
@@ -178,6 +176,10 @@ class Queries:
         return await fetch(self._engine, statement)
 
 
+def _rows(table: TemporalTable, tenant: str, at: int | None) -> list[ColumnElement[bool]]:
+    return [table.table.c.tenant == tenant, table.at(at)]
+
+
 def _page(
     table: TemporalTable,
     tenant: str,
@@ -193,7 +195,7 @@ def _page(
     reached = select(progress.c.position).where(progress.c.name == projector).scalar_subquery().label("reached")
     return (
         select(t.c.body, *([] if at is not None else [reached]))
-        .where(t.c.tenant == tenant, table.at(at))
+        .where(*_rows(table, tenant, at))
         .order_by(*order_by, *(t.c[k] for k in table.key))
         .limit(size + 1)
         .offset(offset)

@@ -1,7 +1,7 @@
 // The frame of every page: who looks, which moment is shown, and what happens meanwhile. The page itself comes by its address.
 import { getNow, knows, lookAt, moment, wasGivenUp } from "./shell/api.js";
 import { fromMlflow, to } from "./shell/address.js";
-import { follow, sentence } from "./shell/events.js";
+import { follow, pause, sentence } from "./shell/events.js";
 import { remember, session } from "./shell/session.js";
 import { TimeControl } from "./shell/time.js";
 import { afterActions, tellBefore } from "./parts/action.js";
@@ -80,15 +80,13 @@ function title(name) {
   document.title = name ? `${name} · ${past}` : past;
 }
 
-const pause = (ms) => new Promise((go) => setTimeout(go, ms));
-
 // How far the log is; null when nobody tells.
 const end = () => getNow("/api/v1/events?limit=1").then(({ head }) => Number(head), () => null);
 
 // What happens is not known of until somebody tells how far the log is: then the page is shown once more.
 async function wait(mine) {
   trouble("The event log is away: this page does not show what happens now. Trying again.");
-  while (mine === turn && (document.hidden || await end() === null)) await pause(1000);
+  while (mine === turn && (document.hidden || await end() === null)) await pause();
   if (mine === turn) look();
 }
 

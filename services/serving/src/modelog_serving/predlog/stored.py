@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
+from modelog_common.protobuf_wire import head, varint
 from modelog_proto.serving.v1.data_pb2 import PredictionBatch
 
 from modelog_serving.engine.runtime import Matrix
@@ -108,7 +109,7 @@ def _around(length: int, rows: int) -> list[str]:
 def _times(times_us: Sequence[int]) -> tuple[Bytes, ...]:
     """Packed. Those of a request are alike."""
     alike = _alike(times_us)
-    written = b"".join([_varint(at & ALL_BITS) * rows for at, rows in alike])
+    written = b"".join([varint(at & ALL_BITS) * rows for at, rows in alike])
     return _bytes(TIMES, written)
 
 
@@ -120,13 +121,4 @@ def _alike(times_us: Sequence[int]) -> Iterable[tuple[int, int]]:
 
 def _bytes(tag: int, data: Bytes) -> tuple[Bytes, ...]:
     """A field with its length; nothing where it is empty."""
-    return (bytes((tag,)) + _varint(len(data)), data) if len(data) else ()
-
-
-def _varint(value: int) -> bytes:
-    written = bytearray()
-    while value >= 0x80:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
+    return (head(tag, len(data)), data) if len(data) else ()

@@ -12,6 +12,9 @@ export function sentence(event) {
   return [`${event.actor}: ${happened}`, about(event)].filter(Boolean).join(" · ");
 }
 
+// Before what was not answered is asked for again.
+export const pause = () => new Promise((go) => setTimeout(go, 1000));
+
 // Tell of every event after a position, until the signal says stop. What breaks off is begun again where it was.
 export async function follow(after, signal, { happened, trouble }) {
   while (!signal.aborted) {
@@ -37,7 +40,7 @@ export async function follow(after, signal, { happened, trouble }) {
       if (signal.aborted) return;
       trouble(`The event stream is away: ${error.message} Trying again.`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await pause();
   }
 }
 

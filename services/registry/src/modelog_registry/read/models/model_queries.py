@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from modelog_common.domain.errors import NotFound
+from modelog_common.protobuf_wire import head
 from modelog_common.read.moment import ReadOptions
 from modelog_common.read.queries import AsStored, Found, Page
 from modelog_proto.common.v1 import common_pb2 as common
@@ -18,7 +19,7 @@ from modelog_registry.read.models.facets import count_models
 from modelog_registry.read.models.model_search import SEARCHED_MODELS, SEARCHED_VERSIONS, conditions_of, order_of
 from modelog_registry.read.models.model_tables import MODEL_FACTS, MODELS, VERSIONS, called
 from modelog_registry.read.places import MODEL, inside
-from modelog_registry.read.queries import EVERYTHING, TableQueries, existing
+from modelog_registry.read.queries import TableQueries, existing
 from modelog_registry.read.words.text_documents import MODEL as TEXT_OF_MODEL
 from modelog_registry.read.words.texts import Words, no_words
 
@@ -33,10 +34,9 @@ class ModelQueries(TableQueries):
 
     async def model(self, name: str, read: ReadOptions, tenant: str) -> pb.Model:
         """A model with all its versions, newest first."""
-        found = await self._queries.one(MODELS, pb.Model, read, tenant, name=name)
-        model = existing(found, f"there is no model {name!r}", read)
-        await self._add_versions([model], tenant)
-        return model
+        found = await self._queries.one(MODELS, AsStored, read, tenant, name=name)
+        (model,) = await self._with_versions([existing(found, f"there is no model {name!r}", read)], tenant)
+        return pb.Model.FromString(model)
 
     async def name_of(self, model_id: str, tenant: str) -> str:
         """What a model is called now; empty when it is not there."""
@@ -47,9 +47,9 @@ class ModelQueries(TableQueries):
     async def models(self, request: pb.ListModelsRequest, tenant: str) -> Found[pb.Model]:
         """Models with all their versions, by name."""
         where = partial(_inside, request, tenant) if request.workspace or request.project else ()
-        found = await self._queries.page(MODELS, pb.Model, request.read, tenant, request.page, where=where)
-        await self._add_versions(found.items, tenant)
-        return found
+        found = await self._queries.page(MODELS, AsStored, request.read, tenant, request.page, where=where)
+        models = await self._with_versions(found.items, tenant)
+        return Found([pb.Model.FromString(model) for model in models], found.next_page_token)
 
     async def search_models(
         self, request: pb.SearchModelsRequest, tenant: str, words: Words = no_words
@@ -100,26 +100,11 @@ class ModelQueries(TableQueries):
             order_by=order_of(SEARCHED_VERSIONS, request.order_by),
         )
 
-    async def _add_versions(self, models: Sequence[pb.Model], tenant: str, *where: ColumnElement[bool]) -> None:
-        """Versions as of the models' last event: no other event of these models lies between theirs and that one."""
-        if not models:
-            return
-        t = VERSIONS.table.c
-        by_name = {m.name: m for m in models}
-        found = await self._queries.page(
-            VERSIONS,
-            pb.ModelVersion,
-            common.ReadOptions(as_of=str(_last_of(models))),
-            tenant,
-            EVERYTHING,
-            where=[t.model.in_(by_name), *where],
-            order_by=[t.model, t.ordinal.desc()],
-        )
-        for version in found.items:
-            by_name[version.model].versions.append(version)
+    async def _with_versions(self, bodies: Sequence[bytes], tenant: str, *, newest_only: bool = False) -> list[bytes]:
+        """Stored models with all their versions, or with the newest in each stage and those that aliases point to.
 
-    async def _with_versions(self, bodies: Sequence[bytes], tenant: str, *, newest_only: bool) -> list[bytes]:
-        """Stored models with all their versions, or with the newest in each stage and those that aliases point to."""
+        As of the models' last event: no other event of these models lies between theirs and that one.
+        """
         if not bodies:
             return []
         models = [pb.Model.FromString(body) for body in bodies]
@@ -136,7 +121,7 @@ class ModelQueries(TableQueries):
                     told += more[model.name]
                     told.sort(key=lambda row: row.ordinal, reverse=True)
         return [
-            b"".join([body, *[part for row in found[name] for part in (_head(len(row.body)), row.body)]])
+            b"".join([body, *[part for row in found[name] for part in (head(_VERSIONS_TAG, len(row.body)), row.body)]])
             for body, name in zip(bodies, names, strict=True)
         ]
 
@@ -220,13 +205,3 @@ def _is_newest(tenant: str, at: int) -> ColumnElement[bool]:
     o = others.table.c
     same = and_(o.tenant == tenant, others.at(at), o.model == t.model, o.stage == t.stage)
     return t.ordinal == select(func.max(o.ordinal)).where(same).correlate(VERSIONS.table).scalar_subquery()
-
-
-def _head(size: int) -> bytes:
-    """What stands before a version of so many bytes in a model: https://protobuf.dev/programming-guides/encoding/"""
-    head = bytearray([_VERSIONS_TAG])
-    while size >= 0x80:
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    head.append(size)
-    return bytes(head)
